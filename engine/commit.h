@@ -1,0 +1,46 @@
+/*
+ * commit.h - the commit queue: many submitters, one leader at a time, group commit.
+ *
+ * A submitter pushes its request on a lock-free list (Treiber 1986; the order of pushes is the order of commit) and
+ * waits.  Whoever waits and finds no leader becomes the leader: it takes all that is queued, in order, and hands
+ * it as one list to the `lead` function of the queue's owner, which completes every request of the list.  On leaving,
+ * the leader hands the leadership to a sleeping waiter, if requests have come meanwhile, or serves requests that
+ * nobody waits for.  Submitting and leading are separate, so that asynchronous commits only submit.
+ *
+ * Progress: submission is lock-free; waiting blocks (futex) on the request's own state word.
+ * Reclamation: a request belongs to its submitter; the queue does not touch it after commit_complete() has stored its
+ * state, except to wake the address of the state word (a stray futex wake on freed memory is harmless).
+ */
+#ifndef LEVIN_COMMIT_H
+#define LEVIN_COMMIT_H
+
+#include "levin.h"
+#include "sync.h"
+
+typedef struct commit_request {
+    struct commit_request *next;
+    _Atomic uint32_t state;     /* enum commit_state */
+    levin_code result;          /* set by the leader before state becomes COMMIT_DONE */
+    levin_error error;          /* filled when result is not LEVIN_OK */
+} commit_request;
+
+typedef struct commit_queue {
+    _Atomic(commit_request *) head;  /* newest first */
+    _Atomic uint32_t leading;        /* 1: there is a leader */
+    _Atomic uint32_t sleepers;       /* waiters asleep or about to be: lets a leader skip the hand-over */
+    commit_request *pending;         /* taken by a leader for the next one; the leader's */
+    /* Called by the leader with a list in order of submission; completes each request with commit_complete(). */
+    void (*lead)(void *context, commit_request *list);
+    void *context;
+} commit_queue;
+
+void commit_queue_init(commit_queue *q, void (*lead)(void *context, commit_request *list), void *context);
+void commit_submit(commit_queue *q, commit_request *r);
+/* Leads or sleeps until r is done. Returns its result. */
+levin_code commit_wait(commit_queue *q, commit_request *r);
+/* Leads if nobody does; LEVIN_PENDING when r is not done after that. */
+levin_code commit_poll(commit_queue *q, commit_request *r);
+/* By the leader: stores the result and wakes the waiter. r is gone after that. */
+void commit_complete(commit_request *r, levin_code result);
+
+#endif

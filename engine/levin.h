@@ -1,0 +1,345 @@
+/*
+ * levin.h - the public interface of liblevin, an embedded ordered key-value store.
+ *
+ * A store is a directory.  One process opens it for writing, or several open it read-only.  Keys are ordered as
+ * unsigned bytes (memcmp, then length).  Every call is safe from any thread unless its comment says otherwise;
+ * a batch, an iterator and a ticket belong to one thread at a time.
+ *
+ * Errors.  Calls return an enum levin_code; LEVIN_OK is 0.  The text of what went wrong, with file, offset,
+ * expected and found, is in the struct levin_error given to levin_open(), or read with levin_last_error().
+ * No call ever raises a signal, prints, or ends the process.
+ *
+ * Ownership.  Sizes are in bytes.  The library copies the keys and values that it is given before the call
+ * returns.  What it hands out says how long it lives.
+ */
+#ifndef LEVIN_H
+#define LEVIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LEVIN_VERSION_MAJOR 0
+#define LEVIN_VERSION_MINOR 1
+#define LEVIN_VERSION_PATCH 0
+#define LEVIN_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define LEVIN_API __attribute__((visibility("default")))
+#define LEVIN_MUST_USE __attribute__((warn_unused_result))
+#else
+#define LEVIN_API
+#define LEVIN_MUST_USE
+#endif
+
+/* ---- Codes ------------------------------------------------------------------------------------------------ */
+
+/* X(name, value, text): the one table of result codes. */
+#define LEVIN_CODES(X)                                                                                          \
+    X(LEVIN_OK, 0, "ok")                                                                                        \
+    X(LEVIN_NOT_FOUND, 1, "key not found")                                                                      \
+    X(LEVIN_INVALID, 2, "invalid argument or option")                                                           \
+    X(LEVIN_TOO_BIG, 3, "key, value or batch over its limit")                                                   \
+    X(LEVIN_TOO_SMALL, 4, "the buffer given is too small for the value")                                        \
+    X(LEVIN_CORRUPT, 5, "damaged data")                                                                         \
+    X(LEVIN_IO, 6, "a system call failed")                                                                      \
+    X(LEVIN_NO_MEMORY, 7, "out of memory")                                                                      \
+    X(LEVIN_NO_SPACE, 8, "no space left on the device or in the quota")                                         \
+    X(LEVIN_LOCKED, 9, "the store is open elsewhere")                                                           \
+    X(LEVIN_POISONED, 10, "a sync failed earlier: reads only, until the store is reopened")                     \
+    X(LEVIN_READ_ONLY, 11, "the store is open read-only")                                                       \
+    X(LEVIN_NO_STORE, 12, "there is no store here")                                                             \
+    X(LEVIN_EXISTS, 13, "there is a store here already")                                                        \
+    X(LEVIN_VERSION_UNKNOWN, 14, "written by a newer version of the format")                                    \
+    X(LEVIN_PENDING, 15, "not finished yet")                                                                    \
+    X(LEVIN_INTERRUPTED, 16, "stopped on request")
+
+typedef enum levin_code {
+#define LEVIN_CODE_ENUM(name, value, text) name = value,
+    LEVIN_CODES(LEVIN_CODE_ENUM)
+#undef LEVIN_CODE_ENUM
+} levin_code;
+
+/* A constant English text for a code ("damaged data"); never NULL. */
+LEVIN_API const char *levin_code_text(levin_code code);
+/* The name of a code ("LEVIN_CORRUPT"); never NULL. */
+LEVIN_API const char *levin_code_name(levin_code code);
+/* The version of the library that is linked, as "major.minor.patch". */
+LEVIN_API const char *levin_version(void);
+
+/* What went wrong, in full. Filled by value; owns nothing. */
+typedef struct levin_error {
+    levin_code code;
+    int os_error;        /* errno of the failed call, or 0 */
+    char file[96];       /* file name inside the store's directory, "" when no file is concerned */
+    uint64_t offset;     /* byte offset in that file */
+    uint64_t expected;   /* what was expected there (checksum, number, size), 0 when not applicable */
+    uint64_t found;      /* what was found */
+    char message[256];   /* one sentence: what, where, what to do */
+} levin_error;
+
+/* ---- Options ---------------------------------------------------------------------------------------------- */
+
+typedef struct levin levin;
+typedef struct levin_batch levin_batch;
+typedef struct levin_snapshot levin_snapshot;
+typedef struct levin_iter levin_iter;
+typedef struct levin_ticket levin_ticket;
+struct levin_io; /* io.h: files, memory, clock, randomness; NULL selects POSIX */
+
+/* A run of bytes that somebody else owns. */
+typedef struct levin_slice {
+    const void *data;
+    size_t size;
+} levin_slice;
+
+#define LEVIN_KEY_MIN_BYTES 1u
+#define LEVIN_PAGE_MIN_BYTES 4096u
+#define LEVIN_PAGE_MAX_BYTES 65536u
+#define LEVIN_VALUE_MAX_BYTES (256u << 20)
+#define LEVIN_BATCH_MAX_BYTES (1024u << 20)
+/* The longest key of a store with this page size: a quarter of a page. */
+#define LEVIN_KEY_MAX_BYTES(page_bytes) ((page_bytes) / 4u)
+
+/* How far a write has to get before it is acknowledged, and before readers see it. */
+typedef enum levin_durability {
+    LEVIN_NONE = 0,   /* in this process's memory: lost when the process ends; ordered with all other writes */
+    LEVIN_LOGGED = 1, /* handed to the kernel: survives the end of the process, not a power cut */
+    LEVIN_SYNCED = 2  /* on the device: survives a power cut */
+} levin_durability;
+
+typedef enum levin_background {
+    LEVIN_BACKGROUND_NONE = 0,  /* no thread is started; levin_work() does the work on the caller's thread */
+    LEVIN_BACKGROUND_THREAD = 1 /* one thread does checkpoints and reclamation (default) */
+} levin_background;
+
+typedef enum levin_recovery {
+    LEVIN_RECOVERY_STRICT = 0,     /* damage before the proven end of the log refuses to open (default) */
+    LEVIN_RECOVERY_CUT_AT_DAMAGE = 1 /* salvage: keep the log up to the first damage, lose what follows */
+} levin_recovery;
+
+typedef enum levin_log_level { LEVIN_LOG_ERROR = 0, LEVIN_LOG_WARNING = 1, LEVIN_LOG_INFO = 2 } levin_log_level;
+
+typedef struct levin_options {
+    uint32_t struct_bytes;       /* sizeof(levin_options), set by levin_options_init() */
+    bool create_if_missing;      /* default true */
+    bool error_if_exists;        /* default false */
+    bool read_only;              /* default false: shared lock, nothing is written */
+    uint32_t page_bytes;         /* 4096 .. 65536, a power of two; used at creation; default 16384 */
+    uint64_t cache_bytes;        /* budget of the page cache; default 256 MiB, at least 16 pages */
+    uint64_t memtable_bytes;     /* a memtable of this size starts a checkpoint; default 64 MiB, at least 64 KiB */
+    uint64_t wal_segment_bytes;  /* size of a log segment, 8 KiB .. 1 GiB, a multiple of the sector; default 16 MiB */
+    uint32_t wal_sector_bytes;   /* 512 or 4096: alignment of log groups; used at creation; default 512 */
+    uint32_t commit_interval_us; /* a leader waits so long for company before it syncs; default 0 */
+    levin_background background; /* default LEVIN_BACKGROUND_THREAD */
+    levin_recovery recovery;     /* default LEVIN_RECOVERY_STRICT */
+    const struct levin_io *io;   /* default NULL: POSIX; must outlive the handle */
+    void (*log)(void *context, levin_log_level level, const char *message); /* default NULL: silent */
+    void *log_context;
+} levin_options;
+
+/* Fills *options with the defaults. Call it first: fields are added at the end in later versions. */
+LEVIN_API void levin_options_init(levin_options *options);
+
+/* ---- Open and close --------------------------------------------------------------------------------------- */
+
+/*
+ * Opens, or creates, the store in the directory `path` and recovers it.  options NULL means the defaults.
+ * error (may be NULL) is filled on failure.  *store is NULL on failure.
+ * LEVIN_LOCKED second opener; LEVIN_CORRUPT damage; LEVIN_NO_STORE / LEVIN_EXISTS per options; LEVIN_INVALID options.
+ */
+LEVIN_API levin_code levin_open(const char *path, const levin_options *options, levin **store,
+                                levin_error *error) LEVIN_MUST_USE;
+
+/*
+ * Writes out and syncs everything acknowledged, marks the log cleanly closed, and frees the handle, whatever it
+ * returns.  Snapshots, iterators and tickets must have been released; no other call may be running.
+ * The code tells whether the last sync succeeded (LEVIN_POISONED when an earlier one had not).
+ */
+LEVIN_API levin_code levin_close(levin *store);
+
+/* Copies the most recent failure of a call on this handle. */
+LEVIN_API void levin_last_error(levin *store, levin_error *error);
+
+/* ---- Writing ---------------------------------------------------------------------------------------------- */
+
+LEVIN_API levin_code levin_put(levin *store, const void *key, size_t key_bytes, const void *value,
+                               size_t value_bytes, levin_durability durability) LEVIN_MUST_USE;
+/* Deleting an absent key is no error. */
+LEVIN_API levin_code levin_delete(levin *store, const void *key, size_t key_bytes,
+                                  levin_durability durability) LEVIN_MUST_USE;
+
+/* A batch is applied whole or not at all; later operations on a key win. Reusable after levin_batch_clear(). */
+LEVIN_API levin_code levin_batch_create(levin *store, levin_batch **batch) LEVIN_MUST_USE;
+LEVIN_API void levin_batch_destroy(levin_batch *batch);
+LEVIN_API void levin_batch_clear(levin_batch *batch);
+LEVIN_API levin_code levin_batch_put(levin_batch *batch, const void *key, size_t key_bytes, const void *value,
+                                     size_t value_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_batch_delete(levin_batch *batch, const void *key, size_t key_bytes) LEVIN_MUST_USE;
+LEVIN_API size_t levin_batch_count(const levin_batch *batch); /* operations in it */
+LEVIN_API size_t levin_batch_bytes(const levin_batch *batch); /* bytes it takes in the log */
+
+/*
+ * One log write and at most one sync for the whole batch, shared with all batches submitted at the same time.
+ * An empty batch with LEVIN_SYNCED syncs all that was written before.  The batch may be reused on return.
+ * On any error the batch is invisible; after LEVIN_POISONED or a failed sync it may or may not be there after reopening, whole.
+ */
+LEVIN_API levin_code levin_write(levin *store, const levin_batch *batch, levin_durability durability) LEVIN_MUST_USE;
+
+/*
+ * Submits the batch and returns at once with a ticket; the batch must not be touched until the ticket is done.
+ * The order of submission is the order of commit.  Progress is made by whoever waits or polls (they lead the group).
+ */
+LEVIN_API levin_code levin_write_async(levin *store, const levin_batch *batch, levin_durability durability,
+                                       levin_ticket **ticket) LEVIN_MUST_USE;
+/* Waits until the ticket's batch is acknowledged or failed, returns its result and frees the ticket. */
+LEVIN_API levin_code levin_ticket_wait(levin_ticket *ticket) LEVIN_MUST_USE;
+/* LEVIN_PENDING when somebody else is leading and has not finished; otherwise its result. Does not free the ticket. */
+LEVIN_API levin_code levin_ticket_poll(levin_ticket *ticket) LEVIN_MUST_USE;
+
+/* Makes everything acknowledged so far durable. */
+LEVIN_API levin_code levin_sync(levin *store) LEVIN_MUST_USE;
+
+/* ---- Reading ---------------------------------------------------------------------------------------------- */
+/* snapshot NULL reads the newest published state. */
+
+/* The state now, unchanged until released. Cheap; holds back the reuse of memory and pages. */
+LEVIN_API levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot) LEVIN_MUST_USE;
+LEVIN_API void levin_snapshot_release(levin_snapshot *snapshot);
+
+/*
+ * Copies the value into buffer and its size into *value_bytes. LEVIN_TOO_SMALL (with *value_bytes set and the buffer
+ * untouched) when capacity does not suffice; LEVIN_NOT_FOUND. buffer may be NULL with capacity 0. No heap allocation
+ * for values held in a page or in the memtable.
+ */
+LEVIN_API levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
+                               void *buffer, size_t capacity, size_t *value_bytes) LEVIN_MUST_USE;
+/* As levin_get(), into memory to be given back with levin_free(). *value is never NULL on LEVIN_OK. */
+LEVIN_API levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
+                                     void **value, size_t *value_bytes) LEVIN_MUST_USE;
+LEVIN_API void levin_free(levin *store, void *value);
+/* LEVIN_OK or LEVIN_NOT_FOUND (or an error); reads no value. */
+LEVIN_API levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const void *key,
+                                    size_t key_bytes) LEVIN_MUST_USE;
+
+typedef struct levin_get_request {
+    const void *key;    /* in */
+    size_t key_bytes;   /* in */
+    void *buffer;       /* in: as for levin_get() */
+    size_t capacity;    /* in */
+    size_t value_bytes; /* out */
+    levin_code code;    /* out: as of levin_get() for this key */
+} levin_get_request;
+/* All keys at one state. Returns the first code other than OK, NOT_FOUND and TOO_SMALL, or LEVIN_OK. */
+LEVIN_API levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests,
+                                     size_t count) LEVIN_MUST_USE;
+
+/* ---- Iterators -------------------------------------------------------------------------------------------- */
+
+typedef struct levin_iter_options {
+    const levin_snapshot *snapshot; /* NULL: the state at levin_iter_open() */
+    levin_slice lower;              /* data NULL: unbounded */
+    levin_slice upper;              /* data NULL: unbounded */
+    bool lower_exclusive;           /* default false: the bound itself is in */
+    bool upper_inclusive;           /* default false: the bound itself is out */
+    levin_slice prefix;             /* data NULL: none; combined with the bounds */
+} levin_iter_options;
+
+/* options NULL: everything, now. The bounds are copied. A new iterator is invalid until it is moved. */
+LEVIN_API levin_code levin_iter_open(levin *store, const levin_iter_options *options,
+                                     levin_iter **iter) LEVIN_MUST_USE;
+LEVIN_API void levin_iter_close(levin_iter *iter);
+LEVIN_API bool levin_iter_first(levin_iter *iter);
+LEVIN_API bool levin_iter_last(levin_iter *iter);
+/* First key at or after `key` inside the bounds. */
+LEVIN_API bool levin_iter_seek(levin_iter *iter, const void *key, size_t key_bytes);
+/* Last key at or before `key` inside the bounds. */
+LEVIN_API bool levin_iter_seek_for_prev(levin_iter *iter, const void *key, size_t key_bytes);
+/* Past an end the iterator becomes invalid; then only first, last and the seeks move it. */
+LEVIN_API bool levin_iter_next(levin_iter *iter);
+LEVIN_API bool levin_iter_prev(levin_iter *iter);
+/* The moves return the same: whether the iterator stands on a pair. Check levin_iter_status() when false. */
+LEVIN_API bool levin_iter_valid(const levin_iter *iter);
+/* LEVIN_OK at an end; otherwise why the iterator stopped. Stays until the next successful seek. */
+LEVIN_API levin_code levin_iter_status(const levin_iter *iter);
+/* Valid until the next move. Precondition: levin_iter_valid(). */
+LEVIN_API levin_slice levin_iter_key(const levin_iter *iter);
+/* Valid until the next move. Reads large values on demand, so it can fail: status then says why, data is NULL. */
+LEVIN_API levin_slice levin_iter_value(levin_iter *iter);
+
+/* ---- Upkeep ----------------------------------------------------------------------------------------------- */
+
+/* Moves all that is in the log into the page file and recycles the log. Returns when it is durable. */
+LEVIN_API levin_code levin_checkpoint(levin *store) LEVIN_MUST_USE;
+
+/*
+ * background = none: does one bounded step of waiting work (part of a checkpoint, reclamation).
+ * *more (may be NULL) tells whether there is more to do. Harmless with a background thread.
+ */
+LEVIN_API levin_code levin_work(levin *store, bool *more) LEVIN_MUST_USE;
+
+/* One fault found by levin_check(); return false to stop. */
+typedef bool (*levin_check_report)(void *context, const levin_error *fault);
+typedef struct levin_check_result {
+    uint64_t keys, pages, leaf_pages, branch_pages, overflow_pages, free_pages, wal_segments, wal_groups, faults;
+    uint64_t key_bytes, value_bytes;
+} levin_check_result;
+/*
+ * Reads every byte that the newest durable state depends on: both metas, every page (checksum, parent's checksum,
+ * order, reachability, each page used once), the free list, the log chain. LEVIN_CORRUPT when any fault was found.
+ * report and result may be NULL.
+ */
+LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *context,
+                                 levin_check_result *result) LEVIN_MUST_USE;
+
+/* Counters since levin_open(). X(name, meaning); all uint64_t. */
+#define LEVIN_STATS(X)                                                                                          \
+    X(gets, "point reads")                                                                                      \
+    X(get_hits, "point reads that found the key")                                                               \
+    X(batches, "batches committed")                                                                             \
+    X(puts, "puts committed")                                                                                   \
+    X(deletes, "deletes committed")                                                                             \
+    X(groups, "commit groups")                                                                                  \
+    X(sequence, "sequence number of the newest batch")                                                          \
+    X(wal_bytes, "bytes written to the log")                                                                    \
+    X(wal_writes, "write calls on the log")                                                                     \
+    X(wal_syncs, "syncs of the log")                                                                            \
+    X(wal_segments_created, "log segments created")                                                             \
+    X(wal_segments_recycled, "log segments recycled")                                                           \
+    X(checkpoints, "checkpoints completed")                                                                     \
+    X(checkpoint_failures, "checkpoints that failed and will be tried again")                                   \
+    X(pages_written, "pages written by checkpoints")                                                            \
+    X(page_reads, "pages read from the file")                                                                   \
+    X(cache_hits, "page cache hits")                                                                            \
+    X(cache_misses, "page cache misses")                                                                        \
+    X(cache_evictions, "page cache evictions")                                                                  \
+    X(cache_bytes, "bytes in the page cache now")                                                               \
+    X(memtable_bytes, "bytes in memtables now")                                                                 \
+    X(file_pages, "pages in the page file")                                                                     \
+    X(free_pages, "pages free in the page file")                                                                \
+    X(keys, "keys in the page tree at the last checkpoint")                                                     \
+    X(generation, "number of the last durable checkpoint")                                                      \
+    X(replayed_batches, "batches replayed from the log by levin_open")                                          \
+    X(recovery_ns, "time levin_open took, nanoseconds")                                                         \
+    X(stalls, "writes that waited for a checkpoint")                                                            \
+    X(stall_ns, "time they waited, nanoseconds")                                                                \
+    X(snapshots, "snapshots and iterators open now")                                                            \
+    X(versions, "versions kept for readers now")                                                                \
+    X(memory_bytes, "bytes allocated through the I/O table now")                                                \
+    X(memory_peak_bytes, "the most of it so far")
+
+typedef struct levin_stats {
+#define LEVIN_STATS_FIELD(name, text) uint64_t name;
+    LEVIN_STATS(LEVIN_STATS_FIELD)
+#undef LEVIN_STATS_FIELD
+} levin_stats;
+LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

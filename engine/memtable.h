@@ -1,0 +1,92 @@
+/*
+ * memtable.h - the newest writes in memory: a copy-on-write B+tree over operations that stand in an arena.
+ *
+ * A memtable maps a key to the newest operation (record_format.h: put or delete) on it.  Nodes are wide (64), carry
+ * 8-byte big-endian key heads taken after the prefix that all keys of the node share, and point to operations and not to
+ * copies of keys.  One writer at a time; readers search an immutable root without latches.
+ *
+ * Life of a change: the writer calls memtable_begin(group), memtable_apply() for each operation, then either
+ * memtable_abort() (the table is as before) or memtable_finish(), which returns the new root and the nodes that the
+ * new root no longer reaches.  A node is copied at most once per group: a node born in this group is changed in place,
+ * since no reader can have seen it.  Nodes given back by memtable_finish() go to memtable_recycle() when no reader can reach
+ * them any more (version.h decides); memtable_recycle() may be called from any thread.
+ *
+ * Memory: nodes from the I/O table, kept on a free list in the memtable; records in memtable->arena.
+ */
+#ifndef LEVIN_MEMTABLE_H
+#define LEVIN_MEMTABLE_H
+
+#include <stdatomic.h>
+
+#include "arena.h"
+#include "error.h"
+#include "record_format.h"
+
+typedef struct mem_node mem_node;
+typedef struct memtable memtable;
+
+/* Nodes replaced by a group; a singly linked list through the nodes themselves. */
+typedef struct mem_node_list {
+    mem_node *first;
+    mem_node *last;
+    size_t count;
+} mem_node_list;
+/* Appends all of `from` to `to` and empties `from`. */
+void mem_node_list_append(mem_node_list *to, mem_node_list *from);
+/* Removes and returns the first node, or NULL. */
+mem_node *mem_node_list_pop(mem_node_list *list);
+/* The group in which a node was born. */
+uint64_t mem_node_birth(const mem_node *node);
+
+/* Reference count 1. NULL when out of memory. */
+memtable *memtable_create(const levin_io *io, size_t arena_chunk_bytes);
+void memtable_ref(memtable *m);
+/* Frees nodes and arena with the last reference. Any thread. */
+void memtable_unref(memtable *m);
+arena *memtable_arena(memtable *m);
+/* Bytes held now, arena and nodes, free nodes included. Any thread (relaxed counter). */
+size_t memtable_bytes(const memtable *m);
+
+/* ---- writer ---- */
+void memtable_begin(memtable *m, uint64_t group);
+/* record stands in the arena and stays. False when out of memory: the caller then aborts. */
+bool memtable_apply(memtable *m, const uint8_t *record) __attribute__((warn_unused_result));
+/* Applies `count` well-formed operations that stand back to back at `records`. Same result. */
+bool memtable_apply_batch(memtable *m, const uint8_t *records, size_t count) __attribute__((warn_unused_result));
+void memtable_abort(memtable *m);
+/* The root to publish (NULL when the table is empty); *replaced gets the nodes that only older roots reach. */
+const mem_node *memtable_finish(memtable *m, mem_node_list *replaced);
+/* Entries (keys, deletes included) under the root last finished. */
+uint64_t memtable_entries(const memtable *m);
+
+/* ---- any thread ---- */
+void memtable_recycle(memtable *m, mem_node *node);
+
+/* ---- readers: the root is kept alive by the caller ---- */
+/* The newest operation on the key, or NULL. */
+const uint8_t *memtable_find(const mem_node *root, const uint8_t *key, size_t key_bytes);
+
+enum { MEM_HEIGHT_MAX = 16 };
+/* A position in one root. Never allocates, never fails. */
+typedef struct mem_cursor {
+    const mem_node *node[MEM_HEIGHT_MAX]; /* from the root down */
+    uint16_t slot[MEM_HEIGHT_MAX];
+    uint16_t height;                      /* 0: invalid */
+    const mem_node *root;
+} mem_cursor;
+void mem_cursor_init(mem_cursor *c, const mem_node *root); /* invalid until moved; root may be NULL */
+bool mem_cursor_first(mem_cursor *c);
+bool mem_cursor_last(mem_cursor *c);
+/* First key at or after (seek), last key at or before (seek_for_prev). */
+bool mem_cursor_seek(mem_cursor *c, const uint8_t *key, size_t key_bytes);
+bool mem_cursor_seek_for_prev(mem_cursor *c, const uint8_t *key, size_t key_bytes);
+bool mem_cursor_next(mem_cursor *c);
+bool mem_cursor_prev(mem_cursor *c);
+static inline bool mem_cursor_valid(const mem_cursor *c)
+{
+    return c->height != 0;
+}
+/* The operation at a valid cursor. */
+const uint8_t *mem_cursor_record(const mem_cursor *c);
+
+#endif

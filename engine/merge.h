@@ -1,0 +1,46 @@
+/*
+ * merge.h - the functional merge of a memtable into a page tree: the work of a checkpoint.
+ *
+ * Reads the old tree and a sorted stream of operations, writes new pages for every path that changes, in runs of contiguous
+ * pages (one write of up to 1 MiB at a time), and shares untouched subtrees.  The old tree stays whole.  A node is
+ * replaced by zero or more nodes; a leaf or branch that falls under a quarter of a page takes in its right neighbour (the left one at
+ * the right edge of its parent); a root with one child is dropped.  Values over a quarter page go to extents.
+ *
+ * merge_step() does a bounded piece (about one leaf of the old tree, or one large value) and can be called again and again: nothing
+ * is visible until the caller publishes the result.  No sync is done here.
+ */
+#ifndef LEVIN_MERGE_H
+#define LEVIN_MERGE_H
+
+#include "memtable.h"
+#include "space.h"
+#include "tree.h"
+
+typedef struct merge merge;
+
+typedef struct merge_result {
+    tree root;              /* generation, page_count and root of the new tree */
+    uint64_t keys, leaf_pages, branch_pages, overflow_pages; /* of the new tree */
+    uint64_t pages_written;
+    extent_list freed;      /* pages of the old tree that the new one does not use; the caller owns it */
+} merge_result;
+
+typedef struct merge_options {
+    const levin_io *io;
+    page_cache *cache;      /* its file is written; new pages are installed in it */
+    space *space;           /* pages are taken from it; unused parts of runs are given back */
+    tree old;
+    uint64_t old_keys, old_leaf_pages, old_branch_pages, old_overflow_pages;
+    uint64_t generation;    /* of the new tree */
+    const mem_node *changes; /* root of the memtable; kept alive by the caller */
+} merge_options;
+
+levin_code merge_begin(const merge_options *options, merge **m, levin_error *error);
+/* *done: the new tree is complete and all its pages are written (not synced). On failure the merge can only be ended. */
+levin_code merge_step(merge *m, bool *done, levin_error *error);
+/* After done. Fills *result. */
+void merge_finish(merge *m, merge_result *result);
+/* Frees the merge; before merge_finish() pages that it took stay taken (the caller restores its clone of the space). */
+void merge_end(merge *m);
+
+#endif

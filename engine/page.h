@@ -1,0 +1,110 @@
+/*
+ * page.h - one page: checks, search, access to cells, and building.  Bytes: page_format.h.
+ *
+ * page_verify() is the gate through which every page read from disk passes once; after it all other functions here
+ * may trust offsets and lengths, so they check nothing and cannot fail.
+ */
+#ifndef LEVIN_PAGE_H
+#define LEVIN_PAGE_H
+
+#include "error.h"
+#include "page_format.h"
+
+/* Where a page is expected: from the parent, or from the meta page for a root. */
+typedef struct page_ref {
+    uint64_t number;
+    uint64_t checksum;
+} page_ref;
+
+/*
+ * Checksum against the parent's and against its own bytes, number, type, level (any when level is PAGE_LEVEL_ANY),
+ * generation at most max_generation, slots and cells inside the page and not overlapping its header, lengths, strictly
+ * ascending keys, heads that match, child numbers and extents inside [page_first, page_count).
+ */
+typedef struct page_expect {
+    uint64_t identity;       /* checksum_identity() */
+    uint32_t page_bytes;
+    uint64_t page_count;
+    uint64_t max_generation;
+    page_ref ref;
+    enum page_type type;     /* of a tree page either: 0 lets the page say leaf or branch */
+    int level;               /* PAGE_LEVEL_ANY or the level expected */
+} page_expect;
+enum { PAGE_LEVEL_ANY = -1 };
+levin_code page_verify(const uint8_t *page, const page_expect *expect, levin_error *error);
+
+/* The checksum that the bytes of a page should carry. */
+uint64_t page_checksum(const uint8_t *page, uint32_t page_bytes, uint64_t identity, uint64_t number);
+
+/* ---- access (verified pages) ---- */
+static inline enum page_type page_type(const uint8_t *p)
+{
+    return (enum page_type)p[PAGE_TYPE];
+}
+static inline unsigned page_level(const uint8_t *p)
+{
+    return p[PAGE_LEVEL];
+}
+static inline unsigned page_cells(const uint8_t *p)
+{
+    return load_u16(p + PAGE_CELLS);
+}
+static inline uint64_t page_generation(const uint8_t *p)
+{
+    return load_u64(p + PAGE_GENERATION);
+}
+/* The prefix of all keys in the page. */
+levin_slice page_prefix(const uint8_t *p, uint32_t page_bytes);
+/* The part of key i after the prefix. */
+levin_slice page_key_suffix(const uint8_t *p, unsigned i);
+/* First slot whose key is >= key (0 .. cells); *equal tells whether it is equal. */
+unsigned page_lower_bound(const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes, bool *equal);
+/* Branch: the child that holds the key: last i with key i <= key, 0 when key is below all. */
+unsigned branch_child_for(const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes);
+page_ref branch_child(const uint8_t *p, unsigned i);
+
+/* A value as the leaf holds it. */
+typedef struct page_value {
+    enum value_kind kind;
+    size_t bytes;            /* of the value */
+    const uint8_t *data;     /* inline: the value, in the page */
+    uint64_t first_page;     /* extent */
+    uint64_t checksum;       /* extent: of the value bytes */
+} page_value;
+page_value leaf_value(const uint8_t *p, unsigned i);
+
+/* ---- building ---- */
+/*
+ * Collects cells in ascending key order and writes one page.  The prefix is found at the end (common prefix of the first and
+ * the last key), so the caller asks page_builder_fits() before each addition.  Keys and inline values are referenced, not
+ * copied, until page_builder_write(): they must stay.
+ */
+typedef struct page_cell {
+    const uint8_t *key;      /* whole key */
+    uint32_t key_bytes;
+    page_value value;        /* leaf */
+    page_ref child;          /* branch */
+} page_cell;
+/* Bytes a page with cells[0..count) would take, with the prefix that they share; > page_bytes does not fit. */
+size_t page_cells_bytes(const page_cell *cells, size_t count, enum page_type type);
+/* Writes the page (checksum included) into `page`. The cells fit. Returns the checksum. */
+uint64_t page_write(uint8_t *page, uint32_t page_bytes, uint64_t identity, uint64_t number, uint64_t generation,
+                    enum page_type type, unsigned level, const page_cell *cells, size_t count);
+
+/* ---- meta ---- */
+typedef struct page_meta {
+    uint8_t identity[16];
+    uint32_t page_bytes, sector_bytes, height;
+    uint64_t generation;
+    page_ref root;
+    uint64_t keys, page_count;
+    page_ref free_list;
+    uint64_t free_pages;
+    uint64_t replay, replay_chain, sequence, incarnation;
+    uint64_t leaf_pages, branch_pages, overflow_pages, free_list_pages;
+} page_meta;
+void meta_encode(uint8_t bytes[META_BYTES], const page_meta *meta);
+/* slot 0 or 1. LEVIN_CORRUPT, LEVIN_VERSION_UNKNOWN. Every field is checked for sense. */
+levin_code meta_decode(const uint8_t bytes[META_BYTES], unsigned slot, page_meta *meta, levin_error *error);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * tree.h - reading a page tree: point lookup and cursors over one root.  Immutable, so no latches.
+ *
+ * The caller keeps the root's version alive (version.h).  Each call opens and closes its own read-side section and
+ * pins what has to outlive it.
+ */
+#ifndef LEVIN_TREE_H
+#define LEVIN_TREE_H
+
+#include "page_cache.h"
+
+/* A root and what is needed to read from it. Plain data, copied freely. */
+typedef struct tree {
+    page_cache *cache;
+    uint64_t identity;
+    uint32_t page_bytes;
+    uint32_t height;      /* 0: empty */
+    uint64_t generation;
+    uint64_t page_count;
+    page_ref root;
+} tree;
+
+/*
+ * Looks the key up inside a read-side section of the caller: value->data of an inline value stays good until that section
+ * ends. LEVIN_NOT_FOUND.
+ */
+levin_code tree_find(const tree *t, const uint8_t *key, size_t key_bytes, page_value *value, levin_error *error);
+/* Reads and verifies a value that is held in an extent; buffer has value->bytes. Inside a read-side section or a held version. */
+levin_code tree_read_extent(const tree *t, const page_value *value, uint8_t *buffer, levin_error *error);
+
+typedef struct tree_cursor {
+    tree t;
+    unsigned height;                    /* 0: invalid */
+    page_frame *frame[PAGE_HEIGHT_MAX]; /* pinned, [0] is the root */
+    uint16_t slot[PAGE_HEIGHT_MAX];
+    uint8_t *key;                       /* whole key at the cursor; capacity a quarter page */
+    size_t key_bytes;
+    size_t prefix_bytes;                /* of the leaf, already in key[] */
+} tree_cursor;
+/* Allocates the key buffer. LEVIN_NO_MEMORY. */
+levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error);
+void tree_cursor_close(tree_cursor *c);
+/*
+ * The moves: LEVIN_OK and on a key; LEVIN_NOT_FOUND past an end (invalid then); or an error (invalid).
+ * next and prev only from a valid cursor.
+ */
+levin_code tree_cursor_first(tree_cursor *c, levin_error *error);
+levin_code tree_cursor_last(tree_cursor *c, levin_error *error);
+levin_code tree_cursor_seek(tree_cursor *c, const uint8_t *key, size_t key_bytes, levin_error *error);
+levin_code tree_cursor_seek_for_prev(tree_cursor *c, const uint8_t *key, size_t key_bytes, levin_error *error);
+levin_code tree_cursor_next(tree_cursor *c, levin_error *error);
+levin_code tree_cursor_prev(tree_cursor *c, levin_error *error);
+static inline bool tree_cursor_valid(const tree_cursor *c)
+{
+    return c->height != 0;
+}
+/* Good until the next move. c->key and c->key_bytes are the key. */
+page_value tree_cursor_value(const tree_cursor *c);
+
+/*
+ * Walks the whole tree: every page and every extent verified, levels, key order across pages, separators, each page
+ * reached once (marked in `used`, one bit a page, page_count bits, given zeroed).  Every fault goes to report; the walk
+ * goes on around damaged pages.  Adds to *result.
+ */
+levin_code tree_check(const tree *t, uint8_t *used, levin_check_report report, void *context,
+                      levin_check_result *result, levin_error *error);
+
+#endif
