@@ -192,8 +192,8 @@ static levin_code gather_free(levin *db, checkpoint *c, extent_list *all, levin_
         code = gather_list(&g, &c->result.freed);
     if (code == LEVIN_OK)
         code = gather_list(&g, &c->base->tree->free_list);
-    if (code == LEVIN_OK)
-        extent_list_normalise(all);
+    if (code == LEVIN_OK && !extent_list_normalise(all))
+        code = error_corrupt(error, PAGE_FILE_NAME, 0, 0, 0, "a page became free twice: two places of the tree used it");
     return code;
 }
 

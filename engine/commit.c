@@ -37,6 +37,8 @@ void commit_queue_init(commit_queue *q, void (*lead)(void *context, commit_reque
     q->pending = q->pending_last = NULL;
     q->lead = lead;
     q->context = context;
+    q->linger_ns = 0;
+    atomic_init(&q->linger_word, 0);
 }
 
 void commit_submit(commit_queue *q, commit_request *r)
@@ -100,6 +102,8 @@ static void leave(commit_queue *q)
 /* By the leader: leads one group, of all that is queued, and leaves. */
 static void lead_group(commit_queue *q)
 {
+    if (q->linger_ns)
+        sync_wait(&q->linger_word, 0, q->linger_ns);
     take_queued(q);
     commit_request *list = q->pending;
     if (list)

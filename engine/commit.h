@@ -37,6 +37,8 @@ typedef struct commit_queue {
      */
     void (*lead)(void *context, commit_request *list);
     void *context;
+    uint64_t linger_ns;             /* a leader waits so long for company before it takes the list; 0 by init */
+    _Atomic uint32_t linger_word;   /* never changes: what it waits on */
 } commit_queue;
 
 void commit_queue_init(commit_queue *q, void (*lead)(void *context, commit_request *list), void *context);
