@@ -460,7 +460,8 @@ static inline bool disk_equal(disk *a, disk *b)
     for (size_t i = 0; i < a->name_count; i++) {
         const entry *other = disk_find(b, a->names[i].name);
         const node *n = a->names[i].target;
-        if (!other || other->target->size != n->size || memcmp(other->target->data, n->data, n->size) != 0)
+        if (!other || other->target->size != n->size ||
+            (n->size && memcmp(other->target->data, n->data, n->size) != 0))
             return false;
     }
     return true;
