@@ -434,6 +434,11 @@ uint64_t wal_incarnation(const wal *log)
     return log->incarnation;
 }
 
+uint64_t wal_generation(const wal *log)
+{
+    return log->generation;
+}
+
 uint64_t wal_sequence(const wal *log)
 {
     return log->replayed;

@@ -44,6 +44,7 @@ typedef struct walk {
     uint64_t highest;      /* incarnation seen anywhere */
     uint64_t sequence;     /* of the last batch */
     uint64_t proven;       /* position: on the device before it, by what the log says itself */
+    uint64_t generation;   /* the newest checkpoint that the log says is on the device */
     uint64_t scan_left;    /* bytes that the scan may still sum */
     bool rot;              /* the error returned is damage of the log: salvage cuts there */
     bool cut;              /* salvage has cut: what lies behind position is to be destroyed */
@@ -190,6 +191,8 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
         w->highest = g.incarnation;
     if (w->proven < g.durable)
         w->proven = g.durable;
+    if (w->generation < g.generation)
+        w->generation = g.generation;
     w->sequence = g.sequence + g.batches - 1;
     if (g.kind != WAL_SEAL) {
         w->position = lsn_make(w->segment->number, end);
@@ -407,6 +410,15 @@ static levin_code wipe(walk *w, levin_error *error)
     return code ? code : wal_sync_file(log, &log->current, error);
 }
 
+/*
+ * The meta page that was chosen may be in the page cache only, until the log says that it is durable.  Until then a crash
+ * can bring back the one before, with all segments that it needs: they stay live, for wal_recycle() to let go.
+ */
+static bool keeps_older(const walk *w, const wal_segment *s)
+{
+    return w->generation < w->start->generation && s->state == WAL_SEGMENT_GOOD;
+}
+
 /* Sets the end of the log, and its list of segments; touches no file. */
 static levin_code adopt(walk *w, levin_error *error)
 {
@@ -417,12 +429,12 @@ static levin_code adopt(walk *w, levin_error *error)
     log->durable = w->position;
     log->chain = w->chain;
     log->incarnation = w->highest;
-    log->generation = w->start->generation;
+    log->generation = w->generation;
     log->sequence = w->sequence + 1;
     log->replayed = w->sequence;
     for (size_t i = 0; i < w->found.count; i++) {
         const wal_segment *s = &w->found.items[i];
-        if (s->number < lsn_segment(w->start->position) || s->number > log->number)
+        if (s->number > log->number || (s->number < lsn_segment(w->start->position) && !keeps_older(w, s)))
             continue;
         levin_code code = wal_segments_reserve(&log->live, log->options.io, error);
         if (code)
@@ -458,7 +470,7 @@ static levin_code tidy(walk *w, levin_error *error)
     for (size_t i = 0; i < w->found.count; i++) {
         const wal_segment *s = &w->found.items[i];
         levin_code code = LEVIN_OK;
-        if (s->number < lsn_segment(w->start->position))
+        if (s->number < lsn_segment(w->start->position) && !keeps_older(w, s))
             code = wal_segment_retire(log, s, error);
         else if (s->number > log->number)
             code = wal_segment_unlink(log, s->number, error);
@@ -481,7 +493,7 @@ static levin_code make_ready(walk *w, levin_error *error)
     if (code)
         return code;
     log->incarnation = w->highest + 1;
-    return wal_mark(log, w->start->generation, error);
+    return wal_mark(log, w->generation, error);
 }
 
 levin_code wal_recover(const wal_options *options, const wal_start *start, const wal_visitor *visitor, wal **out,
