@@ -38,6 +38,7 @@ CPPFLAGS_ALL := -D_GNU_SOURCE $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) $(VFLAGS) -fPIC -fvisibility=hidden -pthread -MMD -MP $(CFLAGS)
 LIBS_ENGINE := -lurcu-bp -pthread
 LIBS_FAULTS := -lfiu
+LIBS_STORES := -llmdb
 LIBS_TEST := -lcheck -lsubunit -lrt -lm
 
 # ---- what there is -------------------------------------------------------------------------------------------
@@ -64,7 +65,9 @@ LIB_SO := $(B)/liblevin.so.$(VERSION)
 FAULTS_A := $(B)/libfaults.a
 CHAOS_MAIN := chaos/main.c
 CHAOS_A := $(B)/libchaos.a
-BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/levin-chaos)
+BENCH_MAIN := regress/bench_main.c
+REGRESS_A := $(B)/libregress.a
+BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/levin-chaos) $(B)/bin/levin-bench
 
 .DEFAULT_GOAL := all
 .SUFFIXES:
@@ -119,8 +122,17 @@ $(B)/bin/levin-chaos: $(call obj,$(CHAOS_MAIN)) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ljansson -lm
 
+$(REGRESS_A): $(call obj,$(filter-out $(BENCH_MAIN),$(REGRESS_SRC)))
+	$(if $(Q),@echo "  AR    $@")
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/bin/levin-bench: $(call obj,$(BENCH_MAIN)) $(REGRESS_A) $(CHAOS_A) $(LIB_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_STORES) -ljansson -lm
+
 define program_rule # source, output
-$(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $(FAULTS_A) $(LIB_A)
+$(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A)) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
 	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_TEST) -ljansson
