@@ -91,9 +91,6 @@ $(B)/obj/%.o: %.c Makefile | $(DEPS)
 	$(if $(Q),@echo "  CC    $<")
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c $< -o $@
 
-# liburcu-bp 0.13 places its reader records where their type's alignment (128) does not hold; its inlined code is not ours.
-build/asan/obj/engine/reclaim_urcu.o: VFLAGS += -fno-sanitize=alignment
-
 $(LIB_A): $(call obj,$(ENGINE_SRC))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
