@@ -39,9 +39,11 @@ static uint64_t random_next(random_stream *r)
     return mix(r->state += 0x9e3779b97f4a7c15u);
 }
 
+__extension__ typedef unsigned __int128 uint128;
+
 static uint64_t random_below(random_stream *r, uint64_t n)
 {
-    return (uint64_t)((unsigned __int128)random_next(r) * n >> 64);
+    return (uint64_t)((uint128)random_next(r) * n >> 64);
 }
 
 /* The place of i in a pseudo-random permutation of 0 .. n-1. */
