@@ -35,11 +35,11 @@ typedef struct seen {
 } seen;
 
 /* The variants at one point. */
-typedef struct menu {
+typedef struct crash_menu {
     uint64_t candidates[CRASH_FAMILY_COUNT], count[CRASH_FAMILY_COUNT], total;
     uint64_t group[GROUPS_MAX]; /* files and directories that have operations */
     size_t groups;
-} menu;
+} crash_menu;
 
 struct crash_explorer {
     const trace *t;
@@ -49,7 +49,7 @@ struct crash_explorer {
     const uint64_t *promises;
     crash_model *model;   /* of crash_next() */
     crash_model *sought;  /* of crash_seek(), made on demand */
-    menu menu;
+    crash_menu menu;
     uint64_t next_variant;
     bool begun;
     fate *fates;
@@ -147,7 +147,7 @@ static uint64_t group_of(const pending *op)
     return op->type == PENDING_NAME ? (uint64_t)op->call->directory << 1 | 1 : (uint64_t)op->node << 1;
 }
 
-static void find_groups(menu *menu, const pending *list, size_t n)
+static void find_groups(crash_menu *menu, const pending *list, size_t n)
 {
     menu->groups = 0;
     for (size_t i = n; i-- > 0 && menu->groups < GROUPS_MAX;) {
@@ -181,7 +181,7 @@ static uint64_t family_limit(const crash_limits *limits, crash_family family)
     return 0;
 }
 
-static void menu_make(const crash_explorer *e, const crash_model *model, menu *menu)
+static void menu_make(const crash_explorer *e, const crash_model *model, crash_menu *menu)
 {
     size_t n;
     const pending *list = crash_model_pending(model, &n);
@@ -338,7 +338,7 @@ static void choose_random(const crash_explorer *e, const pending *list, size_t n
     }
 }
 
-static void choose_plain(crash_family family, const menu *menu, const pending *list, size_t n, uint64_t c, fate *fates)
+static void choose_plain(crash_family family, const crash_menu *menu, const pending *list, size_t n, uint64_t c, fate *fates)
 {
     fates_fill(fates, 0, n, family == CRASH_ALL_KEPT || family == CRASH_ONE_DROPPED ? FATE_KEEP : FATE_DROP);
     switch (family) {
@@ -360,7 +360,7 @@ static void choose_plain(crash_family family, const menu *menu, const pending *l
 }
 
 /* Fills e->fates for a variant at the model's point and builds its image. False: no such variant. */
-static bool build(crash_explorer *e, crash_model *model, const menu *menu, uint64_t variant, crash_state *state)
+static bool build(crash_explorer *e, crash_model *model, const crash_menu *menu, uint64_t variant, crash_state *state)
 {
     size_t n;
     const pending *list = crash_model_pending(model, &n);
@@ -479,7 +479,7 @@ static crash_model *model_at(crash_explorer *e, uint64_t point)
 
 bool crash_seek(crash_explorer *e, uint64_t point, uint64_t variant, crash_state *state)
 {
-    menu menu;
+    crash_menu menu;
     crash_model *model = model_at(e, point);
     if (!model)
         return false;
@@ -504,7 +504,7 @@ int crash_describe(crash_explorer *e, const crash_state *state, char *text, size
     char piece[1024];
     int used = 0;
     size_t n;
-    menu menu;
+    crash_menu menu;
     crash_state again;
     crash_model *model = model_at(e, state->point);
     if (!model)
