@@ -12,11 +12,11 @@
 #include "oracle.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "fatal.h"
 #include "oracle_model.h"
 
 enum { CHUNK_BYTES = 1 << 18 };
@@ -27,15 +27,6 @@ struct oracle_chunk {
     _Alignas(16) unsigned char bytes[];
 };
 
-static void *must(void *memory)
-{
-    if (!memory) {
-        fputs("oracle: out of memory\n", stderr);
-        exit(3);
-    }
-    return memory;
-}
-
 void *oracle_grow(void *items, size_t *capacity, size_t needed, size_t item_bytes)
 {
     if (needed <= *capacity)
@@ -44,7 +35,7 @@ void *oracle_grow(void *items, size_t *capacity, size_t needed, size_t item_byte
     while (n < needed)
         n *= 2;
     *capacity = n;
-    return must(realloc(items, n * item_bytes));
+    return fatal_realloc(items, n * item_bytes);
 }
 
 static void *oracle_reserve(oracle *o, size_t bytes)
@@ -52,7 +43,7 @@ static void *oracle_reserve(oracle *o, size_t bytes)
     bytes = (bytes + 15) & ~(size_t)15;
     if (!o->chunks || o->chunks->capacity - o->chunks->used < bytes) {
         size_t n = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
-        oracle_chunk *c = must(malloc(sizeof *c + n));
+        oracle_chunk *c = fatal_alloc(sizeof *c + n);
         *c = (oracle_chunk){ .next = o->chunks, .capacity = n };
         o->chunks = c;
     }
@@ -85,7 +76,7 @@ uint64_t oracle_hash(levin_slice key, levin_slice value)
 
 oracle *oracle_create(void)
 {
-    oracle *o = must(calloc(1, sizeof *o));
+    oracle *o = fatal_alloc_zeroed(sizeof *o);
     o->batches = oracle_grow(NULL, &o->batch_capacity, 1, sizeof *o->batches);
     o->batches[0] = (oracle_batch){ .fate = FATE_ACCEPTED };
     o->batch_count = 1;
@@ -224,7 +215,7 @@ uint32_t oracle_submit(oracle *o, levin_durability durability, uint64_t time)
     *b = (oracle_batch){ .submitted = time, .answered = UINT64_MAX, .durability = durability,
                          .submit_order = ++o->order, .key_count = o->building_count };
     if (o->building_count) {
-        b->keys = must(malloc(o->building_count * sizeof *b->keys));
+        b->keys = fatal_alloc(o->building_count * sizeof *b->keys);
         memcpy(b->keys, o->building, o->building_count * sizeof *b->keys);
     }
     o->building_count = 0;

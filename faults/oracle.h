@@ -87,7 +87,7 @@ const levin_slice *oracle_value_at(const oracle *o, uint32_t state, const void *
 #define ORACLE_NO_STATE UINT32_MAX
 
 typedef struct oracle_verdict {
-    const char *promise; /* NULL: as promised. Otherwise "DURABLE", "PREFIX", "ATOMIC", "EXACT", "POISON" or "FAULT" */
+    const char *promise; /* NULL: as promised. Otherwise its name: "DURABLE", "PREFIX", ... (design) */
     uint32_t state;      /* the state found, or ORACLE_NO_STATE */
     levin_code code;     /* of the call on the store that failed, or LEVIN_OK */
     char text[600];      /* what is wrong */

@@ -13,10 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fatal.h"
 #include "oracle_model.h"
-#include "prng.h"
+#include "random.h"
 
-enum { PROBE_KEY_BYTES = 256, PROBE_STEPS = 12, MULTI_KEYS = 6 };
+enum { PROBE_KEY_BYTES = 256, PROBE_STEPS = 12, MULTI_KEYS = 6, STREAM_POINTS = 701, STREAM_RANGES = 702 };
+
+static bool chance(random_stream *random, unsigned percent)
+{
+    return random_below(random, 100) < percent;
+}
 
 void oracle_fault(oracle_verdict *verdict, const char *promise, const char *format, ...)
 {
@@ -64,9 +70,7 @@ oracle_scan *oracle_scan_begin(oracle *o)
     oracle_scan *scan = o->scan;
     o->scan = NULL;
     if (!scan) {
-        size_t one = 0;
-        scan = oracle_grow(NULL, &one, 1, sizeof *scan);
-        memset(scan, 0, sizeof *scan);
+        scan = fatal_alloc_zeroed(sizeof *scan);
     }
     scan->o = o;
     scan->used = scan->count = 0;
@@ -208,21 +212,21 @@ bool oracle_probe_reverse(const oracle_pairs *expected, levin *store, const orac
 }
 
 /* A key for a probe: one of the store, or one near it that is probably absent. */
-static levin_slice probe_key(const oracle_pairs *expected, prng *random, unsigned char buffer[PROBE_KEY_BYTES])
+static levin_slice probe_key(const oracle_pairs *expected, random_stream *random, unsigned char buffer[PROBE_KEY_BYTES])
 {
-    if (expected->count == 0 || prng_chance(random, 5)) {
-        size_t n = 1 + prng_below(random, 8);
-        prng_fill(random, buffer, n);
+    if (expected->count == 0 || chance(random, 5)) {
+        size_t n = 1 + random_below(random, 8);
+        random_fill(random, buffer, n);
         return (levin_slice){ buffer, n };
     }
-    levin_slice key = expected->items[prng_below(random, expected->count)].key;
-    if (key.size >= PROBE_KEY_BYTES || prng_chance(random, 50))
+    levin_slice key = expected->items[random_below(random, expected->count)].key;
+    if (key.size >= PROBE_KEY_BYTES || chance(random, 50))
         return key;
     memcpy(buffer, key.data, key.size);
     size_t n = key.size;
-    switch (prng_below(random, 4)) {
+    switch (random_below(random, 4)) {
     case 0:
-        buffer[n++] = (unsigned char)prng_next(random);
+        buffer[n++] = (unsigned char)random_next(random);
         break;
     case 1:
         n = n > 1 ? n - 1 : n;
@@ -231,7 +235,7 @@ static levin_slice probe_key(const oracle_pairs *expected, prng *random, unsigne
         buffer[n - 1]++;
         break;
     default:
-        buffer[prng_below(random, n)] ^= (unsigned char)(1u << prng_below(random, 8));
+        buffer[random_below(random, n)] ^= (unsigned char)(1u << random_below(random, 8));
     }
     return (levin_slice){ buffer, n };
 }
@@ -277,7 +281,7 @@ static bool probe_get(const oracle_pairs *expected, levin *store, levin_slice ke
     return good;
 }
 
-static bool probe_multi_get(const oracle_pairs *expected, levin *store, prng *random,
+static bool probe_multi_get(const oracle_pairs *expected, levin *store, random_stream *random,
                             const oracle_check_options *options, oracle_verdict *verdict)
 {
     unsigned char keys[MULTI_KEYS][PROBE_KEY_BYTES], buffers[MULTI_KEYS][64];
@@ -310,7 +314,7 @@ static bool probe_multi_get(const oracle_pairs *expected, levin *store, prng *ra
 bool oracle_probe_points(const oracle_pairs *expected, levin *store, const oracle_check_options *options,
                          oracle_verdict *verdict)
 {
-    prng random = { options->seed ^ 0x706f696e74u };
+    random_stream random = random_open(options->seed, STREAM_POINTS);
     unsigned char buffer[PROBE_KEY_BYTES];
     for (unsigned i = 0; i < options->points; i++) {
         levin_slice key = probe_key(expected, &random, buffer);
@@ -350,20 +354,20 @@ static void bounded(const oracle_pairs *expected, const levin_iter_options *b, s
 }
 
 /* One iterator with random bounds, moved about at random. */
-static bool probe_range(const oracle_pairs *expected, levin *store, prng *random,
+static bool probe_range(const oracle_pairs *expected, levin *store, random_stream *random,
                         const oracle_check_options *options, oracle_verdict *verdict)
 {
     unsigned char lower[PROBE_KEY_BYTES], upper[PROBE_KEY_BYTES], prefix[PROBE_KEY_BYTES], seek[PROBE_KEY_BYTES];
     levin_iter_options b = { .snapshot = options->snapshot };
-    if (prng_chance(random, 60))
+    if (chance(random, 60))
         b.lower = probe_key(expected, random, lower);
-    if (prng_chance(random, 60))
+    if (chance(random, 60))
         b.upper = probe_key(expected, random, upper);
-    b.lower_exclusive = prng_chance(random, 50);
-    b.upper_inclusive = prng_chance(random, 50);
-    if (prng_chance(random, 30)) {
+    b.lower_exclusive = chance(random, 50);
+    b.upper_inclusive = chance(random, 50);
+    if (chance(random, 30)) {
         b.prefix = probe_key(expected, random, prefix);
-        b.prefix.size = 1 + prng_below(random, b.prefix.size);
+        b.prefix.size = 1 + random_below(random, b.prefix.size);
     }
     size_t low, high;
     bounded(expected, &b, &low, &high);
@@ -376,7 +380,7 @@ static bool probe_range(const oracle_pairs *expected, levin *store, prng *random
     size_t at = 0; /* of the pair expected, when valid */
     for (unsigned step = 0; good && step < PROBE_STEPS; step++) {
         const char *what;
-        uint64_t move = valid ? prng_below(random, 10) : 10 + prng_below(random, 4);
+        uint64_t move = valid ? random_below(random, 10) : 10 + random_below(random, 4);
         if (move < 6) {
             what = "next in a range";
             valid = ++at < high;
@@ -421,7 +425,7 @@ static bool probe_range(const oracle_pairs *expected, levin *store, prng *random
 bool oracle_probe_ranges(const oracle_pairs *expected, levin *store, const oracle_check_options *options,
                          oracle_verdict *verdict)
 {
-    prng random = { options->seed ^ 0x72616e6765u };
+    random_stream random = random_open(options->seed, STREAM_RANGES);
     for (unsigned i = 0; i < options->ranges; i++)
         if (!probe_range(expected, store, &random, options, verdict))
             return false;
