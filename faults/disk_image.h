@@ -49,6 +49,7 @@ disk_node disk_image_find(const disk_image *image, const char *path);
 disk_node disk_image_lookup(const disk_image *image, disk_node directory, const char *name);
 /* The directory that holds the last component of path (DISK_NONE: absent or no directory), and that component in name. */
 disk_node disk_image_parent(const disk_image *image, const char *path, char name[DISK_NAME_MAX + 1]);
+bool disk_image_has(const disk_image *image, disk_node node); /* the other calls on a node require it */
 bool disk_image_is_dir(const disk_image *image, disk_node node);
 uint64_t disk_image_size(const disk_image *image, disk_node file);
 /* Reads within the file's size; returns how many bytes. */
@@ -56,6 +57,8 @@ size_t disk_image_read(const disk_image *image, disk_node file, void *buffer, si
 /* Calls entry for each name in a directory, in order of bytes; stops at and returns the first non-zero result. */
 int disk_image_list(const disk_image *image, disk_node directory,
                     int (*entry)(void *context, const char *name, disk_node node), void *context);
+/* A block of a file, borrowed; NULL reads as zeros. */
+disk_block *disk_image_block(const disk_image *image, disk_node file, uint64_t index);
 /* A number above all node numbers in use. */
 disk_node disk_image_next_node(const disk_image *image);
 
@@ -75,8 +78,9 @@ void disk_image_link(disk_image *image, disk_node directory, const char *name, d
 void disk_image_unlink(disk_image *image, disk_node directory, const char *name); /* harmless when absent */
 
 disk_block *disk_block_create(const void *data); /* DISK_BLOCK_BYTES of it */
+const uint8_t *disk_block_data(const disk_block *block);
 disk_block *disk_block_ref(disk_block *block);
-void disk_block_unref(disk_block *block);
+void disk_block_unref(disk_block *block); /* harmless on NULL */
 
 /* ---- To and from real files ------------------------------------------------------------------------------- */
 

@@ -44,7 +44,7 @@ typedef struct trace_entry {
     disk_node node;         /* the file or directory concerned */
     disk_node directory;    /* the directory that holds name */
     disk_node to_directory;
-    const char *name;       /* name in its directory; for data operations the name under which the file was opened */
+    const char *name;       /* name in its directory; data operations: as the file was opened; sync_dir: its own */
     const char *to_name;    /* rename only */
     uint64_t offset;
     uint64_t bytes;
