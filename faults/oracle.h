@@ -92,6 +92,9 @@ typedef struct oracle_verdict {
     levin_code code;     /* of the call on the store that failed, or LEVIN_OK */
     char text[600];      /* what is wrong */
 } oracle_verdict;
+/* Records a violation in the verdict, unless it holds one already. */
+void oracle_fault(oracle_verdict *verdict, const char *promise, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 typedef struct oracle_check_options {
     const levin_snapshot *snapshot; /* NULL: one is taken for the duration of the check */

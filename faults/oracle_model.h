@@ -93,9 +93,7 @@ uint64_t oracle_state_digest(oracle *o, uint32_t state);
 void oracle_diagnose(oracle_scan *scan, const oracle_legal *legal, oracle_verdict *verdict);
 /* Says why this state is illegal. */
 void oracle_explain_state(const oracle *o, const oracle_legal *legal, uint32_t state, oracle_verdict *verdict);
-void oracle_fault(oracle_verdict *verdict, const char *promise, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-/* Bytes as printable text in a ring of static-free buffers given by the caller. */
+/* Bytes as printable text. */
 const char *oracle_text(levin_slice bytes, char buffer[80]);
 
 #endif
