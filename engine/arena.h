@@ -4,6 +4,8 @@
 #ifndef LEVIN_ARENA_H
 #define LEVIN_ARENA_H
 
+#include <stdatomic.h>
+
 #include "io.h"
 
 typedef struct arena_chunk arena_chunk;
@@ -15,7 +17,7 @@ typedef struct arena {
     size_t left;
     size_t chunk_bytes;  /* of an ordinary chunk */
     size_t used_bytes;   /* handed out */
-    size_t held_bytes;   /* taken from io */
+    _Atomic size_t held_bytes; /* taken from io; relaxed, any thread may read it */
 } arena;
 
 void arena_init(arena *a, const levin_io *io, size_t chunk_bytes);

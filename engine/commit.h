@@ -3,11 +3,13 @@
  *
  * A submitter pushes its request on a lock-free list (Treiber 1986; the order of pushes is the order of commit) and
  * waits.  Whoever waits and finds no leader becomes the leader: it takes all that is queued, in order, and hands
- * it as one list to the `lead` function of the queue's owner, which completes every request of the list.  On leaving,
- * the leader hands the leadership to a sleeping waiter, if requests have come meanwhile, or serves requests that
- * nobody waits for.  Submitting and leading are separate, so that asynchronous commits only submit.
+ * it as one list to the `lead` function of the queue's owner, which completes every request of the list.  Leaving, it
+ * hands the leadership to the first waiter that sleeps, if any has come meanwhile.  Requests that nobody waits for
+ * stay queued, in order, until somebody waits or polls, for them or for later ones.  Submitting and leading are separate, so
+ * that asynchronous commits only submit.
  *
- * Progress: submission is lock-free; waiting blocks (futex) on the request's own state word.
+ * Progress: submission is lock-free; waiting blocks (futex) on the request's own state word.  A waiter leads one
+ * group at most, its own: others cannot hold it back for ever.
  * Reclamation: a request belongs to its submitter; the queue does not touch it after commit_complete() has stored its
  * state, except to wake the address of the state word (a stray futex wake on freed memory is harmless).
  */
@@ -19,24 +21,29 @@
 
 typedef struct commit_request {
     struct commit_request *next;
-    _Atomic uint32_t state;     /* enum commit_state */
-    levin_code result;          /* set by the leader before state becomes COMMIT_DONE */
+    _Atomic uint32_t state;     /* enum commit_state, in commit.c */
+    levin_code result;          /* set by the leader before the request is done */
     levin_error error;          /* filled when result is not LEVIN_OK */
 } commit_request;
 
 typedef struct commit_queue {
-    _Atomic(commit_request *) head;  /* newest first */
-    _Atomic uint32_t leading;        /* 1: there is a leader */
-    _Atomic uint32_t sleepers;       /* waiters asleep or about to be: lets a leader skip the hand-over */
-    commit_request *pending;         /* taken by a leader for the next one; the leader's */
-    /* Called by the leader with a list in order of submission; completes each request with commit_complete(). */
+    _Atomic(commit_request *) head; /* newest first */
+    _Atomic uint32_t leadership;    /* bits: there is a leader; a waiter has come since the leader looked last */
+    commit_request *pending;        /* taken off `head`, not yet led, oldest first; the leader's */
+    commit_request *pending_last;   /* the leader's */
+    /*
+     * Called by the leader with a list in order of submission; completes each request with commit_complete(), and reads
+     * its `next` before that.
+     */
     void (*lead)(void *context, commit_request *list);
     void *context;
+    uint64_t linger_ns;             /* a leader waits so long for company before it takes the list; 0 by init */
+    _Atomic uint32_t linger_word;   /* never changes: what it waits on */
 } commit_queue;
 
 void commit_queue_init(commit_queue *q, void (*lead)(void *context, commit_request *list), void *context);
 void commit_submit(commit_queue *q, commit_request *r);
-/* Leads or sleeps until r is done. Returns its result. */
+/* Leads or sleeps until r is done. Returns its result. One thread at a time waits or polls for a request. */
 levin_code commit_wait(commit_queue *q, commit_request *r);
 /* Leads if nobody does; LEVIN_PENDING when r is not done after that. */
 levin_code commit_poll(commit_queue *q, commit_request *r);

@@ -48,6 +48,7 @@ arena *memtable_arena(memtable *m);
 size_t memtable_bytes(const memtable *m);
 
 /* ---- writer ---- */
+/* group: above 0 and above that of the last group finished. */
 void memtable_begin(memtable *m, uint64_t group);
 /* record stands in the arena and stays. False when out of memory: the caller then aborts. */
 bool memtable_apply(memtable *m, const uint8_t *record) __attribute__((warn_unused_result));

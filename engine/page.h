@@ -17,6 +17,8 @@ typedef struct page_ref {
 } page_ref;
 
 /*
+ * Proves the page_bytes at `page`.  Every failure is LEVIN_CORRUPT and names file "pages" and the byte in it.
+ *
  * Checksum against the parent's and against its own bytes, number, type, level (any when level is PAGE_LEVEL_ANY),
  * generation at most max_generation, slots and cells inside the page and not overlapping its header, lengths, strictly
  * ascending keys, heads that match, child numbers and extents inside [page_first, page_count).
@@ -54,14 +56,31 @@ static inline uint64_t page_generation(const uint8_t *p)
     return load_u64(p + PAGE_GENERATION);
 }
 /* The prefix of all keys in the page. */
-levin_slice page_prefix(const uint8_t *p, uint32_t page_bytes);
+static inline levin_slice page_prefix(const uint8_t *p, uint32_t page_bytes)
+{
+    size_t bytes = load_u32(p + PAGE_PREFIX_BYTES);
+    return (levin_slice){p + page_bytes - bytes, bytes};
+}
+static inline const uint8_t *page_slot(const uint8_t *p, unsigned i)
+{
+    return p + PAGE_HEADER_BYTES + (size_t)i * SLOT_BYTES;
+}
 /* The part of key i after the prefix. */
-levin_slice page_key_suffix(const uint8_t *p, unsigned i);
+static inline levin_slice page_key_suffix(const uint8_t *p, unsigned i)
+{
+    const uint8_t *slot = page_slot(p, i);
+    size_t key_at = page_type(p) == PAGE_LEAF ? LEAF_CELL_KEY : BRANCH_CELL_KEY;
+    return (levin_slice){p + load_u16(slot + SLOT_OFFSET) + key_at, load_u16(slot + SLOT_KEY_BYTES)};
+}
 /* First slot whose key is >= key (0 .. cells); *equal tells whether it is equal. */
 unsigned page_lower_bound(const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes, bool *equal);
 /* Branch: the child that holds the key: last i with key i <= key, 0 when key is below all. */
 unsigned branch_child_for(const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes);
-page_ref branch_child(const uint8_t *p, unsigned i);
+static inline page_ref branch_child(const uint8_t *p, unsigned i)
+{
+    const uint8_t *cell = p + load_u16(page_slot(p, i) + SLOT_OFFSET);
+    return (page_ref){load_u64(cell + BRANCH_CELL_CHILD), load_u64(cell + BRANCH_CELL_CHECKSUM)};
+}
 
 /* A value as the leaf holds it. */
 typedef struct page_value {
@@ -71,13 +90,25 @@ typedef struct page_value {
     uint64_t first_page;     /* extent */
     uint64_t checksum;       /* extent: of the value bytes */
 } page_value;
-page_value leaf_value(const uint8_t *p, unsigned i);
+static inline page_value leaf_value(const uint8_t *p, unsigned i)
+{
+    const uint8_t *slot = page_slot(p, i), *cell = p + load_u16(slot + SLOT_OFFSET);
+    const uint8_t *payload = cell + LEAF_CELL_KEY + load_u16(slot + SLOT_KEY_BYTES);
+    uint32_t word = load_u32(cell);
+    page_value value = {.kind = (enum value_kind)(word >> VALUE_KIND_SHIFT), .bytes = word & VALUE_BYTES_MASK};
+    if (value.kind == VALUE_INLINE) {
+        value.data = payload;
+    } else {
+        value.first_page = load_u64(payload);
+        value.checksum = load_u64(payload + 8);
+    }
+    return value;
+}
 
 /* ---- building ---- */
 /*
- * Collects cells in ascending key order and writes one page.  The prefix is found at the end (common prefix of the first and
- * the last key), so the caller asks page_builder_fits() before each addition.  Keys and inline values are referenced, not
- * copied, until page_builder_write(): they must stay.
+ * A page is written in one go from an array of cells in strictly ascending key order.  The prefix is the common prefix of
+ * the first and the last key.  Keys and inline values are referenced, not copied: they stay until page_write() returns.
  */
 typedef struct page_cell {
     const uint8_t *key;      /* whole key */
@@ -85,9 +116,32 @@ typedef struct page_cell {
     page_value value;        /* leaf */
     page_ref child;          /* branch */
 } page_cell;
-/* Bytes a page with cells[0..count) would take, with the prefix that they share; > page_bytes does not fit. */
+/* Bytes a page with cells[0..count) would take, with the prefix that they share; > page_bytes does not fit. O(count). */
 size_t page_cells_bytes(const page_cell *cells, size_t count, enum page_type type);
-/* Writes the page (checksum included) into `page`. The cells fit. Returns the checksum. */
+
+/*
+ * The same sum for cells that come one at a time, in ascending order: each addition costs one key comparison.  The first
+ * cell's key is referenced until the next page_fill_init().
+ */
+typedef struct page_fill {
+    enum page_type type;
+    const uint8_t *first_key;
+    size_t prefix_bytes;     /* shared by all keys so far */
+    size_t key_bytes;        /* sum over whole keys */
+    size_t other_bytes;      /* slots, fixed parts of cells, inline values */
+    size_t count;
+} page_fill;
+void page_fill_init(page_fill *fill, enum page_type type);
+/* Bytes of the page as it is; of the empty page: its header. */
+size_t page_fill_bytes(const page_fill *fill);
+/* Bytes of the page if this cell were added: > page_bytes does not fit. */
+size_t page_fill_add_would(const page_fill *fill, const page_cell *cell);
+void page_fill_add(page_fill *fill, const page_cell *cell);
+
+/*
+ * Writes the page (checksum included) into `page`; bytes that nothing occupies become 0. The cells fit and count >= 1.
+ * Returns the checksum.
+ */
 uint64_t page_write(uint8_t *page, uint32_t page_bytes, uint64_t identity, uint64_t number, uint64_t generation,
                     enum page_type type, unsigned level, const page_cell *cells, size_t count);
 

@@ -110,8 +110,10 @@ enum {
     PAGE_CELLS = 26,
     PAGE_HEAP = 28,
     PAGE_PREFIX_BYTES = 32,
+    PAGE_RESERVED_A = 36,
     PAGE_NEXT = 40,
     PAGE_NEXT_CHECKSUM = 48,
+    PAGE_RESERVED_B = 56,
     PAGE_HEADER_BYTES = 64,
 
     SLOT_HEAD = 0,
@@ -128,6 +130,10 @@ enum {
 
     PAGE_HEIGHT_MAX = 32
 };
+
+#define VALUE_KIND_SHIFT 29
+#define VALUE_BYTES_MASK 0x1fffffffu
+
 static_assert(META_FREE_LIST_PAGES + 8 <= META_BYTES, "meta fits a sector");
 
 static inline uint64_t page_first(uint32_t page_bytes)

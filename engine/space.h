@@ -22,23 +22,27 @@ typedef struct extent_list {
     extent *items;
     size_t count, capacity;
 } extent_list;
-/* Joins with the last item when it touches it. */
+/* Joins with the last item when it touches it, on either side. */
 levin_code extent_list_add(extent_list *list, const levin_io *io, uint64_t first, uint64_t pages, levin_error *error);
 void extent_list_fini(extent_list *list, const levin_io *io);
-/* Sorts and joins; extents that overlap are a programmer's mistake here (asserted). */
-void extent_list_normalise(extent_list *list);
+/* Sorts and joins. False when extents overlapped (they are joined too): two owners of one page, damage. */
+bool extent_list_normalise(extent_list *list);
 
 typedef struct space space;
 space *space_create(const levin_io *io, uint32_t page_bytes, uint64_t page_count);
 void space_destroy(space *s);
 uint64_t space_page_count(const space *s); /* high-water: all pages in use or free are below */
 uint64_t space_free_pages(const space *s);
-/* A run of 1..wanted contiguous pages (exactly `wanted` when exact). */
+/*
+ * A run of 1..wanted contiguous pages (exactly `wanted` when exact): from the start of the largest free extent; from the end
+ * of the file when there is none, or none that suffices and exact. LEVIN_NO_SPACE at the largest possible file.
+ */
 levin_code space_take(space *s, uint64_t wanted, bool exact, extent *out, levin_error *error);
+/* Joins with its neighbours. LEVIN_CORRUPT when pages of it are free already or not in the file; LEVIN_NO_MEMORY. */
 levin_code space_give(space *s, extent e, levin_error *error);
 /* Free extents at the end of the file are dropped from it: returns the new page count, at or above `keep_at_least`. */
 uint64_t space_shrink(space *s, uint64_t keep_at_least);
-/* Copies the free extents, ascending. */
+/* Appends the free extents, ascending. */
 levin_code space_list(const space *s, extent_list *out, levin_error *error);
 /* Remembers the state, and returns to it: a checkpoint that failed takes nothing. */
 levin_code space_clone(const space *s, space **copy, levin_error *error);
@@ -48,8 +52,8 @@ uint64_t free_list_pages(size_t extents, uint32_t page_bytes);
 /* Writes page i of n of a free list into `page`; next is the page after it (number 0: none). Returns its checksum. */
 uint64_t free_list_write(uint8_t *page, uint32_t page_bytes, uint64_t identity, uint64_t number, uint64_t generation,
                          const extent *extents, size_t count, page_ref next);
-/* Reads the entries of a page that page_verify() has passed as PAGE_FREE_LIST; checks order, bounds and overlap with `after`
- * (the end of the last extent of the page before). */
+/* Appends the entries of a page that page_verify() has passed as PAGE_FREE_LIST; checks order, bounds and overlap with `after`
+ * (the end of the last extent of the page before, 0 at first). A page may be without entries: count the pages of the chain. */
 levin_code free_list_read(const uint8_t *page, const char *file_name, uint32_t page_bytes, uint64_t page_count,
                           uint64_t *after, extent_list *out, const levin_io *io, page_ref *next, levin_error *error);
 

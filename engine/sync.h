@@ -18,6 +18,8 @@ typedef struct sync_mutex {
 
 typedef struct sync_thread {
     pthread_t handle;
+    void (*run)(void *argument);
+    void *argument;
 } sync_thread;
 
 /* 0 or an errno value. */
@@ -36,7 +38,7 @@ void sync_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 /* Wakes up to `count` sleepers on word. */
 void sync_wake(_Atomic uint32_t *word, int count);
 
-/* Starts a thread; 0 or an errno value. */
+/* Starts a thread; 0 or an errno value. *thread stays where it is until joined. */
 int sync_thread_start(sync_thread *thread, void (*run)(void *argument), void *argument);
 void sync_thread_join(sync_thread *thread);
 

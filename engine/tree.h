@@ -21,6 +21,12 @@ typedef struct tree {
 } tree;
 
 /*
+ * The page at `ref`, verified and of that level (0: leaf).  Inside a read-side section; pin it to keep it longer.  A page of
+ * another level is LEVIN_CORRUPT, which bounds every descent, also in a tree that points back into itself.
+ */
+levin_code tree_page(const tree *t, page_ref ref, unsigned level, page_frame **frame, levin_error *error);
+
+/*
  * Looks the key up inside a read-side section of the caller: value->data of an inline value stays good until that section
  * ends. LEVIN_NOT_FOUND.
  */
@@ -31,11 +37,13 @@ levin_code tree_read_extent(const tree *t, const page_value *value, uint8_t *buf
 typedef struct tree_cursor {
     tree t;
     unsigned height;                    /* 0: invalid */
-    page_frame *frame[PAGE_HEIGHT_MAX]; /* pinned, [0] is the root */
-    uint16_t slot[PAGE_HEIGHT_MAX];
+    unsigned cells;                     /* of the leaf */
+    const uint8_t *leaf;                /* frame[height - 1]->page */
     uint8_t *key;                       /* whole key at the cursor; capacity a quarter page */
     size_t key_bytes;
     size_t prefix_bytes;                /* of the leaf, already in key[] */
+    unsigned slot[PAGE_HEIGHT_MAX];     /* [height - 1] is the slot in the leaf */
+    page_frame *frame[PAGE_HEIGHT_MAX]; /* pinned, [0] is the root */
 } tree_cursor;
 /* Allocates the key buffer. LEVIN_NO_MEMORY. */
 levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error);
@@ -48,14 +56,52 @@ levin_code tree_cursor_first(tree_cursor *c, levin_error *error);
 levin_code tree_cursor_last(tree_cursor *c, levin_error *error);
 levin_code tree_cursor_seek(tree_cursor *c, const uint8_t *key, size_t key_bytes, levin_error *error);
 levin_code tree_cursor_seek_for_prev(tree_cursor *c, const uint8_t *key, size_t key_bytes, levin_error *error);
-levin_code tree_cursor_next(tree_cursor *c, levin_error *error);
-levin_code tree_cursor_prev(tree_cursor *c, levin_error *error);
+static inline levin_code tree_cursor_next(tree_cursor *c, levin_error *error);
+static inline levin_code tree_cursor_prev(tree_cursor *c, levin_error *error);
 static inline bool tree_cursor_valid(const tree_cursor *c)
 {
     return c->height != 0;
 }
 /* Good until the next move. c->key and c->key_bytes are the key. */
-page_value tree_cursor_value(const tree_cursor *c);
+static inline page_value tree_cursor_value(const tree_cursor *c)
+{
+    return leaf_value(c->leaf, c->slot[c->height - 1]);
+}
+
+/* The rare part of the moves: to the leaf beside. */
+levin_code tree_cursor_next_leaf(tree_cursor *c, levin_error *error);
+levin_code tree_cursor_prev_leaf(tree_cursor *c, levin_error *error);
+
+/* Puts the cursor on a slot of its leaf. The key buffer has TREE_KEY_SLACK bytes to spare. */
+enum { TREE_KEY_SLACK = 16 };
+static inline void tree_cursor_set_slot(tree_cursor *c, unsigned i)
+{
+    const uint8_t *slot = page_slot(c->leaf, i), *suffix = c->leaf + load_u16(slot + SLOT_OFFSET) + LEAF_CELL_KEY;
+    size_t bytes = load_u16(slot + SLOT_KEY_BYTES);
+    c->slot[c->height - 1] = i;
+    c->key_bytes = c->prefix_bytes + bytes;
+    /* a copy of fixed size is two moves instead of a call */
+    if (bytes <= TREE_KEY_SLACK && suffix + TREE_KEY_SLACK <= c->leaf + c->t.page_bytes)
+        memcpy(c->key + c->prefix_bytes, suffix, TREE_KEY_SLACK);
+    else
+        memcpy(c->key + c->prefix_bytes, suffix, bytes);
+}
+static inline levin_code tree_cursor_next(tree_cursor *c, levin_error *error)
+{
+    unsigned i = c->slot[c->height - 1] + 1;
+    if (i >= c->cells)
+        return tree_cursor_next_leaf(c, error);
+    tree_cursor_set_slot(c, i);
+    return LEVIN_OK;
+}
+static inline levin_code tree_cursor_prev(tree_cursor *c, levin_error *error)
+{
+    unsigned i = c->slot[c->height - 1];
+    if (i == 0)
+        return tree_cursor_prev_leaf(c, error);
+    tree_cursor_set_slot(c, i - 1);
+    return LEVIN_OK;
+}
 
 /*
  * Walks the whole tree: every page and every extent verified, levels, key order across pages, separators, each page

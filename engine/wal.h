@@ -106,6 +106,7 @@ levin_code wal_finish(wal *log, levin_error *error);
 uint64_t wal_position(const wal *log);   /* where the next group goes */
 uint64_t wal_chain(const wal *log);      /* checksum of the last appended group */
 uint64_t wal_incarnation(const wal *log);
+uint64_t wal_generation(const wal *log);  /* the newest checkpoint that the log says is durable */
 uint64_t wal_sequence(const wal *log);   /* of the last batch replayed by wal_recover */
 bool wal_poisoned(const wal *log);
 bool wal_needs_sync(const wal *log);     /* something appended is not known durable */

@@ -1,0 +1,231 @@
+/*
+ * check.c - levin_check(): reads every byte that the newest durable state depends on.
+ *
+ * Metas, tree (tree_check), free list, the account of every page of the file (used once, or free once, never both,
+ * never neither), and the log from the replay position on.
+ *
+ * Concurrency: under work_mutex, so that the durable state stays; readers and writers go on, but for the log's part, which
+ * holds up commits while it reads.  The tree is kept by a reference on its version.
+ */
+#include <string.h>
+
+#include "db.h"
+
+typedef struct check {
+    levin *db;
+    levin_check_report report;
+    void *context;
+    levin_check_result *result;
+    uint8_t *used;     /* a bit a page */
+    bool stopped;
+} check;
+
+static void check_fault(check *c, const levin_error *fault)
+{
+    c->result->faults++;
+    if (c->report && !c->stopped)
+        c->stopped = !c->report(c->context, fault);
+}
+
+/* Handed on to parts that report by themselves. */
+static bool check_relay(void *context, const levin_error *fault)
+{
+    check *c = context;
+    if (c->report && !c->stopped)
+        c->stopped = !c->report(c->context, fault);
+    return !c->stopped;
+}
+
+static bool bit_test_set(uint8_t *bits, uint64_t n)
+{
+    bool was = bits[n / 8] >> (n % 8) & 1;
+    bits[n / 8] |= (uint8_t)(1u << (n % 8));
+    return was;
+}
+
+static void check_extent_free(check *c, extent e)
+{
+    levin_error fault;
+    for (uint64_t page = e.first; page < e.first + e.pages && !c->stopped; page++)
+        if (bit_test_set(c->used, page)) {
+            error_corrupt(&fault, PAGE_FILE_NAME, page * c->db->page_bytes, 0, page,
+                          "page %llu is on the free list, but in use or there twice", (unsigned long long)page);
+            check_fault(c, &fault);
+        }
+    c->result->free_pages += e.pages;
+}
+
+/* One page of the free list; *ref becomes the next. */
+static levin_code check_free_page(check *c, page_ref *ref, uint64_t *after)
+{
+    levin *db = c->db;
+    levin_error fault;
+    extent_list extents = { 0 };
+    page_expect expect = {
+        .identity = db->identity,
+        .page_bytes = db->page_bytes,
+        .page_count = db->meta.page_count,
+        .max_generation = db->meta.generation,
+        .ref = *ref,
+        .type = PAGE_FREE_LIST,
+        .level = 0,
+    };
+    const uint64_t number = ref->number;
+    uint8_t *page = io_alloc(db->io, db->page_bytes);
+    size_t done;
+    levin_code code = page ? file_read(&db->pages, page, db->page_bytes, number * db->page_bytes, &done, &fault)
+                           : error_memory(&fault, db->page_bytes);
+    if (code == LEVIN_OK && done < db->page_bytes)
+        code = error_corrupt(&fault, PAGE_FILE_NAME, number * db->page_bytes, db->page_bytes, done,
+                             "the page file ends inside a page of the free list");
+    if (code == LEVIN_OK)
+        code = page_verify(page, &expect, &fault);
+    if (code == LEVIN_OK)
+        code = free_list_read(page, PAGE_FILE_NAME, db->page_bytes, db->meta.page_count, after, &extents, db->io, ref,
+                              &fault);
+    if (code == LEVIN_OK && bit_test_set(c->used, number)) {
+        code = error_corrupt(&fault, PAGE_FILE_NAME, number * db->page_bytes, 0, number,
+                             "page %llu of the free list is also used elsewhere", (unsigned long long)number);
+    }
+    for (size_t i = 0; i < extents.count && code == LEVIN_OK; i++)
+        check_extent_free(c, extents.items[i]);
+    extent_list_fini(&extents, db->io);
+    io_free(db->io, page, db->page_bytes);
+    if (code == LEVIN_CORRUPT) {
+        check_fault(c, &fault);
+    } else if (code != LEVIN_OK) {
+        (void)db_fail(db, &fault);
+    }
+    return code;
+}
+
+static levin_code check_free_list(check *c, bool *whole)
+{
+    page_ref ref = c->db->meta.free_list;
+    uint64_t after = 0, left = c->db->meta.free_list_pages;
+    levin_code code = LEVIN_OK;
+    while (ref.number && left-- && code == LEVIN_OK && !c->stopped)
+        code = check_free_page(c, &ref, &after);
+    *whole = code == LEVIN_OK && !c->stopped;
+    return code == LEVIN_CORRUPT ? LEVIN_OK : code;
+}
+
+/* A page that is neither used nor free is lost for ever. Told only when everything else was readable. */
+static void check_lost_pages(check *c)
+{
+    const page_meta *m = &c->db->meta;
+    levin_error fault;
+    for (uint64_t page = page_first(m->page_bytes); page < m->page_count && !c->stopped; page++)
+        if (!(c->used[page / 8] >> (page % 8) & 1)) {
+            error_corrupt(&fault, PAGE_FILE_NAME, page * m->page_bytes, 1, 0,
+                          "page %llu is neither in use nor on the free list", (unsigned long long)page);
+            check_fault(c, &fault);
+        }
+}
+
+/* The newest meta page must be the one in use; the other one may be anything that a crash can leave. */
+static levin_code check_meta(check *c)
+{
+    levin *db = c->db;
+    uint8_t bytes[META_BYTES];
+    levin_error fault;
+    page_meta meta;
+    size_t done;
+    const unsigned slot = (unsigned)(db->meta.generation % 2);
+    levin_code code = file_read(&db->pages, bytes, sizeof bytes, (uint64_t)slot * META_SLOT_BYTES, &done, &fault);
+    if (code == LEVIN_OK && done < sizeof bytes)
+        code = error_corrupt(&fault, PAGE_FILE_NAME, (uint64_t)slot * META_SLOT_BYTES, sizeof bytes, done,
+                             "the page file ends inside the meta page");
+    if (code == LEVIN_OK)
+        code = meta_decode(bytes, slot, &meta, &fault);
+    if (code == LEVIN_OK && meta.generation != db->meta.generation)
+        code = error_corrupt(&fault, PAGE_FILE_NAME, (uint64_t)slot * META_SLOT_BYTES + META_GENERATION,
+                             db->meta.generation, meta.generation, "the meta page on disk is not the one in use");
+    if (code == LEVIN_CORRUPT)
+        check_fault(c, &fault);
+    else if (code != LEVIN_OK)
+        return db_fail(db, &fault);
+    return LEVIN_OK;
+}
+
+static levin_code check_tree(check *c, const version *v)
+{
+    levin *db = c->db;
+    levin_error error;
+    const page_meta *m = &db->meta;
+    bool whole = false;
+    const uint64_t before = c->result->faults;
+    levin_code code = tree_check(&v->tree->t, c->used, check_relay, c, c->result, &error);
+    if (code != LEVIN_OK && code != LEVIN_CORRUPT)
+        return db_fail(db, &error);
+    if (c->result->faults == before && c->result->keys != m->keys && !c->stopped) {
+        error_corrupt(&error, PAGE_FILE_NAME, m->generation % 2 * META_SLOT_BYTES + META_KEYS, m->keys, c->result->keys,
+                      "the tree does not have as many keys as the meta page says");
+        check_fault(c, &error);
+    }
+    if (!c->stopped) {
+        code = check_free_list(c, &whole);
+        if (code != LEVIN_OK)
+            return code;
+    }
+    if (whole && c->result->faults == before)
+        check_lost_pages(c);
+    return LEVIN_OK;
+}
+
+static levin_code check_log(check *c)
+{
+    levin *db = c->db;
+    const page_meta *m = &db->meta;
+    levin_error error;
+    wal_start start = {
+        .position = m->replay,
+        .chain = m->replay_chain,
+        .sequence = m->sequence,
+        .incarnation = m->incarnation,
+        .generation = m->generation,
+    };
+    sync_mutex_lock(&db->commit_mutex);
+    levin_code code = db->options.read_only ? LEVIN_OK : wal_flush(db->log, &error);
+    if (code == LEVIN_OK)
+        code = wal_check(db->log, &start, check_relay, c, &c->result->wal_groups, &c->result->wal_segments,
+                         &c->result->faults, &error);
+    sync_mutex_unlock(&db->commit_mutex);
+    return code == LEVIN_OK || code == LEVIN_CORRUPT ? LEVIN_OK : db_fail(db, &error);
+}
+
+levin_code levin_check(levin *store, levin_check_report report, void *context, levin_check_result *result)
+{
+    levin_check_result local;
+    levin_error error;
+    check c = { .db = store, .report = report, .context = context, .result = result ? result : &local };
+    memset(c.result, 0, sizeof *c.result);
+    sync_mutex_lock(&store->work_mutex);
+    const version *v = version_acquire(&store->versions);
+    const size_t bytes = store->meta.page_count / 8 + 1;
+    c.used = io_alloc(store->io, bytes);
+    levin_code code = LEVIN_OK;
+    if (!c.used) {
+        error_memory(&error, bytes);
+        code = db_fail(store, &error);
+    }
+    if (code == LEVIN_OK) {
+        memset(c.used, 0, bytes);
+        code = check_meta(&c);
+    }
+    if (code == LEVIN_OK && !c.stopped)
+        code = check_tree(&c, v);
+    if (code == LEVIN_OK && !c.stopped)
+        code = check_log(&c);
+    if (code == LEVIN_OK && c.stopped)
+        code = LEVIN_INTERRUPTED;
+    if (code == LEVIN_OK && c.result->faults) {
+        error_set(&error, LEVIN_CORRUPT, NULL, "%llu faults were found in the store",
+                  (unsigned long long)c.result->faults);
+        code = db_fail(store, &error);
+    }
+    io_free(store->io, c.used, bytes);
+    version_release(v);
+    sync_mutex_unlock(&store->work_mutex);
+    return code;
+}

@@ -1,0 +1,512 @@
+/*
+ * checkpoint.c - moves a frozen memtable into the page tree, in bounded steps.
+ *
+ * The steps, and what is on the device after each:
+ *   MERGE      new pages are written beside the old ones (merge.h); nobody refers to them
+ *   FREE_LIST  the free list of the new state is written; same
+ *   SYNC       everything the new meta page will refer to is durable
+ *   META       the meta page of generation g is written over that of g - 2
+ *   META_SYNC  g is durable: a crash from here on finds g, or, when the meta page was torn, g - 1, whose pages and log are
+ *              still all there
+ *   PUBLISH    readers see the new tree; the frozen memtable is let go
+ *   MARK       the log says, durably, that g is durable: from here on a missing g is damage and not a torn write
+ *   RELEASE    only now the pages of g - 1 may be reused and its log recycled; the file is cut where its end is free
+ *
+ * Failure: up to SYNC everything is given up, the space is put back, and the memtable stays frozen for the next attempt.
+ * A failed sync poisons the store.  A failed write of the meta page may have reached the device in full, so the same bytes
+ * are written again by the next step, and nothing else is done to the file until that has succeeded.  The same goes for MARK.
+ *
+ * Concurrency: all under work_mutex; PUBLISH, MARK and RELEASE also take commit_mutex.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "db.h"
+
+enum checkpoint_step { STEP_MERGE, STEP_FREE_LIST, STEP_SYNC, STEP_META, STEP_META_SYNC, STEP_PUBLISH, STEP_MARK, STEP_RELEASE };
+
+struct checkpoint {
+    enum checkpoint_step step;
+    version *base;              /* held: its frozen memtable and tree are what is merged */
+    space *space_before;        /* to go back to */
+    merge *merging;
+    bool merged;                /* result is filled */
+    merge_result result;
+    tree_version *tree;         /* of the new generation; allocated at the start, so that PUBLISH cannot fail */
+    version *published;         /* likewise */
+    dead_pages *dead;           /* likewise; what the old tree used and the new one does not */
+    page_meta meta;             /* of the new generation */
+    uint64_t replay, chain, sequence;
+};
+
+/* ---- begin and end ---- */
+
+static void checkpoint_free(levin *db, checkpoint *c)
+{
+    if (!c)
+        return;
+    if (c->merging)
+        merge_end(c->merging);
+    if (c->merged)
+        extent_list_fini(&c->result.freed, db->io);
+    if (c->tree) {
+        extent_list_fini(&c->tree->free_list, db->io);
+        io_free(db->io, c->tree, sizeof *c->tree);
+    }
+    version_discard(c->published);
+    dead_pages_free(db->io, c->dead);
+    if (c->space_before)
+        space_destroy(c->space_before);
+    if (c->base)
+        version_release(c->base);
+    io_free(db->io, c, sizeof *c);
+}
+
+/* Gives pages that nobody can reach any more back to the space. On failure the rest waits for the next time. */
+static levin_code take_back_pages(levin *db, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    dead_pages *pages = version_take_reusable(&db->versions);
+    for (dead_pages *d = pages; d; d = d->next) {
+        while (d->extents.count && code == LEVIN_OK) {
+            extent e = d->extents.items[d->extents.count - 1];
+            page_cache_forget(db->cache, e.first, e.pages);
+            code = space_give(db->space, e, error);
+            if (code == LEVIN_OK)
+                d->extents.count--;
+        }
+    }
+    if (code != LEVIN_OK) {
+        sync_mutex_lock(&db->versions.mutex);
+        dead_pages **end = &db->versions.reusable;
+        while (*end)
+            end = &(*end)->next;
+        *end = pages;
+        sync_mutex_unlock(&db->versions.mutex);
+    } else {
+        dead_pages_free(db->io, pages);
+    }
+    return code;
+}
+
+static levin_code checkpoint_begin(levin *db, levin_error *error)
+{
+    levin_code code = take_back_pages(db, error);
+    if (code != LEVIN_OK)
+        return code;
+    checkpoint *c = io_alloc(db->io, sizeof *c);
+    if (!c)
+        return error_memory(error, sizeof *c);
+    memset(c, 0, sizeof *c);
+    c->base = version_acquire(&db->versions);
+    sync_mutex_lock(&db->commit_mutex);
+    c->replay = db->frozen_replay;
+    c->chain = db->frozen_chain;
+    c->sequence = db->frozen_sequence;
+    sync_mutex_unlock(&db->commit_mutex);
+    c->tree = tree_version_create(&db->versions);
+    c->published = version_create(&db->versions);
+    c->dead = io_alloc(db->io, sizeof *c->dead);
+    if (c->dead)
+        memset(c->dead, 0, sizeof *c->dead);
+    if (!c->tree || !c->published || !c->dead)
+        code = error_memory(error, sizeof *c->tree);
+    if (code == LEVIN_OK)
+        code = space_clone(db->space, &c->space_before, error);
+    if (code == LEVIN_OK) {
+        const page_meta *m = &db->meta;
+        merge_options options = {
+            .io = db->io,
+            .cache = db->cache,
+            .space = db->space,
+            .old = c->base->tree->t,
+            .old_keys = m->keys,
+            .old_leaf_pages = m->leaf_pages,
+            .old_branch_pages = m->branch_pages,
+            .old_overflow_pages = m->overflow_pages,
+            .generation = m->generation + 1,
+            .changes = c->base->frozen_root,
+        };
+        code = merge_begin(&options, &c->merging, error);
+    }
+    if (code != LEVIN_OK) {
+        checkpoint_free(db, c);
+        return code;
+    }
+    db->running = c;
+    return LEVIN_OK;
+}
+
+/* Before the meta page was touched: as if nothing had been done. */
+static void checkpoint_give_up(levin *db)
+{
+    checkpoint *c = db->running;
+    db->running = NULL;
+    space_destroy(db->space);
+    db->space = c->space_before;
+    c->space_before = NULL;
+    checkpoint_free(db, c);
+    count_add(&db->checkpoint_failures, 1);
+}
+
+void checkpoint_abandon(levin *db)
+{
+    if (db->running)
+        checkpoint_free(db, db->running);
+    db->running = NULL;
+}
+
+/* ---- the free list ---- */
+
+typedef struct free_gather {
+    const levin_io *io;
+    extent_list *list;
+    levin_error *error;
+} free_gather;
+
+static levin_code gather_dead(void *context, extent e)
+{
+    free_gather *g = context;
+    return extent_list_add(g->list, g->io, e.first, e.pages, g->error);
+}
+
+static levin_code gather_list(free_gather *g, const extent_list *from)
+{
+    levin_code code = LEVIN_OK;
+    for (size_t i = 0; i < from->count && code == LEVIN_OK; i++)
+        code = gather_dead(g, from->items[i]);
+    return code;
+}
+
+/*
+ * All pages that the new tree does not use, but for those that hold this list: free in the space, dead in older
+ * versions (a crash forgets their readers), given up by this merge, and the old free list's own.
+ */
+static levin_code gather_free(levin *db, checkpoint *c, extent_list *all, levin_error *error)
+{
+    free_gather g = { db->io, all, error };
+    levin_code code = space_list(db->space, all, error);
+    if (code == LEVIN_OK)
+        code = version_each_dead(&db->versions, gather_dead, &g);
+    if (code == LEVIN_OK)
+        code = gather_list(&g, &c->result.freed);
+    if (code == LEVIN_OK)
+        code = gather_list(&g, &c->base->tree->free_list);
+    if (code == LEVIN_OK && !extent_list_normalise(all))
+        code = error_corrupt(error, PAGE_FILE_NAME, 0, 0, 0, "a page became free twice: two places of the tree used it");
+    return code;
+}
+
+static uint64_t list_pages(const extent_list *list)
+{
+    uint64_t pages = 0;
+    for (size_t i = 0; i < list->count; i++)
+        pages += list->items[i].pages;
+    return pages;
+}
+
+/* Writes the list into the pages of c->tree->free_list, back to front, for each page carries the checksum of the next. */
+static levin_code write_free_list(levin *db, checkpoint *c, const extent_list *all, levin_error *error)
+{
+    const uint32_t page_bytes = db->page_bytes;
+    const size_t per_page = (page_bytes - PAGE_HEADER_BYTES) / FREE_ENTRY_BYTES;
+    const extent pages = c->tree->free_list.items[0];
+    uint8_t *image = io_alloc(db->io, pages.pages * page_bytes);
+    if (!image)
+        return error_memory(error, pages.pages * page_bytes);
+    page_ref next = { 0, 0 };
+    for (uint64_t i = pages.pages; i-- > 0;) {
+        size_t from = i * per_page < all->count ? i * per_page : all->count;
+        size_t count = all->count - from < per_page ? all->count - from : per_page;
+        next.checksum = free_list_write(image + i * page_bytes, page_bytes, db->identity, pages.first + i,
+                                        c->meta.generation, all->items + from, count, next);
+        next.number = pages.first + i;
+    }
+    c->meta.free_list = next;
+    levin_slice part = { image, pages.pages * page_bytes };
+    levin_code code = file_write(&db->pages, &part, 1, pages.first * page_bytes, NULL, error);
+    io_free(db->io, image, pages.pages * page_bytes);
+    return code;
+}
+
+static uint64_t list_end(const extent_list *list)
+{
+    uint64_t end = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].first + list->items[i].pages > end)
+            end = list->items[i].first + list->items[i].pages;
+    return end;
+}
+
+/* The file ends after the last page that is used, or that an older reader may still use. */
+static levin_code keep_end(void *context, extent e)
+{
+    uint64_t *end = context;
+    if (e.first + e.pages > *end)
+        *end = e.first + e.pages;
+    return LEVIN_OK;
+}
+
+static void shrink_space(levin *db, checkpoint *c)
+{
+    uint64_t end = page_first(db->page_bytes);
+    (void)version_each_dead(&db->versions, keep_end, &end);
+    uint64_t freed = list_end(&c->result.freed), old_list = list_end(&c->base->tree->free_list);
+    end = freed > end ? freed : end;
+    end = old_list > end ? old_list : end;
+    space_shrink(db->space, end);
+}
+
+static levin_code step_free_list(levin *db, checkpoint *c, levin_error *error)
+{
+    const merge_result *r = &c->result;
+    const version *base = c->base;
+    c->meta = db->meta;
+    c->meta.generation = db->meta.generation + 1;
+    c->meta.root = r->root.root;
+    c->meta.height = r->root.height;
+    c->meta.keys = r->keys;
+    c->meta.leaf_pages = r->leaf_pages;
+    c->meta.branch_pages = r->branch_pages;
+    c->meta.overflow_pages = r->overflow_pages;
+    c->meta.replay = c->replay;
+    c->meta.replay_chain = c->chain;
+    c->meta.sequence = c->sequence;
+    c->meta.free_list = (page_ref){ 0, 0 };
+    c->meta.free_list_pages = 0;
+    shrink_space(db, c);
+
+    extent_list all = { 0 };
+    levin_code code = gather_free(db, c, &all, error);
+    if (code == LEVIN_OK && all.count) {
+        extent pages;
+        /* taking them can only lower the count of extents, or leave it */
+        code = space_take(db->space, free_list_pages(all.count, db->page_bytes), true, &pages, error);
+        if (code == LEVIN_OK)
+            code = extent_list_add(&c->tree->free_list, db->io, pages.first, pages.pages, error);
+        all.count = 0;
+        if (code == LEVIN_OK)
+            code = gather_free(db, c, &all, error);
+        c->meta.free_list_pages = c->tree->free_list.count ? pages.pages : 0;
+    }
+    c->meta.page_count = space_page_count(db->space);
+    c->meta.free_pages = list_pages(&all);
+    if (code == LEVIN_OK && c->tree->free_list.count)
+        code = write_free_list(db, c, &all, error);
+    extent_list_fini(&all, db->io);
+    if (code != LEVIN_OK)
+        return code;
+
+    /* what the old tree alone used */
+    c->dead->extents = c->result.freed;
+    c->result.freed = (extent_list){ 0 };
+    for (size_t i = 0; i < base->tree->free_list.count; i++) {
+        extent e = base->tree->free_list.items[i];
+        code = extent_list_add(&c->dead->extents, db->io, e.first, e.pages, error);
+        if (code != LEVIN_OK)
+            return code;
+    }
+    c->tree->t = r->root;
+    c->tree->t.page_count = c->meta.page_count;
+    c->tree->meta = c->meta;
+    return LEVIN_OK;
+}
+
+/* ---- the other steps ---- */
+
+static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
+{
+    bool done = false;
+    levin_code code = merge_step(c->merging, &done, error);
+    if (code != LEVIN_OK || !done)
+        return code;
+    merge_finish(c->merging, &c->result);
+    merge_end(c->merging);
+    c->merging = NULL;
+    c->merged = true;
+    count_add(&db->pages_written, c->result.pages_written);
+    c->step = STEP_FREE_LIST;
+    return LEVIN_OK;
+}
+
+static levin_code step_meta(levin *db, checkpoint *c, levin_error *error)
+{
+    uint8_t slot[META_SLOT_BYTES] = { 0 };
+    sync_mutex_lock(&db->commit_mutex);
+    c->meta.incarnation = wal_incarnation(db->log);
+    sync_mutex_unlock(&db->commit_mutex);
+    meta_encode(slot, &c->meta);
+    levin_slice part = { slot, sizeof slot };
+    return file_write(&db->pages, &part, 1, c->meta.generation % 2 * META_SLOT_BYTES, NULL, error);
+}
+
+/* Cannot fail: its memory was taken at the start. */
+static void step_publish(levin *db, checkpoint *c)
+{
+    sync_mutex_lock(&db->commit_mutex);
+    const version *before = db->versions.newest;
+    version *v = c->published;
+    c->published = NULL;
+    v->group = ++db->group;
+    v->sequence = before->sequence;
+    v->mem = before->mem;
+    v->mem_root = before->mem_root;
+    v->tree = c->tree;
+    version_publish(&db->versions, v, NULL);
+    db->meta = c->meta;
+    sync_mutex_unlock(&db->commit_mutex);
+    tree_version_release(&db->versions, c->tree); /* the creator's reference: the version has its own */
+    c->tree = NULL;
+    count_add(&db->checkpoints, 1);
+}
+
+static levin_code step_mark(levin *db, checkpoint *c, levin_error *error)
+{
+    sync_mutex_lock(&db->commit_mutex);
+    levin_code code = wal_mark(db->log, c->meta.generation, error);
+    if (code == LEVIN_OK)
+        db->lazy_bytes = 0;
+    sync_mutex_unlock(&db->commit_mutex);
+    return code;
+}
+
+/* Failures here cost space, not safety: the next checkpoint does the same again. */
+static void step_release(levin *db, checkpoint *c)
+{
+    levin_error error = { 0 };
+    sync_mutex_lock(&db->commit_mutex);
+    levin_code code = wal_recycle(db->log, c->meta.replay, &error);
+    sync_mutex_unlock(&db->commit_mutex);
+    if (code != LEVIN_OK)
+        db_log(db, LEVIN_LOG_WARNING, "log segments were not recycled: %s", error.message);
+    tree_version_bury(&db->versions, c->base->tree, c->dead);
+    c->dead = NULL;
+    uint64_t bytes = 0;
+    code = file_size(&db->pages, &bytes, &error);
+    if (code == LEVIN_OK && bytes > c->meta.page_count * db->page_bytes)
+        code = file_truncate(&db->pages, c->meta.page_count * db->page_bytes, &error);
+    if (code != LEVIN_OK)
+        db_log(db, LEVIN_LOG_WARNING, "the page file was not cut: %s", error.message);
+}
+
+static levin_code checkpoint_step(levin *db, levin_error *error)
+{
+    checkpoint *c = db->running;
+    levin_code code = LEVIN_OK;
+    switch (c->step) {
+    case STEP_MERGE:
+        return step_merge(db, c, error);
+    case STEP_FREE_LIST:
+        code = step_free_list(db, c, error);
+        break;
+    case STEP_SYNC:
+    case STEP_META_SYNC:
+        code = file_sync(&db->pages, error);
+        if (code != LEVIN_OK)
+            db_poison(db);
+        break;
+    case STEP_META:
+        code = step_meta(db, c, error);
+        break;
+    case STEP_PUBLISH:
+        step_publish(db, c);
+        break;
+    case STEP_MARK:
+        code = step_mark(db, c, error);
+        break;
+    case STEP_RELEASE:
+        step_release(db, c);
+        db->running = NULL;
+        checkpoint_free(db, c);
+        return LEVIN_OK;
+    }
+    if (code == LEVIN_OK)
+        c->step++;
+    return code;
+}
+
+levin_code checkpoint_work(levin *db, bool *more, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    *more = false;
+    sync_mutex_lock(&db->work_mutex);
+    if (db_poisoned(db)) {
+        code = error_set(error, LEVIN_POISONED, NULL, "a sync failed earlier: close and reopen the store to write");
+        goto out;
+    }
+    if (!db->running) {
+        reclaim_read_lock();
+        bool frozen = version_current(&db->versions)->frozen != NULL;
+        reclaim_read_unlock();
+        if (!frozen)
+            goto out;
+        code = checkpoint_begin(db, error);
+        if (code != LEVIN_OK)
+            count_add(&db->checkpoint_failures, 1);
+    } else {
+        enum checkpoint_step step = db->running->step;
+        code = checkpoint_step(db, error);
+        if (code != LEVIN_OK && step < STEP_META && !db_poisoned(db))
+            checkpoint_give_up(db);
+    }
+    if (code == LEVIN_OK && !db->running) {
+        reclaim_read_lock();
+        *more = version_current(&db->versions)->frozen != NULL;
+        reclaim_read_unlock();
+    } else {
+        *more = true;
+    }
+    if (db->log && code != LEVIN_OK && db->running && db->running->step == STEP_MARK) {
+        sync_mutex_lock(&db->commit_mutex);
+        if (wal_poisoned(db->log))
+            db_poison(db);
+        sync_mutex_unlock(&db->commit_mutex);
+    }
+out:
+    sync_mutex_unlock(&db->work_mutex);
+    return code;
+}
+
+levin_code checkpoint_drive(levin *db, levin_error *error)
+{
+    bool more = true;
+    levin_code code = LEVIN_OK;
+    while (more && code == LEVIN_OK)
+        code = checkpoint_work(db, &more, error);
+    return code;
+}
+
+/* ---- public ---- */
+
+levin_code levin_checkpoint(levin *store)
+{
+    levin_error error = { 0 };
+    if (store->options.read_only)
+        return db_refuse(store, LEVIN_READ_ONLY, "the store is open read-only");
+    levin_code code = checkpoint_drive(store, &error); /* of what was frozen before */
+    if (code == LEVIN_OK) {
+        sync_mutex_lock(&store->commit_mutex);
+        code = db_freeze(store, &error);
+        if (store->log && wal_poisoned(store->log))
+            db_poison(store);
+        sync_mutex_unlock(&store->commit_mutex);
+    }
+    if (code == LEVIN_OK)
+        code = checkpoint_drive(store, &error);
+    version_reclaim(&store->versions);
+    return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);
+}
+
+levin_code levin_work(levin *store, bool *more)
+{
+    levin_error error = { 0 };
+    bool left = false;
+    levin_code code = store->options.read_only ? LEVIN_OK : checkpoint_work(store, &left, &error);
+    if (!left) {
+        version_reclaim(&store->versions);
+        page_cache_reclaim(store->cache);
+    }
+    if (more)
+        *more = left;
+    return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);
+}

@@ -1,0 +1,123 @@
+/*
+ * db.h - the store handle, shared by the files that implement levin.h.  Internal.
+ *
+ * Locks, in the order in which they may be taken:
+ *   work_mutex    the checkpoint in progress, the free space, the meta pages     (checkpoint.c, check.c)
+ *   commit_mutex  the log, the memtable's writer side, publication of versions   (write.c, checkpoint.c)
+ *   versions.mutex, error_mutex, page cache and memory: leaves
+ * Readers take none of these, but for the reference count of a snapshot or an iterator.
+ */
+#ifndef LEVIN_DB_H
+#define LEVIN_DB_H
+
+#include "commit.h"
+#include "counter.h"
+#include "file.h"
+#include "merge.h"
+#include "metered_io.h"
+#include "version.h"
+#include "wal.h"
+
+typedef struct checkpoint checkpoint;
+
+enum {
+    RECLAIM_BATCH = 64,         /* replaced versions that are freed with one grace period */
+    RECLAIM_LIMIT = 512,        /* so many may wait for the background thread before the leader does it */
+    WAL_LAZY_BYTES = 1 << 20,   /* unlogged groups are handed to the kernel when so much has gathered */
+    GROUP_BYTES_MAX = 64 << 20  /* a group takes no further batch beyond this */
+};
+
+struct levin {
+    metered_io metered;
+    const levin_io *io;          /* &metered.table */
+    levin_options options;
+    char *directory;             /* options' path, owned */
+    size_t directory_bytes;
+    uint8_t identity_bytes[16];
+    uint64_t identity;           /* checksum_identity() of it */
+    uint32_t page_bytes;
+
+    file lock;
+    file pages;
+    page_cache *cache;
+    wal *log;                    /* commit_mutex; NULL when read-only and there is none */
+    version_set versions;
+
+    commit_queue queue;
+    sync_mutex commit_mutex;
+    uint64_t group;              /* commit_mutex: number of the newest group */
+    uint64_t sequence;           /* commit_mutex: of the newest batch */
+    uint64_t lazy_bytes;         /* commit_mutex: appended, not yet flushed */
+    uint64_t frozen_replay;      /* commit_mutex: where the log after the frozen memtable begins */
+    uint64_t frozen_chain;
+    uint64_t frozen_sequence;
+    _Atomic uint32_t poisoned;   /* release by whoever saw a sync fail, acquire by writers */
+
+    sync_mutex work_mutex;
+    checkpoint *running;         /* work_mutex: the checkpoint in progress */
+    space *space;                /* work_mutex: free pages; NULL when read-only */
+    page_meta meta;              /* work_mutex: the newest durable meta */
+
+    sync_thread thread;
+    bool thread_started;
+    _Atomic uint32_t work_word;  /* bumped (release) by levin_db_wake, waited on (acquire) by the background thread */
+    _Atomic uint32_t stopping;   /* release by close, acquire by the background thread */
+
+    sync_mutex error_mutex;
+    levin_error last_error;      /* error_mutex */
+
+    counter gets, get_hits;
+    /* Counters below are raised under the mutex that guards what they count, and read without: relaxed. */
+    _Atomic uint64_t batches, puts, deletes, groups, checkpoints, checkpoint_failures, pages_written, stalls, stall_ns;
+    _Atomic uint64_t replayed_batches, recovery_ns;
+};
+
+static inline void count_add(_Atomic uint64_t *count, uint64_t n)
+{
+    atomic_fetch_add_explicit(count, n, memory_order_relaxed);
+}
+static inline uint64_t count_read(const _Atomic uint64_t *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+/* Remembers the error for levin_last_error(), tells the log callback about what is worth it, returns error->code. */
+levin_code db_fail(levin *db, const levin_error *error);
+void db_log(levin *db, levin_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Fills and remembers a LEVIN_INVALID or the like. */
+levin_code db_refuse(levin *db, levin_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static inline bool db_poisoned(levin *db)
+{
+    return atomic_load_explicit(&db->poisoned, memory_order_acquire) != 0; /* pairs with db_poison */
+}
+/* No write is accepted any more: a sync failed, so what the device holds is unknown. */
+void db_poison(levin *db);
+
+/* Tells the background thread that there is work. */
+void db_wake(levin *db);
+
+/* Under commit_mutex: freezes the memtable, when it has entries and none is frozen yet; flushes the log first. */
+levin_code db_freeze(levin *db, levin_error *error);
+
+/* Takes work_mutex and does one bounded step. *more tells whether work is left. */
+levin_code checkpoint_work(levin *db, bool *more, levin_error *error);
+/* Does steps until no memtable is frozen and no checkpoint is running. */
+levin_code checkpoint_drive(levin *db, levin_error *error);
+/* At close: forgets the checkpoint in progress. */
+void checkpoint_abandon(levin *db);
+
+/* The commit queue's lead function. */
+void write_lead(void *context, commit_request *list);
+
+/* A snapshot is a reference on a version. */
+static inline const version *snapshot_version(const levin_snapshot *snapshot)
+{
+    return (const version *)(const void *)snapshot;
+}
+static inline const levin_snapshot *version_snapshot(const version *v)
+{
+    return (const levin_snapshot *)(const void *)v;
+}
+
+#endif

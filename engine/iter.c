@@ -1,0 +1,446 @@
+/*
+ * iter.c - iterators: an ordered merge of memtable, frozen memtable and page tree of one version, inside bounds.
+ *
+ * Forward, every source stands at its first key at or after the current one, and the current pair is that of the smallest
+ * key; backward the same mirrored.  Of equal keys the newest source wins and the others step along with it.  Deletes are passed
+ * over.  A turn of direction puts every source on the other side of the current key.
+ *
+ * Prefix and bounds become one lower and one upper bound when the iterator is opened, so a move compares with at most one.
+ *
+ * Concurrency: an iterator belongs to one thread; it holds a reference on its version, so writers do not disturb it.
+ * An error of the tree (damage, a failed read) makes the iterator invalid and is kept as its status: never an early end.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "db.h"
+
+enum { SOURCE_MEM, SOURCE_FROZEN, SOURCE_TREE, SOURCE_COUNT, SOURCE_NONE = SOURCE_COUNT };
+
+typedef enum iter_direction { ITER_FORWARD = 1, ITER_BACKWARD = -1 } iter_direction;
+
+typedef struct iter_bound {
+    uint8_t *key; /* NULL: unbounded */
+    size_t bytes;
+    bool inclusive;
+} iter_bound;
+
+struct levin_iter {
+    levin *store;
+    const version *v;           /* referenced */
+    mem_cursor mem[2];          /* SOURCE_MEM, SOURCE_FROZEN */
+    tree_cursor tree;
+    iter_bound lower, upper;
+    bool empty;                 /* the bounds leave nothing */
+    int current;                /* the source that has the current pair; SOURCE_NONE: invalid */
+    iter_direction direction;
+    levin_code status;
+    uint8_t *saved_key;         /* of the current pair, during a turn of direction */
+    size_t key_capacity;
+    uint8_t *value;             /* an extent's value, read on demand */
+    size_t value_capacity, value_bytes;
+    bool value_loaded;
+};
+
+/* ---- sources ---- */
+
+static bool source_valid(const levin_iter *it, int source)
+{
+    return source == SOURCE_TREE ? tree_cursor_valid(&it->tree) : mem_cursor_valid(&it->mem[source]);
+}
+
+static levin_slice source_key(const levin_iter *it, int source)
+{
+    if (source == SOURCE_TREE)
+        return (levin_slice){ it->tree.key, it->tree.key_bytes };
+    const uint8_t *record = mem_cursor_record(&it->mem[source]);
+    return (levin_slice){ record_key(record), record_key_bytes(record) };
+}
+
+static bool iter_fail(levin_iter *it, levin_code code, const levin_error *error)
+{
+    it->current = SOURCE_NONE;
+    it->status = code;
+    (void)db_fail(it->store, error);
+    return false;
+}
+
+/* Moves the tree cursor by one of its functions; false on an error, which is kept. */
+static bool tree_moved(levin_iter *it, levin_code code, const levin_error *error)
+{
+    return code == LEVIN_OK || code == LEVIN_NOT_FOUND || iter_fail(it, code, error);
+}
+
+static bool source_step(levin_iter *it, int source)
+{
+    levin_error error;
+    if (source == SOURCE_TREE) {
+        levin_code code = it->direction == ITER_FORWARD ? tree_cursor_next(&it->tree, &error)
+                                                        : tree_cursor_prev(&it->tree, &error);
+        return tree_moved(it, code, &error);
+    }
+    if (it->direction == ITER_FORWARD)
+        mem_cursor_next(&it->mem[source]);
+    else
+        mem_cursor_prev(&it->mem[source]);
+    return true;
+}
+
+/* Puts all sources at the first key at or after `key` (last at or before, backward); NULL: the very first (last). */
+static bool sources_seek(levin_iter *it, const uint8_t *key, size_t bytes)
+{
+    levin_error error;
+    bool forward = it->direction == ITER_FORWARD;
+    for (int s = SOURCE_MEM; s <= SOURCE_FROZEN; s++) {
+        mem_cursor *c = &it->mem[s];
+        if (!c->root)
+            continue;
+        if (!key)
+            forward ? mem_cursor_first(c) : mem_cursor_last(c);
+        else
+            forward ? mem_cursor_seek(c, key, bytes) : mem_cursor_seek_for_prev(c, key, bytes);
+    }
+    levin_code code;
+    if (!key)
+        code = forward ? tree_cursor_first(&it->tree, &error) : tree_cursor_last(&it->tree, &error);
+    else
+        code = forward ? tree_cursor_seek(&it->tree, key, bytes, &error)
+                       : tree_cursor_seek_for_prev(&it->tree, key, bytes, &error);
+    return tree_moved(it, code, &error);
+}
+
+/* ---- choosing the current pair ---- */
+
+/* The source with the smallest (backward: largest) key; of equal keys the newest. */
+static int sources_choose(const levin_iter *it)
+{
+    int best = SOURCE_NONE;
+    levin_slice best_key = { NULL, 0 };
+    for (int s = SOURCE_MEM; s < SOURCE_COUNT; s++) {
+        if (!source_valid(it, s))
+            continue;
+        levin_slice key = source_key(it, s);
+        int c = best == SOURCE_NONE ? -(int)it->direction
+                                    : key_compare(key.data, key.size, best_key.data, best_key.size);
+        if (c * (int)it->direction < 0) {
+            best = s;
+            best_key = key;
+        }
+    }
+    return best;
+}
+
+/* Steps every source that stands on this key. The key may belong to one of them, so that one goes last. */
+static bool sources_pass(levin_iter *it, int owner)
+{
+    levin_slice key = source_key(it, owner);
+    for (int s = SOURCE_MEM; s < SOURCE_COUNT; s++) {
+        if (s == owner || !source_valid(it, s))
+            continue;
+        levin_slice other = source_key(it, s);
+        if (key_compare(other.data, other.size, key.data, key.size) == 0 && !source_step(it, s))
+            return false;
+    }
+    return source_step(it, owner);
+}
+
+static bool inside(const levin_iter *it, levin_slice key)
+{
+    if (it->direction == ITER_FORWARD) {
+        if (!it->upper.key)
+            return true;
+        int c = key_compare(key.data, key.size, it->upper.key, it->upper.bytes);
+        return c < 0 || (c == 0 && it->upper.inclusive);
+    }
+    if (!it->lower.key)
+        return true;
+    int c = key_compare(key.data, key.size, it->lower.key, it->lower.bytes);
+    return c > 0 || (c == 0 && it->lower.inclusive);
+}
+
+/* Settles on the first live pair from where the sources stand, in the direction of travel. */
+static bool iter_settle(levin_iter *it)
+{
+    it->value_loaded = false;
+    for (;;) {
+        int s = sources_choose(it);
+        it->current = SOURCE_NONE;
+        if (s == SOURCE_NONE || !inside(it, source_key(it, s)))
+            return false;
+        if (s == SOURCE_TREE || record_kind(mem_cursor_record(&it->mem[s])) == RECORD_PUT) {
+            it->current = s;
+            return true;
+        }
+        if (!sources_pass(it, s))
+            return false;
+    }
+}
+
+/* ---- moves ---- */
+
+static bool iter_start(levin_iter *it, iter_direction direction)
+{
+    it->direction = direction;
+    it->status = LEVIN_OK;
+    it->current = SOURCE_NONE;
+    return !it->empty;
+}
+
+/* From a bound: all sources at its inner side. */
+static bool seek_bound(levin_iter *it, const iter_bound *bound)
+{
+    if (!sources_seek(it, bound->key, bound->bytes))
+        return false;
+    if (bound->key && !bound->inclusive) {
+        int s = sources_choose(it);
+        if (s != SOURCE_NONE) {
+            levin_slice key = source_key(it, s);
+            if (key_compare(key.data, key.size, bound->key, bound->bytes) == 0 && !sources_pass(it, s))
+                return false;
+        }
+    }
+    return iter_settle(it);
+}
+
+bool levin_iter_first(levin_iter *it)
+{
+    return iter_start(it, ITER_FORWARD) && seek_bound(it, &it->lower);
+}
+
+bool levin_iter_last(levin_iter *it)
+{
+    return iter_start(it, ITER_BACKWARD) && seek_bound(it, &it->upper);
+}
+
+bool levin_iter_seek(levin_iter *it, const void *key, size_t key_bytes)
+{
+    if (!iter_start(it, ITER_FORWARD))
+        return false;
+    if (!key || !key_bytes ||
+        (it->lower.key && key_compare(key, key_bytes, it->lower.key, it->lower.bytes) <= 0))
+        return seek_bound(it, &it->lower);
+    return sources_seek(it, key, key_bytes) && iter_settle(it);
+}
+
+bool levin_iter_seek_for_prev(levin_iter *it, const void *key, size_t key_bytes)
+{
+    if (!iter_start(it, ITER_BACKWARD))
+        return false;
+    if (!key || !key_bytes)
+        return false; /* nothing is at or before the empty key */
+    if (it->upper.key && key_compare(key, key_bytes, it->upper.key, it->upper.bytes) >= 0)
+        return seek_bound(it, &it->upper);
+    return sources_seek(it, key, key_bytes) && iter_settle(it);
+}
+
+/* Puts every source on the other side of the current key, the current one included. */
+static bool iter_turn(levin_iter *it, iter_direction direction)
+{
+    levin_slice key = source_key(it, it->current);
+    size_t bytes = key.size;
+    memcpy(it->saved_key, key.data, bytes);
+    it->direction = direction;
+    if (!sources_seek(it, it->saved_key, bytes))
+        return false;
+    for (int s = SOURCE_MEM; s < SOURCE_COUNT; s++) {
+        if (!source_valid(it, s))
+            continue;
+        levin_slice other = source_key(it, s);
+        if (key_compare(other.data, other.size, it->saved_key, bytes) == 0 && !source_step(it, s))
+            return false;
+    }
+    return iter_settle(it);
+}
+
+static bool iter_move(levin_iter *it, iter_direction direction)
+{
+    if (it->current == SOURCE_NONE)
+        return false;
+    if (it->direction != direction)
+        return iter_turn(it, direction);
+    if (it->current == SOURCE_TREE && !mem_cursor_valid(&it->mem[SOURCE_MEM]) &&
+        !mem_cursor_valid(&it->mem[SOURCE_FROZEN])) { /* only the tree has more */
+        levin_error error;
+        levin_code code = direction == ITER_FORWARD ? tree_cursor_next(&it->tree, &error)
+                                                    : tree_cursor_prev(&it->tree, &error);
+        it->value_loaded = false;
+        if (code == LEVIN_OK && inside(it, (levin_slice){ it->tree.key, it->tree.key_bytes }))
+            return true;
+        it->current = SOURCE_NONE;
+        return code == LEVIN_OK || code == LEVIN_NOT_FOUND ? false : iter_fail(it, code, &error);
+    }
+    return sources_pass(it, it->current) && iter_settle(it);
+}
+
+bool levin_iter_next(levin_iter *it)
+{
+    return iter_move(it, ITER_FORWARD);
+}
+
+bool levin_iter_prev(levin_iter *it)
+{
+    return iter_move(it, ITER_BACKWARD);
+}
+
+bool levin_iter_valid(const levin_iter *it)
+{
+    return it->current != SOURCE_NONE;
+}
+
+levin_code levin_iter_status(const levin_iter *it)
+{
+    return it->status;
+}
+
+levin_slice levin_iter_key(const levin_iter *it)
+{
+    assert(it->current != SOURCE_NONE);
+    return source_key(it, it->current);
+}
+
+static levin_slice extent_value(levin_iter *it, const page_value *value)
+{
+    const levin_slice none = { NULL, 0 };
+    levin_error error;
+    if (it->value_loaded)
+        return (levin_slice){ it->value, it->value_bytes };
+    if (value->bytes > it->value_capacity) {
+        uint8_t *bigger = io_alloc(it->store->io, value->bytes);
+        if (!bigger) {
+            it->status = error_memory(&error, value->bytes);
+            (void)db_fail(it->store, &error);
+            return none;
+        }
+        io_free(it->store->io, it->value, it->value_capacity);
+        it->value = bigger;
+        it->value_capacity = value->bytes;
+    }
+    it->status = tree_read_extent(&it->v->tree->t, value, it->value, &error);
+    if (it->status != LEVIN_OK) {
+        (void)db_fail(it->store, &error);
+        return none;
+    }
+    it->value_bytes = value->bytes;
+    it->value_loaded = true;
+    return (levin_slice){ it->value, it->value_bytes };
+}
+
+levin_slice levin_iter_value(levin_iter *it)
+{
+    assert(it->current != SOURCE_NONE);
+    if (it->current == SOURCE_TREE) {
+        page_value value = tree_cursor_value(&it->tree);
+        if (value.kind == VALUE_EXTENT)
+            return extent_value(it, &value);
+        return (levin_slice){ value.data, value.bytes };
+    }
+    const uint8_t *record = mem_cursor_record(&it->mem[it->current]);
+    return (levin_slice){ record_value(record), record_value_bytes(record) };
+}
+
+/* ---- open and close ---- */
+
+static levin_code bound_copy(levin_iter *it, iter_bound *bound, const void *key, size_t bytes, bool inclusive,
+                             levin_error *error)
+{
+    uint8_t *copy = io_alloc(it->store->io, bytes + 1); /* an empty bound is a bound */
+    if (!copy)
+        return error_memory(error, bytes);
+    if (bytes)
+        memcpy(copy, key, bytes);
+    io_free(it->store->io, bound->key, bound->bytes + 1);
+    *bound = (iter_bound){ copy, bytes, inclusive };
+    return LEVIN_OK;
+}
+
+/* Narrows the bounds to the keys with this prefix: [prefix, the smallest key above all of them). */
+static levin_code bounds_add_prefix(levin_iter *it, levin_slice prefix, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    if (!it->lower.key || key_compare(it->lower.key, it->lower.bytes, prefix.data, prefix.size) < 0)
+        code = bound_copy(it, &it->lower, prefix.data, prefix.size, true, error);
+    size_t bytes = prefix.size;
+    while (bytes && ((const uint8_t *)prefix.data)[bytes - 1] == 0xff)
+        bytes--;
+    if (code != LEVIN_OK || !bytes) /* no key is above all of those that begin with 0xff..ff */
+        return code;
+    iter_bound after = { 0 };
+    code = bound_copy(it, &after, prefix.data, bytes, false, error);
+    if (code != LEVIN_OK)
+        return code;
+    after.key[bytes - 1]++;
+    if (!it->upper.key || key_compare(after.key, bytes, it->upper.key, it->upper.bytes) <= 0) {
+        io_free(it->store->io, it->upper.key, it->upper.bytes + 1);
+        it->upper = after;
+    } else {
+        io_free(it->store->io, after.key, bytes + 1);
+    }
+    return LEVIN_OK;
+}
+
+static levin_code iter_bounds(levin_iter *it, const levin_iter_options *o, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    if (o->lower.data)
+        code = bound_copy(it, &it->lower, o->lower.data, o->lower.size, !o->lower_exclusive, error);
+    if (code == LEVIN_OK && o->upper.data)
+        code = bound_copy(it, &it->upper, o->upper.data, o->upper.size, o->upper_inclusive, error);
+    if (code == LEVIN_OK && o->prefix.data)
+        code = bounds_add_prefix(it, o->prefix, error);
+    if (code == LEVIN_OK && it->lower.key && it->upper.key) {
+        int c = key_compare(it->lower.key, it->lower.bytes, it->upper.key, it->upper.bytes);
+        it->empty = c > 0 || (c == 0 && !(it->lower.inclusive && it->upper.inclusive));
+    }
+    return code;
+}
+
+levin_code levin_iter_open(levin *store, const levin_iter_options *options, levin_iter **iter)
+{
+    levin_error error;
+    levin_iter_options all = { 0 };
+    const levin_iter_options *o = options ? options : &all;
+    *iter = NULL;
+    levin_iter *it = io_alloc(store->io, sizeof *it);
+    if (!it) {
+        error_memory(&error, sizeof *it);
+        return db_fail(store, &error);
+    }
+    memset(it, 0, sizeof *it);
+    it->store = store;
+    it->current = SOURCE_NONE;
+    if (o->snapshot) {
+        it->v = snapshot_version(o->snapshot);
+        version_ref(it->v);
+    } else {
+        it->v = version_acquire(&store->versions);
+    }
+    mem_cursor_init(&it->mem[SOURCE_MEM], it->v->mem_root);
+    mem_cursor_init(&it->mem[SOURCE_FROZEN], it->v->frozen_root);
+    it->key_capacity = LEVIN_KEY_MAX_BYTES(store->page_bytes);
+    it->saved_key = io_alloc(store->io, it->key_capacity);
+    levin_code code = it->saved_key ? LEVIN_OK : error_memory(&error, it->key_capacity);
+    if (code == LEVIN_OK)
+        code = tree_cursor_open(&it->tree, &it->v->tree->t, &error);
+    if (code == LEVIN_OK)
+        code = iter_bounds(it, o, &error);
+    if (code != LEVIN_OK) {
+        levin_iter_close(it);
+        return db_fail(store, &error);
+    }
+    *iter = it;
+    return LEVIN_OK;
+}
+
+void levin_iter_close(levin_iter *it)
+{
+    if (!it)
+        return;
+    levin *store = it->store;
+    tree_cursor_close(&it->tree);
+    io_free(store->io, it->lower.key, it->lower.bytes + 1);
+    io_free(store->io, it->upper.key, it->upper.bytes + 1);
+    io_free(store->io, it->saved_key, it->key_capacity);
+    io_free(store->io, it->value, it->value_capacity);
+    version_release(it->v);
+    io_free(store->io, it, sizeof *it);
+}

@@ -1,0 +1,160 @@
+/*
+ * mem_cursor.c - point lookups and cursors on one root of a memtable.
+ *
+ * Purpose: reading.  A cursor is the path from the root to a leaf; it moves without allocation and cannot fail.
+ * Invariants: while height is not 0, node[height - 1] is a leaf and slot[height - 1] a record of it; no leaf is empty.
+ * Concurrency: wait-free.  Nodes under a published root never change; the caller got the root by an acquire load and keeps
+ * it from being recycled.
+ * Crash safety: memory only.
+ */
+#include "mem_node.h"
+
+/* A scan asks for records that were written in another order: fetch them so many ahead. */
+enum { CURSOR_AHEAD = 12 };
+
+const uint8_t *memtable_find(const mem_node *root, const uint8_t *key, size_t key_bytes)
+{
+    if (!root)
+        return NULL;
+    const mem_node *node = root;
+    while (node->level)
+        node = mem_child_const(node, mem_branch_slot(node, key, key_bytes));
+    bool equal;
+    unsigned slot = mem_node_search(node, key, key_bytes, &equal);
+    return equal ? node->record[slot] : NULL;
+}
+
+void mem_cursor_init(mem_cursor *c, const mem_node *root)
+{
+    c->root = root;
+    c->height = 0;
+}
+
+static void cursor_push(mem_cursor *c, const mem_node *node, unsigned slot)
+{
+    assert(c->height < MEM_HEIGHT_MAX);
+    c->node[c->height] = node;
+    c->slot[c->height] = (uint16_t)slot;
+    c->height++;
+}
+
+/* Goes on from `node` down to its first or last record. */
+static bool cursor_edge(mem_cursor *c, const mem_node *node, bool last)
+{
+    for (; node->level; node = mem_child_const(node, last ? node->count : 0))
+        cursor_push(c, node, last ? node->count : 0);
+    cursor_push(c, node, last ? node->count - 1u : 0);
+    return true;
+}
+
+/* From a leaf that is through (height is its depth): up to where there is a next child, and down again. */
+static bool cursor_next_leaf(mem_cursor *c)
+{
+    while (--c->height > 0) {
+        unsigned depth = c->height - 1u;
+        const mem_node *node = c->node[depth];
+        if (c->slot[depth] < node->count) {
+            c->slot[depth]++;
+            return cursor_edge(c, mem_child_const(node, c->slot[depth]), false);
+        }
+    }
+    return false;
+}
+
+static bool cursor_prev_leaf(mem_cursor *c)
+{
+    while (--c->height > 0) {
+        unsigned depth = c->height - 1u;
+        if (c->slot[depth] > 0) {
+            c->slot[depth]--;
+            return cursor_edge(c, mem_child_const(c->node[depth], c->slot[depth]), true);
+        }
+    }
+    return false;
+}
+
+bool mem_cursor_first(mem_cursor *c)
+{
+    c->height = 0;
+    return c->root && cursor_edge(c, c->root, false);
+}
+
+bool mem_cursor_last(mem_cursor *c)
+{
+    c->height = 0;
+    return c->root && cursor_edge(c, c->root, true);
+}
+
+/* Descends to the leaf of the key; its slot is the number of keys before the key and may be one past the last. */
+static bool cursor_descend(mem_cursor *c, const uint8_t *key, size_t key_bytes)
+{
+    const mem_node *node = c->root;
+    bool equal;
+    c->height = 0;
+    while (node->level) {
+        unsigned slot = mem_branch_slot(node, key, key_bytes);
+        cursor_push(c, node, slot);
+        node = mem_child_const(node, slot);
+    }
+    unsigned slot = mem_node_search(node, key, key_bytes, &equal);
+    cursor_push(c, node, slot);
+    return equal;
+}
+
+bool mem_cursor_seek(mem_cursor *c, const uint8_t *key, size_t key_bytes)
+{
+    if (!c->root)
+        return false;
+    cursor_descend(c, key, key_bytes);
+    unsigned leaf = c->height - 1u;
+    return c->slot[leaf] < c->node[leaf]->count || cursor_next_leaf(c);
+}
+
+bool mem_cursor_seek_for_prev(mem_cursor *c, const uint8_t *key, size_t key_bytes)
+{
+    if (!c->root)
+        return false;
+    if (cursor_descend(c, key, key_bytes))
+        return true;
+    unsigned leaf = c->height - 1u;
+    if (c->slot[leaf] == 0)
+        return cursor_prev_leaf(c);
+    c->slot[leaf]--;
+    return true;
+}
+
+bool mem_cursor_next(mem_cursor *c)
+{
+    if (c->height == 0)
+        return false;
+    unsigned leaf = c->height - 1u, slot = c->slot[leaf] + 1u;
+    const mem_node *node = c->node[leaf];
+    if (slot + CURSOR_AHEAD < node->count)
+        __builtin_prefetch(node->record[slot + CURSOR_AHEAD]);
+    if (slot < node->count) {
+        c->slot[leaf] = (uint16_t)slot;
+        return true;
+    }
+    return cursor_next_leaf(c);
+}
+
+bool mem_cursor_prev(mem_cursor *c)
+{
+    if (c->height == 0)
+        return false;
+    unsigned leaf = c->height - 1u, slot = c->slot[leaf];
+    const mem_node *node = c->node[leaf];
+    if (slot > CURSOR_AHEAD)
+        __builtin_prefetch(node->record[slot - 1 - CURSOR_AHEAD]);
+    if (slot > 0) {
+        c->slot[leaf] = (uint16_t)(slot - 1);
+        return true;
+    }
+    return cursor_prev_leaf(c);
+}
+
+const uint8_t *mem_cursor_record(const mem_cursor *c)
+{
+    assert(c->height != 0);
+    return c->node[c->height - 1]->record[c->slot[c->height - 1]];
+}

@@ -1,0 +1,682 @@
+/*
+ * open.c - creating, opening, recovering and closing a store.
+ *
+ * Files of a store: "lock", "pages" (page_format.h), "wal-%016x" (wal_format.h).
+ *
+ * Creation: the log's first segment first, then "pages.new" with both meta pages, synced, renamed to "pages", and the directory
+ * synced.  The rename makes the store: before it there is nothing to lose, so leftovers of an unfinished creation are
+ * replaced; after it the log is known to be there.
+ *
+ * Opening: the newest valid meta page of generation g is chosen.  If the newer slot is damaged the older one is taken, whose
+ * pages and log are kept until the newer is known durable; the log refuses (LEVIN_CORRUPT) when it knows better.  Then the log
+ * is replayed into a memtable.  If the log does not prove that the meta page is durable (the process may have died
+ * between its write and its sync, and the page cache shows more than the device has) the meta page is written again and
+ * synced, and only then a mark makes that known and lets the older one go.
+ *
+ * Concurrency: nobody else has the handle yet, or any more.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "checksum.h"
+#include "db.h"
+
+#define LOCK_FILE_NAME "lock"
+#define NEW_PAGE_FILE_NAME "pages.new"
+
+/* ---- errors, log, poison, wake ---- */
+
+void db_log(levin *db, levin_log_level level, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    if (!db->options.log)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    db->options.log(db->options.log_context, level, text);
+}
+
+levin_code db_fail(levin *db, const levin_error *error)
+{
+    sync_mutex_lock(&db->error_mutex);
+    db->last_error = *error;
+    sync_mutex_unlock(&db->error_mutex);
+    if (error->code == LEVIN_CORRUPT || error->code == LEVIN_IO)
+        db_log(db, LEVIN_LOG_ERROR, "%s", error->message);
+    return error->code;
+}
+
+levin_code db_refuse(levin *db, levin_code code, const char *format, ...)
+{
+    levin_error error = { .code = code };
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error.message, sizeof error.message, format, arguments);
+    va_end(arguments);
+    return db_fail(db, &error);
+}
+
+void levin_last_error(levin *store, levin_error *error)
+{
+    sync_mutex_lock(&store->error_mutex);
+    *error = store->last_error;
+    sync_mutex_unlock(&store->error_mutex);
+}
+
+void db_poison(levin *db)
+{
+    if (!atomic_exchange_explicit(&db->poisoned, 1, memory_order_acq_rel)) /* release: pairs with db_poisoned */
+        db_log(db, LEVIN_LOG_ERROR, "a sync failed: no more writes until the store is reopened");
+}
+
+void db_wake(levin *db)
+{
+    if (!db->thread_started)
+        return;
+    atomic_fetch_add_explicit(&db->work_word, 1, memory_order_release); /* pairs with background_run */
+    sync_wake(&db->work_word, 1);
+}
+
+/* ---- the background thread ---- */
+
+static void background_run(void *argument)
+{
+    levin *db = argument;
+    for (;;) {
+        uint32_t seen = atomic_load_explicit(&db->work_word, memory_order_acquire); /* pairs with db_wake */
+        if (atomic_load_explicit(&db->stopping, memory_order_acquire)) /* pairs with levin_close */
+            return;
+        bool more = true;
+        while (more && !atomic_load_explicit(&db->stopping, memory_order_acquire)) { /* pairs with levin_close */
+            levin_error error;
+            levin_code code = checkpoint_work(db, &more, &error);
+            if (code != LEVIN_OK) { /* whoever needs room tries again and gets the error */
+                if (code != LEVIN_POISONED) {
+                    (void)db_fail(db, &error);
+                    db_log(db, LEVIN_LOG_WARNING, "a checkpoint failed: %s", error.message);
+                }
+                more = false;
+            }
+        }
+        version_reclaim(&db->versions);
+        page_cache_reclaim(db->cache);
+        sync_wait(&db->work_word, seen, 0);
+    }
+}
+
+/* ---- creation ---- */
+
+/* The directory that holds `path`, for the durability of its name. */
+static void parent_directory(const char *path, char parent[FILE_PATH_MAX])
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    while (end > 0 && path[end - 1] != '/')
+        end--;
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    if (end == 0)
+        snprintf(parent, FILE_PATH_MAX, ".");
+    else
+        snprintf(parent, FILE_PATH_MAX, "%.*s", (int)end, path);
+}
+
+static levin_code make_directory(levin *db, levin_error *error)
+{
+    int failed = db->io->make_dir(db->io->context, db->directory);
+    return failed && failed != EEXIST ? error_os(error, failed, "creation", db->directory) : LEVIN_OK;
+}
+
+/*
+ * The names of the store's files, and of the directory itself, may be in the page cache only, left there by a process that died
+ * between a change and its sync: they are made durable before anything is promised.
+ */
+static levin_code sync_names(levin *db, levin_error *error)
+{
+    char parent[FILE_PATH_MAX];
+    levin_code code = file_sync_dir(db->io, db->directory, error);
+    if (code == LEVIN_OK) {
+        parent_directory(db->directory, parent);
+        code = file_sync_dir(db->io, parent, error);
+    }
+    return code;
+}
+
+static void wal_options_of(const levin *db, wal_options *o)
+{
+    *o = (wal_options){
+        .io = db->io,
+        .directory = db->directory,
+        .segment_bytes = db->options.wal_segment_bytes,
+        .sector_bytes = db->meta.sector_bytes,
+        .spares = 2,
+        .read_only = db->options.read_only,
+        .recovery = db->options.recovery,
+    };
+    memcpy(o->identity, db->meta.identity, sizeof o->identity);
+}
+
+static levin_code write_first_metas(levin *db, file *f, levin_error *error)
+{
+    uint8_t slots[2][META_SLOT_BYTES] = { { 0 } };
+    page_meta meta = db->meta;
+    for (unsigned slot = 0; slot < 2; slot++) {
+        meta.generation = slot;
+        meta_encode(slots[slot], &meta);
+    }
+    levin_slice part = { slots, sizeof slots };
+    levin_code code = file_write(f, &part, 1, 0, NULL, error);
+    uint64_t bytes = meta.page_count * meta.page_bytes;
+    if (code == LEVIN_OK && bytes > sizeof slots)
+        code = file_truncate(f, bytes, error);
+    return code == LEVIN_OK ? file_sync(f, error) : code;
+}
+
+static levin_code create_store(levin *db, levin_error *error)
+{
+    file f = { 0 };
+    wal_options log;
+    page_meta *m = &db->meta;
+    *m = (page_meta){ .page_bytes = db->options.page_bytes, .sector_bytes = db->options.wal_sector_bytes };
+    int failed = db->io->random(db->io->context, m->identity, sizeof m->identity);
+    if (failed)
+        return error_os(error, failed, "reading random bytes", NULL);
+    m->page_count = page_first(m->page_bytes);
+    m->replay = lsn_make(1, m->sector_bytes);
+    wal_options_of(db, &log);
+    levin_code code = wal_create(&log, error);
+    if (code == LEVIN_OK)
+        code = file_open(&f, db->io, db->directory, NEW_PAGE_FILE_NAME, LEVIN_FILE_PAGES,
+                         LEVIN_IO_WRITE | LEVIN_IO_CREATE, error);
+    if (code == LEVIN_OK)
+        code = file_truncate(&f, 0, error);
+    if (code == LEVIN_OK)
+        code = write_first_metas(db, &f, error);
+    file_close(&f);
+    if (code == LEVIN_OK)
+        code = file_rename(db->io, db->directory, NEW_PAGE_FILE_NAME, PAGE_FILE_NAME, error);
+    return code;
+}
+
+/* ---- is there a store without its page file? ---- */
+
+typedef struct leftover_scan {
+    levin *db;
+    levin_error *error;
+    levin_code code;
+} leftover_scan;
+
+/*
+ * A log with anything in it belongs to a store whose page file is gone: creation makes the page file before it writes the first group.
+ */
+static int leftover_entry(void *context, const char *name)
+{
+    leftover_scan *scan = context;
+    file f = { 0 };
+    uint8_t magic[4];
+    size_t done = 0;
+    if (strncmp(name, "wal-", 4) != 0)
+        return 0;
+    bool first = strcmp(name, "wal-0000000000000001") == 0;
+    bool used = !first;
+    if (first) {
+        scan->code = file_open(&f, scan->db->io, scan->db->directory, name, LEVIN_FILE_WAL, 0, scan->error);
+        for (uint64_t sector = 512; sector <= 4096 && scan->code == LEVIN_OK && !used; sector *= 8) {
+            scan->code = file_read(&f, magic, sizeof magic, sector + WAL_GROUP_MAGIC_AT, &done, scan->error);
+            used = scan->code == LEVIN_OK && done == sizeof magic && load_u32(magic) == WAL_GROUP_MAGIC;
+        }
+        file_close(&f);
+    }
+    if (scan->code == LEVIN_OK && used)
+        scan->code = error_corrupt(scan->error, name, 0, 0, 0,
+                                   "the page file \"" PAGE_FILE_NAME "\" is missing but its log is there");
+    return scan->code != LEVIN_OK;
+}
+
+static levin_code refuse_leftover_log(levin *db, levin_error *error)
+{
+    leftover_scan scan = { db, error, LEVIN_OK };
+    int failed = db->io->list(db->io->context, db->directory, leftover_entry, &scan);
+    if (scan.code != LEVIN_OK)
+        return scan.code;
+    return failed ? error_os(error, failed, "listing", db->directory) : LEVIN_OK;
+}
+
+/* ---- the meta pages ---- */
+
+static levin_code read_meta(levin *db, unsigned slot, page_meta *meta, levin_error *error)
+{
+    uint8_t bytes[META_BYTES];
+    size_t done;
+    levin_code code = file_read(&db->pages, bytes, sizeof bytes, (uint64_t)slot * META_SLOT_BYTES, &done, error);
+    if (code != LEVIN_OK)
+        return code;
+    if (done < sizeof bytes)
+        return error_corrupt(error, PAGE_FILE_NAME, (uint64_t)slot * META_SLOT_BYTES, sizeof bytes, done,
+                             "the page file ends inside a meta page");
+    return meta_decode(bytes, slot, meta, error);
+}
+
+/* The newest valid one. A meta page that cannot be read for another reason than damage decides nothing: that is an error. */
+static levin_code choose_meta(levin *db, levin_error *error)
+{
+    page_meta meta[2];
+    levin_error errors[2];
+    levin_code code[2];
+    for (unsigned slot = 0; slot < 2; slot++) {
+        code[slot] = read_meta(db, slot, &meta[slot], &errors[slot]);
+        if (code[slot] != LEVIN_OK && code[slot] != LEVIN_CORRUPT) {
+            *error = errors[slot];
+            return code[slot];
+        }
+    }
+    if (code[0] != LEVIN_OK && code[1] != LEVIN_OK) {
+        *error = errors[0];
+        return LEVIN_CORRUPT;
+    }
+    unsigned best = code[0] != LEVIN_OK ? 1 : code[1] != LEVIN_OK ? 0 : meta[1].generation > meta[0].generation;
+    if (code[!best] != LEVIN_OK)
+        db_log(db, LEVIN_LOG_WARNING, "one meta page is not valid, the other is used: %s", errors[!best].message);
+    else if (memcmp(meta[0].identity, meta[1].identity, 16) != 0 || meta[0].page_bytes != meta[1].page_bytes)
+        return error_corrupt(error, PAGE_FILE_NAME, META_SLOT_BYTES, load_u64(meta[best].identity),
+                             load_u64(meta[!best].identity), "the meta pages are of different stores");
+    db->meta = meta[best];
+    uint64_t bytes;
+    levin_code sized = file_size(&db->pages, &bytes, error);
+    if (sized == LEVIN_OK && bytes < db->meta.page_count * db->meta.page_bytes)
+        sized = error_corrupt(error, PAGE_FILE_NAME, bytes, db->meta.page_count * db->meta.page_bytes, bytes,
+                              "the page file is shorter than its pages");
+    return sized;
+}
+
+static levin_code open_pages(levin *db, levin_error *error)
+{
+    const unsigned mode = db->options.read_only ? 0 : LEVIN_IO_WRITE;
+    levin_code code = file_open(&db->pages, db->io, db->directory, PAGE_FILE_NAME, LEVIN_FILE_PAGES, mode, error);
+    if (code == LEVIN_NOT_FOUND) {
+        code = refuse_leftover_log(db, error);
+        if (code != LEVIN_OK)
+            return code;
+        if (db->options.read_only || !db->options.create_if_missing)
+            return error_set(error, LEVIN_NO_STORE, db->directory, "there is no store in \"%s\"", db->directory);
+        code = create_store(db, error);
+        if (code == LEVIN_OK)
+            code = file_open(&db->pages, db->io, db->directory, PAGE_FILE_NAME, LEVIN_FILE_PAGES, mode, error);
+    } else if (code == LEVIN_OK && db->options.error_if_exists) {
+        return error_set(error, LEVIN_EXISTS, db->directory, "there is a store in \"%s\" already", db->directory);
+    }
+    if (code == LEVIN_OK && !db->options.read_only)
+        code = sync_names(db, error);
+    return code == LEVIN_OK ? choose_meta(db, error) : code;
+}
+
+/* ---- the free list ---- */
+
+static levin_code load_space(levin *db, extent_list *own_pages, levin_error *error)
+{
+    const page_meta *m = &db->meta;
+    db->space = space_create(db->io, m->page_bytes, m->page_count);
+    if (!db->space)
+        return error_memory(error, 0);
+    page_ref ref = m->free_list;
+    uint64_t after = 0, left = m->free_list_pages;
+    levin_code code = LEVIN_OK;
+    extent_list extents = { 0 };
+    while (ref.number && code == LEVIN_OK) {
+        page_expect expect = {
+            .identity = db->identity,
+            .page_bytes = m->page_bytes,
+            .page_count = m->page_count,
+            .max_generation = m->generation,
+            .ref = ref,
+            .type = PAGE_FREE_LIST,
+            .level = 0,
+        };
+        page_frame *frame;
+        if (left-- == 0) {
+            code = error_corrupt(error, PAGE_FILE_NAME, ref.number * m->page_bytes, m->free_list_pages,
+                                 m->free_list_pages + 1, "the free list has more pages than it should");
+            break;
+        }
+        reclaim_read_lock();
+        code = page_cache_get(db->cache, &expect, &frame, error);
+        if (code == LEVIN_OK)
+            code = extent_list_add(own_pages, db->io, ref.number, 1, error);
+        if (code == LEVIN_OK)
+            code = free_list_read(frame->page, PAGE_FILE_NAME, m->page_bytes, m->page_count, &after, &extents, db->io,
+                                  &ref, error);
+        reclaim_read_unlock();
+    }
+    for (size_t i = 0; i < extents.count && code == LEVIN_OK; i++)
+        code = space_give(db->space, extents.items[i], error);
+    if (code == LEVIN_OK && space_free_pages(db->space) != m->free_pages)
+        code = error_corrupt(error, PAGE_FILE_NAME, m->free_list.number * m->page_bytes, m->free_pages,
+                             space_free_pages(db->space), "the free list does not have the pages it should");
+    extent_list_fini(&extents, db->io);
+    return code;
+}
+
+/* ---- replay ---- */
+
+typedef struct replay {
+    levin *db;
+    memtable *mem;
+    uint64_t puts, batches;
+} replay;
+
+static uint8_t *replay_reserve(void *context, size_t bytes)
+{
+    replay *r = context;
+    return arena_reserve(memtable_arena(r->mem), bytes);
+}
+
+static levin_code replay_batch(void *context, uint64_t sequence, const uint8_t *operations, size_t bytes, size_t count,
+                               levin_error *error)
+{
+    replay *r = context;
+    const size_t key_max = LEVIN_KEY_MAX_BYTES(r->db->meta.page_bytes);
+    const uint8_t *op = operations;
+    for (size_t i = 0; i < count; i++, op += record_bytes(op))
+        if (record_key_bytes(op) > key_max)
+            return error_corrupt(error, "wal", 0, key_max, record_key_bytes(op),
+                                 "batch %llu of the log has a key longer than a quarter of a page",
+                                 (unsigned long long)sequence);
+    if (!memtable_apply_batch(r->mem, operations, count))
+        return error_memory(error, bytes);
+    r->batches++;
+    return LEVIN_OK;
+}
+
+/* The first version: what the page file and the log hold. Takes `mem` and `t` over. */
+static levin_code publish_first(levin *db, memtable *mem, extent_list *free_list, levin_error *error)
+{
+    const page_meta *m = &db->meta;
+    tree_version *t = tree_version_create(&db->versions);
+    version *v = version_create(&db->versions);
+    if (!t || !v) {
+        if (t)
+            io_free(db->io, t, sizeof *t);
+        version_discard(v);
+        return error_memory(error, sizeof *v);
+    }
+    t->t = (tree){
+        .cache = db->cache,
+        .identity = db->identity,
+        .page_bytes = m->page_bytes,
+        .height = m->height,
+        .generation = m->generation,
+        .page_count = m->page_count,
+        .root = m->root,
+    };
+    t->meta = *m;
+    t->free_list = *free_list;
+    *free_list = (extent_list){ 0 };
+    mem_node_list none = { 0 };
+    v->group = db->group = 1;
+    v->sequence = db->sequence;
+    v->mem = mem;
+    v->mem_root = memtable_finish(mem, &none);
+    v->tree = t;
+    version_publish(&db->versions, v, &none);
+    tree_version_release(&db->versions, t);
+    return LEVIN_OK;
+}
+
+/* The meta page in use may be in the page cache only: makes it durable, then says so in the log. */
+static levin_code prove_meta(levin *db, levin_error *error)
+{
+    const page_meta *m = &db->meta;
+    if (wal_generation(db->log) >= m->generation)
+        return LEVIN_OK;
+    uint8_t slot[META_SLOT_BYTES] = { 0 };
+    meta_encode(slot, m);
+    levin_slice part = { slot, sizeof slot };
+    levin_code code = file_write(&db->pages, &part, 1, m->generation % 2 * META_SLOT_BYTES, NULL, error);
+    if (code == LEVIN_OK)
+        code = file_sync(&db->pages, error);
+    if (code == LEVIN_OK)
+        code = wal_mark(db->log, m->generation, error);
+    return code == LEVIN_OK ? wal_recycle(db->log, m->replay, error) : code;
+}
+
+static levin_code recover(levin *db, levin_error *error)
+{
+    const page_meta *m = &db->meta;
+    wal_options options;
+    extent_list free_list = { 0 };
+    memcpy(db->identity_bytes, m->identity, sizeof db->identity_bytes);
+    db->identity = checksum_identity(m->identity);
+    db->page_bytes = m->page_bytes;
+    db->cache = page_cache_create(&db->pages, m->page_bytes, db->identity, db->options.cache_bytes);
+    memtable *mem = memtable_create(db->io, db->options.memtable_bytes / 16);
+    levin_code code = db->cache && mem ? LEVIN_OK : error_memory(error, sizeof(levin));
+    if (code == LEVIN_OK && !db->options.read_only)
+        code = load_space(db, &free_list, error);
+    if (code == LEVIN_OK) {
+        wal_start start = {
+            .position = m->replay,
+            .chain = m->replay_chain,
+            .sequence = m->sequence,
+            .incarnation = m->incarnation,
+            .generation = m->generation,
+        };
+        replay r = { .db = db, .mem = mem };
+        wal_visitor visitor = { &r, replay_reserve, replay_batch };
+        wal_options_of(db, &options);
+        memtable_begin(mem, 1);
+        code = wal_recover(&options, &start, &visitor, &db->log, error);
+        if (code == LEVIN_OK) {
+            db->sequence = wal_sequence(db->log);
+            count_add(&db->replayed_batches, r.batches);
+            code = publish_first(db, mem, &free_list, error);
+        }
+    }
+    if (code == LEVIN_OK && !db->options.read_only)
+        code = prove_meta(db, error);
+    extent_list_fini(&free_list, db->io);
+    if (mem)
+        memtable_unref(mem);
+    return code;
+}
+
+/* ---- options ---- */
+
+void levin_options_init(levin_options *options)
+{
+    *options = (levin_options){
+        .struct_bytes = sizeof *options,
+        .create_if_missing = true,
+        .page_bytes = 16384,
+        .cache_bytes = 256u << 20,
+        .memtable_bytes = 64u << 20,
+        .wal_segment_bytes = 16u << 20,
+        .wal_sector_bytes = 512,
+        .background = LEVIN_BACKGROUND_THREAD,
+    };
+}
+
+static bool power_of_two(uint64_t n)
+{
+    return n && !(n & (n - 1));
+}
+
+static levin_code options_check(const levin_options *o, levin_error *error)
+{
+    if (o->struct_bytes != sizeof *o)
+        return error_set(error, LEVIN_INVALID, NULL, "options were not filled by levin_options_init(): struct_bytes is %u, not %zu",
+                         o->struct_bytes, sizeof *o);
+    if (!power_of_two(o->page_bytes) || o->page_bytes < LEVIN_PAGE_MIN_BYTES || o->page_bytes > LEVIN_PAGE_MAX_BYTES)
+        return error_set(error, LEVIN_INVALID, NULL, "page_bytes is %u: a power of two from %u to %u is needed",
+                         o->page_bytes, LEVIN_PAGE_MIN_BYTES, LEVIN_PAGE_MAX_BYTES);
+    if (o->wal_sector_bytes != 512 && o->wal_sector_bytes != 4096)
+        return error_set(error, LEVIN_INVALID, NULL, "wal_sector_bytes is %u: 512 or 4096 is needed",
+                         o->wal_sector_bytes);
+    if (o->wal_segment_bytes < 8192 || o->wal_segment_bytes > (1u << 30) || o->wal_segment_bytes % 4096)
+        return error_set(error, LEVIN_INVALID, NULL,
+                         "wal_segment_bytes is %llu: a multiple of 4096 from 8192 to 1 GiB is needed",
+                         (unsigned long long)o->wal_segment_bytes);
+    if (o->memtable_bytes < 64u << 10)
+        return error_set(error, LEVIN_INVALID, NULL, "memtable_bytes is %llu: at least 65536 is needed",
+                         (unsigned long long)o->memtable_bytes);
+    if (o->cache_bytes < 16ull * o->page_bytes)
+        return error_set(error, LEVIN_INVALID, NULL, "cache_bytes is %llu: at least 16 pages are needed",
+                         (unsigned long long)o->cache_bytes);
+    if (o->background != LEVIN_BACKGROUND_NONE && o->background != LEVIN_BACKGROUND_THREAD)
+        return error_set(error, LEVIN_INVALID, NULL, "background is %d: none or thread is needed", (int)o->background);
+    if (o->recovery != LEVIN_RECOVERY_STRICT && o->recovery != LEVIN_RECOVERY_CUT_AT_DAMAGE)
+        return error_set(error, LEVIN_INVALID, NULL, "recovery is %d: strict or cut at damage is needed",
+                         (int)o->recovery);
+    if (o->io && o->io->version != LEVIN_IO_VERSION)
+        return error_set(error, LEVIN_INVALID, NULL, "the I/O table has version %u, not %u", o->io->version,
+                         LEVIN_IO_VERSION);
+    if (o->read_only && o->error_if_exists)
+        return error_set(error, LEVIN_INVALID, NULL, "read_only and error_if_exists exclude each other");
+    return LEVIN_OK;
+}
+
+/* ---- the handle ---- */
+
+static levin_code handle_create(const char *path, const levin_options *options, levin **out, levin_error *error)
+{
+    const levin_io *io = options->io ? options->io : levin_io_posix();
+    levin *db = io->alloc(io->context, sizeof *db, 64);
+    if (!db)
+        return error_memory(error, sizeof *db);
+    memset(db, 0, sizeof *db);
+    metered_io_init(&db->metered, io);
+    db->io = &db->metered.table;
+    db->options = *options;
+    db->directory_bytes = strlen(path) + 1;
+    levin_code code = LEVIN_OK;
+    int failed = sync_mutex_init(&db->commit_mutex);
+    failed = failed ? failed : sync_mutex_init(&db->work_mutex);
+    failed = failed ? failed : sync_mutex_init(&db->error_mutex);
+    if (failed)
+        code = error_os(error, failed, "initialisation of a mutex", NULL);
+    if (code == LEVIN_OK)
+        code = version_set_init(&db->versions, db->io, error);
+    db->directory = code == LEVIN_OK ? io_alloc(db->io, db->directory_bytes) : NULL;
+    if (code == LEVIN_OK && !db->directory)
+        code = error_memory(error, db->directory_bytes);
+    if (code != LEVIN_OK) {
+        io->free(io->context, db, sizeof *db);
+        return code;
+    }
+    memcpy(db->directory, path, db->directory_bytes);
+    commit_queue_init(&db->queue, write_lead, db);
+    db->queue.linger_ns = (uint64_t)options->commit_interval_us * 1000;
+    *out = db;
+    return LEVIN_OK;
+}
+
+/* Frees all, writes nothing. */
+static void handle_destroy(levin *db)
+{
+    const levin_io *io = db->metered.below;
+    checkpoint_abandon(db);
+    version_set_fini(&db->versions);
+    wal_close(db->log);
+    if (db->space)
+        space_destroy(db->space);
+    if (db->cache)
+        page_cache_destroy(db->cache);
+    file_close(&db->pages);
+    file_close(&db->lock);
+    io_free(db->io, db->directory, db->directory_bytes);
+    sync_mutex_fini(&db->commit_mutex);
+    sync_mutex_fini(&db->work_mutex);
+    sync_mutex_fini(&db->error_mutex);
+    io->free(io->context, db, sizeof *db);
+}
+
+static levin_code take_lock(levin *db, levin_error *error)
+{
+    const bool writing = !db->options.read_only;
+    levin_code code = file_open(&db->lock, db->io, db->directory, LOCK_FILE_NAME, LEVIN_FILE_LOCK,
+                                writing ? LEVIN_IO_WRITE | LEVIN_IO_CREATE : 0, error);
+    if (code == LEVIN_NOT_FOUND)
+        return error_set(error, LEVIN_NO_STORE, db->directory, "there is no store in \"%s\"", db->directory);
+    if (code != LEVIN_OK)
+        return code;
+    int failed = db->io->lock(db->io->context, db->lock.handle, writing);
+    if (failed == EAGAIN || failed == EACCES)
+        return error_set(error, LEVIN_LOCKED, LOCK_FILE_NAME,
+                         "the store in \"%s\" is open elsewhere: close it there first", db->directory);
+    return failed ? error_os(error, failed, "locking", LOCK_FILE_NAME) : LEVIN_OK;
+}
+
+levin_code levin_open(const char *path, const levin_options *options, levin **store, levin_error *error)
+{
+    levin_error local = { 0 };
+    levin_options defaults;
+    levin *db = NULL;
+    *store = NULL;
+    if (!options) {
+        levin_options_init(&defaults);
+        options = &defaults;
+    }
+    levin_code code = options_check(options, &local);
+    if (code == LEVIN_OK && (!path || !*path || strlen(path) > FILE_PATH_MAX - 64))
+        code = error_set(&local, LEVIN_INVALID, NULL, "the path of the store is empty or longer than %d bytes",
+                         FILE_PATH_MAX - 64);
+    if (code == LEVIN_OK)
+        code = handle_create(path, options, &db, &local);
+    if (code != LEVIN_OK)
+        goto out;
+    uint64_t began = db->io->now_ns(db->io->context);
+    if (!options->read_only && options->create_if_missing)
+        code = make_directory(db, &local);
+    if (code == LEVIN_OK)
+        code = take_lock(db, &local);
+    if (code == LEVIN_OK)
+        code = open_pages(db, &local);
+    if (code == LEVIN_OK)
+        code = recover(db, &local);
+    if (code == LEVIN_OK && !options->read_only && options->background == LEVIN_BACKGROUND_THREAD) {
+        db->thread_started = true;
+        int failed = sync_thread_start(&db->thread, background_run, db);
+        if (failed) {
+            db->thread_started = false;
+            code = error_os(&local, failed, "start of a thread", NULL);
+        }
+    }
+    if (code != LEVIN_OK) {
+        handle_destroy(db);
+        goto out;
+    }
+    count_add(&db->recovery_ns, db->io->now_ns(db->io->context) - began);
+    *store = db;
+out:
+    if (error && code != LEVIN_OK)
+        *error = local;
+    return code;
+}
+
+levin_code levin_close(levin *store)
+{
+    if (!store)
+        return LEVIN_OK;
+    levin_error error;
+    levin_code code = LEVIN_OK;
+    if (store->thread_started) {
+        atomic_store_explicit(&store->stopping, 1, memory_order_release); /* pairs with background_run */
+        db_wake(store);
+        sync_thread_join(&store->thread);
+        store->thread_started = false;
+    }
+    if (!store->options.read_only) {
+        if (db_poisoned(store))
+            code = LEVIN_POISONED;
+        else
+            code = wal_finish(store->log, &error);
+        if (code != LEVIN_OK && code != LEVIN_POISONED)
+            (void)db_fail(store, &error);
+    }
+    handle_destroy(store);
+    return code;
+}

@@ -1,0 +1,226 @@
+/*
+ * read.c - point reads and snapshots.
+ *
+ * A read looks in the memtable, the frozen memtable and the page tree of one version, in that order, inside one read-side
+ * section, which keeps the version's memory, pages and page numbers alive: no latch, no reference count, no allocation.
+ * Values in extents may be long, so they are read outside the section, under a reference on the version.
+ *
+ * Concurrency: any number of readers beside the writer.  Progress: wait-free but for I/O on a cache miss.
+ */
+#include <string.h>
+
+#include "db.h"
+
+/* A value found: in memory (memtable or page), or in an extent. */
+typedef struct found_value {
+    const uint8_t *data;
+    size_t bytes;
+    page_value extent; /* kind VALUE_EXTENT when data is not there yet */
+} found_value;
+
+static levin_code record_found(const uint8_t *record, found_value *found)
+{
+    if (record_kind(record) != RECORD_PUT)
+        return LEVIN_NOT_FOUND;
+    found->data = record_value(record);
+    found->bytes = record_value_bytes(record);
+    found->extent.kind = VALUE_INLINE;
+    return LEVIN_OK;
+}
+
+/* Inside a read-side section. */
+static levin_code version_find(const version *v, const uint8_t *key, size_t key_bytes, found_value *found,
+                               levin_error *error)
+{
+    const uint8_t *record = v->mem_root ? memtable_find(v->mem_root, key, key_bytes) : NULL;
+    if (!record && v->frozen_root)
+        record = memtable_find(v->frozen_root, key, key_bytes);
+    if (record)
+        return record_found(record, found);
+    levin_code code = tree_find(&v->tree->t, key, key_bytes, &found->extent, error);
+    if (code == LEVIN_OK) {
+        found->data = found->extent.data;
+        found->bytes = found->extent.bytes;
+    }
+    return code;
+}
+
+static levin_code check_key(levin *store, const void *key, size_t key_bytes)
+{
+    if (!key || key_bytes < LEVIN_KEY_MIN_BYTES)
+        return db_refuse(store, LEVIN_INVALID, "the key is empty: keys have at least 1 byte");
+    return LEVIN_OK;
+}
+
+/* Copies an extent's value outside any read-side section; held is a reference of ours. */
+static levin_code read_extent(levin *store, const version *held, const page_value *value, void *buffer)
+{
+    levin_error error;
+    levin_code code = tree_read_extent(&held->tree->t, value, buffer, &error);
+    return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);
+}
+
+static void count_get(levin *store, levin_code code)
+{
+    counter_add(&store->gets, 1);
+    if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
+        counter_add(&store->get_hits, 1);
+}
+
+/* What a page cache fill left behind is freed here, where no read-side section is open. */
+static void reclaim_after_read(levin *store)
+{
+    if (page_cache_wants_reclaim(store->cache)) {
+        if (store->thread_started)
+            db_wake(store);
+        else
+            page_cache_reclaim(store->cache);
+    }
+}
+
+levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes, void *buffer,
+                     size_t capacity, size_t *value_bytes)
+{
+    levin_error error;
+    found_value found;
+    const version *held = NULL;
+    levin_code code = check_key(store, key, key_bytes);
+    if (code != LEVIN_OK)
+        return code;
+    reclaim_read_lock();
+    const version *v = snapshot ? snapshot_version(snapshot) : version_current(&store->versions);
+    code = version_find(v, key, key_bytes, &found, &error);
+    if (code == LEVIN_OK) {
+        *value_bytes = found.bytes;
+        if (found.bytes > capacity) {
+            code = LEVIN_TOO_SMALL;
+        } else if (found.extent.kind == VALUE_INLINE) {
+            if (found.bytes)
+                memcpy(buffer, found.data, found.bytes);
+        } else {
+            held = v;
+            version_ref(held);
+        }
+    }
+    reclaim_read_unlock();
+    if (held) {
+        code = read_extent(store, held, &found.extent, buffer);
+        version_release(held);
+    } else if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL) {
+        code = db_fail(store, &error);
+    }
+    count_get(store, code);
+    reclaim_after_read(store);
+    return code;
+}
+
+/* Handed-out values carry their size in front, for levin_free(). */
+enum { VALUE_PREFIX_BYTES = 16 };
+
+static uint8_t *value_alloc(levin *store, size_t bytes)
+{
+    uint8_t *memory = io_alloc(store->io, VALUE_PREFIX_BYTES + bytes);
+    if (!memory)
+        return NULL;
+    store_u64(memory, bytes);
+    return memory + VALUE_PREFIX_BYTES;
+}
+
+void levin_free(levin *store, void *value)
+{
+    if (!value)
+        return;
+    uint8_t *memory = (uint8_t *)value - VALUE_PREFIX_BYTES;
+    io_free(store->io, memory, VALUE_PREFIX_BYTES + load_u64(memory));
+}
+
+levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
+                           void **value, size_t *value_bytes)
+{
+    levin_error error;
+    found_value found;
+    const version *held = NULL;
+    uint8_t *copy = NULL;
+    *value = NULL;
+    levin_code code = check_key(store, key, key_bytes);
+    if (code != LEVIN_OK)
+        return code;
+    reclaim_read_lock();
+    const version *v = snapshot ? snapshot_version(snapshot) : version_current(&store->versions);
+    code = version_find(v, key, key_bytes, &found, &error);
+    if (code == LEVIN_OK) {
+        copy = value_alloc(store, found.bytes);
+        if (!copy) {
+            code = error_memory(&error, found.bytes);
+        } else if (found.extent.kind == VALUE_INLINE) {
+            if (found.bytes)
+                memcpy(copy, found.data, found.bytes);
+        } else {
+            held = v;
+            version_ref(held);
+        }
+    }
+    reclaim_read_unlock();
+    if (held) {
+        code = read_extent(store, held, &found.extent, copy);
+        version_release(held);
+    } else if (code != LEVIN_OK && code != LEVIN_NOT_FOUND) {
+        code = db_fail(store, &error);
+    }
+    if (code == LEVIN_OK) {
+        *value = copy;
+        *value_bytes = found.bytes;
+    } else {
+        levin_free(store, copy);
+    }
+    count_get(store, code);
+    reclaim_after_read(store);
+    return code;
+}
+
+levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes)
+{
+    levin_error error;
+    found_value found;
+    levin_code code = check_key(store, key, key_bytes);
+    if (code != LEVIN_OK)
+        return code;
+    reclaim_read_lock();
+    const version *v = snapshot ? snapshot_version(snapshot) : version_current(&store->versions);
+    code = version_find(v, key, key_bytes, &found, &error);
+    reclaim_read_unlock();
+    if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
+        code = db_fail(store, &error);
+    count_get(store, code);
+    reclaim_after_read(store);
+    return code;
+}
+
+levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests, size_t count)
+{
+    levin_code first = LEVIN_OK;
+    const version *held = snapshot ? NULL : version_acquire(&store->versions);
+    const version *v = held ? held : snapshot_version(snapshot);
+    for (size_t i = 0; i < count; i++) {
+        levin_get_request *r = &requests[i];
+        r->code = levin_get(store, version_snapshot(v), r->key, r->key_bytes, r->buffer, r->capacity,
+                            &r->value_bytes);
+        if (first == LEVIN_OK && r->code != LEVIN_NOT_FOUND && r->code != LEVIN_TOO_SMALL)
+            first = r->code;
+    }
+    if (held)
+        version_release(held);
+    return first;
+}
+
+levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot)
+{
+    *snapshot = (levin_snapshot *)(void *)version_acquire(&store->versions);
+    return LEVIN_OK;
+}
+
+void levin_snapshot_release(levin_snapshot *snapshot)
+{
+    if (snapshot)
+        version_release((version *)(void *)snapshot);
+}

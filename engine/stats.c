@@ -1,0 +1,59 @@
+/*
+ * stats.c - gathers the counters of all parts into one struct.  Any thread; the numbers are each exact, but not of one instant.
+ */
+#include <string.h>
+
+#include "db.h"
+
+static void stats_of_versions(levin *db, levin_stats *s)
+{
+    sync_mutex_lock(&db->versions.mutex);
+    const version *v = db->versions.newest;
+    s->snapshots = db->versions.held;
+    s->versions = db->versions.count;
+    s->sequence = v->sequence;
+    s->memtable_bytes = memtable_bytes(v->mem) + (v->frozen ? memtable_bytes(v->frozen) : 0);
+    s->keys = v->tree->meta.keys;
+    s->generation = v->tree->meta.generation;
+    s->file_pages = v->tree->meta.page_count;
+    s->free_pages = v->tree->meta.free_pages;
+    sync_mutex_unlock(&db->versions.mutex);
+}
+
+void levin_stats_get(levin *db, levin_stats *s)
+{
+    wal_counters log = { 0 };
+    page_cache_counters cache;
+    memset(s, 0, sizeof *s);
+    sync_mutex_lock(&db->commit_mutex);
+    if (db->log)
+        wal_count(db->log, &log);
+    sync_mutex_unlock(&db->commit_mutex);
+    page_cache_count(db->cache, &cache);
+    stats_of_versions(db, s);
+    s->gets = counter_read(&db->gets);
+    s->get_hits = counter_read(&db->get_hits);
+    s->batches = count_read(&db->batches);
+    s->puts = count_read(&db->puts);
+    s->deletes = count_read(&db->deletes);
+    s->groups = count_read(&db->groups);
+    s->wal_bytes = log.bytes;
+    s->wal_writes = log.writes;
+    s->wal_syncs = log.syncs;
+    s->wal_segments_created = log.created;
+    s->wal_segments_recycled = log.recycled;
+    s->checkpoints = count_read(&db->checkpoints);
+    s->checkpoint_failures = count_read(&db->checkpoint_failures);
+    s->pages_written = count_read(&db->pages_written);
+    s->page_reads = cache.reads;
+    s->cache_hits = cache.hits;
+    s->cache_misses = cache.misses;
+    s->cache_evictions = cache.evictions;
+    s->cache_bytes = cache.bytes;
+    s->replayed_batches = count_read(&db->replayed_batches);
+    s->recovery_ns = count_read(&db->recovery_ns);
+    s->stalls = count_read(&db->stalls);
+    s->stall_ns = count_read(&db->stall_ns);
+    s->memory_bytes = count_read(&db->metered.bytes);
+    s->memory_peak_bytes = count_read(&db->metered.peak);
+}

@@ -1,0 +1,202 @@
+/*
+ * tree_cursor.c - a position in a page tree, from the root down.
+ *
+ * Invariants: a valid cursor (height > 0) pins the frames of its path and holds the whole key; an invalid one pins
+ * nothing.  Any failure leaves it invalid.
+ * Concurrency: a cursor belongs to one thread at a time.  Each move that leaves the leaf runs in a read-side section of its
+ * own: a frame is pinned in the section that looked it up.
+ * Crash safety: nothing is written here.
+ */
+#include "tree.h"
+
+levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error)
+{
+    size_t bytes = LEVIN_KEY_MAX_BYTES(t->page_bytes) + TREE_KEY_SLACK;
+    memset(c, 0, sizeof *c);
+    c->t = *t;
+    c->key = io_alloc(page_cache_file(t->cache)->io, bytes);
+    return c->key ? LEVIN_OK : error_memory(error, bytes);
+}
+
+/* Unpins the path from depth `from` down. */
+static void path_drop(tree_cursor *c, unsigned from)
+{
+    while (c->height > from)
+        page_frame_unpin(c->frame[--c->height]);
+}
+
+void tree_cursor_close(tree_cursor *c)
+{
+    path_drop(c, 0);
+    if (c->key)
+        io_free(page_cache_file(c->t.cache)->io, c->key, LEVIN_KEY_MAX_BYTES(c->t.page_bytes) + TREE_KEY_SLACK);
+    c->key = NULL;
+}
+
+/* Loads and pins the page at ref as the next of the path. Inside a read-side section. */
+static levin_code path_push(tree_cursor *c, page_ref ref, levin_error *error)
+{
+    page_frame *frame;
+    levin_code code = tree_page(&c->t, ref, c->t.height - 1 - c->height, &frame, error);
+    if (code)
+        return code;
+    page_frame_pin(frame);
+    c->slot[c->height] = 0;
+    c->frame[c->height++] = frame;
+    return LEVIN_OK;
+}
+
+/* The leaf is the last of the path: its prefix goes into the key. */
+static void leaf_enter(tree_cursor *c)
+{
+    c->leaf = c->frame[c->height - 1]->page;
+    c->cells = page_cells(c->leaf);
+    levin_slice prefix = page_prefix(c->leaf, c->t.page_bytes);
+    c->prefix_bytes = prefix.size;
+    memcpy(c->key, prefix.data, prefix.size);
+}
+
+enum path_side { PATH_FIRST, PATH_LAST };
+
+/* From the page at the end of the path, whose slot is set, down to the first or last cell of the leaf below. */
+static levin_code path_descend(tree_cursor *c, enum path_side side, levin_error *error)
+{
+    while (c->height < c->t.height) {
+        const uint8_t *page = c->frame[c->height - 1]->page;
+        levin_code code = path_push(c, branch_child(page, c->slot[c->height - 1]), error);
+        if (code)
+            return code;
+        if (side == PATH_LAST)
+            c->slot[c->height - 1] = page_cells(c->frame[c->height - 1]->page) - 1;
+    }
+    leaf_enter(c);
+    tree_cursor_set_slot(c, c->slot[c->height - 1]);
+    return LEVIN_OK;
+}
+
+/* Up to the nearest branch with a child on that side, and down again. */
+static levin_code leaf_beside(tree_cursor *c, enum path_side entry, levin_error *error)
+{
+    levin_code code = LEVIN_NOT_FOUND;
+    unsigned depth = c->height - 1; /* of the leaf */
+    while (depth > 0) {
+        unsigned cells = page_cells(c->frame[depth - 1]->page);
+        if (entry == PATH_FIRST ? c->slot[depth - 1] + 1 < cells : c->slot[depth - 1] > 0)
+            break;
+        depth--;
+    }
+    path_drop(c, depth);
+    if (depth > 0) {
+        if (entry == PATH_FIRST)
+            c->slot[depth - 1]++;
+        else
+            c->slot[depth - 1]--;
+        reclaim_read_lock();
+        code = path_descend(c, entry, error);
+        reclaim_read_unlock();
+    }
+    if (code)
+        path_drop(c, 0);
+    return code;
+}
+
+levin_code tree_cursor_next_leaf(tree_cursor *c, levin_error *error)
+{
+    return leaf_beside(c, PATH_FIRST, error);
+}
+
+levin_code tree_cursor_prev_leaf(tree_cursor *c, levin_error *error)
+{
+    return leaf_beside(c, PATH_LAST, error);
+}
+
+static levin_code height_check(const tree *t, levin_error *error)
+{
+    if (t->height > PAGE_HEIGHT_MAX)
+        return error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, t->height, "impossible tree height");
+    return t->height ? LEVIN_OK : LEVIN_NOT_FOUND;
+}
+
+static levin_code cursor_end(tree_cursor *c, enum path_side side, levin_error *error)
+{
+    path_drop(c, 0);
+    levin_code code = height_check(&c->t, error);
+    if (code)
+        return code;
+    reclaim_read_lock();
+    code = path_push(c, c->t.root, error);
+    if (!code) {
+        if (side == PATH_LAST)
+            c->slot[0] = page_cells(c->frame[0]->page) - 1;
+        code = path_descend(c, side, error);
+    }
+    reclaim_read_unlock();
+    if (code)
+        path_drop(c, 0);
+    return code;
+}
+
+levin_code tree_cursor_first(tree_cursor *c, levin_error *error)
+{
+    return cursor_end(c, PATH_FIRST, error);
+}
+
+levin_code tree_cursor_last(tree_cursor *c, levin_error *error)
+{
+    return cursor_end(c, PATH_LAST, error);
+}
+
+/* Down to the leaf that holds the key. *slot: the first of its cells at or after the key, maybe past the last. */
+static levin_code seek_leaf(tree_cursor *c, const uint8_t *key, size_t key_bytes, unsigned *slot, bool *equal,
+                            levin_error *error)
+{
+    path_drop(c, 0);
+    levin_code code = height_check(&c->t, error);
+    if (code)
+        return code;
+    page_ref ref = c->t.root;
+    reclaim_read_lock();
+    while (!(code = path_push(c, ref, error))) {
+        const uint8_t *page = c->frame[c->height - 1]->page;
+        if (c->height == c->t.height)
+            break;
+        unsigned i = branch_child_for(page, c->t.page_bytes, key, key_bytes);
+        c->slot[c->height - 1] = i;
+        ref = branch_child(page, i);
+    }
+    reclaim_read_unlock();
+    if (code) {
+        path_drop(c, 0);
+        return code;
+    }
+    /* first the search, then the new prefix: `key` may be the cursor's own */
+    *slot = page_lower_bound(c->frame[c->height - 1]->page, c->t.page_bytes, key, key_bytes, equal);
+    leaf_enter(c);
+    return LEVIN_OK;
+}
+
+levin_code tree_cursor_seek(tree_cursor *c, const uint8_t *key, size_t key_bytes, levin_error *error)
+{
+    unsigned slot;
+    bool equal;
+    levin_code code = seek_leaf(c, key, key_bytes, &slot, &equal, error);
+    if (code)
+        return code;
+    if (slot == c->cells)
+        return tree_cursor_next_leaf(c, error);
+    tree_cursor_set_slot(c, slot);
+    return LEVIN_OK;
+}
+
+levin_code tree_cursor_seek_for_prev(tree_cursor *c, const uint8_t *key, size_t key_bytes, levin_error *error)
+{
+    unsigned slot;
+    bool equal;
+    levin_code code = seek_leaf(c, key, key_bytes, &slot, &equal, error);
+    if (code)
+        return code;
+    if (!equal && slot == 0)
+        return tree_cursor_prev_leaf(c, error);
+    tree_cursor_set_slot(c, equal ? slot : slot - 1);
+    return LEVIN_OK;
+}

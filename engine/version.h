@@ -1,0 +1,105 @@
+/*
+ * version.h - what readers see: one immutable state of the store, and how long its parts must be kept.
+ *
+ * A version is {memtable root, frozen memtable root, page tree}.  The newest one is published with one pointer store.
+ * Readers use it inside a read-side section; snapshots and iterators hold a reference.  All versions that are
+ * still referenced stand in a list, oldest first, and so do the page trees that they name.
+ *
+ * When is a replaced memtable node free?  A node that version v reaches and its successor does not goes on v's dead list.  When v
+ * dies, a dead node born after the next older living version cannot be reached by anybody and is recycled; the
+ * others move to that older version's list (the dead lists of ZFS: Bonwick and Moore, 2003; Matthew Ahrens).
+ * When is a replaced page free?  The same, but without births: pages replaced by a checkpoint are free once the tree
+ * that used them and all older trees are dead.
+ *
+ * Concurrency: set->mutex guards lists and reference counts.  A version's first reference belongs to the store and is dropped
+ * one grace period after the next version was published, so a version seen in a read-side section can be referenced.
+ */
+#ifndef LEVIN_VERSION_INTERNAL_H
+#define LEVIN_VERSION_INTERNAL_H
+
+#include "memtable.h"
+#include "reclaim.h"
+#include "space.h"
+#include "sync.h"
+#include "tree.h"
+
+/* Pages on the way to being free; linked so that handing them on needs no memory. */
+typedef struct dead_pages {
+    struct dead_pages *next;
+    extent_list extents;
+} dead_pages;
+
+typedef struct tree_version {
+    struct tree_version *older, *newer;
+    uint64_t references;
+    tree t;
+    page_meta meta;
+    dead_pages *dead;     /* pages that this tree uses and the next one does not */
+    extent_list free_list; /* pages that hold the free list of its meta */
+} tree_version;
+
+typedef struct version {
+    reclaim_node reclaim;
+    struct version_set *set;
+    struct version *older, *newer;
+    uint64_t references;
+    uint64_t group;       /* number of the commit group that made it */
+    uint64_t sequence;    /* of the last batch in it */
+    memtable *mem;
+    memtable *frozen;     /* NULL when no checkpoint waits or runs */
+    const mem_node *mem_root;
+    const mem_node *frozen_root;
+    tree_version *tree;
+    mem_node_list dead;   /* nodes of mem that this version reaches and the next does not */
+} version;
+
+typedef struct version_set {
+    const levin_io *io;
+    sync_mutex mutex;
+    version *oldest, *newest;
+    tree_version *oldest_tree, *newest_tree;
+    dead_pages *reusable;        /* pages that nobody can reach; taken by the next checkpoint */
+    _Atomic(version *) current;  /* release in version_publish; acquire in version_current and version_acquire */
+    reclaim_queue retired;
+    uint64_t count;              /* versions in the list */
+    uint64_t held;               /* references by snapshots and iterators */
+} version_set;
+
+levin_code version_set_init(version_set *set, const levin_io *io, levin_error *error);
+/* All versions released; frees everything. */
+void version_set_fini(version_set *set);
+
+/* Memory for a version, so that publishing cannot fail. NULL when out of memory. */
+version *version_create(version_set *set);
+void version_discard(version *v); /* of one that was never published */
+
+/*
+ * Makes v the newest.  v's fields from group to tree are filled in by the caller and not referenced yet: the call takes its own references
+ * on memtables and tree.  dead: nodes that the version before reaches and v does not.  One thread at a time (commit mutex).
+ */
+void version_publish(version_set *set, version *v, mem_node_list *dead);
+
+/* Inside a read-side section. */
+static inline version *version_current(version_set *set)
+{
+    return reclaim_load(&set->current);
+}
+/* A reference on the newest version, or on one seen in a read-side section. */
+version *version_acquire(version_set *set);
+void version_ref(const version *v);
+void version_release(const version *v);
+/* Waits for a grace period and drops the store's reference on the versions replaced. */
+void version_reclaim(version_set *set);
+
+tree_version *tree_version_create(version_set *set);
+/* Drops a reference that is not a version's (the creator's). */
+void tree_version_release(version_set *set, tree_version *t);
+/* The tree before the newest one uses these pages, the newest does not. Takes pages over. */
+void tree_version_bury(version_set *set, tree_version *older, dead_pages *pages);
+/* Takes all pages that nobody can reach any more. */
+dead_pages *version_take_reusable(version_set *set);
+/* Calls visit for every extent that is waiting: reusable, or dead but still reachable from an older version. */
+levin_code version_each_dead(version_set *set, levin_code (*visit)(void *context, extent e), void *context);
+void dead_pages_free(const levin_io *io, dead_pages *pages);
+
+#endif

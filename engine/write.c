@@ -1,0 +1,375 @@
+/*
+ * write.c - the write path: submission, and what the leader of a commit group does.
+ *
+ * A group: batches are copied once, into the memtable's arena, laid out as the log group itself; the memtable is
+ * changed behind its published root; the log is written, and synced when any batch asks for it; then, and only
+ * then, the new version is published and the requests are acknowledged.  Everything that can fail comes before the log
+ * write or is undone: a failed group leaves memtable, log and readers as they were.
+ *
+ * Durability: LEVIN_NONE groups are appended and stay in this process until a later flush; LEVIN_LOGGED are flushed;
+ * LEVIN_SYNCED are synced.  The log keeps commit order, so what survives is always a prefix.
+ *
+ * A failed sync poisons the store: the group may or may not be on the device, and the kernel may have dropped its
+ * pages and marked them clean, so nothing that follows could be promised.
+ *
+ * Back-pressure: a full memtable is frozen; when the one before is still being merged the leader helps with that merge (it
+ * gives up commit_mutex meanwhile, for the checkpoint needs it at its end).
+ *
+ * Concurrency: one leader at a time (commit.h) under commit_mutex, which the checkpoint takes for its short last steps.
+ */
+#include <string.h>
+
+#include "batch.h"
+#include "db.h"
+
+typedef struct write_request {
+    commit_request base; /* first */
+    levin *store;
+    const uint8_t *operations;
+    size_t bytes, count, puts;
+    levin_durability durability;
+    uint64_t sequence; /* set by the leader */
+} write_request;
+
+struct levin_ticket {
+    write_request request;
+};
+
+static write_request *request_of(commit_request *r)
+{
+    return (write_request *)(void *)r; /* base is the first member */
+}
+
+/* ---- the group ---- */
+
+typedef struct commit_group {
+    commit_request *first, *end; /* requests [first, end) of the leader's list */
+    size_t payload_bytes;
+    size_t batches, puts, deletes;
+    levin_durability durability;
+} commit_group;
+
+static commit_group group_collect(commit_request *list)
+{
+    commit_group g = { .first = list };
+    commit_request *r = list;
+    for (; r; r = r->next) {
+        const write_request *w = request_of(r);
+        size_t bytes = w->count ? BATCH_HEADER_BYTES + w->bytes : 0;
+        if (r != list && g.payload_bytes + bytes > GROUP_BYTES_MAX)
+            break;
+        g.payload_bytes += bytes;
+        g.batches += w->count != 0;
+        g.puts += w->puts;
+        g.deletes += w->count - w->puts;
+        if (w->durability > g.durability)
+            g.durability = w->durability;
+    }
+    g.end = r;
+    return g;
+}
+
+static void group_complete(const commit_group *g, levin_code code, const levin_error *error)
+{
+    for (commit_request *r = g->first, *next; r != g->end; r = next) {
+        next = r->next;
+        if (code != LEVIN_OK)
+            r->error = *error;
+        commit_complete(r, code);
+    }
+}
+
+/* Copies the batches into the group's memory and applies them to the memtable's private root. */
+static bool group_apply(levin *db, memtable *mem, const commit_group *g, uint8_t *bytes, uint64_t sequence)
+{
+    uint8_t *to = bytes + WAL_GROUP_HEADER_BYTES;
+    (void)db;
+    for (commit_request *r = g->first; r != g->end; r = r->next) {
+        write_request *w = request_of(r);
+        if (!w->count)
+            continue;
+        w->sequence = sequence++;
+        store_u32(to + BATCH_OPS_BYTES, (uint32_t)w->bytes);
+        store_u32(to + BATCH_OP_COUNT, (uint32_t)w->count);
+        store_u32(to + BATCH_DURABILITY, (uint32_t)w->durability);
+        store_u32(to + BATCH_RESERVED, 0);
+        to += BATCH_HEADER_BYTES;
+        memcpy(to, w->operations, w->bytes);
+        if (!memtable_apply_batch(mem, to, w->count))
+            return false;
+        to += w->bytes;
+    }
+    return true;
+}
+
+static levin_code log_durability(levin *db, levin_durability durability, levin_error *error)
+{
+    if (durability == LEVIN_SYNCED)
+        return wal_sync(db->log, error);
+    if (durability == LEVIN_LOGGED || db->lazy_bytes >= WAL_LAZY_BYTES)
+        return wal_flush(db->log, error);
+    return LEVIN_OK;
+}
+
+/* The group is in the log as far as it asked for. Shows it to readers. Cannot fail. */
+static void group_publish(levin *db, version *v, const version *before, const commit_group *g)
+{
+    mem_node_list replaced = { 0 };
+    db->group++;
+    db->sequence += g->batches;
+    v->group = db->group;
+    v->sequence = db->sequence;
+    v->mem = before->mem;
+    v->mem_root = memtable_finish(before->mem, &replaced);
+    v->frozen = before->frozen;
+    v->frozen_root = before->frozen_root;
+    v->tree = before->tree;
+    version_publish(&db->versions, v, &replaced);
+    count_add(&db->batches, g->batches);
+    count_add(&db->puts, g->puts);
+    count_add(&db->deletes, g->deletes);
+    count_add(&db->groups, 1);
+}
+
+/* A group without operations: only its durability counts. */
+static levin_code group_sync_only(levin *db, levin_durability durability, levin_error *error)
+{
+    levin_code code = log_durability(db, durability, error);
+    if (code == LEVIN_OK && durability != LEVIN_NONE)
+        db->lazy_bytes = 0;
+    return code;
+}
+
+static levin_code group_commit(levin *db, const commit_group *g, levin_error *error)
+{
+    if (!g->batches)
+        return group_sync_only(db, g->durability, error);
+
+    const version *before = db->versions.newest;
+    memtable *mem = before->mem;
+    size_t bytes = wal_group_bytes(db->log, g->payload_bytes);
+    version *v = version_create(&db->versions);
+    uint8_t *group = v ? arena_reserve(memtable_arena(mem), bytes) : NULL;
+    if (!group) {
+        version_discard(v);
+        return error_memory(error, bytes);
+    }
+    memtable_begin(mem, db->group + 1);
+    levin_code code;
+    bool appended = false;
+    if (!group_apply(db, mem, g, group, db->sequence + 1))
+        code = error_memory(error, bytes);
+    else
+        code = wal_append(db->log, group, g->payload_bytes, (uint32_t)g->batches, db->sequence + 1, error);
+    if (code == LEVIN_OK) {
+        appended = true;
+        db->lazy_bytes += bytes;
+        code = log_durability(db, g->durability, error);
+        /* a lazy group is in the log's list already: that the kernel refuses it now is tried again with the next */
+        if (code != LEVIN_OK && g->durability == LEVIN_NONE && !wal_poisoned(db->log))
+            code = LEVIN_OK;
+        else if (code == LEVIN_OK && (g->durability != LEVIN_NONE || db->lazy_bytes >= WAL_LAZY_BYTES))
+            db->lazy_bytes = 0;
+    }
+    if (code != LEVIN_OK) {
+        if (appended && !wal_poisoned(db->log)) {
+            wal_take_back(db->log);
+            db->lazy_bytes -= db->lazy_bytes < bytes ? db->lazy_bytes : bytes;
+        }
+        memtable_abort(mem);
+        if (!wal_poisoned(db->log))
+            arena_trim(memtable_arena(mem), group, bytes, 0);
+        version_discard(v);
+        return code;
+    }
+    group_publish(db, v, before, g);
+    return LEVIN_OK;
+}
+
+/* ---- room ---- */
+
+levin_code db_freeze(levin *db, levin_error *error)
+{
+    const version *before = db->versions.newest;
+    if (before->frozen || !before->mem_root)
+        return LEVIN_OK;
+    levin_code code = wal_flush(db->log, error); /* unflushed groups point into the arena that is about to age */
+    if (code != LEVIN_OK)
+        return code;
+    db->lazy_bytes = 0;
+    version *v = version_create(&db->versions);
+    memtable *fresh = v ? memtable_create(db->io, db->options.memtable_bytes / 16) : NULL;
+    if (!fresh) {
+        version_discard(v);
+        return error_memory(error, sizeof *v);
+    }
+    db->frozen_replay = wal_position(db->log);
+    db->frozen_chain = wal_chain(db->log);
+    db->frozen_sequence = db->sequence;
+    v->group = ++db->group;
+    v->sequence = db->sequence;
+    v->mem = fresh;
+    v->frozen = before->mem;
+    v->frozen_root = before->mem_root;
+    v->tree = before->tree;
+    version_publish(&db->versions, v, NULL);
+    memtable_unref(fresh); /* the version has its own */
+    db_wake(db);
+    return LEVIN_OK;
+}
+
+/* Freezes a full memtable; waits for, and helps with, the checkpoint that stands in the way. */
+static levin_code make_room(levin *db, levin_error *error)
+{
+    while (memtable_bytes(db->versions.newest->mem) >= db->options.memtable_bytes) {
+        if (db_poisoned(db))
+            return error_set(error, LEVIN_POISONED, NULL, "a sync failed earlier: close and reopen the store to write");
+        if (!db->versions.newest->frozen)
+            return db_freeze(db, error);
+        uint64_t began = db->io->now_ns(db->io->context);
+        sync_mutex_unlock(&db->commit_mutex);
+        levin_code code = checkpoint_drive(db, error);
+        sync_mutex_lock(&db->commit_mutex);
+        count_add(&db->stalls, 1);
+        count_add(&db->stall_ns, db->io->now_ns(db->io->context) - began);
+        if (code != LEVIN_OK)
+            return code;
+    }
+    return LEVIN_OK;
+}
+
+static void reclaim_after_group(levin *db)
+{
+    size_t waiting = reclaim_waiting(&db->versions.retired);
+    if (waiting < RECLAIM_BATCH)
+        return;
+    if (db->thread_started && waiting < RECLAIM_LIMIT)
+        db_wake(db);
+    else
+        version_reclaim(&db->versions);
+}
+
+void write_lead(void *context, commit_request *list)
+{
+    levin *db = context;
+    while (list) {
+        levin_error error = { 0 };
+        commit_group g = group_collect(list);
+        sync_mutex_lock(&db->commit_mutex);
+        levin_code code;
+        if (db_poisoned(db))
+            code = error_set(&error, LEVIN_POISONED, NULL,
+                             "a sync failed earlier: close and reopen the store to write");
+        else
+            code = g.batches ? make_room(db, &error) : LEVIN_OK;
+        if (code == LEVIN_OK)
+            code = group_commit(db, &g, &error);
+        if (db->log && wal_poisoned(db->log))
+            db_poison(db);
+        sync_mutex_unlock(&db->commit_mutex);
+        list = g.end;
+        group_complete(&g, code, &error);
+        reclaim_after_group(db);
+    }
+}
+
+/* ---- submission ---- */
+
+static levin_code request_init(write_request *w, levin *store, const levin_batch *batch, levin_durability durability)
+{
+    if (store->options.read_only)
+        return db_refuse(store, LEVIN_READ_ONLY, "the store is open read-only");
+    if ((int)durability < LEVIN_NONE || durability > LEVIN_SYNCED)
+        return db_refuse(store, LEVIN_INVALID, "durability %d is none of none, logged, synced", (int)durability);
+    /* base is commit_submit()'s to fill; its error is filled only when there is one */
+    w->store = store;
+    w->durability = durability;
+    w->operations = batch ? batch->bytes : NULL;
+    w->bytes = batch ? batch->used : 0;
+    w->count = batch ? batch->count : 0;
+    w->puts = batch ? batch->puts : 0;
+    w->sequence = 0;
+    return LEVIN_OK;
+}
+
+static levin_code request_result(write_request *w, levin_code code)
+{
+    return code == LEVIN_OK ? LEVIN_OK : db_fail(w->store, &w->base.error);
+}
+
+levin_code levin_write(levin *store, const levin_batch *batch, levin_durability durability)
+{
+    write_request w;
+    levin_code code = request_init(&w, store, batch, durability);
+    if (code != LEVIN_OK)
+        return code;
+    commit_submit(&store->queue, &w.base);
+    return request_result(&w, commit_wait(&store->queue, &w.base));
+}
+
+levin_code levin_write_async(levin *store, const levin_batch *batch, levin_durability durability,
+                             levin_ticket **ticket)
+{
+    levin_error error;
+    *ticket = NULL;
+    levin_ticket *t = io_alloc(store->io, sizeof *t);
+    if (!t) {
+        error_memory(&error, sizeof *t);
+        return db_fail(store, &error);
+    }
+    levin_code code = request_init(&t->request, store, batch, durability);
+    if (code != LEVIN_OK) {
+        io_free(store->io, t, sizeof *t);
+        return code;
+    }
+    commit_submit(&store->queue, &t->request.base);
+    *ticket = t;
+    return LEVIN_OK;
+}
+
+levin_code levin_ticket_wait(levin_ticket *ticket)
+{
+    levin *store = ticket->request.store;
+    levin_code code = request_result(&ticket->request, commit_wait(&store->queue, &ticket->request.base));
+    io_free(store->io, ticket, sizeof *ticket);
+    return code;
+}
+
+levin_code levin_ticket_poll(levin_ticket *ticket)
+{
+    return commit_poll(&ticket->request.store->queue, &ticket->request.base);
+}
+
+/* One operation: encoded on the stack when it is small, so that a short key and value take no allocation. */
+static levin_code write_one(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
+                            size_t value_bytes, levin_durability durability)
+{
+    uint8_t small[BATCH_INLINE_BYTES];
+    levin_batch batch = { .store = store, .bytes = small, .capacity = sizeof small };
+    if (key_bytes + value_bytes > sizeof small - RECORD_HEADER_BYTES) {
+        batch.bytes = NULL;
+        batch.capacity = 0;
+    }
+    levin_code code = batch_append(&batch, kind, key, key_bytes, value, value_bytes);
+    if (code == LEVIN_OK)
+        code = levin_write(store, &batch, durability);
+    if (batch.bytes != small)
+        io_free(store->io, batch.bytes, batch.capacity);
+    return code;
+}
+
+levin_code levin_put(levin *store, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
+                     levin_durability durability)
+{
+    return write_one(store, RECORD_PUT, key, key_bytes, value, value_bytes, durability);
+}
+
+levin_code levin_delete(levin *store, const void *key, size_t key_bytes, levin_durability durability)
+{
+    return write_one(store, RECORD_DELETE, key, key_bytes, NULL, 0, durability);
+}
+
+levin_code levin_sync(levin *store)
+{
+    return levin_write(store, NULL, LEVIN_SYNCED);
+}
