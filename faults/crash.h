@@ -1,7 +1,7 @@
 /*
  * crash.h - the crash explorer: from a trace to the states that a power cut could leave.
  *
- * The persistence model is stated at the top of crash.c.  For each point t of the trace (crash after t entries were issued,
+ * The persistence model is stated at the top of crash_model.c.  For each point t of the trace (crash after t entries were issued,
  * before entry t + 1) the explorer enumerates variants: which of the unsynced operations reached the device, whole, torn, or damaged.
  * A variant is a pure function of (start image, trace, seed, limits, point, variant number), so a replay line is
  * "point variant".  Each state's image is a fork of the durable image with the chosen operations on top: a few µs.

@@ -360,21 +360,30 @@ static void take_sync(crash_model *m, disk_node node)
     free(gone);
 }
 
+/* Makes operation i durable, and before it all that must reach its entries earlier. */
+static void promote_name(crash_model *m, size_t i, bool *gone)
+{
+    for (int k = 0; k < 2; k++)
+        if (m->list[i].after[k] != PENDING_NONE && !gone[m->list[i].after[k]])
+            promote_name(m, m->list[i].after[k], gone);
+    apply(m->durable, &m->list[i], &kept);
+    gone[i] = true;
+}
+
 static void take_sync_dir(crash_model *m, disk_node directory)
 {
     bool *gone = fatal_alloc_zeroed(m->count * sizeof *gone);
     for (size_t i = 0; i < m->count; i++) {
         pending *op = &m->list[i];
-        if (op->type != PENDING_NAME)
+        if (op->type != PENDING_NAME || gone[i])
             continue;
         bool from = op->call->directory == directory;
         bool to = op->call->op == TRACE_RENAME && op->call->to_directory == directory;
         if ((!from && !to) || !promote(m, op))
             continue;
-        if (from) {
-            apply(m->durable, op, &kept);
-            gone[i] = true;
-        } else if (!op->linked) { /* into this directory from another one: the old name may stay */
+        if (from)
+            promote_name(m, i, gone);
+        else if (!op->linked) { /* into this directory from another one: the old name may stay */
             apply(m->durable, op, &(fate){ .kind = FATE_BOTH_NAMES });
             op->linked = true;
         }

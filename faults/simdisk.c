@@ -22,6 +22,7 @@
 #include "random.h"
 
 enum { CLOCK_STEP_NS = 1000 };
+#define FILE_BYTES_MAX ((uint64_t)64 << 30) /* beyond it EFBIG */
 
 typedef enum lock_state { LOCK_NONE, LOCK_SHARED, LOCK_EXCLUSIVE } lock_state;
 
@@ -180,6 +181,8 @@ static int sim_write_at(void *context, levin_file *file, const levin_slice *part
     enter(disk);
     if (!file->writable)
         return leave(disk, EBADF);
+    if (offset > FILE_BYTES_MAX || total > FILE_BYTES_MAX - offset)
+        return leave(disk, EFBIG);
     uint8_t *joined = NULL;
     if (disk->record && total && count > 1)
         joined = fatal_alloc(total);
@@ -222,6 +225,8 @@ static int sim_truncate(void *context, levin_file *file, uint64_t bytes)
     enter(disk);
     if (!file->writable)
         return leave(disk, EINVAL);
+    if (bytes > FILE_BYTES_MAX)
+        return leave(disk, EFBIG);
     disk_image_resize(disk->now, file->node, bytes);
     record_file(disk, TRACE_TRUNCATE, file, bytes);
     return leave(disk, 0);
@@ -233,6 +238,8 @@ static int sim_preallocate(void *context, levin_file *file, uint64_t bytes)
     enter(disk);
     if (!file->writable)
         return leave(disk, EBADF);
+    if (bytes > FILE_BYTES_MAX)
+        return leave(disk, EFBIG);
     if (bytes > disk_image_size(disk->now, file->node)) {
         disk_image_resize(disk->now, file->node, bytes);
         record_file(disk, TRACE_PREALLOCATE, file, bytes);
