@@ -410,9 +410,8 @@ const levin_slice *oracle_value_at(const oracle *o, uint32_t state, const void *
 
 /* ---- legal sets ------------------------------------------------------------------------------------------- */
 
-oracle_legal oracle_legal_crash(const oracle *o, uint64_t time)
+uint64_t oracle_promise_class(const oracle *o, uint64_t time)
 {
-    oracle_legal legal = { .time = time };
     size_t low = 0, high = o->event_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -421,6 +420,13 @@ oracle_legal oracle_legal_crash(const oracle *o, uint64_t time)
         else
             high = middle;
     }
+    return low;
+}
+
+oracle_legal oracle_legal_crash(const oracle *o, uint64_t time)
+{
+    oracle_legal legal = { .time = time };
+    uint64_t low = oracle_promise_class(o, time);
     if (low) {
         legal.first = o->events[low - 1].first;
         legal.barrier = o->events[low - 1].barrier;

@@ -65,6 +65,8 @@ oracle_legal oracle_legal_crash(const oracle *o, uint64_t time);
 oracle_legal oracle_legal_live(const oracle *o);
 /* One state only. */
 oracle_legal oracle_legal_exactly(uint32_t state);
+/* How often by that time the store had promised more: times of one class have the same lower end of the legal set. */
+uint64_t oracle_promise_class(const oracle *o, uint64_t time);
 bool oracle_is_legal(const oracle *o, const oracle_legal *legal, uint32_t state);
 
 /* ---- a state spelled out ---------------------------------------------------------------------------------- */
