@@ -71,7 +71,7 @@ void fault_io_destroy(fault_io *f); /* harmless on NULL; files still open in inn
 /* Replaces all rules; each starts counting at 0. count at most FAULT_RULES_MAX; the first rule that matches and fires decides. */
 void fault_io_set_rules(fault_io *f, const fault_rule *rules, size_t count);
 
-/* Called instead of the inner sync when a sync fails by FAULT_ERROR (or by the point hook): give simdisk_fail_sync() here. */
+/* Called instead of the inner sync when a sync fails by FAULT_ERROR (or by the point hook): give simdisk_sync_loses_pages() here. */
 void fault_io_on_failed_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context);
 
 /* Asked at each call before the rules; returns true (and an errno value) to fail it. fiu_points.h has one; NULL: none. */

@@ -219,6 +219,16 @@ void simdisk_fail_sync(simdisk *disk, levin_file *file, simdisk_failed_sync what
     leave(disk, 0);
 }
 
+void simdisk_sync_loses_pages(void *disk, levin_file *file)
+{
+    simdisk_fail_sync(disk, file, SIMDISK_SYNC_LOSES_PAGES);
+}
+
+void simdisk_sync_keeps_pages(void *disk, levin_file *file)
+{
+    simdisk_fail_sync(disk, file, SIMDISK_SYNC_KEEPS_PAGES);
+}
+
 static int sim_truncate(void *context, levin_file *file, uint64_t bytes)
 {
     simdisk *disk = context;

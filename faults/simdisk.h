@@ -32,6 +32,9 @@ typedef enum simdisk_failed_sync {
 } simdisk_failed_sync;
 /* Records a failed sync of an open file of this disk, with its consequences. The caller (fault_io.h) returns the error. */
 void simdisk_fail_sync(simdisk *disk, levin_file *file, simdisk_failed_sync what);
+/* The same, in the shape of fault_io_on_failed_sync(); context is the simdisk. */
+void simdisk_sync_loses_pages(void *disk, levin_file *file);
+void simdisk_sync_keeps_pages(void *disk, levin_file *file);
 
 typedef struct simdisk_usage {
     uint64_t memory_bytes, memory_peak_bytes, allocations; /* held now; the most; pieces held now */
