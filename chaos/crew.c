@@ -228,7 +228,7 @@ static void watch(crew_shared *shared, crew_child *children, const crew_options 
             kill(children[i].pid, SIGKILL);
         }
     }
-    if (interrupted)
+    if (interrupted || (options->stop && *options->stop))
         atomic_store_explicit(&shared->stop, true, memory_order_relaxed); /* a hint to the workers */
     if (options->progress)
         options->progress(options->context, atomic_load(&shared->done), ticks);
@@ -253,7 +253,7 @@ bool crew_run(const crew_options *options)
             if (!children[i].pid || !(polls[i].revents & (POLLIN | POLLHUP | POLLERR)) ||
                 child_read(&children[i], options))
                 continue;
-            if (child_end(&children[i], &shared->slots[i], options) || interrupted)
+            if (child_end(&children[i], &shared->slots[i], options) || interrupted || (options->stop && *options->stop))
                 running--;
             else
                 child_start(&children[i], shared, i, options); /* goes on with the next task */

@@ -19,6 +19,7 @@ typedef struct crew_options {
     unsigned jobs;           /* worker processes */
     uint64_t tasks;          /* numbered from 0 */
     double deadline;         /* crew_clock() at which workers stop; 0: none */
+    const bool *stop;        /* may be NULL: the caller's callbacks set it to end early */
     double hang_seconds;     /* a worker that says nothing for so long is killed; 0: 30 */
     void *context;
     /* In a worker. Sends its results before it returns. */
