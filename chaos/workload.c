@@ -225,9 +225,10 @@ workload *workload_create(const workload_options *options)
 {
     maker m;
     workload *w = plan_begin(&m, options, options->seed);
-    w->wal_segment_bytes = 8192u << random_below(&m.shape, 4);
+    w->wal_segment_bytes = options->brief ? 16384 : 8192u << random_below(&m.shape, 4);
     w->wal_sector_bytes = percent(&m.shape, 80) ? 512 : 4096;
     size_t operations = w->options.operations, reopen_every = operations / 3 + 1, next_reopen = reopen_every;
+    size_t checkpoint_every = options->brief ? operations / 5 + 1 : SIZE_MAX, next_checkpoint = checkpoint_every / 2;
     bool snapshot = false;
     size_t snapshot_end = 0;
     while (w->op_count < operations) {
@@ -239,6 +240,10 @@ workload *workload_create(const workload_options *options)
         } else if (snapshot && w->op_count >= snapshot_end) {
             add_step(&m, STEP_SNAPSHOT_CHECK, random_next(&m.shape));
             snapshot = false;
+        }
+        if (w->op_count >= next_checkpoint) {
+            add_step(&m, STEP_CHECKPOINT, 0);
+            next_checkpoint += checkpoint_every;
         }
         if (w->op_count >= next_reopen) {
             if (snapshot)
@@ -261,6 +266,8 @@ workload *workload_create_tail(const workload *of, uint64_t seed)
     maker m;
     workload *w = plan_begin(&m, &of->options, seed);
     m.tail = true;
+    w->wal_segment_bytes = of->wal_segment_bytes;
+    w->wal_sector_bytes = of->wal_sector_bytes;
     m.revision = 1000000000 + seed % 1000000 * 100;
     m.window = random_below(&m.keys, of->options.data->count);
     size_t operations = between(&m.shape, 2, TAIL_OPERATIONS);

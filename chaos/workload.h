@@ -19,6 +19,7 @@ typedef struct workload_options {
     uint32_t operations;   /* puts and deletes, at least; default 2000 */
     uint32_t live_keys;    /* width of the window; default 72 */
     const stanzas *data;   /* outlives the plan */
+    bool brief;            /* a small store in which everything happens soon: for the fault sweep */
 } workload_options;
 
 enum { WORKLOAD_OPERATIONS_DEFAULT = 2000, WORKLOAD_KEYS_DEFAULT = 72 };
