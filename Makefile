@@ -1,5 +1,6 @@
 # Levin: one Makefile for everything.  `make help` lists the targets.
-# Sources are found by wildcard: a new engine/x.c, faults/x.c, chaos/x.c, *_test.c, *_bench.c or fuzz/fuzz_*.c needs no line here.
+# Sources are found by wildcard: a new engine/x.c, faults/x.c, chaos/x.c, *_test.c, *_test.sh or *_bench.c needs no line here.
+# Every target that compiles first runs ci/deps.sh (once for each state of dpkg), so that any of them works as first command.
 
 VERSION := 0.1.0
 SOVERSION := 0
@@ -8,8 +9,12 @@ SOVERSION := 0
 VARIANT ?= release
 PREFIX ?= /usr/local
 DESTDIR ?=
-CC ?= cc
 V ?= 0
+# words: only the tests whose names hold one of them
+ONLY ?=
+# seconds that `make chaos` spends in each sweep, and the stanzas that it sweeps over
+BUDGET ?= 25
+DATA ?= /var/lib/dpkg/status
 Q := $(if $(filter 1,$(V)),,@)
 
 # ---- variants ------------------------------------------------------------------------------------------------
@@ -31,8 +36,9 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototyp
 # liburcu and Check headers are not ours to warn about
 CPPFLAGS_ALL := -D_GNU_SOURCE -DURCU_INLINE_SMALL_FUNCTIONS $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) $(VFLAGS) -fPIC -fvisibility=hidden -pthread -MMD -MP $(CFLAGS)
-LIBS_ENGINE := -lxxhash -lurcu-bp -pthread
+LIBS_ENGINE := -lurcu-bp -pthread
 LIBS_FAULTS := -lfiu
+LIBS_STORES := -llmdb
 LIBS_TEST := -lcheck -lsubunit -lrt -lm
 
 # ---- what there is -------------------------------------------------------------------------------------------
@@ -43,7 +49,11 @@ FAULTS_SRC := $(filter-out $(not_library),$(wildcard faults/*.c))
 CHAOS_SRC  := $(filter-out $(not_library),$(wildcard chaos/*.c))
 REGRESS_SRC := $(filter-out $(not_library),$(wildcard regress/*.c))
 TEST_SRC   := $(wildcard engine/*_test.c engine/cli/*_test.c faults/*_test.c chaos/*_test.c regress/*_test.c)
+TEST_SH    := $(wildcard engine/*_test.sh engine/cli/*_test.sh faults/*_test.sh chaos/*_test.sh regress/*_test.sh ci/*_test.sh)
 BENCH_SRC  := $(wildcard engine/*_bench.c faults/*_bench.c)
+
+# The packages are looked at again when the list or what dpkg has installed has changed.
+DEPS := build/deps.stamp
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 name = $(subst /,_,$(basename $(1)))
@@ -55,7 +65,9 @@ LIB_SO := $(B)/liblevin.so.$(VERSION)
 FAULTS_A := $(B)/libfaults.a
 CHAOS_MAIN := chaos/main.c
 CHAOS_A := $(B)/libchaos.a
-BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/levin-chaos)
+BENCH_MAIN := regress/bench_main.c
+REGRESS_A := $(B)/libregress.a
+BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/levin-chaos) $(B)/bin/levin-bench
 
 .DEFAULT_GOAL := all
 .SUFFIXES:
@@ -65,9 +77,16 @@ BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/l
 .PHONY: all
 all: $(LIB_A) $(LIB_SO) $(BIN) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
 
+$(DEPS): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
+	@ci/deps.sh
+	@mkdir -p $(@D) && touch $@
+
+.PHONY: deps
+deps: $(DEPS) ## install the Debian packages of ci/packages.txt that are missing (root or sudo)
+
 -include $(shell find build -name '*.d' 2>/dev/null)
 
-$(B)/obj/%.o: %.c Makefile
+$(B)/obj/%.o: %.c Makefile | $(DEPS)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC    $<")
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c $< -o $@
@@ -100,8 +119,17 @@ $(B)/bin/levin-chaos: $(call obj,$(CHAOS_MAIN)) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ljansson -lm
 
+$(REGRESS_A): $(call obj,$(filter-out $(BENCH_MAIN),$(REGRESS_SRC)))
+	$(if $(Q),@echo "  AR    $@")
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/bin/levin-bench: $(call obj,$(BENCH_MAIN)) $(REGRESS_A) $(CHAOS_A) $(LIB_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_STORES) -ljansson -lm
+
 define program_rule # source, output
-$(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $(FAULTS_A) $(LIB_A)
+$(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A)) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
 	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_TEST) -ljansson
@@ -109,9 +137,71 @@ endef
 $(foreach s,$(TEST_SRC),$(eval $(call program_rule,$(s),$(B)/test/$(call name,$(s)))))
 $(foreach s,$(BENCH_SRC),$(eval $(call program_rule,$(s),$(B)/bench/$(call name,$(s)))))
 
-.PHONY: tests benches
-tests: $(TESTS)
-benches: $(BENCHES)
+.PHONY: tests benches concurrent-tests
+tests: $(TESTS) ## build the test programs of $(VARIANT) into build/$(VARIANT)/test
+benches: $(BENCHES) ## build the micro-benchmarks into build/$(VARIANT)/bench
+concurrent-tests: $(filter %_concurrent_test,$(TESTS))
+
+# ---- the two commands ----------------------------------------------------------------------------------------
+# Sub-makes take all cores unless -j was given.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) V=$(V)
+in = $(patsubst $(B)/%,build/$(1)/%,$(2))
+
+.PHONY: test
+test: $(DEPS) ## all tests: asan+ubsan, the concurrent ones under tsan too, command line, layering, headers, style (ONLY=words)
+	$(Q)$(SUBMAKE) VARIANT=release all
+	$(Q)$(SUBMAKE) VARIANT=asan all tests
+	$(Q)$(SUBMAKE) VARIANT=tsan concurrent-tests
+	$(Q)ONLY='$(ONLY)' ci/run-tests.sh $(call in,asan,$(TESTS)) $(call in,tsan,$(filter %_concurrent_test,$(TESTS))) \
+	    ci/check-style.sh ci/check-headers.sh ci/check-layering.sh $(TEST_SH)
+
+.PHONY: chaos
+chaos: $(DEPS) ## crash and fault sweeps over this machine's own package data, about a minute (BUDGET=seconds each, DATA=file)
+	$(Q)$(SUBMAKE) VARIANT=$(VARIANT) all
+	$(Q)$(B)/bin/levin-chaos sweep --data $(DATA) --budget $(BUDGET)
+	$(Q)$(B)/bin/levin-chaos faults --data $(DATA) --budget $(BUDGET)
+
+.PHONY: planted
+planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught
+	$(Q)ci/planted.sh
+
+# ---- install -------------------------------------------------------------------------------------------------
+MAN1 := $(wildcard engine/cli/*.1 chaos/*.1)
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+LIBDIR := $(DESTDIR)$(PREFIX)/lib
+INCDIR := $(DESTDIR)$(PREFIX)/include/levin
+MANDIR := $(DESTDIR)$(PREFIX)/share/man/man1
+COMPDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+
+.PHONY: install uninstall
+install: all ## install library, headers, tools and manual pages under DESTDIR/PREFIX
+	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
+	install -m 755 $(BIN) $(BINDIR)
+	install -m 644 $(LIB_A) $(LIBDIR)
+	install -m 755 $(LIB_SO) $(LIBDIR)
+	ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
+	ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so
+	install -m 644 engine/levin.h engine/io.h $(INCDIR)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ci/levin.pc.in > $(LIBDIR)/pkgconfig/levin.pc
+	chmod 644 $(LIBDIR)/pkgconfig/levin.pc
+	install -m 644 $(MAN1) $(MANDIR)
+	install -m 644 engine/cli/levin.bash $(COMPDIR)/levin
+
+uninstall: ## remove what install put there
+	rm -f $(addprefix $(BINDIR)/,$(notdir $(BIN))) $(addprefix $(MANDIR)/,$(notdir $(MAN1)))
+	rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
+	rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
+	-rmdir $(INCDIR) 2>/dev/null
+
+# ---- checks one by one ---------------------------------------------------------------------------------------
+.PHONY: check-layering check-headers check-style
+check-layering: $(DEPS) ## folders include and call only what they may; the library exports levin_* only and has no mutable globals
+	$(Q)$(SUBMAKE) VARIANT=release all
+	$(Q)ci/check-layering.sh
+check-headers: $(DEPS) ## every header compiles alone, the public ones also as C++
+	$(Q)ci/check-headers.sh
+check-style: $(DEPS) ## line lengths, opening comments, top level, shell scripts
+	$(Q)ci/check-style.sh
 
 .PHONY: clean
 clean: ## remove build/
@@ -119,4 +209,5 @@ clean: ## remove build/
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: VARIANT=release|debug|asan|tsan  V=1 (show commands)  PREFIX=/usr/local  DESTDIR=  CC=  CFLAGS=  LDFLAGS="

@@ -2,7 +2,8 @@
  * commit_bench.c - commits per second and group size of the commit queue, by threads and by the time a group takes; cost of a
  * read-side section and of a grace period.
  *
- * The leader's work is imitated: "sleep" leaves the processor as a sync does, "spin" keeps it as an unsynced commit does.
+ * The leader's work is imitated: "sleep" leaves the processor as a sync does, "spin" keeps it as an unsynced commit does;
+ * "sync" really writes and syncs a preallocated file in the current directory.
  * Usage: engine_commit_bench [milliseconds per line]
  */
 #include <stdio.h>
@@ -11,13 +12,19 @@
 #include <time.h>
 
 #include "commit.h"
-#include "io.h"
+#include "file.h"
 #include "reclaim.h"
+
+enum work { SLEEP, SPIN, SYNC };
+static const char *const work_text[] = { "sleep", "spin", "sync" };
+enum { FILE_BYTES = 16 << 20, BLOCK_BYTES = 4096 };
 
 struct bench {
     commit_queue queue;
     uint64_t group_ns;
-    bool sleeps;
+    enum work work;
+    file file;
+    uint64_t offset;
     uint64_t groups, commits; /* the leader's */
     _Atomic uint32_t stop;
 };
@@ -30,7 +37,14 @@ static uint64_t now_ns(void)
 static void lead(void *context, commit_request *list)
 {
     struct bench *b = context;
-    if (b->sleeps) {
+    if (b->work == SYNC) {
+        static const uint8_t block[BLOCK_BYTES];
+        levin_error error;
+        levin_slice part = { block, sizeof block };
+        if (file_write(&b->file, &part, 1, b->offset, NULL, &error) || file_sync(&b->file, &error))
+            abort();
+        b->offset = (b->offset + BLOCK_BYTES) % FILE_BYTES;
+    } else if (b->work == SLEEP) {
         struct timespec time = { 0, (long)b->group_ns };
         nanosleep(&time, NULL);
     } else {
@@ -58,9 +72,17 @@ static void submitter(void *argument)
     }
 }
 
-static void commit_line(int threads, bool sleeps, uint64_t group_ns, long milliseconds)
+static void commit_line(int threads, enum work work, uint64_t group_ns, long milliseconds)
 {
-    struct bench b = { .group_ns = group_ns, .sleeps = sleeps };
+    struct bench b = { .group_ns = group_ns, .work = work };
+    levin_error error;
+    if (work == SYNC &&
+        (file_open(&b.file, levin_io_posix(), ".", "commit_bench.tmp", LEVIN_FILE_WAL,
+                   LEVIN_IO_WRITE | LEVIN_IO_CREATE, &error) ||
+         file_preallocate(&b.file, FILE_BYTES, &error) || file_sync(&b.file, &error))) {
+        fprintf(stderr, "%s\n", error.message);
+        exit(3);
+    }
     sync_thread thread[64];
     commit_queue_init(&b.queue, lead, &b);
     uint64_t begin = now_ns();
@@ -73,7 +95,11 @@ static void commit_line(int threads, bool sleeps, uint64_t group_ns, long millis
     for (int i = 0; i < threads; i++)
         sync_thread_join(&thread[i]);
     double seconds = (double)(now_ns() - begin) * 1e-9;
-    printf("commit  %-5s %5.1f us  threads %2d  %8.0f commits/s  group %5.1f\n", sleeps ? "sleep" : "spin",
+    if (work == SYNC) {
+        file_close(&b.file);
+        (void)file_unlink(levin_io_posix(), ".", "commit_bench.tmp", &error);
+    }
+    printf("commit  %-5s %5.1f us  threads %2d  %8.0f commits/s  group %5.1f\n", work_text[work],
            (double)group_ns * 1e-3, threads, (double)b.commits / seconds, (double)b.commits / (double)b.groups);
 }
 
@@ -109,12 +135,13 @@ int main(int count, char **arguments)
 {
     static const int threads[] = { 1, 2, 4, 8, 16, 32, 64 };
     long milliseconds = count > 1 ? atol(arguments[1]) : 300;
-    for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++)
-        commit_line(threads[i], true, 25000, milliseconds);
-    for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++)
-        commit_line(threads[i], false, 25000, milliseconds);
-    for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++)
-        commit_line(threads[i], false, 1000, milliseconds);
+    static const struct {
+        enum work work;
+        uint64_t group_ns;
+    } kind[] = { { SYNC, 0 }, { SLEEP, 25000 }, { SPIN, 25000 }, { SPIN, 1000 } };
+    for (size_t k = 0; k < sizeof kind / sizeof kind[0]; k++)
+        for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++)
+            commit_line(threads[i], kind[k].work, kind[k].group_ns, milliseconds);
     reclaim_lines();
     return 0;
 }

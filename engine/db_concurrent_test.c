@@ -33,7 +33,7 @@ static uint64_t random_next(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-static void fail(shared *s, const char *what)
+static void flaw(shared *s, const char *what)
 {
     fprintf(stderr, "db_concurrent_test: %s\n", what);
     atomic_fetch_add(&s->failures, 1);
@@ -53,22 +53,22 @@ static void *writer_run(void *argument)
     char key[16];
     uint64_t value[40] = { 0 };
     if (levin_batch_create(s->db, &batch) != LEVIN_OK)
-        fail(s, "batch");
+        flaw(s, "batch");
     for (uint64_t n = 1; n <= BATCHES; n++) {
         levin_batch_clear(batch);
         value[0] = n;
         for (int i = 0; i < KEYS; i++) {
             key_of(key, w->id, i);
             if (levin_batch_put(batch, key, strlen(key), value, 8 + (n + (uint64_t)i) % 300) != LEVIN_OK)
-                fail(s, "batch_put");
+                flaw(s, "batch_put");
         }
         levin_durability d = n % 50 == 0 ? LEVIN_SYNCED : n % 2 ? LEVIN_NONE : LEVIN_LOGGED;
         if (n % 3 == 0) {
             levin_ticket *ticket;
             if (levin_write_async(s->db, batch, d, &ticket) != LEVIN_OK || levin_ticket_wait(ticket) != LEVIN_OK)
-                fail(s, "async write");
+                flaw(s, "async write");
         } else if (levin_write(s->db, batch, d) != LEVIN_OK) {
-            fail(s, "write");
+            flaw(s, "write");
         }
     }
     levin_batch_destroy(batch);
@@ -85,7 +85,7 @@ static uint64_t row_by_iterator(shared *s, const levin_snapshot *snapshot, int w
     uint64_t first = 0, n = 0;
     int count = 0;
     if (levin_iter_open(s->db, &o, &it) != LEVIN_OK) {
-        fail(s, "iter_open");
+        flaw(s, "iter_open");
         return 0;
     }
     for (reverse ? levin_iter_last(it) : levin_iter_first(it); levin_iter_valid(it);
@@ -94,10 +94,10 @@ static uint64_t row_by_iterator(shared *s, const levin_snapshot *snapshot, int w
         if (count++ == 0)
             first = n;
         else if (n != first)
-            fail(s, "an iterator saw half a batch");
+            flaw(s, "an iterator saw half a batch");
     }
     if (levin_iter_status(it) != LEVIN_OK || (count != 0 && count != KEYS))
-        fail(s, "an iterator saw a part of the keys");
+        flaw(s, "an iterator saw a part of the keys");
     levin_iter_close(it);
     return first;
 }
@@ -113,7 +113,7 @@ static uint64_t row_by_multi_get(shared *s, const levin_snapshot *snapshot, int 
         r[i] = (levin_get_request){ .key = key[i], .key_bytes = strlen(key[i]), .buffer = value[i], .capacity = 320 };
     }
     if (levin_multi_get(s->db, snapshot, r, KEYS) != LEVIN_OK)
-        fail(s, "multi_get");
+        flaw(s, "multi_get");
     for (int i = 0; i < KEYS; i++) {
         n = 0;
         if (r[i].code == LEVIN_OK)
@@ -121,7 +121,7 @@ static uint64_t row_by_multi_get(shared *s, const levin_snapshot *snapshot, int 
         if (i == 0)
             first = n;
         else if (n != first)
-            fail(s, "a multi-get saw half a batch");
+            flaw(s, "a multi-get saw half a batch");
     }
     return first;
 }
@@ -144,10 +144,10 @@ static void *reader_run(void *argument)
         case 2: {
             levin_snapshot *snapshot;
             if (levin_snapshot_create(s->db, &snapshot) != LEVIN_OK)
-                fail(s, "snapshot");
+                flaw(s, "snapshot");
             n = row_by_multi_get(s, snapshot, row);
             if (row_by_iterator(s, snapshot, row, true) != n)
-                fail(s, "a snapshot moved");
+                flaw(s, "a snapshot moved");
             levin_snapshot_release(snapshot);
             break;
         }
@@ -159,12 +159,12 @@ static void *reader_run(void *argument)
             if (code == LEVIN_OK)
                 memcpy(&n, value, 8);
             else if (code != LEVIN_NOT_FOUND)
-                fail(s, "get");
+                flaw(s, "get");
             break;
         }
         }
         if (n < newest[row])
-            fail(s, "a reader went back in time");
+            flaw(s, "a reader went back in time");
         newest[row] = n;
     }
     return NULL;

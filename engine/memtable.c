@@ -325,18 +325,22 @@ static bool insert_child(memtable *m, const descent *d, const uint8_t *separator
 /* Splits the full private leaf for the sake of a record that belongs at `slot`. */
 static bool split_leaf(memtable *m, const descent *d, mem_node *leaf, unsigned slot)
 {
-    /* A run of insertions at one end goes on there: leave the other side full. */
+    /* A run of insertions in one direction goes on: split where it is, and leave what it has filled full. */
     unsigned from = MEM_LEAF_KEYS / 2;
-    if (slot == MEM_LEAF_KEYS && leaf->last == MEM_LEAF_KEYS - 1)
-        from = MEM_LEAF_KEYS;
-    else if (slot == 0 && leaf->last == 0)
-        from = 0;
+    bool in_left = slot <= from;
+    if (slot == leaf->last + 1u && slot >= from) {
+        from = slot;
+        in_left = slot < MEM_LEAF_KEYS;
+    } else if (slot == leaf->last && slot <= from) {
+        from = slot;
+        in_left = slot == 0;
+    }
     mem_node *right = node_new(m, 0);
     if (!right)
         return false;
     mem_node_init(right, 0);
     mem_leaf_split(leaf, right, from);
-    if (from < MEM_LEAF_KEYS && slot <= from)
+    if (in_left)
         mem_node_insert(leaf, slot, d->record, NULL);
     else
         mem_node_insert(right, slot - from, d->record, NULL);

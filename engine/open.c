@@ -599,7 +599,7 @@ static levin_code take_lock(levin *db, levin_error *error)
     const bool writing = !db->options.read_only;
     levin_code code = file_open(&db->lock, db->io, db->directory, LOCK_FILE_NAME, LEVIN_FILE_LOCK,
                                 writing ? LEVIN_IO_WRITE | LEVIN_IO_CREATE : 0, error);
-    if (code == LEVIN_NOT_FOUND)
+    if (code == LEVIN_NOT_FOUND || (code == LEVIN_IO && error->os_error == ENOENT)) /* no lock, or no directory */
         return error_set(error, LEVIN_NO_STORE, db->directory, "there is no store in \"%s\"", db->directory);
     if (code != LEVIN_OK)
         return code;

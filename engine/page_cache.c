@@ -377,7 +377,12 @@ static levin_code page_cache_miss(page_cache *cache, const page_expect *expect, 
 levin_code page_cache_get(page_cache *cache, const page_expect *expect, page_frame **frame, levin_error *error)
 {
     assert(expect->page_bytes == cache->page_bytes && expect->identity == cache->identity);
-    page_frame *f = table_find(cache, expect->ref.number);
+    page_frame *f = atomic_load_explicit(bucket_of(cache, expect->ref.number), memory_order_acquire); /* pairs with
+                                                                                                         table_link */
+    if (f) /* mostly the one: its page is asked for before the frame itself is here */
+        page_prefetch((const uint8_t *)f + FRAME_PAGE_AT, cache->page_bytes);
+    while (f && f->number != expect->ref.number)
+        f = atomic_load_explicit(&f->chain, memory_order_acquire); /* pairs with table_link, table_unlink */
     if (!f || !frame_meets(f, expect))
         return page_cache_miss(cache, expect, frame, error);
     if (!atomic_load_explicit(&f->referenced, memory_order_relaxed)) /* a hint; pairs with nothing */

@@ -10,25 +10,12 @@
 
 #include "checksum.h"
 
-static levin_code wrong_level(const tree *t, page_ref ref, unsigned level, const uint8_t *page, levin_error *error)
-{
-    return error_corrupt(error, PAGE_FILE_NAME, ref.number * t->page_bytes + PAGE_LEVEL, level, page_level(page),
-                         "page %llu stands at the wrong level of the tree", (unsigned long long)ref.number);
-}
-
 levin_code tree_page(const tree *t, page_ref ref, unsigned level, page_frame **frame, levin_error *error)
 {
     page_expect expect = {.identity = t->identity, .page_bytes = t->page_bytes, .page_count = t->page_count,
                           .max_generation = t->generation, .ref = ref,
                           .type = level ? PAGE_BRANCH : PAGE_LEAF, .level = (int)level};
-    levin_code code = page_cache_get(t->cache, &expect, frame, error);
-    if (code)
-        return code;
-    const uint8_t *page = (*frame)->page;
-    /* a hit was verified for whoever read it first, maybe at another level */
-    if (page_level(page) != level || page_type(page) != expect.type)
-        return wrong_level(t, ref, level, page, error);
-    return LEVIN_OK;
+    return page_cache_get(t->cache, &expect, frame, error); /* checks type and level on a hit, too */
 }
 
 levin_code tree_find(const tree *t, const uint8_t *key, size_t key_bytes, page_value *value, levin_error *error)

@@ -1,7 +1,7 @@
 /*
  * wal.h - the write-ahead log: groups appended to preallocated, recycled segments; recovery.  Bytes: wal_format.h.
  *
- * All calls but wal_durable_position() are made by one thread at a time (the commit leader).
+ * All calls are made by one thread at a time (the commit leader).
  *
  * Crash safety, in short:
  *  - A group starts on its own sector and chains the checksum of the group before it, its position and incarnation: a torn
@@ -67,7 +67,10 @@ levin_code wal_create(const wal_options *options, levin_error *error);
 /*
  * Opens the log, replays everything from start in order, checks for rot, cuts a torn tail, and (unless read_only)
  * makes it ready to append.  Nothing on disk changes before the replay has succeeded; read_only changes nothing at all.
- * Segments below the start are kept as spares or removed.
+ * Segments below the start are kept as spares or removed, so the meta page that start comes from must be on the device
+ * (written again and synced in this life of the process: the page cache may be all that holds it).
+ * Not for salvage, and LEVIN_CORRUPT in either mode: no start segment; a later generation than start's in the log; a
+ * segment of another store.
  */
 levin_code wal_recover(const wal_options *options, const wal_start *start, const wal_visitor *visitor, wal **log,
                        levin_error *error);
@@ -87,7 +90,8 @@ size_t wal_group_bytes(const wal *log, size_t payload_bytes);
 levin_code wal_append(wal *log, uint8_t *group, size_t payload_bytes, uint32_t batches, uint64_t sequence,
                       levin_error *error);
 /* Takes the last appended, not yet flushed group out again (its wal_flush() or a later step failed before the log was written,
- * or the write failed). Groups before it stay to be flushed. */
+ * or the write failed). Groups before it stay to be flushed. May be called once for each group still pending, newest first;
+ * does nothing once the log is poisoned. The next call that writes fences the place off, if a failed write touched it. */
 void wal_take_back(wal *log);
 /* Hands all appended groups to the kernel. On failure they stay appended, and may be flushed again. */
 levin_code wal_flush(wal *log, levin_error *error);
@@ -114,7 +118,8 @@ uint64_t wal_segments(const wal *log);   /* live segments, spares apart */
 uint64_t wal_live_bytes(const wal *log, uint64_t from); /* bytes of log since that position, about */
 void wal_count(const wal *log, wal_counters *counters);
 
-/* Reads the live log again from start to its end and reports every fault. groups and segments are added to. */
+/* Reads the live log again from start to its end and reports every fault (report may be NULL; false stops). groups, segments
+ * and faults are added to. LEVIN_OK also when there were faults; an error when the log could not be read. */
 levin_code wal_check(wal *log, const wal_start *start, levin_check_report report, void *context, uint64_t *groups,
                      uint64_t *segments, uint64_t *faults, levin_error *error);
 

@@ -1,0 +1,105 @@
+/*
+ * store.h - the store interface: what a key-value store must offer to be struck, checked and measured.
+ *
+ * An adapter is one constant struct store_adapter.  Everything goes through sessions: a session belongs to one thread, so that
+ * an adapter can keep a read transaction, a cursor or a buffer in it.  Results are store_result; the text of a failure is left
+ * in the session (or in the message of open).  Adapters live in chaos/adapter_NAME.c and are listed in adapters.c.
+ *
+ * Durability is the caller's word, the adapter maps it to the store's own recommended setting and says so in
+ * `configuration`, which is printed with every result: a store is never blamed, or praised, for a setting.
+ */
+#ifndef LEVIN_CHAOS_STORE_H
+#define LEVIN_CHAOS_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_ABI 1u
+
+typedef enum store_result {
+    STORE_OK = 0,
+    STORE_NOT_FOUND = 1,
+    STORE_DAMAGED = 2,     /* the store says that its files are damaged */
+    STORE_FAILED = 3,      /* any other failure */
+    STORE_UNSUPPORTED = 4  /* not among the capabilities */
+} store_result;
+
+enum store_capability {
+    STORE_CAN_LEAVE_UNSYNCED = 1, /* a write without sync is cheaper than one with */
+    STORE_CAN_MULTI_GET = 2,      /* has a call of its own for many keys; otherwise multi_get is NULL and callers loop */
+    STORE_CAN_CHECK = 4,          /* can verify its files */
+    STORE_CAN_WRITE_CONCURRENTLY = 8 /* several sessions may write at once (they may still queue) */
+};
+
+typedef struct store store;
+typedef struct store_session store_session;
+
+typedef struct store_slice {
+    const void *data;
+    size_t bytes;
+} store_slice;
+
+typedef struct store_config {
+    const char *path;        /* a directory; created when absent and create is set */
+    bool create;
+    bool sync;               /* whether synced writes will be asked for at all: some stores choose it at open */
+    uint64_t cache_bytes;    /* for data read back */
+    uint64_t write_buffer_bytes;
+    uint64_t map_bytes;      /* for stores with a fixed map */
+    bool background;         /* a store that can do without threads does so when false */
+} store_config;
+
+/* A put, or a delete when value.data is NULL. An empty value has data that is not NULL. */
+typedef struct store_operation {
+    store_slice key;
+    store_slice value;
+} store_operation;
+
+typedef struct store_get {
+    store_slice key;    /* in */
+    void *buffer;       /* in */
+    size_t capacity;    /* in */
+    size_t bytes;       /* out: of the value */
+    store_result result; /* out */
+} store_get;
+
+typedef struct store_range {
+    store_slice from;   /* data NULL: unbounded; first key at or after (reverse: the last at or before) */
+    store_slice to;     /* data NULL: unbounded; the first key not visited, in the direction of travel */
+    bool reverse;
+    uint64_t limit;     /* 0: none */
+} store_range;
+
+/* Return false to stop. The slices are good until the return. */
+typedef bool (*store_visit)(void *context, store_slice key, store_slice value);
+
+enum { STORE_MESSAGE_BYTES = 512 };
+
+typedef struct store_adapter {
+    uint32_t abi;             /* STORE_ABI */
+    const char *name;         /* "lmdb" */
+    unsigned capabilities;
+    const char *(*version)(void);
+    /* The settings used for this configuration, as text for reports. */
+    const char *(*configuration)(const store_config *config);
+    store_result (*open)(const store_config *config, store **s, char message[STORE_MESSAGE_BYTES]);
+    store_result (*close)(store *s, char message[STORE_MESSAGE_BYTES]);
+    store_result (*session_open)(store *s, store_session **session);
+    void (*session_close)(store_session *session);
+    const char *(*message)(const store_session *session); /* of the last failure */
+    /* All operations as one atomic batch, durable on return when sync. */
+    store_result (*write)(store_session *session, const store_operation *operations, size_t count, bool sync);
+    /* Copies the value, as far as it fits; *bytes is its whole size. */
+    store_result (*get)(store_session *session, store_slice key, void *buffer, size_t capacity, size_t *bytes);
+    store_result (*multi_get)(store_session *session, store_get *gets, size_t count); /* may be NULL */
+    store_result (*scan)(store_session *session, const store_range *range, store_visit visit, void *context);
+    store_result (*check)(store_session *session); /* may be NULL */
+} store_adapter;
+
+/* The adapter of that name, or NULL. */
+const store_adapter *store_adapter_find(const char *name);
+/* All of them, in a fixed order; NULL at the end. */
+const store_adapter *const *store_adapters(void);
+
+#endif

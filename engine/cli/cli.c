@@ -1,0 +1,170 @@
+/*
+ * cli.c - options, errors, opening and closing for all commands.  No state of its own beside getopt's.
+ */
+#include "cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+int cli_getopt(const cli_command *command, int argc, char **argv, const char *letters, const struct option *options,
+               int *status)
+{
+    int c = getopt_long(argc, argv, letters, options, NULL);
+    if (c == 'h') {
+        printf("usage: levin %s %s\n%s.\n%s%s", command->name, command->synopsis, command->summary,
+               command->help[0] ? "\n" : "", command->help);
+        *status = cli_finish_output(command, CLI_OK);
+        return CLI_DONE;
+    }
+    if (c == '?') { /* getopt has said what is wrong */
+        fprintf(stderr, "See `levin %s --help`.\n", command->name);
+        *status = CLI_USAGE;
+        return CLI_DONE;
+    }
+    return c;
+}
+
+bool cli_arguments(const cli_command *command, int argc, int low, int high)
+{
+    int given = argc - optind;
+    if (given >= low && given <= high)
+        return true;
+    cli_usage(command, given < low ? "arguments are missing" : "too many arguments");
+    return false;
+}
+
+int cli_usage(const cli_command *command, const char *format, ...)
+{
+    va_list arguments;
+    fprintf(stderr, "levin %s: ", command->name);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\nusage: levin %s %s\nSee `levin %s --help`.\n", command->name, command->synopsis, command->name);
+    return CLI_USAGE;
+}
+
+int cli_error(const cli_command *command, const char *format, ...)
+{
+    va_list arguments;
+    fprintf(stderr, "levin %s: ", command->name);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return CLI_ERROR;
+}
+
+/* What a person can do about it; "" when the message says all. */
+static const char *advice(levin_code code)
+{
+    switch (code) {
+    case LEVIN_NO_STORE: return "create one with `levin create` or `levin import`";
+    case LEVIN_EXISTS: return "choose another directory, or remove this one";
+    case LEVIN_LOCKED: return "end the process that has it open, then try again";
+    case LEVIN_CORRUPT: return "`levin check` lists all the damage";
+    case LEVIN_NO_SPACE: return "make room, then try again: nothing acknowledged was lost";
+    case LEVIN_POISONED: return "a sync failed: look at the device, then open the store again";
+    case LEVIN_VERSION_UNKNOWN: return "use the version of levin that wrote it, or a newer one";
+    default: return "";
+    }
+}
+
+int cli_fail(const cli_command *command, const char *path, const levin_error *error)
+{
+    const char *text = error->message[0] ? error->message : levin_code_text(error->code), *hint = advice(error->code);
+    return cli_error(command, "%s: %s [%s]%s%s", path, text, levin_code_name(error->code), *hint ? "\n  " : "", hint);
+}
+
+int cli_fail_call(const cli_command *command, const char *path, levin *store, levin_code code)
+{
+    levin_error error;
+    levin_last_error(store, &error);
+    if (error.code != code)
+        error = (levin_error){ .code = code };
+    return cli_fail(command, path, &error);
+}
+
+void cli_die_no_memory(void)
+{
+    fputs("levin: out of memory\n", stderr);
+    exit(CLI_ERROR);
+}
+
+levin *cli_open(const cli_command *command, const char *path, const levin_options *options)
+{
+    levin *store = NULL;
+    levin_error error = { .code = LEVIN_OK };
+    levin_code code = levin_open(path, options, &store, &error);
+    if (code == LEVIN_OK)
+        return store;
+    error.code = code;
+    cli_fail(command, path, &error);
+    return NULL;
+}
+
+int cli_close(const cli_command *command, const char *path, levin *store, int status)
+{
+    levin_code code = levin_close(store);
+    if (code == LEVIN_OK)
+        return status;
+    levin_error error = { .code = code };
+    snprintf(error.message, sizeof error.message, "the last sync failed while closing: %s", levin_code_text(code));
+    int failed = cli_fail(command, path, &error);
+    return status == CLI_OK ? failed : status;
+}
+
+int cli_finish_output(const cli_command *command, int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    int failed = cli_error(command, "standard output could not be written: %s", strerror(errno));
+    return status == CLI_OK ? failed : status;
+}
+
+bool cli_parse_size(const char *text, uint64_t *size)
+{
+    char *end;
+    if (!isdigit((unsigned char)*text))
+        return false;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    unsigned shift = 0;
+    switch (*end) {
+    case 'k': case 'K': shift = 10; break;
+    case 'm': case 'M': shift = 20; break;
+    case 'g': case 'G': shift = 30; break;
+    case '\0': break;
+    default: return false;
+    }
+    if (errno || (shift && end[1]) || number > UINT64_MAX >> shift)
+        return false;
+    *size = (uint64_t)number << shift;
+    return true;
+}
+
+bool cli_parse_durability(const char *text, levin_durability *durability)
+{
+    static const char *const names[] = { "none", "logged", "synced" };
+    for (unsigned i = 0; i < 3; i++)
+        if (!strcmp(text, names[i])) {
+            *durability = (levin_durability)i;
+            return true;
+        }
+    return false;
+}
+
+bool cli_parse_bytes(const char *text, bool hex, buffer *out)
+{
+    buffer_clear(out);
+    if (hex)
+        return text_unhex(text, out);
+    buffer_append(out, text, strlen(text));
+    return true;
+}

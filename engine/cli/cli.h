@@ -1,0 +1,66 @@
+/*
+ * cli.h - what the commands of `levin` share: the shape of a command, exit codes, options, opening, errors.
+ *
+ * A command is one file, cmd_NAME.c, that defines `const cli_command command_NAME`, and one line in the table in main.c.
+ * The tool sees levin.h only.  One thread.
+ */
+#ifndef CLI_H
+#define CLI_H
+
+#include <getopt.h>
+
+#include "../levin.h"
+#include "buffer.h"
+
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_NEGATIVE = 1,     /* the answer is no: key not found, faults found */
+    CLI_USAGE = 2,        /* the command line is wrong */
+    CLI_ERROR = 3,        /* the work failed */
+    CLI_INTERRUPTED = 130 /* Ctrl-C or SIGTERM, as shells count it */
+};
+
+typedef struct cli_command {
+    const char *name;
+    const char *synopsis; /* what follows "levin NAME" */
+    const char *summary;  /* one line for `levin --help` */
+    const char *help;     /* its options, for `levin NAME --help` */
+    int (*run)(const struct cli_command *command, int argc, char **argv);
+} cli_command;
+
+/*
+ * getopt_long() with --help and errors handled: returns the option's val, -1 after the last, or CLI_DONE when the
+ * command should return *status.  argv[0] is "levin NAME".
+ */
+#define CLI_DONE 1000
+int cli_getopt(const cli_command *command, int argc, char **argv, const char *letters, const struct option *options,
+               int *status);
+/* Every table of options ends so. */
+#define CLI_LAST_OPTIONS { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
+/* Whether `low` to `high` arguments follow the options; otherwise complains (the status is CLI_USAGE). */
+bool cli_arguments(const cli_command *command, int argc, int low, int high);
+/* "levin NAME: <text>; see `levin NAME --help`".  Returns CLI_USAGE. */
+int cli_usage(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* "levin NAME: <text>".  Returns CLI_ERROR. */
+int cli_error(const cli_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* As above for a failed call of the library: what, where, what to do.  Returns CLI_ERROR. */
+int cli_fail(const cli_command *command, const char *path, const levin_error *error);
+/* As above with the newest error of the handle, if that has this code. */
+int cli_fail_call(const cli_command *command, const char *path, levin *store, levin_code code);
+_Noreturn void cli_die_no_memory(void);
+
+/* Opens the store, or says why not; NULL then. */
+levin *cli_open(const cli_command *command, const char *path, const levin_options *options);
+/* Closes it; turns CLI_OK into CLI_ERROR, with a message, when that fails. */
+int cli_close(const cli_command *command, const char *path, levin *store, int status);
+/* Flushes standard output; turns CLI_OK into CLI_ERROR when anything could not be written. */
+int cli_finish_output(const cli_command *command, int status);
+
+/* "4096", "64K", "16M", "2G".  False when text is no such number. */
+bool cli_parse_size(const char *text, uint64_t *size);
+bool cli_parse_durability(const char *text, levin_durability *durability);
+/* An argument as key or value: its own bytes, or with hex the bytes that its digits spell.  False: bad digits. */
+bool cli_parse_bytes(const char *text, bool hex, buffer *out);
+
+#endif

@@ -1,0 +1,353 @@
+#!/bin/bash
+# Tests of the `levin` command (build/asan/bin/levin, or $LEVIN): every subcommand, exit codes, messages, the three text
+# formats with nasty bytes, malformed input, duplicates, interrupts.  Works in a scratch directory.
+# shellcheck disable=SC1003,SC2016,SC2059 # texts are written as they stand; printf formats come from tables of bytes
+set -u
+
+root=$(cd "$(dirname "$0")/../.." && pwd) || exit 3
+levin=${LEVIN:-$root/build/asan/bin/levin}
+scratch=$(mktemp -d) || exit 3
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 3
+checks=0 failures=0
+
+fail() {
+    failures=$((failures + 1))
+    printf 'FAILED: %s\n' "$1"
+    shift
+    [ $# -eq 0 ] || printf '    %s\n' "$@"
+}
+# expect NAME STATUS COMMAND...: runs it; leaves its output in out and err
+expect() {
+    local name=$1 want=$2 got
+    shift 2
+    checks=$((checks + 1))
+    "$@" >out 2>err </dev/null
+    got=$?
+    [ "$got" -eq "$want" ] || fail "$name: exit $got, not $want" "$(head -c 2000 err)"
+}
+# same NAME FILE FILE
+same() {
+    checks=$((checks + 1))
+    cmp "$2" "$3" >cmp.log 2>&1 || fail "$1: $(cat cmp.log)" "$(diff -a "$2" "$3" | head -n 6)"
+}
+says() { # NAME FILE PATTERN
+    checks=$((checks + 1))
+    grep -aqE -- "$3" "$2" || fail "$1: no '$3' in $2" "$(head -c 2000 "$2")"
+}
+is() { # NAME FILE TEXT: exactly that, with a newline
+    checks=$((checks + 1))
+    printf '%s\n' "$3" | cmp -s - "$2" || fail "$1: not '$3'" "$(head -c 500 "$2")"
+}
+
+# ---- help, version, usage ----
+expect "no command is a usage error" 2 "$levin"
+expect "help" 0 "$levin" --help
+for command in create get put delete scan import export stats check; do
+    says "help lists $command" out "^  $command "
+done
+for command in create get put delete scan import export stats check; do
+    expect "$command --help" 0 "$levin" "$command" --help
+    says "$command --help shows usage" out "^usage: levin $command "
+    expect "help $command" 0 "$levin" help "$command"
+    expect "$command without a store" 2 "$levin" "$command"
+    says "$command names itself" err "^levin $command: "
+    expect "$command with an unknown option" 2 "$levin" "$command" --no-such-option
+    says "the option is named" err "no-such-option"
+done
+expect "version" 0 "$levin" --version
+says "version" out '^levin [0-9]+\.[0-9]+\.[0-9]+$'
+expect "an unknown command" 2 "$levin" frobnicate
+says "it is named" err frobnicate
+
+# ---- create, put, get, delete ----
+expect "get without a store" 3 "$levin" get none k
+says "says what to do" err 'levin create'
+expect "put does not make a store" 3 "$levin" put none k v
+expect "create" 0 "$levin" create s --page-size 4K
+expect "create twice" 3 "$levin" create s
+says "it exists" err LEVIN_EXISTS
+expect "a page size that is none" 3 "$levin" create t --page-size 5000
+expect "put" 0 "$levin" put s apple red
+expect "get" 0 "$levin" get s apple
+printf red >want
+same "get prints the value byte for byte" out want
+expect "get json" 0 "$levin" get s apple --json
+is "get json" out '{"key":"apple","value":"red"}'
+expect "get hex" 0 "$levin" get s --hex 6170706c65
+is "get hex" out 726564
+expect "hex that is none" 2 "$levin" get s --hex 6g
+expect "an absent key" 1 "$levin" get s pear
+says "it is named" err "'pear'"
+expect "put an empty value" 0 "$levin" put s empty ''
+expect "get it" 0 "$levin" get s empty
+checks=$((checks + 1)); [ -s out ] && fail "the empty value is not empty"
+expect "an empty key" 3 "$levin" put s '' v
+head -c 1025 /dev/zero | tr '\0' k >longkey
+expect "a key over a quarter of a page" 3 "$levin" put s "$(cat longkey)" v
+says "it is too big" err LEVIN_TOO_BIG
+head -c 300000 /dev/urandom >big
+expect "put from a file" 0 "$levin" put s big --from big
+expect "get it back" 0 "$levin" get s big
+same "a large value comes back" out big
+expect "put hex" 0 "$levin" put s --hex 00ff0a5c c3
+expect "a key with a dash" 0 "$levin" put s -- --prefix dash
+expect "get it" 0 "$levin" get s -- --prefix
+expect "delete" 0 "$levin" delete s empty big
+expect "deleted" 1 "$levin" get s big
+expect "delete absent and present" 1 "$levin" delete s nothing -- --prefix
+says "the absent one is named" err "'nothing'"
+expect "the present one is gone" 1 "$levin" get s -- --prefix
+
+# ---- scan ----
+for i in a1 a2 a3 b1 b2 c1; do "$levin" put s "k$i" "v$i" --durability logged || fail "put $i"; done
+scan() { # NAME WANT ARGUMENTS...: the keys, with spaces between
+    local name=$1 want=$2
+    shift 2
+    expect "$name" 0 "$levin" scan s --keys "$@"
+    tr '\n' ' ' <out >keys
+    is "$name" <(cat keys; echo) "$want "
+}
+scan "prefix" "ka1 ka2 ka3" --prefix ka
+scan "prefix in reverse" "ka3 ka2 ka1" --prefix ka --reverse
+scan "from and to" "ka2 ka3" --from ka2 --to kb1
+scan "after and through" "ka3 kb1" --after ka2 --through kb1
+scan "limit" "ka1 ka2" --prefix k --limit 2
+scan "reverse and limit" "kc1 kb2" --prefix k -r -n 2
+scan "prefix with bounds" "ka2" --prefix ka --after ka1 --to ka3
+expect "an empty range" 0 "$levin" scan s --from x --to y
+checks=$((checks + 1)); [ -s out ] && fail "the empty range is not empty"
+expect "count" 0 "$levin" scan s --prefix k --count
+is "count" out 6
+expect "pairs" 0 "$levin" scan s --prefix kb
+printf 'kb1\tvb1\nkb2\tvb2\n' >want
+same "pairs" out want
+expect "escapes" 0 "$levin" scan s --to a
+is "escapes" out '\x00\xff\n\\	\xc3'
+expect "hex" 0 "$levin" scan s --hex --to 61
+is "hex" out '00ff0a5c	c3'
+expect "json" 0 "$levin" scan s --json --to a
+is "json" out '{"key_base64":"AP8KXA==","value_base64":"ww=="}'
+checks=$((checks + 1))
+"$levin" scan s --limit 1 >/dev/full 2>err && fail "a full disk under the output goes unnoticed"
+
+# ---- stats, check ----
+expect "stats" 0 "$levin" stats s
+says "stats" out '^sequence +[0-9]+ '
+expect "stats json" 0 "$levin" stats s --json
+expect "stats json is JSON" 0 jq -e '.disk_bytes > 0 and .sequence > 0' out
+expect "check" 0 "$levin" check s
+says "check" out '^ok$'
+expect "check json" 0 "$levin" check s --json
+expect "check json is JSON" 0 jq -e '.verdict == "ok" and .faults == 0 and (.fault_list | length) == 0' out
+cp -r s rotten
+checks=$((checks + 1))
+pages=$(find rotten -name '*.levin' -size +8k | head -n 1)
+[ -n "$pages" ] || pages=$(find rotten -type f -size +8k | sort | head -n 1)
+flipped=0
+for file in rotten/*; do # damage all over: some byte of it matters
+    size=$(stat -c %s "$file")
+    for ((at = 17; at < size && at < 400000; at += 509)); do
+        printf '\xa5' | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
+        flipped=$((flipped + 1))
+    done
+done
+expect "check of a damaged store" 1 "$levin" check rotten
+says "the damage is told" out '^fault: .*LEVIN_CORRUPT'
+expect "get from a damaged store" 3 "$levin" get rotten ka1
+expect "check json of a damaged store" 1 "$levin" check rotten --json
+expect "it is JSON" 0 jq -e '.faults > 0 and (.fault_list[0].message | length) > 0' out
+
+# ---- formats: round trips with nasty bytes ----
+# every byte as key, in a key, and as value; what looks like the formats' own syntax; escapes at the ends; a long value
+: >nasty.tsv
+for ((i = 0; i < 256; i++)); do
+    case $i in
+    9) byte='\\t' ;;
+    10) byte='\\n' ;;
+    92) byte='\\\\' ;;
+    *) byte=$(printf '\\x%02x' "$i") ;;
+    esac
+    printf "k$byte\tv$byte$byte\n" >>nasty.tsv
+    printf "$byte\t$byte\n" >>nasty.tsv
+done
+cat >>nasty.tsv <<'END'
+back\\slash\\	\\
+\t	\n
+"quoted"	{"key":1}
+Package: x	Field: y\n z\n
+empty	
+utf8 äöü€😀	日本
+#comment	#
+END
+printf ' leading and trailing \t  \n' >>nasty.tsv
+awk 'BEGIN { printf "long\t"; for (i = 0; i < 70000; i++) printf "x%d\\n", i; print "" }' >>nasty.tsv
+expect "import tsv" 0 "$levin" import t1 --format tsv --from nasty.tsv
+says "report" err '^levin import: 521 records in 1 batches'
+expect "export tsv" 0 "$levin" export t1 --format tsv
+cp out t1.tsv
+# the same lines, in the order of the unescaped keys: sort by hex
+perl -ne 'chomp; my ($k) = split /\t/; my $u = $k; $u =~ s/\\(.)/$1 eq "t" ? "\t" : $1 eq "n" ? "\n" : "\\"/ge; print unpack("H*", $u), " ", unpack("H*", "$_\n"), "\n"' nasty.tsv |
+    LC_ALL=C sort -k1,1 | cut -d' ' -f2 | perl -ne 'chomp; print pack("H*", $_)' >sorted.tsv
+same "tsv comes back sorted, byte for byte" t1.tsv sorted.tsv
+expect "export ndjson" 0 "$levin" export t1 --format ndjson
+cp out t1.ndjson
+expect "it is JSON" 0 jq -c . t1.ndjson
+expect "import ndjson" 0 "$levin" import t2 --from t1.ndjson
+expect "export ndjson again" 0 "$levin" export t2 --format ndjson
+same "ndjson comes back byte for byte" out t1.ndjson
+expect "export as tsv" 0 "$levin" export t2 --format tsv
+same "tsv to ndjson to tsv is the same store" out t1.tsv
+expect "deb822 refuses what is no stanza" 3 "$levin" export t2
+says "it says which key and what to do" err "key '.*--format ndjson"
+
+printf '{"id":"b","n":2}\n{"n":1,"id":"a"}\n' >lines.ndjson
+expect "import whole lines" 0 "$levin" import t3 --from lines.ndjson --whole --key id
+expect "export whole lines" 0 "$levin" export t3 --format ndjson --whole
+printf '{"n":1,"id":"a"}\n{"id":"b","n":2}\n' >want
+same "whole lines" out want
+printf '{"name":"x","text":"y","more":[1]}\n' >named.ndjson
+expect "import named members" 0 "$levin" import t4 --from named.ndjson --key name --value text
+expect "export named members" 0 "$levin" export t4 --format ndjson --key name --value text
+is "named members" out '{"name":"x","text":"y"}'
+printf 'one\ttwo\tthree\tfour\n' >columns
+expect "import columns" 0 "$levin" import t5 --format tsv --from columns --key-column 3 --value-column 1
+expect "get by column" 0 "$levin" get t5 three
+printf one >want
+same "columns" out want
+
+# ---- deb822 ----
+cat >control <<'END'
+Package: bash
+Version: 5.2
+Architecture: amd64
+Description: shell
+ Bourne again
+ .
+	tab continues
+# a comment
+
+Package: abc
+version:   1.0
+Architecture: all
+
+END
+sed -i 's/^version: .*/&  /' control # trailing blanks are no part of a field's text
+sed '/^Package: abc/,$d' control >second
+sed -n '/^Package: abc/,$p' control >sorted
+cat second >>sorted
+expect "import deb822" 0 "$levin" import d1 --from control
+expect "get a stanza" 0 "$levin" get d1 bash
+head -n 8 control >want
+same "the value is the stanza" out want
+expect "export deb822" 0 "$levin" export d1
+same "stanzas come back sorted" out sorted
+expect "import several key fields" 0 "$levin" import d2 --from control --key Package,VERSION,architecture
+expect "their key" 0 "$levin" scan d2 --keys
+printf 'abc/1.0/all\nbash/5.2/amd64\n' >want
+same "several key fields" out want
+expect "import one field" 0 "$levin" import d3 --from control --value description --separator :
+expect "get the field" 0 "$levin" get d3 abc
+says "a stanza without it is malformed" err "no key 'abc'"
+printf 'Package: a\nV: 1\n\n\n \t\nPackage: b\nV: x\n y' >loose
+expect "loose ends" 0 "$levin" import d4 --from loose --value V
+expect "get" 0 "$levin" get d4 b
+printf 'x\n y' >want
+same "continuation" out want
+
+# ---- malformed input: place, nothing half imported, skipping ----
+malformed() { # NAME FORMAT TEXT PLACE OPTIONS...
+    local name=$1 format=$2 text=$3 place=$4
+    shift 4
+    printf "$text" >bad
+    rm -rf m
+    expect "malformed: $name" 3 "$levin" import m --format "$format" --from bad "$@"
+    says "malformed: $name: its place" err "^levin import: bad:$place: "
+    expect "malformed: $name: whole batches only" 0 "$levin" scan m --count
+    is "malformed: $name: whole batches only" out "$kept"
+    rm -rf m
+    expect "skipped: $name" 0 "$levin" import m --format "$format" --from bad --skip-malformed "$@"
+    says "skipped: $name" err '1 malformed ones? skipped'
+    expect "skipped: $name: the rest" 0 "$levin" scan m --count
+    is "skipped: $name: the rest" out 3
+}
+kept=2
+malformed "no second column" tsv 'a\t1\nb\t2\nc\nd\t3\n' 3:2 --batch 2
+malformed "bad escape" tsv 'a\t1\nb\t2\nc\t1\\\\x\nd\t3\n' 3:4 --batch 2
+malformed "empty key" tsv 'a\t1\nb\t2\n\t2\nd\t3\n' 3:1 --batch 2
+kept=0
+malformed "empty line" tsv 'a\t1\n\nb\t2\nd\t3\n' 2:1
+malformed "cut off" ndjson '{"key":"a","value":""}\n{"key":"b","va\n{"key":"c","value":"1"}\n{"key":"d","value":"1"}\n' '2:[0-9]+'
+malformed "no object" ndjson '{"key":"a","value":""}\n[]\n{"key":"c","value":"1"}\n{"key":"d","value":"1"}\n' 2:1
+malformed "no key" ndjson '{"key":"a","value":""}\n{"value":""}\n{"key":"c","value":"1"}\n{"key":"d","value":"1"}\n' 2:1
+malformed "a number" ndjson '{"key":"a","value":""}\n{"key":"b","value":1}\n{"key":"c","value":"1"}\n{"key":"d","value":"1"}\n' 2:1
+malformed "bad base64" ndjson '{"key":"a","value":""}\n{"key":"b","value_base64":"AB=="}\n{"key":"c","value":"1"}\n{"key":"d","value":"1"}\n' 2:1
+malformed "both forms" ndjson '{"key":"a","value":""}\n{"key":"b","value":"","value_base64":""}\n{"key":"c","value":"1"}\n{"key":"d","value":"1"}\n' 2:1
+malformed "no UTF-8" ndjson '{"key":"a","value":""}\n{"key":"b","value":"\xff"}\n{"key":"c","value":"1"}\n{"key":"d","value":"1"}\n' '2:[0-9]+'
+malformed "no colon" deb822 'Package: a\n\nPackage: b\nNo colon\nMore: 1\n\nPackage: c\n\nPackage: d\n' 4:3
+malformed "continuation first" deb822 'Package: a\n\n x\nPackage: b\n\nPackage: c\n\nPackage: d\n' 3:1
+malformed "no key field" deb822 'Package: a\n\nVersion: b\n\nPackage: c\n\nPackage: d\n' 3:1
+malformed "key field twice" deb822 'Package: a\n\nPackage: b\nPackage: x\n\nPackage: c\n\nPackage: d\n' 4:1
+malformed "empty name" deb822 'Package: a\n\n: b\n\nPackage: c\n\nPackage: d\n' 3:1
+malformed "key too long" tsv "a\\t1\\n$(cat longkey)\\t2\\nc\\t3\\nd\\t4\\n" 2:1 --page-size 4K
+
+# ---- duplicates, reports, usage ----
+printf 'a\t1\nb\t2\na\t3\nc\t1\nb\t4\n' >twice
+expect "duplicates" 0 "$levin" import u --format tsv --from twice --batch 3
+says "are counted" err '2 had a key that was there already'
+expect "the last one stays" 0 "$levin" get u a
+printf 3 >want
+same "the last one stays" out want
+expect "json report" 0 "$levin" import u --format tsv --from twice --json --batch 2
+expect "json report is JSON" 0 jq -e '.records == 5 and .batches == 3 and .replaced == 5 and .complete' out
+expect "ack" 0 "$levin" import u --format tsv --from twice --batch 2 --sync --ack
+printf '2\n4\n5\n' >want
+same "ack counts what is on the device" out want
+expect "quiet" 0 "$levin" import u --format tsv --from twice -q
+checks=$((checks + 1)); [ -s err ] && fail "quiet is not quiet"
+expect "ack without sync" 2 "$levin" import u --ack
+expect "an unknown format" 2 "$levin" import u --format csv
+expect "a batch of none" 2 "$levin" import u --batch 0
+expect "a column of none" 2 "$levin" import u --format tsv --key-column 0
+expect "a file that is not there" 3 "$levin" import u --from nowhere
+says "it is named" err 'nowhere: No such file'
+expect "a directory" 3 "$levin" import u --from .
+says "it is named" err 'Is a directory'
+expect "nothing at all" 0 "$levin" import u --format tsv
+for durability in none logged synced; do
+    expect "durability $durability" 0 "$levin" import "w-$durability" --format tsv --from twice --durability "$durability"
+    expect "durability $durability holds after the end" 0 "$levin" scan "w-$durability" --count
+    is "durability $durability" out 3
+done
+
+# ---- Ctrl-C: whole batches stay, and it says how many ----
+checks=$((checks + 1))
+mkfifo pipe
+"$levin" import v --format tsv --batch 2 --sync --ack --from pipe >acks 2>err &
+pid=$!
+exec 9>pipe
+printf 'a\t1\nb\t2\nc\t3\n' >&9
+until grep -q 2 acks; do kill -0 "$pid" 2>/dev/null || break; done # the first batch is on the device
+kill -INT "$pid"
+wait "$pid"
+status=$?
+exec 9>&-
+[ "$status" -eq 130 ] || fail "interrupt: exit $status, not 130"
+says "interrupt: report" err 'interrupted: 2 records in 1 batches.*1 of an unfinished batch left out'
+expect "interrupt: count" 0 "$levin" scan v --count
+is "interrupt: whole batches" out 2
+
+# ---- a second process ----
+checks=$((checks + 1))
+"$levin" import v --format tsv --batch 1 --sync --ack --from pipe >acks 2>err2 &
+pid=$!
+exec 9>pipe
+printf 'x\t1\n' >&9
+until grep -q 1 acks; do kill -0 "$pid" 2>/dev/null || break; done
+expect "a second writer is refused" 3 "$levin" put v k v
+says "and told why" err LEVIN_LOCKED
+exec 9>&-
+wait "$pid" || fail "the first writer is disturbed" "$(cat err2)"
+
+echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
+[ "$failures" -eq 0 ]

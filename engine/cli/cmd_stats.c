@@ -1,0 +1,90 @@
+/*
+ * cmd_stats.c - levin stats: counters of the library and sizes of files.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+#include "text.h"
+
+typedef struct disk_use {
+    uint64_t files, bytes, allocated_bytes;
+} disk_use;
+
+static void measure(const char *path, disk_use *use)
+{
+    DIR *directory = opendir(path);
+    if (!directory)
+        return;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        struct stat status;
+        if (fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) || !S_ISREG(status.st_mode))
+            continue;
+        use->files++;
+        use->bytes += (uint64_t)status.st_size;
+        use->allocated_bytes += (uint64_t)status.st_blocks * 512;
+    }
+    closedir(directory);
+}
+
+static void print(const levin_stats *stats, const disk_use *use, bool json)
+{
+    const struct {
+        const char *name, *text;
+        uint64_t number;
+    } rows[] = {
+        { "disk_files", "files in the store's directory", use->files },
+        { "disk_bytes", "their sizes together", use->bytes },
+        { "disk_allocated_bytes", "what they take on the device", use->allocated_bytes },
+#define ROW(name, text) { #name, text, stats->name },
+        LEVIN_STATS(ROW)
+#undef ROW
+    };
+    json_t *object = json ? json_object() : NULL;
+    if (json && !object)
+        cli_die_no_memory();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (!json)
+            printf("%-22s %14llu  %s\n", rows[i].name, (unsigned long long)rows[i].number, rows[i].text);
+        else if (json_object_set_new(object, rows[i].name, json_integer((json_int_t)rows[i].number)))
+            cli_die_no_memory();
+    }
+    if (json)
+        text_json_print(stdout, object);
+    json_decref(object);
+}
+
+static int run(const cli_command *command, int argc, char **argv)
+{
+    static const struct option options[] = { { "json", no_argument, NULL, 'j' }, CLI_LAST_OPTIONS };
+    bool json = false;
+    int status;
+    for (int c; (c = cli_getopt(command, argc, argv, "h", options, &status)) != -1;) {
+        if (c == CLI_DONE)
+            return status;
+        json = true;
+    }
+    if (!cli_arguments(command, argc, 1, 1))
+        return CLI_USAGE;
+    const char *path = argv[optind];
+    levin_options store_options;
+    levin_options_init(&store_options);
+    store_options.read_only = true;
+    levin *store = cli_open(command, path, &store_options);
+    if (!store)
+        return CLI_ERROR;
+    levin_stats stats;
+    disk_use use = { 0 };
+    levin_stats_get(store, &stats);
+    measure(path, &use);
+    print(&stats, &use, json);
+    return cli_close(command, path, store, cli_finish_output(command, CLI_OK));
+}
+
+const cli_command command_stats = {
+    "stats", "STORE [--json]", "Prints sizes, and the library's counters since it opened the store for this",
+    "      --json   one object, name to number\n",
+    run
+};

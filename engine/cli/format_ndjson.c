@@ -1,0 +1,90 @@
+/*
+ * format_ndjson.c - one JSON object a line.
+ *
+ * The key is the string in member "key", the value the one in "value" (--key and --value name others).  Bytes that are
+ * no UTF-8 stand, base64-encoded (RFC 4648, padded), in a member whose name has "_base64" at its end:
+ * {"key":"a","value_base64":"/w=="}.  Both forms are read; a member in both forms, or in none, is malformed.  Further
+ * members are ignored.  With --whole the value is the line itself as it stands, without its newline.
+ *
+ * Written: {"key":"...","value":"..."}, no white space, key first, only ", \ and control characters escaped (\b \f \n
+ * \r \t, else \u00XX), base64 exactly where bytes are no UTF-8.  A file of such lines, sorted by key, each key once,
+ * comes back from import and export byte for byte; so does any NDJSON with --whole and unique keys that is sorted by them.
+ */
+#include <jansson.h>
+#include <string.h>
+
+#include "cli.h"
+#include "format.h"
+#include "text.h"
+
+/* Appends the bytes of member `name` in either form.  READ_RECORD or READ_MALFORMED. */
+static enum read_result member(reader *r, const json_t *object, const char *name, buffer *out)
+{
+    char encoded_name[200];
+    snprintf(encoded_name, sizeof encoded_name, "%s_base64", name);
+    const json_t *plain = json_object_get(object, name), *encoded = json_object_get(object, encoded_name);
+    if (!plain && !encoded)
+        return reader_malformed(r, r->line, 1, "the object has neither \"%s\" nor \"%s_base64\"", name, name);
+    if (plain && encoded)
+        return reader_malformed(r, r->line, 1, "the object has both \"%s\" and \"%s_base64\"", name, name);
+    const json_t *given = plain ? plain : encoded;
+    if (!json_is_string(given))
+        return reader_malformed(r, r->line, 1, "\"%s%s\" is no string", name, plain ? "" : "_base64");
+    if (plain)
+        buffer_append(out, json_string_value(plain), json_string_length(plain));
+    else if (!text_unbase64(json_string_value(encoded), json_string_length(encoded), out))
+        return reader_malformed(r, r->line, 1, "\"%s_base64\" is not base64", name);
+    return READ_RECORD;
+}
+
+static enum read_result ndjson_read(reader *r)
+{
+    const char *line;
+    size_t size;
+    enum source_result result = source_line(&r->in, &line, &size);
+    if (result != SOURCE_LINE)
+        return reader_stopped(r, result);
+    r->line = r->in.line;
+    buffer_clear(&r->key);
+    buffer_clear(&r->value);
+    json_error_t error;
+    json_t *object = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (!object && json_error_code(&error) == json_error_out_of_memory)
+        cli_die_no_memory();
+    if (!object)
+        return reader_malformed(r, r->line, error.position > 0 ? (size_t)error.position : 1, "%.150s", error.text);
+    enum read_result read = READ_RECORD;
+    if (!json_is_object(object))
+        read = reader_malformed(r, r->line, 1, "the line is no JSON object");
+    if (read == READ_RECORD)
+        read = member(r, object, r->options->key ? r->options->key : "key", &r->key);
+    if (read == READ_RECORD && !r->key.size)
+        read = reader_malformed(r, r->line, 1, "the key is empty");
+    if (read == READ_RECORD && r->options->whole)
+        buffer_append(&r->value, line, size);
+    else if (read == READ_RECORD)
+        read = member(r, object, r->options->value ? r->options->value : "value", &r->value);
+    json_decref(object);
+    return read;
+}
+
+static const char *ndjson_write(FILE *out, const format_options *options, levin_slice key, levin_slice value)
+{
+    if (options->whole) {
+        if (!value.size || memchr(value.data, '\n', value.size))
+            return "its value is no line";
+        fwrite(value.data, 1, value.size, out);
+        putc('\n', out);
+        return NULL;
+    }
+    json_t *object = json_object();
+    if (!object)
+        cli_die_no_memory();
+    text_json_add(object, options->key ? options->key : "key", key);
+    text_json_add(object, options->value ? options->value : "value", value);
+    text_json_print(out, object);
+    json_decref(object);
+    return NULL;
+}
+
+const format format_ndjson = { "ndjson", ndjson_read, ndjson_write };

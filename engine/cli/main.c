@@ -1,0 +1,58 @@
+/*
+ * main.c - the `levin` command: the table of subcommands.
+ *
+ * A new command is a file cmd_NAME.c with its `command_NAME`, and a line in each list here.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+extern const cli_command command_create, command_get, command_put, command_delete, command_scan, command_import,
+    command_export, command_stats, command_check;
+
+static const cli_command *const commands[] = { &command_create, &command_get,    &command_put,
+                                               &command_delete, &command_scan,   &command_import,
+                                               &command_export, &command_stats,  &command_check };
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static int help(FILE *out)
+{
+    fputs("usage: levin COMMAND STORE [ARGUMENTS] [OPTIONS]\n"
+          "Works on a Levin store: a directory that holds an ordered map from keys to values.\n\n",
+          out);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n`levin COMMAND --help` tells a command's options, `levin --version` the version, levin(1) everything.\n"
+          "Exit codes: 0 done, 1 key not found or faults found, 2 usage, 3 error, 130 interrupted.\n",
+          out);
+    return out == stdout ? CLI_OK : CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : NULL;
+    if (!name)
+        return help(stderr);
+    if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+        printf("levin %s\n", levin_version());
+        return CLI_OK;
+    }
+    bool asks_help = !strcmp(name, "help");
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || (asks_help && argc == 2))
+        return help(stdout);
+    if (asks_help)
+        name = argv[2];
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i]->name, name))
+            continue;
+        char title[32], help_option[] = "--help"; /* getopt's messages begin with argv[0] */
+        snprintf(title, sizeof title, "levin %s", name);
+        char *help_arguments[] = { title, help_option, NULL };
+        argv[1] = title;
+        return asks_help ? commands[i]->run(commands[i], 2, help_arguments)
+                         : commands[i]->run(commands[i], argc - 1, argv + 1);
+    }
+    fprintf(stderr, "levin: there is no command '%s'; `levin --help` lists them.\n", name);
+    return CLI_USAGE;
+}

@@ -1,0 +1,473 @@
+/*
+ * merge.c - the walk over the old tree and the operations, side by side (merge.h).
+ *
+ * The walk keeps the path of old branch pages on a stack.  The children before the one that the next operation falls
+ * into are shared; that one is descended.  A leaf takes all operations below its upper bound.  When the operations have gone past
+ * a branch, its remaining children are shared and it is left.  What comes out goes to the builders (merge_build.h).
+ *
+ * Invariants
+ *   - Frames on the stack, and the leaf's, are pinned; bounds of keys point into them.
+ *   - Every old page that was descended, and every extent of a value overwritten or deleted, is in result.freed; all other old
+ *     pages are reached from the new tree.
+ *   - A leaf in which nothing changes is shared, unless an under-filled page takes it in.
+ * Concurrency: one thread at a time; a step pins what it has to keep.
+ * Crash safety: the old tree is only read.  New pages are not reachable before the caller publishes them.
+ */
+#include "merge.h"
+
+#include "merge_build.h"
+
+enum {
+    MERGE_STEP_OPERATIONS = 512, /* of one leaf, so that a step is bounded also in an empty tree */
+    MERGE_AHEAD = 16             /* operations fetched ahead of their use: they lie anywhere in memory */
+};
+
+typedef struct walk_branch {
+    page_frame *frame;
+    unsigned next, cells;
+    split_key lower, upper;
+    bool bounded;                /* there is an upper bound */
+} walk_branch;
+
+typedef enum walk_state {
+    WALK_START,
+    WALK_BRANCH,                 /* at the top of the stack */
+    WALK_PROBE,                  /* in a leaf in which nothing has changed yet */
+    WALK_LEAF,                   /* in a leaf that is being rewritten */
+    WALK_END,
+    WALK_DONE
+} walk_state;
+
+struct merge {
+    merge_options o;
+    tree_build build;
+    walk_state state;
+
+    mem_cursor cursor;
+    const uint8_t *ahead[MERGE_AHEAD];
+    unsigned ahead_at, ahead_count;
+
+    walk_branch stack[PAGE_HEIGHT_MAX];
+    unsigned depth;
+
+    page_frame *leaf;            /* NULL when the old tree is empty */
+    page_ref leaf_ref;
+    unsigned slot, cells;        /* cells before slot are done */
+    split_key leaf_lower;
+    uint8_t *upper;              /* of the leaf, whole: compared with every operation; a quarter page */
+    size_t upper_bytes;
+    bool bounded;
+
+    bool finished;
+    merge_result result;
+};
+
+/* ---- the operations ---- */
+
+static void operation_fetch(merge *m)
+{
+    if (!mem_cursor_valid(&m->cursor))
+        return;
+    const uint8_t *record = mem_cursor_record(&m->cursor);
+    __builtin_prefetch(record);
+    __builtin_prefetch(record + 64);
+    m->ahead[(m->ahead_at + m->ahead_count++) % MERGE_AHEAD] = record;
+    mem_cursor_next(&m->cursor);
+}
+
+/* The next operation, or NULL. */
+static inline const uint8_t *operation(const merge *m)
+{
+    return m->ahead_count ? m->ahead[m->ahead_at] : NULL;
+}
+
+static inline void operation_done(merge *m)
+{
+    m->ahead_at = (m->ahead_at + 1) % MERGE_AHEAD;
+    m->ahead_count--;
+    operation_fetch(m);
+}
+
+static inline bool operation_in_leaf(const merge *m, const uint8_t *record)
+{
+    return record && (!m->bounded || key_compare(record_key(record), record_key_bytes(record), m->upper,
+                                                 m->upper_bytes) < 0);
+}
+
+/* ---- the old tree ---- */
+
+static levin_code old_page(merge *m, page_ref ref, unsigned level, page_frame **frame, levin_error *error)
+{
+    reclaim_read_lock();
+    levin_code code = tree_page(&m->o.old, ref, level, frame, error);
+    if (!code)
+        page_frame_pin(*frame);
+    reclaim_read_unlock();
+    return code;
+}
+
+static levin_code old_free(merge *m, uint64_t first, uint64_t pages, levin_error *error)
+{
+    return extent_list_add(&m->result.freed, m->o.io, first, pages, error);
+}
+
+/* Into the page at ref, whose keys are in [lower, upper). */
+static levin_code walk_enter(merge *m, page_ref ref, unsigned level, split_key lower, split_key upper, bool bounded,
+                             levin_error *error)
+{
+    page_frame *frame;
+    levin_code code = old_page(m, ref, level, &frame, error);
+    if (code)
+        return code;
+    if (level) {
+        m->stack[m->depth++] = (walk_branch){frame, 0, page_cells(frame->page), lower, upper, bounded};
+        m->state = WALK_BRANCH;
+        m->result.branch_pages--;
+        return old_free(m, ref.number, 1, error);
+    }
+    m->leaf = frame;
+    m->leaf_ref = ref;
+    m->slot = 0;
+    m->cells = page_cells(frame->page);
+    m->leaf_lower = lower;
+    m->bounded = bounded;
+    if (bounded)
+        m->upper_bytes = split_key_copy(m->upper, upper);
+    m->state = WALK_PROBE;
+    return LEVIN_OK;
+}
+
+static void walk_leave_leaf(merge *m)
+{
+    if (m->leaf)
+        page_frame_unpin(m->leaf);
+    m->leaf = NULL;
+    m->state = m->depth ? WALK_BRANCH : WALK_END;
+}
+
+static levin_code walk_start(merge *m, levin_error *error)
+{
+    const tree *old = &m->o.old;
+    const split_key lowest = split_key_whole((const uint8_t *)"", 0);
+    if (!operation(m)) { /* nothing to do: the tree as it is */
+        m->result.root.root = old->root;
+        m->result.root.height = old->height;
+        m->state = WALK_DONE;
+        return LEVIN_OK;
+    }
+    if (old->height > PAGE_HEIGHT_MAX)
+        return error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, old->height, "impossible tree height");
+    if (old->height)
+        return walk_enter(m, old->root, old->height - 1, lowest, lowest, false, error);
+    m->leaf_lower = lowest;
+    m->state = WALK_LEAF;
+    return LEVIN_OK;
+}
+
+/* The lower bound of child i. */
+static split_key child_lower(const merge *m, const walk_branch *w, unsigned i)
+{
+    return i ? page_split_key(w->frame->page, m->o.old.page_bytes, i) : w->lower;
+}
+
+static levin_code walk_descend(merge *m, walk_branch *w, levin_error *error)
+{
+    unsigned i = w->next++, level = page_level(w->frame->page) - 1;
+    bool last = i + 1 == w->cells;
+    split_key upper = last ? w->upper : page_split_key(w->frame->page, m->o.old.page_bytes, i + 1);
+    return walk_enter(m, branch_child(w->frame->page, i), level, child_lower(m, w, i), upper, !last || w->bounded, error);
+}
+
+/* Shares the children up to `end`, or as many as come before one that an under-filled page has to take in: descends there. */
+static levin_code walk_share(merge *m, walk_branch *w, unsigned end, levin_error *error)
+{
+    unsigned level = page_level(w->frame->page) - 1;
+    levin_code code = LEVIN_OK;
+    bool settled;
+    if (w->next == end)
+        return LEVIN_OK;
+    code = build_settle(&m->build, level, &settled, error);
+    if (code)
+        return code;
+    if (!settled)
+        return walk_descend(m, w, error);
+    for (; w->next < end && !code; w->next++)
+        code = build_share(&m->build, level, child_lower(m, w, w->next), branch_child(w->frame->page, w->next), error);
+    return code;
+}
+
+static levin_code walk_branch_step(merge *m, levin_error *error)
+{
+    walk_branch *w = &m->stack[m->depth - 1];
+    const uint8_t *page = w->frame->page, *record = operation(m);
+    unsigned end = w->cells, level = page_level(page);
+    if (record) {
+        const uint8_t *key = record_key(record);
+        size_t key_bytes = record_key_bytes(record);
+        if (!w->bounded || split_key_compare(key, key_bytes, w->upper) < 0)
+            end = branch_child_for(page, m->o.old.page_bytes, key, key_bytes);
+        if (end < w->next) /* only in a tree whose separators contradict one another; walk_end() reports it */
+            end = w->cells;
+    }
+    levin_code code = walk_share(m, w, end, error);
+    if (code || m->state != WALK_BRANCH || w != &m->stack[m->depth - 1])
+        return code;
+    if (end < w->cells)
+        return walk_descend(m, w, error);
+    bool bounded = w->bounded, settled;
+    page_frame_unpin(w->frame);
+    m->depth--;
+    m->state = m->depth ? WALK_BRANCH : WALK_END;
+    if (!bounded)
+        return LEVIN_OK;
+    code = build_settle(&m->build, level - 1, &settled, error); /* so that the entries of its last pages are there */
+    return code ? code : build_boundary(&m->build, level, error);
+}
+
+/* ---- leaves ---- */
+
+/* From now on the leaf is being rewritten: its page will not be used. */
+static levin_code leaf_replace(merge *m, levin_error *error)
+{
+    m->state = WALK_LEAF;
+    m->result.leaf_pages--;
+    return old_free(m, m->leaf_ref.number, 1, error);
+}
+
+/* Drops deletes of keys that are not there. When no operation changes the leaf, it is shared. */
+static levin_code leaf_probe(merge *m, levin_error *error)
+{
+    const uint8_t *record;
+    for (unsigned n = 0; operation_in_leaf(m, record = operation(m)); n++) {
+        if (n == MERGE_STEP_OPERATIONS)
+            return LEVIN_OK;
+        bool present = record_kind(record) == RECORD_PUT;
+        if (!present)
+            page_lower_bound(m->leaf->page, m->o.old.page_bytes, record_key(record), record_key_bytes(record), &present);
+        if (present)
+            return leaf_replace(m, error);
+        operation_done(m);
+    }
+    bool settled;
+    levin_code code = build_settle(&m->build, 0, &settled, error);
+    if (code)
+        return code;
+    if (!settled)
+        return leaf_replace(m, error);
+    code = build_share(&m->build, 0, m->leaf_lower, m->leaf_ref, error);
+    walk_leave_leaf(m);
+    return code;
+}
+
+/* The old cell of a key that is overwritten or deleted goes. */
+static levin_code leaf_drop_cell(merge *m, unsigned i, levin_error *error)
+{
+    page_value value = leaf_value(m->leaf->page, i);
+    m->result.keys--;
+    if (value.kind != VALUE_EXTENT)
+        return LEVIN_OK;
+    uint64_t pages = extent_pages(value.bytes, m->o.old.page_bytes);
+    m->result.overflow_pages -= pages;
+    return old_free(m, value.first_page, pages, error);
+}
+
+static levin_code leaf_put(merge *m, const uint8_t *record, bool *large, levin_error *error)
+{
+    size_t bytes = record_value_bytes(record);
+    const uint8_t *value = record_value(record);
+    uint8_t pointer[EXTENT_POINTER_BYTES];
+    page_payload payload = payload_value(VALUE_INLINE, bytes, value, bytes);
+    *large = bytes > page_inline_value_max(m->o.old.page_bytes);
+    if (*large) {
+        levin_code code = build_extent(&m->build, value, bytes, pointer, &payload, error);
+        if (code)
+            return code;
+    }
+    m->result.keys++;
+    m->build.appending = !m->bounded && m->slot == m->cells;
+    return build_add(&m->build, split_key_whole(record_key(record), record_key_bytes(record)), &payload, error);
+}
+
+/* One operation, and the old cells before it. */
+static levin_code leaf_apply(merge *m, const uint8_t *record, bool *large, levin_error *error)
+{
+    *large = false;
+    if (m->slot < m->cells) {
+        bool equal;
+        unsigned at = page_lower_bound(m->leaf->page, m->o.old.page_bytes, record_key(record), record_key_bytes(record),
+                                       &equal);
+        levin_code code = LEVIN_OK;
+        if (at > m->slot) {
+            m->build.appending = false;
+            code = build_copy(&m->build, m->leaf->page, m->slot, at, error);
+            m->slot = at;
+        }
+        if (!code && equal) {
+            code = leaf_drop_cell(m, at, error);
+            m->slot = at + 1;
+        }
+        if (code)
+            return code;
+    }
+    return record_kind(record) == RECORD_PUT ? leaf_put(m, record, large, error) : LEVIN_OK;
+}
+
+static levin_code leaf_merge(merge *m, levin_error *error)
+{
+    const uint8_t *record;
+    bool large;
+    m->build.lower = m->leaf_lower;
+    for (unsigned n = 0; operation_in_leaf(m, record = operation(m)); n++) {
+        if (n == MERGE_STEP_OPERATIONS)
+            return LEVIN_OK;
+        levin_code code = leaf_apply(m, record, &large, error);
+        if (code)
+            return code;
+        operation_done(m);
+        if (large)
+            return LEVIN_OK;
+    }
+    if (m->slot < m->cells) {
+        m->build.appending = false;
+        levin_code code = build_copy(&m->build, m->leaf->page, m->slot, m->cells, error);
+        if (code)
+            return code;
+    }
+    bool bounded = m->bounded;
+    walk_leave_leaf(m);
+    return bounded ? build_boundary(&m->build, 0, error) : LEVIN_OK;
+}
+
+/* ---- the end ---- */
+
+/* A shared page at the top may have one child only (the right edge of the old tree): it goes, too. */
+static levin_code root_collapse(merge *m, levin_error *error)
+{
+    tree *root = &m->result.root;
+    while (root->height > 1) {
+        page_frame *frame;
+        /* the new root cannot be such a page: its builder has dropped it */
+        levin_code code = old_page(m, root->root, root->height - 1, &frame, error);
+        if (code)
+            return code;
+        bool single = page_cells(frame->page) == 1;
+        page_ref child = branch_child(frame->page, 0);
+        page_frame_unpin(frame);
+        if (!single)
+            break;
+        m->result.branch_pages--;
+        code = old_free(m, root->root.number, 1, error);
+        if (code)
+            return code;
+        root->root = child;
+        root->height--;
+    }
+    return LEVIN_OK;
+}
+
+static levin_code walk_end(merge *m, levin_error *error)
+{
+    tree *root = &m->result.root;
+    if (operation(m))
+        return error_corrupt(error, PAGE_FILE_NAME, m->o.old.root.number * m->o.old.page_bytes, 0, 0,
+                             "the separators of the tree contradict one another");
+    levin_code code = build_finish(&m->build, &root->root, &root->height, error);
+    return code ? code : root_collapse(m, error);
+}
+
+/* ---- the caller's side ---- */
+
+levin_code merge_begin(const merge_options *options, merge **out, levin_error *error)
+{
+    const levin_io *io = options->io;
+    uint32_t page_bytes = options->old.page_bytes;
+    *out = NULL;
+    merge *m = io_alloc(io, sizeof *m);
+    if (!m)
+        return error_memory(error, sizeof *m);
+    memset(m, 0, sizeof *m);
+    m->o = *options;
+    m->result.root = options->old;
+    m->result.root.generation = options->generation;
+    m->result.keys = options->old_keys;
+    m->result.leaf_pages = options->old_leaf_pages;
+    m->result.branch_pages = options->old_branch_pages;
+    m->result.overflow_pages = options->old_overflow_pages;
+    levin_code code = build_init(&m->build, io, options->cache, options->space, options->old.identity, page_bytes,
+                                 options->generation, error);
+    m->upper = io_alloc(io, LEVIN_KEY_MAX_BYTES(page_bytes));
+    if (!code && !m->upper)
+        code = error_memory(error, LEVIN_KEY_MAX_BYTES(page_bytes));
+    if (code) {
+        merge_end(m);
+        return code;
+    }
+    mem_cursor_init(&m->cursor, options->changes);
+    mem_cursor_first(&m->cursor);
+    for (unsigned i = 0; i < MERGE_AHEAD; i++)
+        operation_fetch(m);
+    *out = m;
+    return LEVIN_OK;
+}
+
+static levin_code walk_step(merge *m, levin_error *error)
+{
+    switch (m->state) {
+    case WALK_START:
+        return walk_start(m, error);
+    case WALK_BRANCH:
+        return walk_branch_step(m, error);
+    case WALK_PROBE:
+        return leaf_probe(m, error);
+    case WALK_LEAF:
+        return leaf_merge(m, error);
+    case WALK_END:
+        m->state = WALK_DONE;
+        return walk_end(m, error);
+    case WALK_DONE:
+        break;
+    }
+    return LEVIN_OK;
+}
+
+levin_code merge_step(merge *m, bool *done, levin_error *error)
+{
+    levin_code code;
+    walk_state before;
+    /* the way to a leaf costs little against the leaf: they are one step */
+    do {
+        before = m->state;
+        code = walk_step(m, error);
+    } while (!code && m->state != WALK_DONE && before != WALK_LEAF && (before != WALK_PROBE || m->state == WALK_LEAF));
+    if (!code && page_cache_wants_reclaim(m->o.cache))
+        page_cache_reclaim(m->o.cache);
+    *done = !code && m->state == WALK_DONE;
+    return code;
+}
+
+void merge_finish(merge *m, merge_result *result)
+{
+    m->result.root.page_count = space_page_count(m->o.space);
+    m->result.leaf_pages += m->build.leaf_pages;
+    m->result.branch_pages += m->build.branch_pages;
+    m->result.overflow_pages += m->build.overflow_pages;
+    m->result.pages_written = m->build.pages_written;
+    *result = m->result;
+    memset(&m->result.freed, 0, sizeof m->result.freed);
+    m->finished = true;
+}
+
+void merge_end(merge *m)
+{
+    if (!m)
+        return;
+    const levin_io *io = m->o.io;
+    while (m->depth)
+        page_frame_unpin(m->stack[--m->depth].frame);
+    if (m->leaf)
+        page_frame_unpin(m->leaf);
+    build_fini(&m->build, m->finished);
+    io_free(io, m->upper, LEVIN_KEY_MAX_BYTES(m->o.old.page_bytes));
+    extent_list_fini(&m->result.freed, io);
+    io_free(io, m, sizeof *m);
+}
