@@ -286,7 +286,7 @@ static fate own_fate(const crash_explorer *e, crash_family family, const pending
 
 /* One operation with a fate of its own: candidate c counts patterns and surroundings, newest operation first. */
 static void choose_own(const crash_explorer *e, crash_family family, const pending *list, size_t n, uint64_t c,
-                       uint64_t seed, fate *fates)
+                       fate *fates)
 {
     size_t i = n;
     uint64_t here = 0;
@@ -301,7 +301,8 @@ static void choose_own(const crash_explorer *e, crash_family family, const pendi
     fates_fill(fates, i, n, around == OTHERS_KEPT ? FATE_KEEP : FATE_DROP);
     if (list[i].type == PENDING_NAME)
         keep_with_needed(list, fates, i);
-    fates[i] = own_fate(e, family, &list[i], c / SURROUNDINGS, seed);
+    /* by the operation alone: the same garbage in all surroundings, so that equal states are seen to be equal */
+    fates[i] = own_fate(e, family, &list[i], c / SURROUNDINGS, random_mix(e->seed ^ random_mix(list[i].entry)));
 }
 
 static fate random_fate(const crash_explorer *e, const pending *op, random_stream *random, uint64_t keep_of_16)
@@ -378,7 +379,7 @@ static bool build(crash_explorer *e, crash_model *model, const crash_menu *menu,
     uint64_t stratum_seed = random_mix(random_mix(e->seed ^ 0x73747261u) + point * CRASH_FAMILY_COUNT + family);
     uint64_t c = pick(menu->candidates[family], menu->count[family], j, stratum_seed);
     if (family >= CRASH_TORN && family <= CRASH_RENAME)
-        choose_own(e, family, list, n, c, seed, e->fates);
+        choose_own(e, family, list, n, c, e->fates);
     else if (family == CRASH_RANDOM)
         choose_random(e, list, n, seed, e->fates);
     else
