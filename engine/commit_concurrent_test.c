@@ -5,10 +5,10 @@
  * submitted before a request is led with it or before; no wake-up is lost (a watchdog says who waits); results and errors reach their submitter;
  * a waiter leads no group but its own; requests without waiter stay, in order, until somebody waits or polls.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../faults/check_main.h"
 #include "commit.h"
@@ -219,6 +219,87 @@ START_TEST(commit__single_waiters_meet_at_the_moment_of_leaving)
 }
 END_TEST
 
+/* ---- a long look on leaving ------------------------------------------------------------------------------- */
+
+/*
+ * A leader that leaves looks through thousands of requests that nobody waits for, so that a waiter can come in the middle of it.
+ * Whether that waiter was forgotten shows only while nobody else commits: the leader then stays away until it has gone on.
+ */
+enum { CROWD = 4000, LOOKS = 5000 };
+
+typedef struct crowd {
+    commit_queue queue;
+    work trigger, many[CROWD];
+    _Atomic uint32_t commits, stop;
+} crowd;
+
+static void lead_crowd(void *context, commit_request *list)
+{
+    crowd *c = context;
+    for (commit_request *r = list, *next; r; r = next) {
+        next = r->next;
+        if (r == &c->trigger.request)
+            for (uint32_t i = 0; i < CROWD; i++)
+                commit_submit(&c->queue, &c->many[i].request);
+        commit_complete(r, LEVIN_OK);
+    }
+}
+
+/* Puts the thread on a processor of its own, if there are two: they must really run at the same time. */
+static void pin(int which)
+{
+    cpu_set_t allowed, one;
+    CPU_ZERO(&one);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < 2)
+        return;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed) && which-- == 0)
+            CPU_SET(cpu, &one);
+    require(sched_setaffinity(0, sizeof one, &one) == 0);
+}
+
+static void commit_repeatedly(void *argument)
+{
+    crowd *c = argument;
+    pin(1);
+    submitter dice = { .seed = 4000 };
+    while (!atomic_load_explicit(&c->stop, memory_order_relaxed)) { /* carries nothing else */
+        work w = { .number = 0 };
+        commit_submit(&c->queue, &w.request);
+        require(commit_wait(&c->queue, &w.request) == LEVIN_OK);
+        atomic_fetch_add_explicit(&c->commits, 1, memory_order_relaxed); /* as above */
+        sync_wake(&c->commits, 1);
+        /* away for a while, so that it comes at any moment of the look and not always before it */
+        for (uint32_t turns = random_below(&dice, 60000); turns; turns--)
+            __asm__ volatile("");
+    }
+}
+
+START_TEST(commit__a_waiter_that_comes_while_the_leader_leaves_is_not_forgotten)
+{
+    static crowd c;
+    sync_thread waiter;
+    commit_queue_init(&c.queue, lead_crowd, &c);
+    ck_assert_int_eq(sync_thread_start(&waiter, commit_repeatedly, &c), 0);
+    pin(0);
+    for (int look = 0; look < LOOKS; look++) {
+        commit_submit(&c.queue, &c.trigger.request);
+        while (commit_poll(&c.queue, &c.trigger.request) == LEVIN_PENDING)
+            sync_yield();
+        uint32_t before = atomic_load(&c.commits), idle = 0;
+        while (atomic_load(&c.commits) == before) {
+            if (idle++ == 60)
+                die("a wake-up was lost: the waiter has not gone on for a minute");
+            sync_wait(&c.commits, before, 1000000000u);
+        }
+        /* all of the crowd is done before it is submitted again */
+        ck_assert_int_eq(commit_wait(&c.queue, &c.many[CROWD - 1].request), LEVIN_OK);
+    }
+    atomic_store(&c.stop, 1);
+    sync_thread_join(&waiter);
+}
+END_TEST
+
 /* ---- without threads: what a caller sees ------------------------------------------------------------------ */
 
 typedef struct recorder {
@@ -307,6 +388,7 @@ END_TEST
 
 LEVIN_TEST_MAIN("commit", TEST(commit__a_poll_leads_all_that_was_submitted_in_order),
                 TEST(commit__requests_without_waiter_stay_in_order_and_a_leader_leads_its_own_group_only),
+                TEST(commit__a_waiter_that_comes_while_the_leader_leaves_is_not_forgotten),
                 TEST(commit__single_waiters_meet_at_the_moment_of_leaving),
                 TEST(commit__every_request_is_led_once_in_order_by_1_to_64_threads),
                 TEST(commit__slow_groups_lose_no_wake_up))

@@ -269,8 +269,8 @@ static bool descend(memtable *m, descent *d, size_t n)
             unsigned slot = mem_branch_slot(node, d[i].key, d[i].key_bytes);
             d[i].node[level] = node;
             d[i].slot[level] = (uint8_t)slot;
-            if (n > 1)
-                mem_node_prefetch(*mem_child(node, slot));
+            if (n > 1 || level == 1)
+                mem_node_prefetch(*mem_child(node, slot), level == 1);
         }
     }
     return true;
@@ -325,18 +325,22 @@ static bool insert_child(memtable *m, const descent *d, const uint8_t *separator
 /* Splits the full private leaf for the sake of a record that belongs at `slot`. */
 static bool split_leaf(memtable *m, const descent *d, mem_node *leaf, unsigned slot)
 {
-    /* A run of insertions at one end goes on there: leave the other side full. */
+    /* A run of insertions in one direction goes on: split where it is, and leave what it has filled full. */
     unsigned from = MEM_LEAF_KEYS / 2;
-    if (slot == MEM_LEAF_KEYS && leaf->last == MEM_LEAF_KEYS - 1)
-        from = MEM_LEAF_KEYS;
-    else if (slot == 0 && leaf->last == 0)
-        from = 0;
+    bool in_left = slot <= from;
+    if (slot == leaf->last + 1u && slot >= from) {
+        from = slot;
+        in_left = slot < MEM_LEAF_KEYS;
+    } else if (slot == leaf->last && slot <= from) {
+        from = slot;
+        in_left = slot == 0;
+    }
     mem_node *right = node_new(m, 0);
     if (!right)
         return false;
     mem_node_init(right, 0);
     mem_leaf_split(leaf, right, from);
-    if (from < MEM_LEAF_KEYS && slot <= from)
+    if (in_left)
         mem_node_insert(leaf, slot, d->record, NULL);
     else
         mem_node_insert(right, slot - from, d->record, NULL);
@@ -376,7 +380,7 @@ static bool leaf_apply(memtable *m, const descent *d, bool *split)
     return true;
 }
 
-/* Applies n operations in order. The leaves are read once all paths are known. */
+/* Applies n operations in order. Leaves are read once all paths are known, old records once all leaves are there. */
 static bool apply_window(memtable *m, descent *d, size_t n)
 {
     assert(m->open && !m->failed);
@@ -388,6 +392,8 @@ static bool apply_window(memtable *m, descent *d, size_t n)
     }
     if (!descend(m, d, n))
         return false;
+    for (size_t i = 0; n > 1 && i < n; i++)
+        mem_node_prefetch_record(*leaf_link(m, &d[i]), d[i].key, d[i].key_bytes);
     bool stale = false;
     for (size_t i = 0; i < n; i++) {
         if (stale && !descend(m, &d[i], 1))
