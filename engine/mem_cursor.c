@@ -12,6 +12,9 @@
 /* A scan asks for records that were written in another order: fetch them so many ahead. */
 enum { CURSOR_AHEAD = 12 };
 
+/* Keys that descend together. */
+enum { FIND_WINDOW = 16 };
+
 const uint8_t *memtable_find(const mem_node *root, const uint8_t *key, size_t key_bytes)
 {
     if (!root)
@@ -22,6 +25,37 @@ const uint8_t *memtable_find(const mem_node *root, const uint8_t *key, size_t ke
     bool equal;
     unsigned slot = mem_node_search(node, key, key_bytes, &equal);
     return equal ? node->record[slot] : NULL;
+}
+
+static void find_window(const mem_node *root, const levin_slice *keys, size_t n, const uint8_t **records)
+{
+    const mem_node *node[FIND_WINDOW];
+    for (size_t i = 0; i < n; i++)
+        node[i] = root;
+    for (unsigned level = root->level; level > 0; level--) {
+        for (size_t i = 0; i < n; i++) {
+            node[i] = mem_child_const(node[i], mem_branch_slot(node[i], keys[i].data, keys[i].size));
+            mem_node_prefetch(node[i], false);
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        mem_node_prefetch_record(node[i], keys[i].data, keys[i].size);
+    for (size_t i = 0; i < n; i++) {
+        bool equal;
+        unsigned slot = mem_node_search(node[i], keys[i].data, keys[i].size, &equal);
+        records[i] = equal ? node[i]->record[slot] : NULL;
+    }
+}
+
+void memtable_find_many(const mem_node *root, const levin_slice *keys, size_t count, const uint8_t **records)
+{
+    for (size_t at = 0; at < count; at += FIND_WINDOW) {
+        size_t n = count - at < FIND_WINDOW ? count - at : FIND_WINDOW;
+        if (root)
+            find_window(root, keys + at, n, records + at);
+        else
+            memset(records + at, 0, n * sizeof *records);
+    }
 }
 
 void mem_cursor_init(mem_cursor *c, const mem_node *root)

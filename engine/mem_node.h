@@ -57,9 +57,11 @@ static inline const mem_node *mem_child_const(const mem_node *node, unsigned slo
 static inline unsigned mem_heads_below(const uint64_t head[MEM_LEAF_KEYS], uint64_t h)
 {
     unsigned line = 0, n = 0;
+#pragma GCC unroll 8
     for (unsigned i = 0; i < 7; i++)
         line += head[i * 8 + 7] < h;
     const uint64_t *in_line = head + (size_t)line * 8;
+#pragma GCC unroll 8
     for (unsigned i = 0; i < 8; i++)
         n += in_line[i] < h;
     return line * 8 + n;
@@ -112,11 +114,23 @@ static inline unsigned mem_branch_slot(const mem_node *node, const uint8_t *key,
     return slot + equal;
 }
 
-/* Fetches what a search in the node reads. */
-static inline void mem_node_prefetch(const mem_node *node)
+/* Fetches what a search in the node reads; all of a leaf, when it is going to be changed. */
+static inline void mem_node_prefetch(const mem_node *node, bool whole_leaf)
 {
-    for (unsigned line = 0; line < 9; line++)
-        __builtin_prefetch((const char *)node + (size_t)line * 64);
+    size_t bytes = whole_leaf ? sizeof(mem_node) : offsetof(mem_node, record);
+    for (size_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch((const char *)node + at);
+}
+
+/* Fetches the record that a search in the node is going to compare with, if there is one. */
+static inline void mem_node_prefetch_record(const mem_node *node, const uint8_t *key, size_t key_bytes)
+{
+    if (key_bytes < node->skip)
+        return;
+    uint64_t head = key_head64(key + node->skip, key_bytes - node->skip);
+    unsigned slot = mem_heads_below(node->head, head);
+    if (slot < node->count && node->head[slot] == head)
+        __builtin_prefetch(node->record[slot]);
 }
 
 /* ---- writer: the node is private ---- */

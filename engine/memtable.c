@@ -269,8 +269,8 @@ static bool descend(memtable *m, descent *d, size_t n)
             unsigned slot = mem_branch_slot(node, d[i].key, d[i].key_bytes);
             d[i].node[level] = node;
             d[i].slot[level] = (uint8_t)slot;
-            if (n > 1)
-                mem_node_prefetch(*mem_child(node, slot));
+            if (n > 1 || level == 1)
+                mem_node_prefetch(*mem_child(node, slot), level == 1);
         }
     }
     return true;
@@ -380,7 +380,7 @@ static bool leaf_apply(memtable *m, const descent *d, bool *split)
     return true;
 }
 
-/* Applies n operations in order. The leaves are read once all paths are known. */
+/* Applies n operations in order. Leaves are read once all paths are known, old records once all leaves are there. */
 static bool apply_window(memtable *m, descent *d, size_t n)
 {
     assert(m->open && !m->failed);
@@ -392,6 +392,8 @@ static bool apply_window(memtable *m, descent *d, size_t n)
     }
     if (!descend(m, d, n))
         return false;
+    for (size_t i = 0; n > 1 && i < n; i++)
+        mem_node_prefetch_record(*leaf_link(m, &d[i]), d[i].key, d[i].key_bytes);
     bool stale = false;
     for (size_t i = 0; i < n; i++) {
         if (stale && !descend(m, &d[i], 1))

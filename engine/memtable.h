@@ -66,6 +66,8 @@ void memtable_recycle(memtable *m, mem_node *node);
 /* ---- readers: the root is kept alive by the caller ---- */
 /* The newest operation on the key, or NULL. */
 const uint8_t *memtable_find(const mem_node *root, const uint8_t *key, size_t key_bytes);
+/* As memtable_find() for each key, with their cache misses side by side. */
+void memtable_find_many(const mem_node *root, const levin_slice *keys, size_t count, const uint8_t **records);
 
 enum { MEM_HEIGHT_MAX = 16 };
 /* A position in one root. Never allocates, never fails. */

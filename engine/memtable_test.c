@@ -263,6 +263,31 @@ static void check_probe(const mem_node *root, const model *o, const uint8_t *key
         check(mem_cursor_record(&c) == o->record[up_to]);
 }
 
+/* All keys of the model and, between them, keys that are not there. */
+static void check_find_many(world *w, const mem_node *root, const model *o)
+{
+    size_t count = 0, most = 2 * o->count + 40;
+    levin_slice *keys = malloc(most * sizeof *keys);
+    const uint8_t **records = malloc(most * sizeof *records);
+    uint8_t absent[40][24];
+    check(keys && records);
+    for (size_t i = 0; i < o->count || count < 40; i++) {
+        if (i < o->count)
+            keys[count++] = (levin_slice){ record_key(o->record[i]), record_key_bytes(o->record[i]) };
+        if (i < 40) {
+            size_t n = rnd(w, 24) + 1;
+            for (size_t k = 0; k < n; k++)
+                absent[i][k] = (uint8_t)"\x00\xff\x01p0"[rnd(w, 5)];
+            keys[count++] = (levin_slice){ absent[i], n };
+        }
+    }
+    memtable_find_many(root, keys, count, records);
+    for (size_t i = 0; i < count; i++)
+        check(records[i] == memtable_find(root, keys[i].data, keys[i].size));
+    free(keys);
+    free(records);
+}
+
 static void check_iteration(const mem_node *root, const model *o)
 {
     mem_cursor c;
@@ -285,6 +310,7 @@ static void check_iteration(const mem_node *root, const model *o)
 static void check_root(world *w, const mem_node *root, const model *o, size_t stride)
 {
     check_iteration(root, o);
+    check_find_many(w, root, o);
     check_probe(root, o, (const uint8_t *)"", 1);
     for (size_t i = 0; i < o->count; i += stride) {
         const uint8_t *r = o->record[i];
