@@ -14,6 +14,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "fatal.h"
