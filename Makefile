@@ -34,7 +34,7 @@ B := build/$(VARIANT)
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla \
         -Wcast-qual -Wwrite-strings -Wformat=2 -Werror
 # liburcu and Check headers are not ours to warn about
-CPPFLAGS_ALL := -D_GNU_SOURCE -DURCU_INLINE_SMALL_FUNCTIONS $(CPPFLAGS)
+CPPFLAGS_ALL := -D_GNU_SOURCE $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) $(VFLAGS) -fPIC -fvisibility=hidden -pthread -MMD -MP $(CFLAGS)
 LIBS_ENGINE := -lurcu-bp -pthread
 LIBS_FAULTS := -lfiu
@@ -153,7 +153,7 @@ test: $(DEPS) ## all tests: asan+ubsan, the concurrent ones under tsan too, comm
 	$(Q)$(SUBMAKE) VARIANT=asan all tests
 	$(Q)$(SUBMAKE) VARIANT=tsan concurrent-tests
 	$(Q)ONLY='$(ONLY)' ci/run-tests.sh $(call in,asan,$(TESTS)) $(call in,tsan,$(filter %_concurrent_test,$(TESTS))) \
-	    ci/check-style.sh ci/check-headers.sh ci/check-layering.sh $(TEST_SH)
+	    ci/check-style.sh ci/check-headers.sh ci/check-layering.sh ci/kill-import.sh $(TEST_SH)
 
 .PHONY: chaos
 chaos: $(DEPS) ## crash and fault sweeps over this machine's own package data, about a minute (BUDGET=seconds each, DATA=file)

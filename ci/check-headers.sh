@@ -20,7 +20,7 @@ compile() { # header, language, compiler...
 }
 
 for header in $(find engine faults fuzz chaos regress -name '*.h' 2>/dev/null | sort); do
-    compile "$header" c "${CC:-cc}" -std=c11 -D_GNU_SOURCE -DURCU_INLINE_SMALL_FUNCTIONS -Wall -Wextra -Wpedantic -Werror
+    compile "$header" c "${CC:-cc}" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror
 done
 for header in engine/levin.h engine/io.h; do
     compile "$header" cc "${CXX:-c++}" -std=c++11 -Wall -Wextra -Wpedantic -Werror

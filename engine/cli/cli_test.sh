@@ -173,7 +173,7 @@ for ((i = 0; i < 256; i++)); do
 done
 cat >>nasty.tsv <<'END'
 back\\slash\\	\\
-\t	\n
+\t\t	\n
 "quoted"	{"key":1}
 Package: x	Field: y\n z\n
 empty	
@@ -246,9 +246,12 @@ expect "import several key fields" 0 "$levin" import d2 --from control --key Pac
 expect "their key" 0 "$levin" scan d2 --keys
 printf 'abc/1.0/all\nbash/5.2/amd64\n' >want
 same "several key fields" out want
-expect "import one field" 0 "$levin" import d3 --from control --value description --separator :
-expect "get the field" 0 "$levin" get d3 abc
-says "a stanza without it is malformed" err "no key 'abc'"
+expect "import one field" 3 "$levin" import d3 --from control --value description
+says "a stanza without it is malformed" err 'control:10:1: the stanza has no field description'
+expect "import one field, skipping" 0 "$levin" import d3 --from control --value description --skip-malformed
+expect "get the field" 0 "$levin" get d3 bash
+printf 'shell\n Bourne again\n .\n\ttab continues' >want
+same "the field with its continuation lines" out want
 printf 'Package: a\nV: 1\n\n\n \t\nPackage: b\nV: x\n y' >loose
 expect "loose ends" 0 "$levin" import d4 --from loose --value V
 expect "get" 0 "$levin" get d4 b
@@ -273,7 +276,7 @@ malformed() { # NAME FORMAT TEXT PLACE OPTIONS...
 }
 kept=2
 malformed "no second column" tsv 'a\t1\nb\t2\nc\nd\t3\n' 3:2 --batch 2
-malformed "bad escape" tsv 'a\t1\nb\t2\nc\t1\\\\x\nd\t3\n' 3:4 --batch 2
+malformed "bad escape" tsv 'a\t1\nb\t2\nc\t1\\x\nd\t3\n' 3:4 --batch 2
 malformed "empty key" tsv 'a\t1\nb\t2\n\t2\nd\t3\n' 3:1 --batch 2
 kept=0
 malformed "empty line" tsv 'a\t1\n\nb\t2\nd\t3\n' 2:1

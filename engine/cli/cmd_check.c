@@ -29,13 +29,22 @@ static bool on_fault(void *context, const levin_error *fault)
 }
 
 #define RESULT_FIELDS(X)                                                                                        \
-    X(keys) X(key_bytes) X(value_bytes) X(pages) X(leaf_pages) X(branch_pages) X(overflow_pages) X(free_pages)  \
-    X(wal_segments) X(wal_groups) X(faults)
+    X(keys, "pairs in the page file; newer ones stand in the log")                                              \
+    X(key_bytes, "their keys' bytes")                                                                           \
+    X(value_bytes, "their values' bytes")                                                                       \
+    X(pages, "pages in use")                                                                                    \
+    X(leaf_pages, "that hold pairs")                                                                            \
+    X(branch_pages, "that lead to others")                                                                      \
+    X(overflow_pages, "that hold large values")                                                                 \
+    X(free_pages, "pages to be used again")                                                                     \
+    X(wal_segments, "log segments")                                                                             \
+    X(wal_groups, "commit groups in them")                                                                      \
+    X(faults, "faults found")
 
 static void print_result(const fault_list *list, const levin_check_result *result, const char *verdict)
 {
     if (!list->json) {
-#define LINE(name) printf("%-15s %14llu\n", #name, (unsigned long long)result->name);
+#define LINE(name, text) printf("%-15s %14llu  %s\n", #name, (unsigned long long)result->name, text);
         RESULT_FIELDS(LINE)
 #undef LINE
         printf("%s\n", verdict);
@@ -43,7 +52,7 @@ static void print_result(const fault_list *list, const levin_check_result *resul
     }
     json_t *object = json_object();
     int failed = !object || json_object_set_new(object, "verdict", json_string(verdict));
-#define MEMBER(name) failed = failed || json_object_set_new(object, #name, json_integer((json_int_t)result->name));
+#define MEMBER(name, text) failed = failed || json_object_set_new(object, #name, json_integer((json_int_t)result->name));
     RESULT_FIELDS(MEMBER)
 #undef MEMBER
     if (failed || json_object_set(object, "fault_list", list->array))

@@ -17,7 +17,8 @@
 #include "progress.h"
 
 enum {
-    OPT_FORMAT = OPT_FORMAT_LAST, OPT_FROM, OPT_BATCH, OPT_SYNC, OPT_DURABILITY, OPT_SKIP, OPT_ACK, OPT_PAGE_SIZE, OPT_JSON
+    OPT_FORMAT = OPT_FORMAT_LAST, OPT_FROM, OPT_BATCH, OPT_SYNC, OPT_DURABILITY, OPT_SKIP, OPT_ACK, OPT_PAGE_SIZE,
+    OPT_MEMTABLE, OPT_JSON
 };
 #define BATCH_BYTES ((size_t)32 << 20)
 
@@ -28,7 +29,8 @@ typedef struct import_request {
     uint64_t batch_records;
     levin_durability durability;
     bool skip_malformed, ack, quiet, json;
-    uint32_t page_bytes;
+    uint32_t page_bytes;     /* 0: the library's default */
+    uint64_t memtable_bytes; /* likewise */
 } import_request;
 
 typedef struct import_state {
@@ -165,6 +167,8 @@ static int import(const cli_command *command, const char *path, const import_req
     levin_options_init(&store_options);
     if (request->page_bytes)
         store_options.page_bytes = request->page_bytes;
+    if (request->memtable_bytes)
+        store_options.memtable_bytes = request->memtable_bytes;
     progress_begin(&s.meter, "imported", request->quiet);
     s.store = cli_open(command, path, &store_options);
     if (!s.store)
@@ -195,6 +199,7 @@ static const struct option import_options[] = { { "format", required_argument, N
                                                 { "skip-malformed", no_argument, NULL, OPT_SKIP },
                                                 { "ack", no_argument, NULL, OPT_ACK },
                                                 { "page-size", required_argument, NULL, OPT_PAGE_SIZE },
+                                                { "memtable", required_argument, NULL, OPT_MEMTABLE },
                                                 { "json", no_argument, NULL, OPT_JSON },
                                                 { "quiet", no_argument, NULL, 'q' },
                                                 FORMAT_OPTIONS,
@@ -225,6 +230,10 @@ static int take_option(const cli_command *command, import_request *request, int 
         if (!cli_parse_size(optarg, &size) || size > LEVIN_PAGE_MAX_BYTES)
             return cli_usage(command, "--page-size is 4K to 64K, not '%s'", optarg);
         request->page_bytes = (uint32_t)size;
+        break;
+    case OPT_MEMTABLE:
+        if (!cli_parse_size(optarg, &request->memtable_bytes))
+            return cli_usage(command, "'%s' is no size", optarg);
         break;
     case OPT_DURABILITY:
         if (!cli_parse_durability(optarg, &request->durability))
@@ -275,6 +284,7 @@ const cli_command command_import = {
     "      --ack                with --sync: print, after each batch, how many records are on the device\n"
     "      --skip-malformed     leave out malformed records and count them, instead of stopping at the first\n"
     "      --page-size SIZE     of a store that is made: 4K to 64K\n"
+    "      --memtable SIZE      a checkpoint begins after so many bytes (64M)\n"
     "      --json               report as JSON on standard output (with --ack on standard error)\n"
     "  -q, --quiet              no progress, and no report unless something went wrong\n"
     "A malformed record is reported as FILE:LINE:COLUMN and ends the import with code 3; batches before it stay, nothing\n"
