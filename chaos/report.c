@@ -63,7 +63,7 @@ void report_progress(const report *r, const char *format, ...)
 void report_finding(const report *r, const finding *item)
 {
     char line[1024];
-    if (r->found.count > FINDINGS_KEPT)
+    if (r->found.count > FINDINGS_KEPT || r->options->quiet || !isatty(STDERR_FILENO))
         return;
     report_replay_line(r, item, line, sizeof line);
     report_progress(r, "%s", "");
