@@ -14,6 +14,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "fatal.h"
@@ -247,6 +249,27 @@ static void oracle_event_add(oracle *o, uint64_t time, uint32_t first, uint32_t 
     o->events[o->event_count++] = (oracle_event){ time, first, barrier };
 }
 
+/*
+ * One failed group can be found: failed batches that were under way together, with nothing accepted between.  An answer may
+ * change the groups of later batches that were answered before.
+ */
+static void find_runs(oracle *o, uint32_t from)
+{
+    for (uint32_t b = from; b < o->batch_count; b++) {
+        oracle_batch *failed = &o->batches[b];
+        if (failed->fate != FATE_FAILED)
+            continue;
+        failed->run = b;
+        for (uint32_t i = b - 1; i > 0; i--) {
+            const oracle_batch *other = &o->batches[i];
+            if (other->fate == FATE_ACCEPTED || (other->answer_order && other->answer_order < failed->submit_order))
+                break;
+            if (other->fate == FATE_FAILED)
+                failed->run = i;
+        }
+    }
+}
+
 void oracle_acknowledge(oracle *o, uint32_t batch, uint64_t time)
 {
     oracle_batch *b = &o->batches[batch];
@@ -254,6 +277,7 @@ void oracle_acknowledge(oracle *o, uint32_t batch, uint64_t time)
     b->fate = FATE_ACCEPTED;
     b->answered = time;
     b->answer_order = ++o->order;
+    find_runs(o, batch);
     if (b->durability == LEVIN_SYNCED)
         oracle_event_add(o, time, batch, batch - 1);
     else if (b->durability == LEVIN_LOGGED)
@@ -267,15 +291,7 @@ void oracle_fail(oracle *o, uint32_t batch, uint64_t time)
     b->fate = time == b->submitted ? FATE_VOID : FATE_FAILED;
     b->answered = time;
     b->answer_order = ++o->order;
-    /* One failed group can be found: the failed batches that were under way together, with nothing accepted between. */
-    b->run = batch;
-    for (uint32_t i = batch - 1; i > 0; i--) {
-        const oracle_batch *other = &o->batches[i];
-        if (other->fate == FATE_ACCEPTED || (other->answer_order && other->answer_order < b->submit_order))
-            break;
-        if (other->fate == FATE_FAILED)
-            b->run = i;
-    }
+    find_runs(o, batch);
     oracle_changed(o, batch);
 }
 
