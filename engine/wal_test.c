@@ -281,7 +281,7 @@ END_TEST
 START_TEST(wal__failed_group_cannot_come_back)
 {
     for (int crash = KILL; crash <= POWER_CUT_TORN; crash++) {
-        for (unsigned seed = 0; seed < 16; seed++) {
+        for (unsigned seed = 0; seed < 32; seed++) {
             client *c = begin(8 << 10);
             c->d->random += seed * 977;
             assert_ok(client_create(c));
@@ -292,13 +292,17 @@ START_TEST(wal__failed_group_cannot_come_back)
             c->d->fail_writes = 1;
             assert_ok(client_append(c, 2, 1));
             assert_code(LEVIN_IO, wal_flush(c->log, &c->error));
+            if (seed & 4)
+                disk_settle(c->d); /* the kernel wrote back what there was, unasked */
             wal_take_back(c->log);
+            uint64_t incarnation = wal_incarnation(c->log);
             c->salt = 2;
             c->value_bytes = 100;
-            c->d->fail_writes = seed >> 1 & 3; /* the fence fails too, some times */
+            c->d->fail_writes = seed >> 3 & 3; /* the fence fails too, some times */
             while (client_append(c, 2, 1))
                 ;
-            if (seed & 8)
+            ck_assert_uint_gt(wal_incarnation(c->log), incarnation);
+            if (seed & 2)
                 assert_ok(wal_flush(c->log, &c->error));
             client_close(c);
             disk_crash(c->d, (enum crash)crash);
@@ -343,19 +347,22 @@ START_TEST(wal__seal_that_failed_is_completed_later)
         assert_ok(client_create(c));
         assert_ok(wal_prepare(c->log, &c->error));
         uint64_t i = 0;
-        while (lsn_offset(wal_position(c->log)) + 3 * 512 <= 8 << 10)
+        while (lsn_offset(wal_position(c->log)) + 6 * 512 <= 8 << 10)
             assert_ok(client_put(c, ++i));
         c->d->failed_write = WRITES_ALL;
         c->d->fail_writes = 2;
+        c->value_bytes = 2000;
         assert_code(LEVIN_IO, client_append(c, i + 1, 1));
         ck_assert(c->log->sealing);
         assert_code(LEVIN_IO, client_append(c, i + 1, 1));
+        c->value_bytes = 100; /* would fit where the seal may stand */
         if (later == 1)
             assert_ok(wal_mark(c->log, 0, &c->error));
         if (later == 2)
             assert_ok(wal_finish(c->log, &c->error));
         if (later < 2)
             assert_ok(client_put(c, ++i));
+        ck_assert_uint_eq(lsn_segment(wal_position(c->log)), later == 3 ? 1 : 2);
         client_close(c);
         disk_crash(c->d, later == 3 ? KILL : POWER_CUT);
         assert_ok(client_open(c));
