@@ -3,8 +3,8 @@
  *
  *   wal_bench [directory]     (default: the current one; the files go to a new directory inside, and are removed)
  *
- * Side by side in one run: a group appended and synced by the log, the same bytes written and synced in a preallocated file, and in a
- * file that grows; appending without a sync; replay.  Medians; run it pinned.
+ * Side by side in one run: a group appended and synced by the log, the same bytes written and synced in a
+ * preallocated file, and in a file that grows; appending without a sync; replay.  Medians; run it pinned.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,11 +115,13 @@ static void checkpoint(wal *log, wal_start *start, uint64_t sequence)
 static void print_sync(const char *what, size_t bytes, uint64_t *samples, size_t count)
 {
     printf("%-28s %7zu B: p10 %6.1f us, median %6.1f us, p99 %7.1f us\n", what, bytes,
-           percentile_us(samples, count, 0.1), percentile_us(samples, count, 0.5), percentile_us(samples, count, 0.99));
+           percentile_us(samples, count, 0.1), percentile_us(samples, count, 0.5),
+           percentile_us(samples, count, 0.99));
 }
 
 /* Write and sync of a plain file, in turn with the log, so that both see the same disk. */
-static void bench_sync(const wal_options *o, wal_start *start, struct sink *sink, size_t group_bytes, uint64_t *sequence)
+static void bench_sync(const wal_options *o, wal_start *start, struct sink *sink, size_t group_bytes,
+                       uint64_t *sequence)
 {
     static uint64_t logged[SAMPLES], plain[SAMPLES], grown[SAMPLES], cpu[SAMPLES];
     const levin_io *io = o->io;
@@ -131,7 +133,8 @@ static void bench_sync(const wal_options *o, wal_start *start, struct sink *sink
     uint8_t *group = aligned_alloc(64, group_bytes);
     size_t payload = fill(group, group_bytes);
     const levin_slice part = { group, group_bytes };
-    must(file_open(&fixed, io, o->directory, "fixed", LEVIN_FILE_WAL, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &error), &error);
+    must(file_open(&fixed, io, o->directory, "fixed", LEVIN_FILE_WAL, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &error),
+         &error);
     must(file_open(&growing, io, o->directory, "growing", LEVIN_FILE_WAL, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &error),
          &error);
     must(file_preallocate(&fixed, 16 << 20, &error), &error);

@@ -1,9 +1,9 @@
 /*
  * wal_test.c - appending, syncing, switching segments, and failing.
  *
- * Invariants checked: what was synced is there after recovery; a group that was reported failed does not come back once another
- * was accepted; a failed sync poisons; counters equal the calls made; steady state costs one write and one sync; no
- * handle and no byte leaks, whatever fails.
+ * Invariants checked: what was synced is there after recovery; a group that was reported failed does not come back
+ * once another was accepted; a failed sync poisons; counters equal the calls made; steady state costs one write
+ * and one sync; no handle and no byte leaks, whatever fails.
  */
 #include "wal_test_disk.h"
 
@@ -621,7 +621,8 @@ END_TEST
 
 LEVIN_TEST_MAIN("wal", TEST(wal__round_trip), TEST(wal__positions_and_chain_are_a_start),
                 TEST(wal__segments_are_switched_and_recycled), TEST(wal__many_live_segments_replay_in_order),
-                TEST(wal__oversize_group_gets_a_segment_of_its_own), TEST(wal__prepared_segment_makes_the_switch_cheap),
+                TEST(wal__oversize_group_gets_a_segment_of_its_own),
+                TEST(wal__prepared_segment_makes_the_switch_cheap),
                 TEST(wal__steady_state_costs_one_write_and_one_sync), TEST(wal__counters_equal_the_calls),
                 TEST(wal__many_pending_groups_go_out_together), TEST(wal__taken_back_group_is_not_in_the_log),
                 TEST(wal__failed_group_cannot_come_back), TEST(wal__flush_is_repeated_without_loss),
