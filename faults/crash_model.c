@@ -121,13 +121,13 @@ uint32_t pending_sectors(const pending *op)
     return (uint32_t)(end - first);
 }
 
-/* Whether a name operation touches the entry (directory, name). */
+/* Whether a name operation has yet to change the entry (directory, name). */
 static bool touches(const pending *op, disk_node directory, const char *name)
 {
     const trace_entry *call = op->call;
     return op->type == PENDING_NAME &&
            ((call->directory == directory && !strcmp(call->name, name)) ||
-            (call->op == TRACE_RENAME && call->to_directory == directory && !strcmp(call->to_name, name)));
+            (call->op == TRACE_RENAME && !op->linked && call->to_directory == directory && !strcmp(call->to_name, name)));
 }
 
 /* Index of the last operation before `before` on that entry. */
@@ -329,10 +329,8 @@ static void pending_compact(crash_model *m, const bool *gone)
         else
             m->list[to++] = m->list[i];
     }
-    if (to != m->count) {
-        m->count = to;
-        order_names(m, 0);
-    }
+    m->count = to;
+    order_names(m, 0);
     chain_drop(m);
 }
 
@@ -363,9 +361,13 @@ static void take_sync(crash_model *m, disk_node node)
 /* Makes operation i durable, and before it all that must reach its entries earlier. */
 static void promote_name(crash_model *m, size_t i, bool *gone)
 {
-    for (int k = 0; k < 2; k++)
-        if (m->list[i].after[k] != PENDING_NONE && !gone[m->list[i].after[k]])
-            promote_name(m, m->list[i].after[k], gone);
+    const trace_entry *call = m->list[i].call;
+    for (int k = 0; k < 2; k++) {
+        uint32_t before = m->list[i].after[k];
+        if (before != PENDING_NONE && !gone[before] &&
+            touches(&m->list[before], k ? call->to_directory : call->directory, k ? call->to_name : call->name))
+            promote_name(m, before, gone);
+    }
     apply(m->durable, &m->list[i], &kept);
     gone[i] = true;
 }

@@ -231,6 +231,9 @@ START_TEST(simdisk__locks_exclude_and_end_with_their_descriptor)
     ck_assert_int_eq(io->lock(io->context, file[2], true), EAGAIN);
     io->close(io->context, file[1]);
     ck_assert_int_eq(io->lock(io->context, file[2], true), 0);
+    ck_assert_int_eq(io->open(io->context, "LOCK", LEVIN_FILE_LOCK, LEVIN_IO_WRITE, &file[0]), 0);
+    ck_assert_int_eq(io->lock(io->context, file[0], false), EAGAIN);
+    io->close(io->context, file[0]);
     disk_image *image = simdisk_image(disk);
     simdisk *next = simdisk_create(image, NULL); /* locks die with the disk */
     ck_assert_int_eq(simdisk_io(next)->open(simdisk_io(next)->context, "LOCK", LEVIN_FILE_LOCK, LEVIN_IO_WRITE, &file[0]), 0);
