@@ -1,5 +1,6 @@
 /*
- * disk_image_test.c - copy-on-write images against flat memory; the digest is a function of what can be seen, and of all of it.
+ * disk_image_test.c - copy-on-write images against flat memory; the digest is a function of what can be seen, and
+ * of all of it.
  */
 #include "check_main.h"
 
