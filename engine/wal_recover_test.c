@@ -656,6 +656,22 @@ static void repair(client *c, uint64_t at)
                                             lsn_make(1, at))));
 }
 
+START_TEST(wal_recover__earlier_incarnation_does_not_follow_a_later_one)
+{
+    client *c = begin(64 << 10);
+    assert_ok(client_create(c)); /* a mark at 512 */
+    client_close(c);
+    assert_ok(client_open(c)); /* a mark of incarnation 2 */
+    assert_ok(client_put(c, 1));
+    client_close(c);
+    ck_assert_uint_eq(load_u64(bytes_at(c, 1, 1536) + WAL_GROUP_INCARNATION), 2);
+    store_u64(bytes_at(c, 1, 1536) + WAL_GROUP_INCARNATION, 1);
+    repair(c, 1536); /* all else is right, the chain too */
+    assert_goes_on(c, 0);
+    end(c);
+}
+END_TEST
+
 START_TEST(wal_recover__damaged_size_reserves_no_memory)
 {
     client *c = some_log(3, 64 << 10, false);
@@ -825,6 +841,7 @@ LEVIN_TEST_MAIN("wal_recover", TEST(wal_recover__torn_tail_is_cut_at_every_secto
                 TEST(wal_create__replaces_an_unfinished_creation),
                 TEST(wal_recover__unproven_groups_are_made_durable),
                 TEST(wal_recover__every_call_of_recovery_fails),
+                TEST(wal_recover__earlier_incarnation_does_not_follow_a_later_one),
                 TEST(wal_recover__damaged_size_reserves_no_memory), TEST(wal_recover__forged_groups_do_no_harm),
                 TEST(wal_recover__malformed_batches_are_corrupt),
                 TEST(wal_recover__forged_tail_costs_bounded_time),
