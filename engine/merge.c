@@ -71,6 +71,7 @@ static void operation_fetch(merge *m)
     const uint8_t *record = mem_cursor_record(&m->cursor);
     __builtin_prefetch(record);
     __builtin_prefetch(record + 64);
+    __builtin_prefetch(record + 128);
     m->ahead[(m->ahead_at + m->ahead_count++) % MERGE_AHEAD] = record;
     mem_cursor_next(&m->cursor);
 }

@@ -367,14 +367,14 @@ static void model_rounds(const rounds *o, uint64_t seed)
 START_TEST(merge__equals_the_model_in_small_pages)
 {
     const rounds o = {4096, 60, 800, 5000, false, 120};
-    for (uint64_t seed = 1; seed <= 3; seed++)
+    for (uint64_t seed = 1; seed <= 2; seed++)
         model_rounds(&o, seed);
 }
 END_TEST
 
 START_TEST(merge__equals_the_model_with_tiny_values)
 {
-    const rounds o = {4096, 40, 4000, 40000, false, 4};
+    const rounds o = {4096, 24, 4000, 40000, false, 4};
     model_rounds(&o, 11);
 }
 END_TEST
@@ -382,14 +382,14 @@ END_TEST
 START_TEST(merge__equals_the_model_with_long_keys)
 {
     const rounds o = {4096, 60, 300, 2000, true, 1100};
-    for (uint64_t seed = 21; seed <= 23; seed++)
+    for (uint64_t seed = 21; seed <= 22; seed++)
         model_rounds(&o, seed);
 }
 END_TEST
 
 START_TEST(merge__equals_the_model_in_large_pages)
 {
-    const rounds o = {65536, 24, 600, 5000, true, 3000}, p = {65536, 16, 3000, 30000, false, 200};
+    const rounds o = {65536, 16, 400, 5000, true, 3000}, p = {65536, 12, 3000, 30000, false, 200};
     model_rounds(&o, 31);
     model_rounds(&p, 32);
 }
