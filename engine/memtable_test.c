@@ -1,10 +1,10 @@
 /*
  * memtable_test.c - the memtable against a sorted array.
  *
- * Invariants checked: find, iteration both ways, seek and seek_for_prev at every gap equal the model; every node keeps what
- * mem_node.h says; older roots stay as they were while groups go on, although everything that none of them reaches is
- * poisoned and recycled; an abort, asked for or after any failed allocation, restores the table; memory stays flat and
- * is freed.  A failure prints the seed: LEVIN_TEST_SEED=n runs that one alone.
+ * Invariants checked: find, iteration both ways, seek and seek_for_prev at every gap equal the model; every node
+ * keeps what mem_node.h says; older roots stay as they were while groups go on, although everything that none of
+ * them reaches is poisoned and recycled; an abort, asked for or after any failed allocation, restores the table;
+ * memory stays flat and is freed.  A failure prints the seed: LEVIN_TEST_SEED=n runs that one alone.
  */
 #include <stdio.h>
 
@@ -263,6 +263,31 @@ static void check_probe(const mem_node *root, const model *o, const uint8_t *key
         check(mem_cursor_record(&c) == o->record[up_to]);
 }
 
+/* All keys of the model and, between them, keys that are not there. */
+static void check_find_many(world *w, const mem_node *root, const model *o)
+{
+    size_t count = 0, most = 2 * o->count + 40;
+    levin_slice *keys = malloc(most * sizeof *keys);
+    const uint8_t **records = malloc(most * sizeof *records);
+    uint8_t absent[40][24];
+    check(keys && records);
+    for (size_t i = 0; i < o->count || count < 40; i++) {
+        if (i < o->count)
+            keys[count++] = (levin_slice){ record_key(o->record[i]), record_key_bytes(o->record[i]) };
+        if (i < 40) {
+            size_t n = rnd(w, 24) + 1;
+            for (size_t k = 0; k < n; k++)
+                absent[i][k] = (uint8_t)"\x00\xff\x01p0"[rnd(w, 5)];
+            keys[count++] = (levin_slice){ absent[i], n };
+        }
+    }
+    memtable_find_many(root, keys, count, records);
+    for (size_t i = 0; i < count; i++)
+        check(records[i] == memtable_find(root, keys[i].data, keys[i].size));
+    free(keys);
+    free(records);
+}
+
 static void check_iteration(const mem_node *root, const model *o)
 {
     mem_cursor c;
@@ -285,6 +310,7 @@ static void check_iteration(const mem_node *root, const model *o)
 static void check_root(world *w, const mem_node *root, const model *o, size_t stride)
 {
     check_iteration(root, o);
+    check_find_many(w, root, o);
     check_probe(root, o, (const uint8_t *)"", 1);
     for (size_t i = 0; i < o->count; i += stride) {
         const uint8_t *r = o->record[i];
@@ -381,10 +407,22 @@ static bool apply_records(world *w, const uint8_t *records, size_t count, bool b
     return true;
 }
 
+/* Nodes below and including `node` that were born before the group; all of them with group UINT64_MAX. */
+static size_t nodes_before(const mem_node *node, uint64_t group)
+{
+    size_t n = node && node->birth < group;
+    for (unsigned i = 0; node && node->level && i <= node->count; i++)
+        n += nodes_before(mem_child_const(node, i), group);
+    return n;
+}
+
 static void finish_group(world *w, const uint8_t *records, size_t count)
 {
     mem_node_list replaced;
+    const mem_node *old = w->root;
     w->root = memtable_finish(w->m, &replaced);
+    /* a node of the old root is in the new one or among the replaced */
+    check(nodes_before(old, UINT64_MAX) == nodes_before(w->root, w->group) + replaced.count);
     for (size_t i = 0; i < count; i++, records += record_bytes(records))
         model_apply(&w->now, records);
     keep_replaced(w, &replaced);
@@ -529,6 +567,8 @@ START_TEST(memtable__ascending_and_descending_loads_leave_full_leaves)
         check_node(w->root, w->root->level, NULL, NULL);
         ck_assert_uint_eq(memtable_entries(w->m), COUNT);
         ck_assert_uint_le(leaves(w->root), COUNT / MEM_LEAF_KEYS + 12);
+        if (way == 0) /* and full branches */
+            ck_assert_uint_le(nodes_before(w->root, UINT64_MAX) - leaves(w->root), leaves(w->root) / 60 + 2);
         world_close(w);
     }
 }
@@ -552,6 +592,55 @@ START_TEST(memtable__no_order_of_insertion_leaves_leaves_nearly_empty)
     ck_assert_uint_eq(memtable_entries(w->m), count);
     ck_assert_uint_le(leaves(w->root), count / 24);
     ck_assert_uint_le(w->root->level, 3);
+    world_close(w);
+}
+END_TEST
+
+START_TEST(memtable__a_full_branch_splits_at_every_slot)
+{
+    for (uint64_t slot = 0; slot <= MEM_BRANCH_KEYS; slot++) {
+        world *w = world_open(1, 1 << 20);
+        memtable_begin(w->m, ++w->group);
+        for (uint64_t i = 0; i < MEM_LEAF_KEYS * (MEM_BRANCH_KEYS + 1); i++)
+            apply_one(w, decimal(w, 10 * i));
+        finish_and_recycle(w);
+        ck_assert_uint_eq(w->root->level, 1);
+        ck_assert_uint_eq(w->root->count, MEM_BRANCH_KEYS);
+        memtable_begin(w->m, ++w->group);
+        apply_one(w, decimal(w, 10 * MEM_LEAF_KEYS * slot + 105));
+        finish_and_recycle(w);
+        ck_assert_uint_eq(w->root->level, 2);
+        ck_assert_uint_eq(check_node(w->root, 2, NULL, NULL), MEM_LEAF_KEYS * (MEM_BRANCH_KEYS + 1) + 1);
+        world_close(w);
+    }
+}
+END_TEST
+
+static size_t leaves_with_ties(const mem_node *node)
+{
+    size_t n = 0;
+    for (unsigned i = 0; node->level && i <= node->count; i++)
+        n += leaves_with_ties(mem_child_const(node, i));
+    for (unsigned i = 1; !node->level && i < node->count; i++)
+        if (node->head[i] == node->head[i - 1])
+            return 1;
+    return n;
+}
+
+START_TEST(memtable__heads_tell_keys_with_a_common_prefix_apart)
+{
+    enum { CLUSTERS = 16, COUNT = 60000 };
+    world *w = world_open(9, 1 << 20);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        if (i % 50 == 0)
+            memtable_begin(w->m, ++w->group);
+        apply_one(w, decimal(w, rnd(w, CLUSTERS) * 1000000000000 + rnd(w, 100000000)));
+        if (i % 50 == 49)
+            finish_and_recycle(w);
+    }
+    check_node(w->root, w->root->level, NULL, NULL);
+    ck_assert_uint_gt(leaves(w->root), COUNT / MEM_LEAF_KEYS);
+    ck_assert_uint_le(leaves_with_ties(w->root), CLUSTERS); /* only a leaf that two clusters share */
     world_close(w);
 }
 END_TEST
@@ -677,8 +766,8 @@ START_TEST(memtable__memory_is_flat_in_aborted_groups)
 END_TEST
 
 /*
- * One run in which the n-th allocation fails (and, on request, all after it). Whether any failed.  Nothing is recycled,
- * so that nodes are allocated at many places.
+ * One run in which the n-th allocation fails (and, on request, all after it). Whether any failed.  Nothing is
+ * recycled, so that nodes are allocated at many places.
  */
 static bool run_with_failure(uint64_t n, bool on, uint64_t seed)
 {
@@ -745,6 +834,8 @@ LEVIN_TEST_MAIN("memtable", TEST(memtable__equals_the_model_with_tiny_keys),
                 TEST(memtable__equals_the_model_with_all_kinds_of_keys),
                 TEST(memtable__ascending_and_descending_loads_leave_full_leaves),
                 TEST(memtable__no_order_of_insertion_leaves_leaves_nearly_empty),
+                TEST(memtable__a_full_branch_splits_at_every_slot),
+                TEST(memtable__heads_tell_keys_with_a_common_prefix_apart),
                 TEST(memtable__the_last_operation_on_a_key_in_a_batch_wins),
                 TEST(memtable__an_empty_group_and_an_empty_table_are_fine),
                 TEST(memtable__node_lists_keep_order_and_count),

@@ -96,10 +96,11 @@ static inline bool operation_in_leaf(const merge *m, const uint8_t *record)
 
 /* ---- the old tree ---- */
 
-static levin_code old_page(merge *m, page_ref ref, unsigned level, page_frame **frame, levin_error *error)
+/* The page, pinned. */
+static levin_code page_hold(const tree *t, page_ref ref, unsigned level, page_frame **frame, levin_error *error)
 {
     reclaim_read_lock();
-    levin_code code = tree_page(&m->o.old, ref, level, frame, error);
+    levin_code code = tree_page(t, ref, level, frame, error);
     if (!code)
         page_frame_pin(*frame);
     reclaim_read_unlock();
@@ -116,7 +117,7 @@ static levin_code walk_enter(merge *m, page_ref ref, unsigned level, split_key l
                              levin_error *error)
 {
     page_frame *frame;
-    levin_code code = old_page(m, ref, level, &frame, error);
+    levin_code code = page_hold(&m->o.old, ref, level, &frame, error);
     if (code)
         return code;
     if (level) {
@@ -340,23 +341,34 @@ static levin_code leaf_merge(merge *m, levin_error *error)
 
 /* ---- the end ---- */
 
-/* A shared page at the top may have one child only (the right edge of the old tree): it goes, too. */
+/* A page that was at the top and is not in the new tree after all. */
+static levin_code root_drop(merge *m, const tree *root, bool is_new, levin_error *error)
+{
+    if (!is_new) {
+        m->result.branch_pages--;
+        return old_free(m, root->root.number, 1, error);
+    }
+    m->build.branch_pages--;
+    page_cache_forget(m->o.cache, root->root.number, 1);
+    return space_give(m->o.space, (extent){root->root.number, 1}, error);
+}
+
+/* The builder drops a root with one child when it still has it. A page shared or written earlier may be one, too. */
 static levin_code root_collapse(merge *m, levin_error *error)
 {
     tree *root = &m->result.root;
+    root->page_count = space_page_count(m->o.space);
     while (root->height > 1) {
         page_frame *frame;
-        /* the new root cannot be such a page: its builder has dropped it */
-        levin_code code = old_page(m, root->root, root->height - 1, &frame, error);
+        levin_code code = page_hold(root, root->root, root->height - 1, &frame, error);
         if (code)
             return code;
-        bool single = page_cells(frame->page) == 1;
+        bool single = page_cells(frame->page) == 1, is_new = page_generation(frame->page) == root->generation;
         page_ref child = branch_child(frame->page, 0);
         page_frame_unpin(frame);
         if (!single)
             break;
-        m->result.branch_pages--;
-        code = old_free(m, root->root.number, 1, error);
+        code = root_drop(m, root, is_new, error);
         if (code)
             return code;
         root->root = child;

@@ -4,7 +4,7 @@
  * Invariants
  *   - A level above the leaves gets its entries in key order: pages leave in order, and a subtree is shared only after
  *     all lower levels have been settled.
- *   - The first entry ever of a level has the empty key: the left edge of the tree.
+ *   - The entries at the left edge of the tree have the empty key.
  *   - Every page buffer is in one place: a draft, the run, the spare or the idle list.
  *   - Every page taken from the space is in `taken`.
  * Concurrency: one thread at a time; nobody else can see the new pages before the merge is published.
@@ -235,10 +235,19 @@ static levin_code level_open(tree_build *b, unsigned level, levin_error *error)
     return draft_open(b, &v->open, level, error);
 }
 
+/* Nothing has come to a higher level yet. */
+static bool level_is_top(const tree_build *b, unsigned level)
+{
+    for (unsigned i = level + 1; i < b->levels; i++)
+        if (b->level[i].cells)
+            return false;
+    return true;
+}
+
 static levin_code level_add(tree_build *b, unsigned level, split_key key, const page_payload *payload, levin_error *error)
 {
     build_level *v = &b->level[level];
-    if (level && v->cells == 0)
+    if (level && v->cells == 0 && level_is_top(b, level)) /* nothing is left of it */
         key = split_key_whole((const uint8_t *)"", 0);
     v->cells++;
     for (;;) {
@@ -425,14 +434,6 @@ levin_code build_share(tree_build *b, unsigned level, split_key key, page_ref re
             return code;
     }
     return level_add(b, level + 1, key, &payload, error);
-}
-
-static bool level_is_top(const tree_build *b, unsigned level)
-{
-    for (unsigned i = level + 1; i < b->levels; i++)
-        if (b->level[i].cells)
-            return false;
-    return true;
 }
 
 /* The one page of the highest level: the root, or, when it has one child only, that child. */

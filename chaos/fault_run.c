@@ -1,0 +1,372 @@
+/*
+ * fault_run.c - a store lives, one call fails (once or from then on), the client goes on; then everything is checked.
+ *
+ * After the fault: no wrong answer while it lasts; once it is gone the handle can be read and holds exactly what was accepted, and can
+ * be closed; nothing is left behind (descriptors, memory); a power cut at that moment loses nothing acknowledged; the store
+ * opens again without faults, is whole, and can be written to.
+ *
+ * Scenarios: "life" starts on an empty disk and reopens on the way; "recovery-n" start on what a crash left of such a life, so that
+ * the faults meet the recovery.
+ */
+#include "fault_run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../faults/crash.h"
+#include "../faults/random.h"
+#include "../faults/simdisk.h"
+
+enum { CRASH_VARIANTS = 4, STREAM_CRASHES = 540, VERIFY_POINTS = 6, VERIFY_RANGES = 2, CRASH_ONE_IN = 4 };
+
+const fault_way fault_ways[] = {
+    { FAULT_OPEN, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_OPEN, "emfile", FAULT_ERROR, EMFILE, 0, false, false },
+    { FAULT_CLOSE, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_READ, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_READ, "eintr", FAULT_ERROR, EINTR, 0, false, false },
+    { FAULT_READ, "short", FAULT_SHORT, 0, 100, true, false },
+    { FAULT_WRITE, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_WRITE, "eio-after", FAULT_ERROR_AFTER, EIO, 0, false, false },
+    { FAULT_WRITE, "enospc", FAULT_ERROR, ENOSPC, 0, true, false },
+    { FAULT_WRITE, "eintr", FAULT_ERROR, EINTR, 0, false, false },
+    { FAULT_WRITE, "short", FAULT_SHORT, 0, 700, true, false },
+    { FAULT_SYNC, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_SYNC, "eio-kept", FAULT_ERROR, EIO, 0, false, true },
+    { FAULT_SYNC, "eio-after", FAULT_ERROR_AFTER, EIO, 0, false, false },
+    { FAULT_TRUNCATE, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_PREALLOCATE, "enospc", FAULT_ERROR, ENOSPC, 0, true, false },
+    { FAULT_SIZE, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_RENAME, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_RENAME, "eio-after", FAULT_ERROR_AFTER, EIO, 0, false, false },
+    { FAULT_UNLINK, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_UNLINK, "eio-after", FAULT_ERROR_AFTER, EIO, 0, false, false },
+    { FAULT_MAKE_DIR, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_SYNC_DIR, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_LIST, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_LOCK, "eio", FAULT_ERROR, EIO, 0, true, false },
+    { FAULT_LOCK, "eagain", FAULT_ERROR, EAGAIN, 0, false, false },
+    { FAULT_ALLOC, "enomem", FAULT_ERROR, ENOMEM, 0, true, false },
+    { FAULT_RANDOM, "eio", FAULT_ERROR, EIO, 0, true, false },
+};
+const size_t fault_way_count = sizeof fault_ways / sizeof fault_ways[0];
+
+/* ---- plans ------------------------------------------------------------------------------------------------ */
+
+/* Calls series by series: the visitor returns false to stop. */
+typedef struct series {
+    size_t scenario;
+    levin_file_kind kind;
+    size_t way;
+    bool forever;
+    uint64_t calls;
+} series;
+
+static bool each_series(const fault_scenarios *s, bool (*visit)(void *context, const series *one), void *context)
+{
+    for (size_t scenario = 0; scenario < s->count; scenario++)
+        for (size_t way = 0; way < fault_way_count; way++)
+            for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++) {
+                uint64_t calls = s->items[scenario].calls[kind][fault_ways[way].operation];
+                if (!fault_point_exists((levin_file_kind)kind, fault_ways[way].operation) || calls == 0)
+                    continue;
+                for (int forever = 0; forever <= fault_ways[way].forever; forever++) {
+                    series one = { scenario, (levin_file_kind)kind, way, forever, calls };
+                    if (!visit(context, &one))
+                        return false;
+                }
+            }
+    return true;
+}
+
+typedef struct search {
+    uint64_t left, count, series;
+    fault_plan *plan;
+} search;
+
+static bool visit_search(void *context, const series *one)
+{
+    search *s = context;
+    if (s->left <= one->calls) {
+        *s->plan = (fault_plan){ one->scenario, one->kind, one->way, one->forever, s->left + 1, one->calls };
+        return false;
+    }
+    s->left -= one->calls + 1;
+    return true;
+}
+
+static bool visit_count(void *context, const series *one)
+{
+    search *s = context;
+    s->count += one->calls + 1;
+    s->series++;
+    return true;
+}
+
+bool fault_plan_at(const fault_scenarios *s, uint64_t number, fault_plan *plan)
+{
+    search find = { .left = number, .plan = plan };
+    return !each_series(s, visit_search, &find);
+}
+
+uint64_t fault_plan_count(const fault_scenarios *s, uint64_t *series_count)
+{
+    search all = { 0 };
+    each_series(s, visit_count, &all);
+    *series_count = all.series;
+    return all.count;
+}
+
+void fault_plan_name(const fault_scenarios *s, const fault_plan *plan, char name[FAULT_NAME_BYTES])
+{
+    const fault_way *way = &fault_ways[plan->way];
+    snprintf(name, FAULT_NAME_BYTES, "%s/%s.%s/%s/%s/%llu", s->items[plan->scenario].name, fault_kind_text(plan->kind),
+             fault_operation_text(way->operation), way->name, plan->forever ? "forever" : "once",
+             (unsigned long long)plan->nth);
+}
+
+/* ---- one run ---------------------------------------------------------------------------------------------- */
+
+typedef struct life {
+    simdisk *disk;
+    simdisk_failed_sync failed_sync;
+    trace *t;
+    fault_io *f;
+    oracle *o;
+} life;
+
+static uint64_t life_now(void *context)
+{
+    return trace_length(context);
+}
+
+static void life_failed_sync(void *context, levin_file *file)
+{
+    life *l = context;
+    simdisk_fail_sync(l->disk, file, l->failed_sync);
+}
+
+static void life_begin(life *l, const fault_scenario *scenario)
+{
+    l->t = trace_create();
+    l->disk = simdisk_create(scenario->start, l->t);
+    l->f = fault_io_create(simdisk_io(l->disk));
+    l->o = scenario->from ? oracle_continue(scenario->from, scenario->from_state) : oracle_create();
+    fault_io_on_failed_sync(l->f, life_failed_sync, l);
+}
+
+static void life_end(life *l)
+{
+    fault_io_destroy(l->f);
+    bool clean = simdisk_destroy(l->disk, NULL);
+    (void)clean; /* what the store leaves behind was counted by fault_io_held() */
+    trace_destroy(l->t);
+    oracle_destroy(l->o);
+}
+
+static bool wrong(fault_outcome *out, const char *phase, const oracle_verdict *v)
+{
+    out->verdict = *v;
+    out->phase = phase;
+    return false;
+}
+
+/* The fault is over: the handle shows what was accepted. */
+static bool check_handle(life *l, levin *store, uint64_t seed, fault_outcome *out)
+{
+    oracle_check_options with = { .seed = seed, .points = VERIFY_POINTS, .ranges = VERIFY_RANGES };
+    oracle_legal legal = oracle_legal_live(l->o);
+    oracle_verdict v;
+    return oracle_check(l->o, &legal, store, &with, &v) || wrong(out, "reads after the fault, same handle", &v);
+}
+
+static bool check_nothing_held(const life *l, fault_outcome *out)
+{
+    uint64_t files, bytes, pieces;
+    fault_io_held(l->f, &files, &bytes, &pieces);
+    if (files == 0 && pieces == 0)
+        return true;
+    oracle_fault(&out->verdict, "FAULT", "after the close %llu files are open and %llu bytes in %llu pieces are held",
+                 (unsigned long long)files, (unsigned long long)bytes, (unsigned long long)pieces);
+    out->phase = "after the close";
+    return false;
+}
+
+/* A power cut when the store had just been closed: all kept, all dropped, and the variants that come first. */
+static bool check_power_cut(const workload *w, life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out)
+{
+    uint64_t end = trace_length(l->t);
+    crash_limits limits;
+    crash_limits_init(&limits);
+    limits.first_point = end;
+    crash_explorer *e = crash_open(l->t, scenario->start, seed, &limits, NULL);
+    oracle_legal legal = oracle_legal_crash(l->o, end);
+    crash_state s;
+    bool good = true;
+    for (int i = 0; i < CRASH_VARIANTS && good && crash_next(e, &s); i++) {
+        verify_options options = { .seed = seed, .points = VERIFY_POINTS, .ranges = VERIFY_RANGES };
+        verify_result result;
+        good = verify_image(w, s.image, l->o, &legal, &options, &result) ||
+               wrong(out, "power cut after the fault", &result.verdict);
+        oracle_destroy(result.after);
+    }
+    crash_close(e);
+    return good;
+}
+
+static bool check_reopened(const workload *w, life *l, uint64_t seed, fault_outcome *out)
+{
+    disk_image *image = simdisk_image(l->disk);
+    oracle_legal legal = oracle_legal_crash(l->o, trace_length(l->t));
+    verify_options options = { .seed = seed, .tail = true, .points = VERIFY_POINTS, .ranges = VERIFY_RANGES };
+    verify_result result;
+    bool good = verify_image(w, image, l->o, &legal, &options, &result) ||
+                wrong(out, "reopened without faults", &result.verdict);
+    oracle_destroy(result.after);
+    disk_image_unref(image);
+    return good;
+}
+
+/* Runs the scenario under the rule. The store is closed at the end. */
+static bool live(life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out)
+{
+    workload_target target = { .io = fault_io_table(l->f), .path = VERIFY_PATH, .o = l->o, .now = life_now, .context = l->t,
+                               .faults = true };
+    workload_result lived;
+    bool good = workload_run(scenario->w, &target, true, &lived) || wrong(out, "life with the fault", &lived.verdict);
+    out->failures = lived.failures;
+    out->fired = fault_io_fired(l->f, 0);
+    bool over = out->fired > 0;
+    if (over)
+        fault_io_set_rules(l->f, NULL, 0);
+    if (!lived.store)
+        return good;
+    if (good && over)
+        good = check_handle(l, lived.store, seed, out);
+    levin_code code = levin_close(lived.store);
+    if (code == LEVIN_OK)
+        oracle_durable(l->o, trace_length(l->t));
+    if (!over)
+        out->fired = fault_io_fired(l->f, 0);
+    return good;
+}
+
+bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, fault_outcome *out)
+{
+    const fault_scenario *scenario = &s->items[plan->scenario];
+    const fault_way *way = &fault_ways[plan->way];
+    *out = (fault_outcome){ .verdict = { .state = ORACLE_NO_STATE } };
+    life l = { .failed_sync = way->keeps_pages ? SIMDISK_SYNC_KEEPS_PAGES : SIMDISK_SYNC_LOSES_PAGES };
+    life_begin(&l, scenario);
+    fault_rule rule = { .kinds = 1u << plan->kind, .operations = 1u << way->operation, .nth = plan->nth,
+                        .forever = plan->forever, .effect = way->effect, .os_error = way->os_error, .bytes = way->bytes };
+    fault_io_set_rules(l.f, &rule, 1);
+    bool cut = way->operation == FAULT_SYNC || way->operation == FAULT_SYNC_DIR || plan->nth % CRASH_ONE_IN == 0;
+    bool good = live(&l, scenario, seed, out);
+    fault_io_set_rules(l.f, NULL, 0);
+    good = good && check_nothing_held(&l, out) && (!cut || check_power_cut(scenario->w, &l, scenario, seed, out)) &&
+           check_reopened(scenario->w, &l, seed, out);
+    life_end(&l);
+    return good;
+}
+
+/* ---- scenarios -------------------------------------------------------------------------------------------- */
+
+/* Runs the scenario without a fault and counts the calls. */
+static bool count_calls(fault_scenarios *s, fault_scenario *scenario, uint64_t seed)
+{
+    life l = { 0 };
+    fault_outcome out = { .verdict = { .state = ORACLE_NO_STATE } };
+    life_begin(&l, scenario);
+    fault_rule never = { .kinds = FAULT_KINDS_ALL, .operations = FAULT_OPERATIONS_ALL };
+    fault_io_set_rules(l.f, &never, 1);
+    bool good = live(&l, scenario, seed, &out) && check_nothing_held(&l, &out) &&
+                check_reopened(scenario->w, &l, seed, &out);
+    for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
+        for (int operation = 0; operation < FAULT_OPERATION_COUNT; operation++)
+            if (fault_point_exists((levin_file_kind)kind, (fault_operation)operation))
+                scenario->calls[kind][operation] =
+                    operation == FAULT_ALLOC ? fault_io_alloc_calls(l.f)
+                                             : fault_io_calls(l.f, (levin_file_kind)kind, (fault_operation)operation);
+    life_end(&l);
+    if (!good) {
+        s->verdict = out.verdict;
+        snprintf(s->where, sizeof s->where, "%s", scenario->name);
+    }
+    return good;
+}
+
+/* The life once more with a trace, to have what crashes leave of it. */
+static bool run_life(fault_scenarios *s, uint64_t seed)
+{
+    s->t = trace_create();
+    s->o = oracle_create();
+    simdisk *disk = simdisk_create(NULL, s->t);
+    workload_target target = { .io = simdisk_io(disk), .path = VERIFY_PATH, .o = s->o, .now = life_now, .context = s->t };
+    workload_result lived;
+    bool good = workload_run(s->life, &target, false, &lived);
+    bool clean = simdisk_destroy(disk, NULL);
+    if (good && !clean)
+        oracle_fault(&lived.verdict, "FAULT", "the closed store left memory or files behind");
+    s->verdict = lived.verdict;
+    snprintf(s->where, sizeof s->where, "life");
+    (void)seed;
+    return good && clean;
+}
+
+/* A scenario that begins with what a crash in the last two thirds left. */
+static bool add_recovery(fault_scenarios *s, random_stream *random, uint64_t seed, size_t index)
+{
+    uint64_t length = trace_length(s->t), point = length / 3 + random_below(random, length - length / 3);
+    crash_explorer *e = crash_open(s->t, NULL, seed, NULL, NULL);
+    crash_state state;
+    /* variant 0: all kept, 1: all dropped; a point without unsynced operations has fewer */
+    bool there = crash_seek(e, point, index & 1, &state) || crash_seek(e, point, 0, &state);
+    fault_scenario *scenario = &s->items[s->count];
+    oracle_legal legal = oracle_legal_crash(s->o, point);
+    verify_options options = { .seed = seed, .points = VERIFY_POINTS, .ranges = VERIFY_RANGES };
+    verify_result result;
+    bool good = there && verify_image(s->life, state.image, s->o, &legal, &options, &result);
+    if (good) {
+        *scenario = (fault_scenario){ .start = disk_image_ref(state.image), .from = s->o, .from_state = result.state };
+        snprintf(scenario->name, sizeof scenario->name, "recovery-%zu", index);
+        scenario->w = workload_create_tail(s->life, seed + index);
+        s->count++;
+        good = count_calls(s, scenario, seed);
+    } else if (there) {
+        s->verdict = result.verdict;
+        snprintf(s->where, sizeof s->where, "crash at %llu", (unsigned long long)point);
+    }
+    crash_close(e);
+    return good || !there;
+}
+
+bool fault_scenarios_prepare(fault_scenarios *s, uint64_t seed, uint32_t operations, const stanzas *data)
+{
+    *s = (fault_scenarios){ .verdict = { .state = ORACLE_NO_STATE } };
+    workload_options options = { .seed = seed, .operations = operations, .data = data, .brief = true };
+    s->life = workload_create(&options);
+    snprintf(s->items[0].name, sizeof s->items[0].name, "life");
+    s->items[0].w = s->life;
+    s->count = 1;
+    if (!run_life(s, seed) || !count_calls(s, &s->items[0], seed))
+        return false;
+    random_stream random = random_open(seed, STREAM_CRASHES);
+    for (size_t i = 0; i + 1 < FAULT_SCENARIOS; i++)
+        if (!add_recovery(s, &random, seed, i))
+            return false;
+    return true;
+}
+
+void fault_scenarios_release(fault_scenarios *s)
+{
+    for (size_t i = 1; i < s->count; i++) {
+        workload_destroy(s->items[i].w);
+        disk_image_unref(s->items[i].start);
+    }
+    workload_destroy(s->life);
+    trace_destroy(s->t);
+    oracle_destroy(s->o);
+    *s = (fault_scenarios){ 0 };
+}

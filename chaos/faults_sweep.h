@@ -1,0 +1,16 @@
+/*
+ * faults_sweep.h - every call of the I/O table, and every allocation, made to fail: the first, the second, ... until a whole run
+ * meets no fault; once, and for ever.
+ */
+#ifndef CHAOS_FAULTS_SWEEP_H
+#define CHAOS_FAULTS_SWEEP_H
+
+#include "report.h"
+
+/* Fills r->faults and r->found. deadline: crew_clock(), 0: none. */
+void faults_sweep(report *r, const stanzas *data, double deadline);
+
+/* Does the run of that name again and tells about it. False: there is no such run. */
+bool faults_again(uint64_t seed, uint32_t operations, const stanzas *data, const char *name, FILE *text, bool *good);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * main.c - levin-chaos: which sweep, over which names and values, for how long; and the replay of one finding.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../faults/fatal.h"
+#include "crew.h"
+#include "faults_sweep.h"
+#include "sweep.h"
+
+#define DPKG_STATUS "/var/lib/dpkg/status"
+enum { INVENTED_STANZAS = 400, CHAOS_BUDGET_SECONDS = 56 };
+
+/* Names and values: the file asked for; for `chaos` the machine's own package list; otherwise made-up ones. */
+static bool load(const chaos_options *o, stanzas *data, report *r)
+{
+    char message[400];
+    const char *path = o->data;
+    if (path) {
+        r->data = path;
+        if (!stanzas_load(data, path, message, sizeof message)) {
+            fprintf(stderr, "levin-chaos: %s\n", message);
+            return false;
+        }
+    } else {
+        r->data = "made up";
+        stanzas_invent(data, INVENTED_STANZAS, 1);
+    }
+    r->stanzas = data->count;
+    return true;
+}
+
+static int replay(const chaos_options *o, const stanzas *data)
+{
+    if (o->fault) {
+        bool good;
+        if (!faults_again(o->seed, o->operations, data, o->fault, stdout, &good)) {
+            fprintf(stderr, "levin-chaos: there is no such fault run: %s\n", o->fault);
+            return EXIT_USAGE;
+        }
+        return good ? EXIT_NOTHING_FOUND : EXIT_VIOLATION;
+    }
+    explore_path path;
+    if (!explore_path_parse(&path, o->at)) {
+        fprintf(stderr, "levin-chaos: not a path of the form POINT.VARIANT[/POINT.VARIANT...]: %s\n", o->at);
+        return EXIT_USAGE;
+    }
+    sweep_run run;
+    sweep_prepare(&run, o->seed, o->operations, data);
+    printf("workload: %zu steps, %llu I/O calls, %u batches\n", run.result.steps, (unsigned long long)trace_length(run.t),
+           oracle_last_batch(run.o));
+    int status = EXIT_NOTHING_FOUND;
+    if (run.result.verdict.promise) {
+        printf("the workload itself: %s: %s\n", run.result.verdict.promise, run.result.verdict.text);
+        status = EXIT_VIOLATION;
+    } else {
+        explore_options options = sweep_explore_options(o->seed, o->depth);
+        explore_judge judge = { .after = run.o };
+        verify_result result;
+        if (!explore_again(run.w, run.t, &judge, &options, &path, stdout, &result)) {
+            fprintf(stderr, "levin-chaos: there is no such state: %s\n", o->at);
+            status = EXIT_USAGE;
+        } else if (result.verdict.promise) {
+            printf("%s: %s: %s\n", result.phase, result.verdict.promise, result.verdict.text);
+            status = EXIT_VIOLATION;
+        } else {
+            printf("as promised: the store is as after batch %u\n", result.state);
+        }
+        oracle_destroy(result.after);
+    }
+    sweep_release(&run);
+    return status;
+}
+
+static void sweeps(report *r, const stanzas *data)
+{
+    const chaos_options *o = r->options;
+    double begun = crew_clock(), budget = o->budget_seconds;
+    if (o->command == COMMAND_SWEEP) {
+        sweep(r, data, budget > 0 ? begun + budget : 0);
+    } else if (o->command == COMMAND_FAULTS) {
+        faults_sweep(r, data, budget > 0 ? begun + budget : 0);
+    } else {
+        sweep(r, data, begun + budget * 0.55);
+        if (!crew_interrupted())
+            faults_sweep(r, data, begun + budget);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    chaos_options options;
+    int status = chaos_options_parse(&options, argc, argv);
+    if (status >= 0)
+        return status;
+    if (options.command == COMMAND_CHAOS) {
+        if (!options.data && access(DPKG_STATUS, R_OK) == 0)
+            options.data = DPKG_STATUS;
+        if (options.budget_seconds <= 0)
+            options.budget_seconds = CHAOS_BUDGET_SECONDS;
+    }
+    report *r = fatal_alloc_zeroed(sizeof *r);
+    r->options = &options;
+    stanzas data;
+    if (!load(&options, &data, r)) {
+        free(r);
+        return EXIT_HARNESS;
+    }
+    if (options.command == COMMAND_REPLAY) {
+        status = replay(&options, &data);
+    } else {
+        crew_catch_signals();
+        sweeps(r, &data);
+        status = report_print(r);
+    }
+    stanzas_free(&data);
+    free(r);
+    return status;
+}

@@ -1,0 +1,156 @@
+/*
+ * options.c - the command line of levin-chaos.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../engine/levin.h"
+#include "explore.h"
+
+static const char usage_text[] =
+    "usage: levin-chaos sweep  [options]   crash states of a workload, at every I/O call\n"
+    "       levin-chaos faults [options]   every I/O call and allocation made to fail, one at a time\n"
+    "       levin-chaos chaos  [options]   both, over the machine's own package list, and a table\n"
+    "       levin-chaos replay --seed N [--ops N] (--at PATH | --fault NAME) [--data FILE]\n"
+    "\n"
+    "  --seed N          first seed (default 1)\n"
+    "  --seeds N         so many seeds (default 1; with --budget as many as fit)\n"
+    "  --ops N           puts and deletes of the workload (sweep 2000, faults 160)\n"
+    "  --depth N         2: crash the recovery as well, 3: and its recovery, up to 4 (default 2)\n"
+    "  --budget SECONDS  stop after so long; coverage is printed\n"
+    "  --data FILE       control stanzas for names and values (chaos: /var/lib/dpkg/status)\n"
+    "  --jobs N          worker processes (default: processors online)\n"
+    "  --json            the report as JSON on standard output\n"
+    "  --fail-fast       stop at the first violation\n"
+    "  --quiet           no progress line\n"
+    "  --at PATH         replay: crash state, POINT.VARIANT[/POINT.VARIANT...]\n"
+    "  --fault NAME      replay: fault run, as printed\n"
+    "  --help, --version\n"
+    "\n"
+    "exit status: 0 nothing found, 1 violation, 2 usage, 3 the harness itself failed\n";
+
+static int mistake(const char *what, const char *argument)
+{
+    fprintf(stderr, "levin-chaos: %s%s%s (see levin-chaos --help)\n", what, argument ? ": " : "", argument ? argument : "");
+    return EXIT_USAGE;
+}
+
+static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *value)
+{
+    char *end;
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return errno == 0 && end != text && *end == 0 && text[0] != '-' && *value >= least && *value <= most;
+}
+
+static bool command_parse(chaos_options *o, const char *text)
+{
+    static const char *const names[] = { "sweep", "faults", "chaos", "replay" };
+    static const chaos_command commands[] = { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CHAOS, COMMAND_REPLAY };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (!strcmp(text, names[i])) {
+            o->command = commands[i];
+            return true;
+        }
+    return false;
+}
+
+enum { OPT_SEED = 256, OPT_SEEDS, OPT_OPS, OPT_DEPTH, OPT_BUDGET, OPT_DATA, OPT_JOBS, OPT_JSON, OPT_FAIL_FAST, OPT_QUIET,
+       OPT_AT, OPT_FAULT, OPT_HELP, OPT_VERSION };
+
+static const struct option long_options[] = {
+    { "seed", required_argument, NULL, OPT_SEED },     { "seeds", required_argument, NULL, OPT_SEEDS },
+    { "ops", required_argument, NULL, OPT_OPS },       { "depth", required_argument, NULL, OPT_DEPTH },
+    { "budget", required_argument, NULL, OPT_BUDGET }, { "data", required_argument, NULL, OPT_DATA },
+    { "jobs", required_argument, NULL, OPT_JOBS },     { "json", no_argument, NULL, OPT_JSON },
+    { "fail-fast", no_argument, NULL, OPT_FAIL_FAST }, { "quiet", no_argument, NULL, OPT_QUIET },
+    { "at", required_argument, NULL, OPT_AT },         { "fault", required_argument, NULL, OPT_FAULT },
+    { "help", no_argument, NULL, OPT_HELP },           { "version", no_argument, NULL, OPT_VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
+/* One option with its argument. -1, or an exit status. */
+static int option_parse(chaos_options *o, int option)
+{
+    uint64_t value = 0;
+    char *end;
+    switch (option) {
+    case OPT_SEED:
+        return number(optarg, 0, UINT64_MAX - 1, &o->seed) ? -1 : mistake("--seed wants a number", optarg);
+    case OPT_SEEDS:
+        return number(optarg, 1, 1000000, &o->seeds) ? -1 : mistake("--seeds wants a number from 1", optarg);
+    case OPT_OPS:
+        if (!number(optarg, 1, 1000000, &value))
+            return mistake("--ops wants a number from 1 to 1000000", optarg);
+        o->operations = (uint32_t)value;
+        return -1;
+    case OPT_DEPTH:
+        if (!number(optarg, 1, EXPLORE_DEPTH_MAX, &value))
+            return mistake("--depth wants a number from 1 to 4", optarg);
+        o->depth = (unsigned)value;
+        return -1;
+    case OPT_JOBS:
+        if (!number(optarg, 1, 256, &value))
+            return mistake("--jobs wants a number from 1 to 256", optarg);
+        o->jobs = (unsigned)value;
+        return -1;
+    case OPT_BUDGET:
+        o->budget_seconds = strtod(optarg, &end);
+        return end != optarg && *end == 0 && o->budget_seconds > 0 ? -1 : mistake("--budget wants seconds", optarg);
+    case OPT_DATA:
+        o->data = optarg;
+        return -1;
+    case OPT_AT:
+        o->at = optarg;
+        return -1;
+    case OPT_FAULT:
+        o->fault = optarg;
+        return -1;
+    case OPT_JSON:
+        o->json = true;
+        return -1;
+    case OPT_FAIL_FAST:
+        o->fail_fast = true;
+        return -1;
+    case OPT_QUIET:
+        o->quiet = true;
+        return -1;
+    case OPT_HELP:
+        fputs(usage_text, stdout);
+        return EXIT_NOTHING_FOUND;
+    case OPT_VERSION:
+        printf("levin-chaos %s\n", levin_version());
+        return EXIT_NOTHING_FOUND;
+    default:
+        return mistake("unknown option, or one without its argument", NULL);
+    }
+}
+
+int chaos_options_parse(chaos_options *o, int argc, char **argv)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    *o = (chaos_options){ .seed = 1, .depth = 2, .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0] };
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        int status = option_parse(o, option);
+        if (status >= 0)
+            return status;
+    }
+    if (optind >= argc)
+        return mistake("no command", NULL);
+    if (!command_parse(o, argv[optind]))
+        return mistake("no such command", argv[optind]);
+    if (optind + 1 < argc)
+        return mistake("too many arguments", argv[optind + 1]);
+    if (o->command == COMMAND_REPLAY && !o->at == !o->fault)
+        return mistake("replay wants one of --at and --fault", NULL);
+    if (o->command != COMMAND_REPLAY && (o->at || o->fault))
+        return mistake("--at and --fault are for replay", NULL);
+    return -1;
+}

@@ -1,0 +1,32 @@
+/*
+ * options.h - what the command line asks for.
+ */
+#ifndef CHAOS_OPTIONS_H
+#define CHAOS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { EXIT_NOTHING_FOUND = 0, EXIT_VIOLATION = 1, EXIT_USAGE = 2, EXIT_HARNESS = 3 };
+
+typedef enum chaos_command { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CHAOS, COMMAND_REPLAY } chaos_command;
+
+typedef struct chaos_options {
+    chaos_command command;
+    uint64_t seed;
+    uint64_t seeds;        /* 0: one, or with a budget as many as it allows */
+    uint32_t operations;   /* 0: the default of the command */
+    unsigned depth;
+    unsigned jobs;
+    double budget_seconds; /* 0: until everything is done */
+    const char *data;      /* NULL: made-up stanzas */
+    bool json, fail_fast, quiet;
+    const char *at;        /* replay: path of a crash state */
+    const char *fault;     /* replay: name of a fault run */
+    const char *program;
+} chaos_options;
+
+/* Returns -1, or the status with which to exit at once (after --help, --version, or a mistake that was explained). */
+int chaos_options_parse(chaos_options *options, int argc, char **argv);
+
+#endif

@@ -1,0 +1,305 @@
+/*
+ * report.c - what people and programs get to see: a progress line on a terminal, findings as they come, a table or JSON at the end.
+ */
+#include "report.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../faults/fatal.h"
+
+typedef unsigned long long ull;
+
+/* ---- findings --------------------------------------------------------------------------------------------- */
+
+static int finding_order(const finding *a, const finding *b)
+{
+    if (a->seed != b->seed)
+        return a->seed < b->seed ? -1 : 1;
+    return strverscmp(a->replay, b->replay);
+}
+
+void findings_add(findings *f, const finding *item)
+{
+    f->count++;
+    size_t at = f->kept;
+    while (at > 0 && finding_order(item, &f->items[at - 1]) < 0)
+        at--;
+    if (at == FINDINGS_KEPT)
+        return;
+    size_t last = f->kept < FINDINGS_KEPT ? f->kept++ : FINDINGS_KEPT - 1;
+    memmove(&f->items[at + 1], &f->items[at], (last - at) * sizeof *f->items);
+    f->items[at] = *item;
+}
+
+void report_replay_line(const report *r, const finding *item, char *line, size_t capacity)
+{
+    char operations[32] = "", data[300] = "";
+    if (r->options->operations)
+        snprintf(operations, sizeof operations, " --ops %u", r->options->operations);
+    if (r->options->data)
+        snprintf(data, sizeof data, " --data %s", r->options->data);
+    snprintf(line, capacity, "levin-chaos replay --seed %llu%s%s%s %s", (ull)item->seed, operations,
+             strstr(item->replay, "/") && r->options->depth != 2 ? "" : "", data, item->replay);
+}
+
+/* ---- progress --------------------------------------------------------------------------------------------- */
+
+void report_progress(const report *r, const char *format, ...)
+{
+    if (r->options->quiet || !isatty(STDERR_FILENO))
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("\r\033[K", stderr);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fflush(stderr);
+}
+
+void report_finding(const report *r, const finding *item)
+{
+    char line[1024];
+    if (r->found.count > FINDINGS_KEPT || r->options->quiet || !isatty(STDERR_FILENO))
+        return;
+    report_replay_line(r, item, line, sizeof line);
+    report_progress(r, "%s", "");
+    fprintf(stderr, "%s violated (%s): %s\n  %s\n", item->promise, item->phase, item->text, line);
+}
+
+/* ---- verdict ---------------------------------------------------------------------------------------------- */
+
+static int report_status(const report *r)
+{
+    if (r->harness[0])
+        return EXIT_HARNESS;
+    return r->found.count ? EXIT_VIOLATION : EXIT_NOTHING_FOUND;
+}
+
+static const char *report_verdict(const report *r)
+{
+    if (r->harness[0])
+        return "the harness failed";
+    return r->found.count ? "VIOLATED" : r->interrupted ? "nothing found, interrupted" : "nothing found";
+}
+
+static uint64_t opened(const explore_totals *t)
+{
+    uint64_t sum = 0;
+    for (int d = 0; d < EXPLORE_DEPTH_MAX; d++)
+        sum += t->opened[d];
+    return sum;
+}
+
+static double rate(uint64_t count, double seconds)
+{
+    return seconds > 0 ? (double)count / seconds : 0;
+}
+
+/* ---- text ------------------------------------------------------------------------------------------------- */
+
+static void row(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void row(const char *name, const char *format, ...)
+{
+    va_list arguments;
+    printf("  %-26s ", name);
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+}
+
+static void print_seeds(const report *r, uint64_t complete, uint64_t begun)
+{
+    uint64_t first = r->options->seed;
+    if (begun == 0)
+        row("seeds", "none begun");
+    else if (begun == complete)
+        row("seeds", "%llu (%llu to %llu), each to its end", (ull)complete, (ull)first, (ull)(first + complete - 1));
+    else
+        row("seeds", "%llu to the end, %llu in part, from %llu", (ull)complete, (ull)(begun - complete), (ull)first);
+}
+
+static void print_sweep(const report *r)
+{
+    const sweep_report *s = &r->sweep;
+    const explore_totals *t = &s->totals;
+    printf("crash sweep\n");
+    print_seeds(r, s->seeds_complete, s->seeds_begun);
+    row("points (I/O calls)", "%llu of %llu", (ull)t->points, (ull)s->points_due);
+    row("states built", "%llu", (ull)t->variants);
+    row("distinct states", "%llu", (ull)s->distinct);
+    row("opened and checked", "%llu: depth 1 %llu, depth 2 %llu, deeper %llu", (ull)opened(t), (ull)t->opened[0],
+        (ull)t->opened[1], (ull)(t->opened[2] + t->opened[3]));
+    row("judged again", "%llu (same image, more promised)", (ull)t->remembered);
+    row("written to after recovery", "%llu", (ull)t->tails);
+    row("states per second", "%.0f a core, %.0f over %u jobs", rate(s->distinct, s->busy_seconds), rate(s->distinct, s->seconds),
+        r->options->jobs);
+    row("wall time", "%.1f s", s->seconds);
+    if (s->seeds_begun) {
+        const workload_counts *c = &s->least;
+        row("workload, at least", "%llu operations in %llu batches, %llu segment switches, %llu recycled,", (ull)c->operations,
+            (ull)c->batches, (ull)c->switches, (ull)c->recycled);
+        row("", "%llu checkpoints, %llu shared groups, %llu snapshots across a checkpoint,", (ull)c->checkpoints,
+            (ull)c->shared_groups, (ull)c->snapshots);
+        row("", "%llu deletes, %llu overwrites, %llu values over 4 KiB, %llu reopens", (ull)c->deletes, (ull)c->overwrites,
+            (ull)c->large_values, (ull)c->reopens);
+    }
+}
+
+static void print_faults(const report *r)
+{
+    const faults_report *f = &r->faults;
+    const fault_totals *t = &f->totals;
+    printf("fault sweep\n");
+    print_seeds(r, f->seeds_complete, f->seeds_begun);
+    row("points (call and effect)", "%llu of %llu in %llu series", (ull)t->points_hit, (ull)t->points, (ull)t->series);
+    row("runs", "%llu, of them %llu past the last call", (ull)t->runs, (ull)t->beyond);
+    row("faults fired", "%llu", (ull)t->fired);
+    row("errors given to the client", "%llu", (ull)t->refused);
+    row("runs per second", "%.0f over %u jobs", rate(t->runs, f->seconds), r->options->jobs);
+    row("wall time", "%.1f s", f->seconds);
+}
+
+static void print_table(const report *r)
+{
+    printf("\n%-6s %10s %16s %9s %8s %11s  %s\n", "sweep", "points", "distinct states", "states/s", "faults", "violations", "verdict");
+    uint64_t of_faults = 0;
+    for (size_t i = 0; i < r->found.kept; i++)
+        of_faults += !strncmp(r->found.items[i].replay, "--fault", 7);
+    uint64_t of_sweep = r->found.count - of_faults;
+    if (r->has_sweep)
+        printf("%-6s %10llu %16llu %9.0f %8s %11llu  %s\n", "crash", (ull)r->sweep.totals.points, (ull)r->sweep.distinct,
+               rate(r->sweep.distinct, r->sweep.seconds), "-", (ull)(r->has_faults ? of_sweep : r->found.count),
+               of_sweep ? "VIOLATED" : "nothing found");
+    if (r->has_faults)
+        printf("%-6s %10llu %16s %9.0f %8llu %11llu  %s\n", "faults", (ull)r->faults.totals.points_hit, "-",
+               rate(r->faults.totals.runs, r->faults.seconds), (ull)r->faults.totals.fired, (ull)of_faults,
+               of_faults ? "VIOLATED" : "nothing found");
+}
+
+static void print_text(const report *r)
+{
+    char line[1024];
+    printf("names and values: %s, %llu stanzas\n", r->data, (ull)r->stanzas);
+    if (r->has_sweep)
+        print_sweep(r);
+    if (r->has_faults)
+        print_faults(r);
+    for (size_t i = 0; i < r->found.kept; i++) {
+        const finding *f = &r->found.items[i];
+        report_replay_line(r, f, line, sizeof line);
+        printf("%s%s (%s): %s\n    %s\n", i ? "" : "\n", f->promise, f->phase, f->text, line);
+    }
+    if (r->found.count > r->found.kept)
+        printf("... and %llu more\n", (ull)(r->found.count - r->found.kept));
+    print_table(r);
+    if (r->harness[0])
+        printf("the harness failed: %s\n", r->harness);
+    printf("verdict: %s\n", report_verdict(r));
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------- */
+
+static void set_count(json_t *object, const char *name, uint64_t value)
+{
+    json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+static json_t *sweep_json(const report *r)
+{
+    const sweep_report *s = &r->sweep;
+    json_t *o = json_object(), *depths = json_array(), *families = json_object(), *work = json_object();
+    set_count(o, "seeds_complete", s->seeds_complete);
+    set_count(o, "seeds_begun", s->seeds_begun);
+    set_count(o, "points", s->totals.points);
+    set_count(o, "points_due", s->points_due);
+    set_count(o, "states_built", s->totals.variants);
+    set_count(o, "states_judged", s->totals.states);
+    set_count(o, "distinct_states", s->distinct);
+    set_count(o, "judged_again", s->totals.remembered);
+    set_count(o, "written_after_recovery", s->totals.tails);
+    for (int d = 0; d < EXPLORE_DEPTH_MAX; d++)
+        json_array_append_new(depths, json_integer((json_int_t)s->totals.opened[d]));
+    json_object_set_new(o, "opened_by_depth", depths);
+    for (int f = 0; f < CRASH_FAMILY_COUNT; f++)
+        set_count(families, crash_family_text((crash_family)f), s->totals.families[f]);
+    json_object_set_new(o, "states_by_family", families);
+#define COUNT_JSON(name, needed, text) set_count(work, #name, s->least.name);
+    WORKLOAD_COUNTS(COUNT_JSON)
+#undef COUNT_JSON
+    json_object_set_new(o, "workload_least", work);
+    json_object_set_new(o, "seconds", json_real(s->seconds));
+    json_object_set_new(o, "states_per_second_per_core", json_real(rate(s->distinct, s->busy_seconds)));
+    json_object_set_new(o, "complete", json_boolean(s->complete));
+    return o;
+}
+
+static json_t *faults_json(const report *r)
+{
+    const faults_report *f = &r->faults;
+    json_t *o = json_object();
+    set_count(o, "seeds_complete", f->seeds_complete);
+    set_count(o, "seeds_begun", f->seeds_begun);
+    set_count(o, "series", f->totals.series);
+    set_count(o, "points", f->totals.points_hit);
+    set_count(o, "points_due", f->totals.points);
+    set_count(o, "runs", f->totals.runs);
+    set_count(o, "runs_past_the_end", f->totals.beyond);
+    set_count(o, "faults_fired", f->totals.fired);
+    set_count(o, "faults_silent", f->totals.not_fired);
+    set_count(o, "errors_given", f->totals.refused);
+    json_object_set_new(o, "seconds", json_real(f->seconds));
+    json_object_set_new(o, "complete", json_boolean(f->complete));
+    return o;
+}
+
+static void print_json(const report *r)
+{
+    json_t *root = json_object(), *list = json_array();
+    json_object_set_new(root, "version", json_string(levin_version()));
+    json_object_set_new(root, "data", json_string(r->data));
+    set_count(root, "stanzas", r->stanzas);
+    set_count(root, "seed", r->options->seed);
+    set_count(root, "jobs", r->options->jobs);
+    set_count(root, "depth", r->options->depth);
+    if (r->has_sweep)
+        json_object_set_new(root, "sweep", sweep_json(r));
+    if (r->has_faults)
+        json_object_set_new(root, "faults", faults_json(r));
+    for (size_t i = 0; i < r->found.kept; i++) {
+        const finding *f = &r->found.items[i];
+        char line[1024];
+        report_replay_line(r, f, line, sizeof line);
+        json_t *o = json_object();
+        set_count(o, "seed", f->seed);
+        json_object_set_new(o, "promise", json_string(f->promise));
+        json_object_set_new(o, "phase", json_string(f->phase));
+        json_object_set_new(o, "text", json_string(f->text));
+        json_object_set_new(o, "replay", json_string(line));
+        json_array_append_new(list, o);
+    }
+    set_count(root, "violations", r->found.count);
+    json_object_set_new(root, "findings", list);
+    json_object_set_new(root, "harness", r->harness[0] ? json_string(r->harness) : json_null());
+    json_object_set_new(root, "interrupted", json_boolean(r->interrupted));
+    json_object_set_new(root, "verdict", json_string(report_verdict(r)));
+    if (json_dumpf(root, stdout, JSON_INDENT(2)) != 0)
+        fatal("cannot write the report");
+    putchar('\n');
+    json_decref(root);
+}
+
+int report_print(const report *r)
+{
+    if (r->options->json)
+        print_json(r);
+    else
+        print_text(r);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        fatal("cannot write the report");
+    return report_status(r);
+}

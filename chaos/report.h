@@ -1,0 +1,75 @@
+/*
+ * report.h - findings, totals, and how they are shown: progress, summary, table, JSON.
+ */
+#ifndef CHAOS_REPORT_H
+#define CHAOS_REPORT_H
+
+#include "explore.h"
+#include "options.h"
+
+typedef struct finding {
+    uint64_t seed;
+    char replay[320];  /* the arguments of replay after --seed and --ops: "--at 12.3", "--fault ..." */
+    char promise[24];
+    char phase[64];
+    char text[600];
+} finding;
+
+enum { FINDINGS_KEPT = 24 };
+
+typedef struct findings {
+    finding items[FINDINGS_KEPT]; /* the smallest by (seed, replay), so that the order of arrival does not matter */
+    size_t kept;
+    uint64_t count;
+} findings;
+void findings_add(findings *f, const finding *item);
+
+typedef struct fault_totals {
+    uint64_t series;       /* file kind x operation x effect, seen by the scenarios */
+    uint64_t runs;         /* with one fault */
+    uint64_t fired;        /* in which it fired */
+    uint64_t beyond;       /* runs with N past the last call, in which nothing may fire */
+    uint64_t points;       /* calls that could be made to fail */
+    uint64_t points_hit;   /* that were */
+    uint64_t not_fired;    /* faults that should have fired and did not: the harness failed */
+    uint64_t refused;      /* calls of the store that returned an error */
+} fault_totals;
+
+typedef struct sweep_report {
+    explore_totals totals;
+    workload_counts least;      /* over the seeds, of each count the smallest */
+    uint64_t points_due;        /* of the seeds begun */
+    uint64_t seeds_begun, seeds_complete;
+    uint64_t distinct;          /* images, over all workers */
+    double seconds, busy_seconds; /* wall; sum over workers, setting up the workload left out */
+    bool complete;
+} sweep_report;
+
+typedef struct faults_report {
+    fault_totals totals;
+    uint64_t seeds_begun, seeds_complete;
+    double seconds;
+    bool complete;
+} faults_report;
+
+typedef struct report {
+    const chaos_options *options;
+    const char *data;           /* where names and values came from */
+    uint64_t stanzas;
+    sweep_report sweep;
+    faults_report faults;
+    bool has_sweep, has_faults, interrupted;
+    char harness[400];          /* why the harness failed; "" when it did not */
+    findings found;
+} report;
+
+/* Prints what was asked for; returns the exit status. */
+int report_print(const report *r);
+/* The progress line on a terminal; "" wipes it. */
+void report_progress(const report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A finding as it comes, above the progress line. */
+void report_finding(const report *r, const finding *item);
+/* The command that shows the finding again. */
+void report_replay_line(const report *r, const finding *item, char *line, size_t capacity);
+
+#endif

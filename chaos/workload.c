@@ -1,0 +1,325 @@
+/*
+ * workload.c - makes a plan out of a seed.
+ *
+ * Every value put is unlike every other (it carries a revision number), so that two states differ wherever a batch lies between
+ * them and the oracle can tell a stale value from a right one.  Keys: a window of names that moves on through the whole list, a
+ * few keys for large values, a few awkward ones (zero bytes, 0xff, the longest).
+ */
+#include "workload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../faults/fatal.h"
+#include "../faults/random.h"
+#include "workload_plan.h"
+
+enum {
+    STREAM_SHAPE = 510,
+    STREAM_KEYS = 511,
+    STREAM_VALUES = 512,
+    PAGE_BYTES = 4096,
+    CHUNK_BYTES = 1 << 16,
+    LARGE_KEYS = 3,
+    AWKWARD_KEYS = 8,
+    LARGE_VALUE_LEAST = 4097,
+    LARGE_VALUE_MOST = 12000,
+    TAIL_OPERATIONS = 10
+};
+
+struct plan_chunk {
+    struct plan_chunk *next;
+    size_t used, capacity;
+    unsigned char bytes[];
+};
+
+typedef struct maker {
+    workload *w;
+    random_stream shape, keys, values;
+    bool *present;      /* by name; then the large keys, then the awkward ones */
+    size_t window;      /* first name in it */
+    uint64_t revision;
+    bool tail;          /* a short life after a recovery: no reopening, no snapshots */
+} maker;
+
+static unsigned char *plan_reserve(workload *w, size_t bytes)
+{
+    if (!w->chunks || w->chunks->capacity - w->chunks->used < bytes) {
+        size_t n = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+        plan_chunk *c = fatal_alloc(sizeof *c + n);
+        c->next = w->chunks;
+        c->used = 0;
+        c->capacity = n;
+        w->chunks = c;
+    }
+    unsigned char *p = w->chunks->bytes + w->chunks->used;
+    w->chunks->used += bytes;
+    return p;
+}
+
+static void *plan_grow(void *items, size_t *capacity, size_t count, size_t item_bytes)
+{
+    if (count < *capacity)
+        return items;
+    *capacity = *capacity ? *capacity * 2 : 64;
+    return fatal_realloc(items, *capacity * item_bytes);
+}
+
+static bool percent(random_stream *random, unsigned chance)
+{
+    return random_below(random, 100) < chance;
+}
+
+static uint64_t between(random_stream *random, uint64_t low, uint64_t high)
+{
+    return low + random_below(random, high - low + 1);
+}
+
+/* ---- keys and values -------------------------------------------------------------------------------------- */
+
+static levin_slice awkward_key(maker *m, size_t which)
+{
+    size_t bytes = which == AWKWARD_KEYS - 1 ? LEVIN_KEY_MAX_BYTES(PAGE_BYTES) : 1 + which / 2 * 4;
+    unsigned char *key = plan_reserve(m->w, bytes);
+    memset(key, which % 2 ? 0xff : 0x00, bytes);
+    return (levin_slice){ key, bytes };
+}
+
+static levin_slice large_key(maker *m, size_t which)
+{
+    unsigned char *key = plan_reserve(m->w, 16);
+    int bytes = snprintf((char *)key, 16, "~large/%zu", which);
+    return (levin_slice){ key, (size_t)bytes };
+}
+
+static levin_slice small_value(maker *m, const stanza *s)
+{
+    size_t most = s ? s->text.size : 600, text = percent(&m->values, 40) ? random_below(&m->values, 60) : most;
+    if (text > most)
+        text = most;
+    unsigned char *value = plan_reserve(m->w, text + 32);
+    size_t head = (size_t)snprintf((char *)value, 32, "Revision: %llu\n", (unsigned long long)++m->revision);
+    if (s)
+        memcpy(value + head, s->text.data, text);
+    else
+        random_fill(&m->values, value + head, text);
+    return (levin_slice){ value, head + text };
+}
+
+static levin_slice large_value(maker *m)
+{
+    size_t bytes = between(&m->values, LARGE_VALUE_LEAST, LARGE_VALUE_MOST);
+    unsigned char *value = plan_reserve(m->w, bytes);
+    random_fill(&m->values, value, bytes);
+    m->revision++;
+    return (levin_slice){ value, bytes };
+}
+
+static void add_op(maker *m, levin_slice key, bool deletes, levin_slice value, size_t present_at)
+{
+    workload *w = m->w;
+    w->ops = plan_grow(w->ops, &w->op_capacity, w->op_count, sizeof *w->ops);
+    w->ops[w->op_count++] = (plan_op){ key, value, deletes, !deletes && m->present[present_at] };
+    m->present[present_at] = !deletes;
+}
+
+/* One operation, sometimes two: a name that falls out of the window is deleted. */
+static void random_op(maker *m)
+{
+    const stanzas *data = m->w->options.data;
+    size_t names = data->count, width = m->w->options.live_keys < names ? m->w->options.live_keys : names / 2;
+    uint64_t draw = random_below(&m->keys, 1000);
+    levin_slice none = { NULL, 0 };
+    if (draw < 25) {
+        size_t which = random_below(&m->keys, LARGE_KEYS);
+        bool deletes = percent(&m->keys, 15);
+        add_op(m, large_key(m, which), deletes, deletes ? none : large_value(m), names + which);
+        return;
+    }
+    if (draw < 60) {
+        size_t which = random_below(&m->keys, AWKWARD_KEYS);
+        bool deletes = percent(&m->keys, 25);
+        levin_slice value = deletes || percent(&m->keys, 10) ? none : small_value(m, NULL);
+        add_op(m, awkward_key(m, which), deletes, value, names + LARGE_KEYS + which);
+        return;
+    }
+    if (draw < 180 && !m->tail) {
+        size_t leaving = m->window++ % names;
+        if (m->present[leaving])
+            add_op(m, data->items[leaving].name, true, none, leaving);
+    }
+    size_t at = (m->window + random_below(&m->keys, width)) % names;
+    bool deletes = percent(&m->keys, 12);
+    add_op(m, data->items[at].name, deletes, deletes ? none : small_value(m, &data->items[at]), at);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------ */
+
+static plan_step *add_step(maker *m, enum step_kind kind, uint64_t argument)
+{
+    workload *w = m->w;
+    w->steps = plan_grow(w->steps, &w->step_capacity, w->step_count, sizeof *w->steps);
+    plan_step *s = &w->steps[w->step_count++];
+    *s = (plan_step){ .kind = kind, .first_batch = w->batch_count, .argument = argument };
+    return s;
+}
+
+static void add_batch(maker *m, size_t operations)
+{
+    workload *w = m->w;
+    w->batches = plan_grow(w->batches, &w->batch_capacity, w->batch_count, sizeof *w->batches);
+    plan_batch *b = &w->batches[w->batch_count++];
+    uint64_t draw = random_below(&m->shape, 100);
+    *b = (plan_batch){ .first_op = w->op_count,
+                       .durability = draw < 45 ? LEVIN_SYNCED : draw < 78 ? LEVIN_LOGGED : LEVIN_NONE };
+    for (size_t i = 0; i < operations; i++)
+        random_op(m);
+    b->ops = w->op_count - b->first_op;
+}
+
+static size_t batch_size(maker *m)
+{
+    uint64_t draw = random_below(&m->shape, 100);
+    return draw < 50 ? 1 : draw < 97 ? between(&m->shape, 2, 5) : draw < 99 ? between(&m->shape, 12, 24) : 0;
+}
+
+static void random_step(maker *m)
+{
+    uint64_t draw = random_below(&m->shape, 1000);
+    if (draw < 560) {
+        plan_step *s = add_step(m, STEP_WRITE, 0);
+        s->batches = 1;
+        add_batch(m, batch_size(m));
+    } else if (draw < 700) {
+        plan_step *s = add_step(m, STEP_GROUP, random_next(&m->shape));
+        s->batches = between(&m->shape, 2, GROUP_BATCHES_MAX);
+        for (size_t i = 0, n = s->batches; i < n; i++)
+            add_batch(m, between(&m->shape, 1, 3));
+    } else if (draw < 910) {
+        add_step(m, STEP_WORK, between(&m->shape, 1, 8));
+    } else if (draw < 935) {
+        add_step(m, STEP_SYNC, 0);
+    } else if (draw < 945) {
+        add_step(m, STEP_CHECKPOINT, 0);
+    } else {
+        add_step(m, draw < 990 ? STEP_READ : STEP_CHECK, random_next(&m->shape));
+    }
+}
+
+static workload *plan_begin(maker *m, const workload_options *options, uint64_t seed)
+{
+    workload *w = fatal_alloc_zeroed(sizeof *w);
+    w->options = *options;
+    if (w->options.operations == 0)
+        w->options.operations = WORKLOAD_OPERATIONS_DEFAULT;
+    if (w->options.live_keys == 0)
+        w->options.live_keys = WORKLOAD_KEYS_DEFAULT;
+    *m = (maker){ .w = w, .shape = random_open(seed, STREAM_SHAPE), .keys = random_open(seed, STREAM_KEYS),
+                  .values = random_open(seed, STREAM_VALUES) };
+    m->present = fatal_alloc_zeroed(options->data->count + LARGE_KEYS + AWKWARD_KEYS);
+    return w;
+}
+
+workload *workload_create(const workload_options *options)
+{
+    maker m;
+    workload *w = plan_begin(&m, options, options->seed);
+    w->wal_segment_bytes = options->brief ? 16384 : 8192u << random_below(&m.shape, 4);
+    w->wal_sector_bytes = percent(&m.shape, 80) ? 512 : 4096;
+    size_t operations = w->options.operations, reopen_every = operations / 3 + 1, next_reopen = reopen_every;
+    size_t checkpoint_every = options->brief ? operations / 5 + 1 : SIZE_MAX, next_checkpoint = checkpoint_every / 2;
+    bool snapshot = false;
+    size_t snapshot_end = 0;
+    while (w->op_count < operations) {
+        random_step(&m);
+        if (!snapshot && random_below(&m.shape, operations / 5 + 1) < 3) {
+            add_step(&m, STEP_SNAPSHOT, 0);
+            snapshot = true;
+            snapshot_end = w->op_count + operations / 8;
+        } else if (snapshot && w->op_count >= snapshot_end) {
+            add_step(&m, STEP_SNAPSHOT_CHECK, random_next(&m.shape));
+            snapshot = false;
+        }
+        if (w->op_count >= next_checkpoint) {
+            add_step(&m, STEP_CHECKPOINT, 0);
+            next_checkpoint += checkpoint_every;
+        }
+        if (w->op_count >= next_reopen) {
+            if (snapshot)
+                add_step(&m, STEP_SNAPSHOT_CHECK, random_next(&m.shape));
+            snapshot = false;
+            add_step(&m, STEP_REOPEN, 0);
+            next_reopen += reopen_every;
+        }
+    }
+    if (snapshot)
+        add_step(&m, STEP_SNAPSHOT_CHECK, random_next(&m.shape));
+    add_step(&m, STEP_CHECK, random_next(&m.shape));
+    free(m.present);
+    return w;
+}
+
+/* The plan of a short life: a few batches, then now and then a checkpoint or a sync. */
+workload *workload_create_tail(const workload *of, uint64_t seed)
+{
+    maker m;
+    workload *w = plan_begin(&m, &of->options, seed);
+    m.tail = true;
+    w->wal_segment_bytes = of->wal_segment_bytes;
+    w->wal_sector_bytes = of->wal_sector_bytes;
+    m.revision = 1000000000 + seed % 1000000 * 100;
+    m.window = random_below(&m.keys, of->options.data->count);
+    size_t operations = between(&m.shape, 2, TAIL_OPERATIONS);
+    while (w->op_count < operations)
+        random_step(&m);
+    if (percent(&m.shape, 25))
+        add_step(&m, STEP_CHECKPOINT, 0);
+    else if (percent(&m.shape, 40))
+        add_step(&m, STEP_SYNC, 0);
+    free(m.present);
+    return w;
+}
+
+void workload_destroy(workload *w)
+{
+    if (!w)
+        return;
+    for (plan_chunk *c = w->chunks, *next; c; c = next) {
+        next = c->next;
+        free(c);
+    }
+    free(w->ops);
+    free(w->batches);
+    free(w->steps);
+    free(w);
+}
+
+size_t workload_steps(const workload *w)
+{
+    return w->step_count;
+}
+
+void workload_store_options(const workload *w, const levin_io *io, levin_options *options)
+{
+    levin_options_init(options);
+    options->io = io;
+    options->background = LEVIN_BACKGROUND_NONE;
+    options->page_bytes = PAGE_BYTES;
+    options->cache_bytes = 24 * PAGE_BYTES;
+    options->memtable_bytes = 64 << 10;
+    options->wal_segment_bytes = w->wal_segment_bytes;
+    options->wal_sector_bytes = w->wal_sector_bytes;
+}
+
+const char *workload_short_of(const workload_counts *counts, char *text, size_t capacity)
+{
+#define WORKLOAD_COUNT_CHECK(name, least, meaning)                                                              \
+    if (counts->name < (least)) {                                                                               \
+        snprintf(text, capacity, "%llu %s, at least %d are needed", (unsigned long long)counts->name, meaning, least); \
+        return text;                                                                                            \
+    }
+    WORKLOAD_COUNTS(WORKLOAD_COUNT_CHECK)
+#undef WORKLOAD_COUNT_CHECK
+    return NULL;
+}

@@ -1,0 +1,94 @@
+/*
+ * workload.h - what a client does to a store, as a plan made from a seed, and the running of it.
+ *
+ * A plan is a pure function of its options: batches with mixed durability, groups of several submitters (asynchronous
+ * writes on one thread), syncs, checkpoints, bounded steps of background work, snapshots held across checkpoints, reads
+ * checked at once, reopening.  Running it tells the oracle all that the store promised.  Keys are bounded in number,
+ * so that a state stays small: a window over the names, which moves on; what falls out of it is deleted.
+ */
+#ifndef CHAOS_WORKLOAD_H
+#define CHAOS_WORKLOAD_H
+
+#include "../engine/io.h"
+#include "../faults/oracle.h"
+#include "../faults/trace.h"
+#include "stanzas.h"
+
+typedef struct workload_options {
+    uint64_t seed;
+    uint32_t operations;   /* puts and deletes, at least; default 2000 */
+    uint32_t live_keys;    /* width of the window; default 72 */
+    const stanzas *data;   /* outlives the plan */
+    bool brief;            /* a small store in which everything happens soon: for the fault sweep */
+} workload_options;
+
+enum { WORKLOAD_OPERATIONS_DEFAULT = 2000, WORKLOAD_KEYS_DEFAULT = 72 };
+
+typedef struct workload workload;
+workload *workload_create(const workload_options *options);
+void workload_destroy(workload *w);
+size_t workload_steps(const workload *w);
+
+/* What a plan must come to before it counts as the workload that it is called. X(name, least, text). */
+#define WORKLOAD_COUNTS(X)                                                                                      \
+    X(operations, 2000, "puts and deletes")                                                                     \
+    X(batches, 100, "batches")                                                                                  \
+    X(deletes, 50, "deletes")                                                                                   \
+    X(overwrites, 100, "puts on a key that was there")                                                          \
+    X(large_values, 10, "values over 4 KiB")                                                                    \
+    X(switches, 3, "log-segment switches")                                                                      \
+    X(recycled, 3, "log segments recycled")                                                                     \
+    X(checkpoints, 5, "checkpoints")                                                                            \
+    X(shared_groups, 5, "commit groups of several submitters")                                                  \
+    X(snapshots, 1, "snapshots held across a checkpoint and checked")                                           \
+    X(reopens, 1, "reopens")                                                                                    \
+    X(none, 20, "batches with durability none")                                                                 \
+    X(logged, 20, "batches with durability logged")                                                             \
+    X(synced, 20, "batches with durability synced")                                                             \
+    X(reads, 20, "reads checked")
+typedef struct workload_counts {
+#define WORKLOAD_COUNT_FIELD(name, least, text) uint64_t name;
+    WORKLOAD_COUNTS(WORKLOAD_COUNT_FIELD)
+#undef WORKLOAD_COUNT_FIELD
+} workload_counts;
+/* The first count that falls short, in words, or NULL. */
+const char *workload_short_of(const workload_counts *counts, char *text, size_t capacity);
+
+typedef struct workload_target {
+    const levin_io *io;
+    const char *path;
+    oracle *o;
+    uint64_t (*now)(void *context); /* position in the trace */
+    void *context;
+    bool faults;        /* calls may fail: failures are recorded, not reported; off: any failure is a violation */
+} workload_target;
+
+typedef struct workload_result {
+    workload_counts counts;
+    oracle_verdict verdict; /* the first violation; promise NULL when there is none */
+    size_t steps;           /* done */
+    uint64_t failures;      /* calls that returned an error */
+    levin *store;           /* left open when workload_run() was told so */
+} workload_result;
+
+/* The options with which the plan's store is opened. */
+void workload_store_options(const workload *w, const levin_io *io, levin_options *options);
+
+/*
+ * Runs the plan on a new or given store.  keep_open: the store is left open in result->store (NULL when it could not be opened).
+ * Returns whether there was no violation.
+ */
+bool workload_run(const workload *w, const workload_target *target, bool keep_open, workload_result *result);
+
+/*
+ * A short plan (about ten operations, sometimes a checkpoint) with which to go on after the recovery of a store of `of`: new
+ * bytes over a cut log.  For workload_continue() only.
+ */
+workload *workload_create_tail(const workload *of, uint64_t seed);
+/* Runs a plan without reopening on an open store, which stays open. */
+bool workload_continue(const workload *w, levin *store, const workload_target *target, workload_result *result);
+
+/* Adds what the trace tells: switches and recycled segments of the log. */
+void workload_count_trace(const trace *t, workload_counts *counts);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * workload_plan.h - how a plan is kept; shared by workload.c, which makes it, and workload_run.c, which runs it.
+ */
+#ifndef CHAOS_WORKLOAD_PLAN_H
+#define CHAOS_WORKLOAD_PLAN_H
+
+#include "workload.h"
+
+enum step_kind {
+    STEP_WRITE,          /* one batch, waited for */
+    STEP_GROUP,          /* several batches submitted, then waited for */
+    STEP_SYNC,
+    STEP_CHECKPOINT,
+    STEP_WORK,           /* argument: bounded steps of background work */
+    STEP_READ,           /* argument: seed of the probes */
+    STEP_CHECK,          /* the whole store; argument: seed of the probes */
+    STEP_SNAPSHOT,
+    STEP_SNAPSHOT_CHECK, /* checks and releases it; argument: seed of the probes */
+    STEP_REOPEN
+};
+
+typedef struct plan_op {
+    levin_slice key, value;
+    bool deletes, overwrites;
+} plan_op;
+
+typedef struct plan_batch {
+    size_t first_op, ops;
+    levin_durability durability;
+} plan_batch;
+
+typedef struct plan_step {
+    enum step_kind kind;
+    size_t first_batch, batches;
+    uint64_t argument;
+} plan_step;
+
+typedef struct plan_chunk plan_chunk;
+
+enum { GROUP_BATCHES_MAX = 6 };
+
+struct workload {
+    workload_options options;
+    plan_op *ops;
+    size_t op_count, op_capacity;
+    plan_batch *batches;
+    size_t batch_count, batch_capacity;
+    plan_step *steps;
+    size_t step_count, step_capacity;
+    plan_chunk *chunks; /* bytes of keys and values */
+    uint32_t wal_segment_bytes, wal_sector_bytes;
+};
+
+#endif

@@ -1,0 +1,402 @@
+/*
+ * workload_run.c - runs a plan on a store and tells the oracle what was promised.
+ *
+ * Without faults any failing call, any answer that differs from the model, is a violation and ends the run.  With faults a failure is
+ * recorded and the plan goes on (a client that does not give up); a wrong answer is still a violation.  One thread: the submitters of
+ * a group are batches submitted before any is waited for.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "../faults/random.h"
+#include "workload_plan.h"
+
+enum { OPEN_ATTEMPTS = 3, STREAM_WAITS = 520 };
+
+typedef struct runner {
+    const workload *w;
+    const workload_target *target;
+    workload_result *result;
+    levin *store; /* NULL: not open */
+    levin_batch *batches[GROUP_BATCHES_MAX];
+    levin_snapshot *snapshot;
+    uint32_t snapshot_state;
+    uint64_t snapshot_checkpoints;
+} runner;
+
+static uint64_t now(const runner *r)
+{
+    return r->target->now(r->target->context);
+}
+
+/* A call failed: a violation when there are no faults. Returns whether to go on. */
+static bool failed(runner *r, levin_code code, const char *what)
+{
+    r->result->failures++;
+    if (r->target->faults && code != LEVIN_CORRUPT && code != LEVIN_INVALID)
+        return true;
+    levin_error error = { 0 };
+    if (r->store)
+        levin_last_error(r->store, &error);
+    oracle_fault(&r->result->verdict, code == LEVIN_CORRUPT ? "DETECT" : "FAULT", "%s failed%s: %s: %s", what,
+                 r->target->faults ? "" : " without a fault", levin_code_name(code),
+                 error.code == code ? error.message : "(no message)");
+    r->result->verdict.code = code;
+    return false;
+}
+
+static bool checked(runner *r, bool good, const oracle_verdict *v, const char *what)
+{
+    if (v->code != LEVIN_OK)
+        r->result->failures++;
+    if (good)
+        return true;
+    oracle_fault(&r->result->verdict, v->promise, "%s: %s", what, v->text);
+    r->result->verdict.state = v->state;
+    r->result->verdict.code = v->code;
+    return false;
+}
+
+static uint64_t stat_checkpoints(const runner *r)
+{
+    levin_stats stats;
+    levin_stats_get(r->store, &stats);
+    return stats.checkpoints;
+}
+
+/* ---- batches ---------------------------------------------------------------------------------------------- */
+
+/* Fills the store's batch and the model's. False when a call failed: the batch is forgotten. */
+static bool fill(runner *r, const plan_batch *b, levin_batch *batch)
+{
+    levin_code code = LEVIN_OK;
+    levin_batch_clear(batch);
+    for (size_t i = 0; i < b->ops && code == LEVIN_OK; i++) {
+        const plan_op *op = &r->w->ops[b->first_op + i];
+        if (op->deletes) {
+            code = levin_batch_delete(batch, op->key.data, op->key.size);
+            oracle_delete(r->target->o, op->key.data, op->key.size);
+        } else {
+            code = levin_batch_put(batch, op->key.data, op->key.size, op->value.data, op->value.size);
+            oracle_put(r->target->o, op->key.data, op->key.size, op->value.data, op->value.size);
+        }
+    }
+    if (code == LEVIN_OK)
+        return true;
+    oracle_discard(r->target->o);
+    failed(r, code, "building a batch");
+    return false;
+}
+
+static void count_batch(runner *r, const plan_batch *b)
+{
+    workload_counts *c = &r->result->counts;
+    c->batches++;
+    c->none += b->durability == LEVIN_NONE;
+    c->logged += b->durability == LEVIN_LOGGED;
+    c->synced += b->durability == LEVIN_SYNCED;
+    for (size_t i = 0; i < b->ops; i++) {
+        const plan_op *op = &r->w->ops[b->first_op + i];
+        c->operations++;
+        c->deletes += op->deletes;
+        c->overwrites += op->overwrites;
+        c->large_values += op->value.size > 4096;
+    }
+}
+
+static bool answered(runner *r, uint32_t number, levin_code code, const plan_batch *b)
+{
+    if (code == LEVIN_OK) {
+        oracle_acknowledge(r->target->o, number, now(r));
+        count_batch(r, b);
+        return true;
+    }
+    oracle_fail(r->target->o, number, now(r));
+    return failed(r, code, "a write");
+}
+
+static bool step_write(runner *r, const plan_step *s)
+{
+    const plan_batch *b = &r->w->batches[s->first_batch];
+    if (!fill(r, b, r->batches[0]))
+        return r->target->faults;
+    uint64_t before = now(r);
+    levin_code code = levin_write(r->store, r->batches[0], b->durability);
+    return answered(r, oracle_submit(r->target->o, b->durability, before), code, b);
+}
+
+/* Several submitters: all submit, then all wait, in the order of submission, the reverse, or mixed; some poll first. */
+static bool step_group(runner *r, const plan_step *s)
+{
+    levin_ticket *tickets[GROUP_BATCHES_MAX];
+    uint32_t numbers[GROUP_BATCHES_MAX];
+    const plan_batch *batches[GROUP_BATCHES_MAX];
+    size_t count = 0;
+    bool going = true;
+    levin_stats before, after;
+    levin_stats_get(r->store, &before);
+    for (size_t i = 0; i < s->batches && going; i++) {
+        const plan_batch *b = &r->w->batches[s->first_batch + i];
+        if (!fill(r, b, r->batches[i])) {
+            going = r->target->faults;
+            continue;
+        }
+        uint64_t at = now(r);
+        levin_code code = levin_write_async(r->store, r->batches[i], b->durability, &tickets[count]);
+        numbers[count] = oracle_submit(r->target->o, b->durability, at);
+        batches[count] = b;
+        if (code == LEVIN_OK)
+            count++;
+        else
+            going = answered(r, numbers[count], code, b);
+    }
+    size_t pending = count;
+    random_stream order = random_open(s->argument, STREAM_WAITS);
+    while (pending > 0) {
+        size_t i = s->argument % 3 == 0 ? 0 : s->argument % 3 == 1 ? pending - 1 : random_below(&order, pending);
+        levin_code code = random_below(&order, 4) ? LEVIN_PENDING : levin_ticket_poll(tickets[i]);
+        levin_code result = levin_ticket_wait(tickets[i]);
+        if (code != LEVIN_PENDING && code != result) {
+            oracle_fault(&r->result->verdict, "FAULT", "a ticket was polled as %s and waited for as %s",
+                         levin_code_name(code), levin_code_name(result));
+            going = false;
+        }
+        going = answered(r, numbers[i], result, batches[i]) && going;
+        pending--;
+        tickets[i] = tickets[pending];
+        numbers[i] = numbers[pending];
+        batches[i] = batches[pending];
+    }
+    levin_stats_get(r->store, &after);
+    if (count >= 2 && after.groups - before.groups < after.batches - before.batches)
+        r->result->counts.shared_groups++;
+    return going;
+}
+
+/* ---- other steps ------------------------------------------------------------------------------------------ */
+
+static bool step_durable(runner *r, enum step_kind kind)
+{
+    levin_code code = kind == STEP_SYNC ? levin_sync(r->store) : levin_checkpoint(r->store);
+    if (code != LEVIN_OK)
+        return failed(r, code, kind == STEP_SYNC ? "levin_sync" : "levin_checkpoint");
+    oracle_durable(r->target->o, now(r));
+    return true;
+}
+
+static bool step_work(runner *r, uint64_t steps)
+{
+    bool more = true;
+    while (steps-- > 0 && more) {
+        levin_code code = levin_work(r->store, &more);
+        if (code != LEVIN_OK)
+            return failed(r, code, "levin_work");
+    }
+    return true;
+}
+
+static bool step_read(runner *r, const plan_step *s)
+{
+    oracle *o = r->target->o;
+    oracle_check_options with = { .seed = s->argument, .points = 6, .ranges = 2, .faults_active = r->target->faults };
+    oracle_verdict v = { .state = ORACLE_NO_STATE };
+    r->result->counts.reads++;
+    if (s->kind == STEP_CHECK) {
+        oracle_legal legal = oracle_legal_live(o);
+        return checked(r, oracle_check(o, &legal, r->store, &with, &v), &v, "check of the open store");
+    }
+    const oracle_pairs *expected = oracle_pairs_at(o, oracle_accepted(o));
+    if (oracle_probe_points(expected, r->store, &with, &v))
+        oracle_probe_ranges(expected, r->store, &with, &v);
+    return checked(r, v.promise == NULL, &v, "reads of the open store");
+}
+
+static bool step_snapshot(runner *r)
+{
+    levin_code code = levin_snapshot_create(r->store, &r->snapshot);
+    if (code != LEVIN_OK) {
+        r->snapshot = NULL;
+        return failed(r, code, "levin_snapshot_create");
+    }
+    r->snapshot_state = oracle_accepted(r->target->o);
+    r->snapshot_checkpoints = stat_checkpoints(r);
+    return true;
+}
+
+static bool step_snapshot_check(runner *r, uint64_t seed)
+{
+    if (!r->snapshot)
+        return true; /* it could not be taken */
+    oracle_legal legal = oracle_legal_exactly(r->snapshot_state);
+    oracle_check_options with = { .snapshot = r->snapshot, .seed = seed, .points = 10, .ranges = 4,
+                                  .faults_active = r->target->faults };
+    oracle_verdict v;
+    bool good = oracle_check(r->target->o, &legal, r->store, &with, &v);
+    levin_snapshot_release(r->snapshot);
+    r->snapshot = NULL;
+    r->result->counts.snapshots += stat_checkpoints(r) > r->snapshot_checkpoints;
+    return checked(r, good, &v, "check of a snapshot held across writes");
+}
+
+/* ---- opening and closing ---------------------------------------------------------------------------------- */
+
+static void release(runner *r)
+{
+    if (r->snapshot)
+        levin_snapshot_release(r->snapshot);
+    r->snapshot = NULL;
+    for (size_t i = 0; i < GROUP_BATCHES_MAX; i++) {
+        levin_batch_destroy(r->batches[i]);
+        r->batches[i] = NULL;
+    }
+}
+
+static bool prepare(runner *r)
+{
+    for (size_t i = 0; i < GROUP_BATCHES_MAX; i++) {
+        levin_code code = LEVIN_PENDING;
+        for (int attempt = 0; attempt < OPEN_ATTEMPTS && code != LEVIN_OK; attempt++) {
+            code = levin_batch_create(r->store, &r->batches[i]);
+            if (code != LEVIN_OK && !failed(r, code, "levin_batch_create"))
+                return false;
+        }
+        if (code != LEVIN_OK) {
+            r->batches[i] = NULL;
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool open_store(runner *r)
+{
+    levin_options options;
+    workload_store_options(r->w, r->target->io, &options);
+    levin_code code = LEVIN_PENDING;
+    levin_error error = { 0 };
+    for (int attempt = 0; attempt < OPEN_ATTEMPTS && code != LEVIN_OK; attempt++) {
+        code = levin_open(r->target->path, &options, &r->store, &error);
+        if (code != LEVIN_OK) {
+            r->result->failures++;
+            if (!r->target->faults || code == LEVIN_CORRUPT || code == LEVIN_INVALID || r->store) {
+                oracle_fault(&r->result->verdict, code == LEVIN_CORRUPT ? "DETECT" : "FAULT", "levin_open failed%s: %s: %s",
+                             r->target->faults ? "" : " without a fault", levin_code_name(code), error.message);
+                r->result->verdict.code = code;
+                r->store = NULL;
+                return false;
+            }
+        }
+    }
+    return code == LEVIN_OK && prepare(r);
+}
+
+static bool close_store(runner *r)
+{
+    levin_stats stats;
+    levin_stats_get(r->store, &stats);
+    r->result->counts.checkpoints += stats.checkpoints;
+    release(r);
+    levin_code code = levin_close(r->store);
+    r->store = NULL;
+    if (code != LEVIN_OK)
+        return failed(r, code, "levin_close");
+    oracle_durable(r->target->o, now(r));
+    return true;
+}
+
+static bool step_reopen(runner *r)
+{
+    if (!close_store(r) || !open_store(r))
+        return false;
+    oracle *o = r->target->o;
+    oracle_legal legal = oracle_legal_crash(o, now(r));
+    oracle_check_options with = { .seed = r->result->steps, .points = 6, .ranges = 2, .faults_active = r->target->faults };
+    oracle_verdict v = { .state = ORACLE_NO_STATE };
+    for (int attempt = 0; attempt < OPEN_ATTEMPTS && v.state == ORACLE_NO_STATE; attempt++)
+        if (!checked(r, oracle_check(o, &legal, r->store, &with, &v), &v, "check after reopening"))
+            return false;
+    if (v.state == ORACLE_NO_STATE)
+        return false; /* reads fail for ever: nothing more can be learned in this run */
+    oracle_settle(o, v.state, now(r));
+    r->result->counts.reopens++;
+    return true;
+}
+
+/* ---- the run ---------------------------------------------------------------------------------------------- */
+
+static bool run_step(runner *r, const plan_step *s)
+{
+    switch (s->kind) {
+    case STEP_WRITE:
+        return step_write(r, s);
+    case STEP_GROUP:
+        return step_group(r, s);
+    case STEP_SYNC:
+    case STEP_CHECKPOINT:
+        return step_durable(r, s->kind);
+    case STEP_WORK:
+        return step_work(r, s->argument);
+    case STEP_READ:
+    case STEP_CHECK:
+        return step_read(r, s);
+    case STEP_SNAPSHOT:
+        return step_snapshot(r);
+    case STEP_SNAPSHOT_CHECK:
+        return step_snapshot_check(r, s->argument);
+    case STEP_REOPEN:
+        return step_reopen(r);
+    }
+    return false;
+}
+
+static void run_steps(runner *r)
+{
+    bool going = true;
+    for (size_t i = 0; i < r->w->step_count && going; i++) {
+        going = run_step(r, &r->w->steps[i]);
+        r->result->steps += going;
+    }
+}
+
+bool workload_run(const workload *w, const workload_target *target, bool keep_open, workload_result *result)
+{
+    *result = (workload_result){ .verdict = { .state = ORACLE_NO_STATE } };
+    runner r = { .w = w, .target = target, .result = result };
+    if (open_store(&r))
+        run_steps(&r);
+    release(&r);
+    if (keep_open) {
+        if (r.store) {
+            levin_stats stats;
+            levin_stats_get(r.store, &stats);
+            result->counts.checkpoints += stats.checkpoints;
+        }
+        result->store = r.store;
+    } else if (r.store) {
+        close_store(&r);
+    }
+    return result->verdict.promise == NULL;
+}
+
+bool workload_continue(const workload *w, levin *store, const workload_target *target, workload_result *result)
+{
+    *result = (workload_result){ .verdict = { .state = ORACLE_NO_STATE } };
+    runner r = { .w = w, .target = target, .result = result, .store = store };
+    if (prepare(&r))
+        run_steps(&r);
+    release(&r);
+    return result->verdict.promise == NULL;
+}
+
+void workload_count_trace(const trace *t, workload_counts *counts)
+{
+    uint64_t segments = 0;
+    for (uint64_t i = 0; i < trace_length(t); i++) {
+        const trace_entry *e = trace_at(t, i);
+        bool created = e->op == TRACE_CREATE && !strncmp(e->name, "wal-", 4);
+        bool renamed = e->op == TRACE_RENAME && !strncmp(e->to_name, "wal-", 4);
+        segments += created || renamed;
+        counts->recycled += renamed && !strncmp(e->name, "wal-", 4);
+    }
+    counts->switches += segments > 0 ? segments - 1 : 0;
+}

@@ -1,0 +1,131 @@
+/*
+ * oracle.h - what a store may legally contain: a model with the set of legal outcomes.
+ *
+ * The oracle shares no code with the engine and sees levin.h only.  A client tells it the history: the batches in the
+ * order of submission (which is the order of commit), when each was acknowledged or failed, and when everything was made
+ * durable.  Times are positions in a trace: the number of I/O calls made before that moment.
+ *
+ * One state stands for each batch.  state(0) is the beginning.  state(b) of an accepted (or still pending) batch b holds all accepted
+ * batches up to b.  state(b) of a failed batch holds the accepted batches before it and the failed ones of its group up to b (those under way
+ * together with it): a failed group may be found after a crash, whole batches, a prefix of it, but nothing accepted later
+ * stands on it.
+ *
+ * Legal after a crash at time t:
+ *   - state(b) for b from the last batch covered by a sync acknowledged by t, to the last batch submitted by t;
+ *   - of failed batches only those after which nothing was accepted into the log by t;
+ *   - never a batch that was refused before any I/O was made for it.
+ * Legal in an open store: every acknowledged batch is seen, no failed one; a pending one may be seen.
+ *
+ * The memory is the harness's own (malloc; running out of it ends the program).  One thread.
+ */
+#ifndef FAULTS_ORACLE_H
+#define FAULTS_ORACLE_H
+
+#include "../engine/levin.h"
+
+typedef struct oracle oracle;
+
+oracle *oracle_create(void);
+/* A history that begins where `from` is in this state. `from` must outlive it and must not change meanwhile. */
+oracle *oracle_continue(oracle *from, uint32_t state);
+void oracle_destroy(oracle *o);
+
+/* ---- recording -------------------------------------------------------------------------------------------- */
+
+/* Operations of the batch that is being put together; later ones on a key win. Bytes are copied. */
+void oracle_put(oracle *o, const void *key, size_t key_bytes, const void *value, size_t value_bytes);
+void oracle_delete(oracle *o, const void *key, size_t key_bytes);
+/* Takes back the operations put together so far. */
+void oracle_discard(oracle *o);
+/* They become the next batch: returns its number, 1, 2, ... */
+uint32_t oracle_submit(oracle *o, levin_durability durability, uint64_t time);
+void oracle_acknowledge(oracle *o, uint32_t batch, uint64_t time);
+/* A failure without I/O since the submission means that the batch is nowhere. */
+void oracle_fail(oracle *o, uint32_t batch, uint64_t time);
+/* levin_sync, levin_checkpoint or levin_close succeeded: all that was acknowledged is durable, and what failed is gone. */
+void oracle_durable(oracle *o, uint64_t time);
+/* The store was opened anew and showed this state: it is the truth from here on, and durable. */
+void oracle_settle(oracle *o, uint32_t state, uint64_t time);
+
+uint32_t oracle_last_batch(const oracle *o);
+/* The newest state in which every accepted batch is present. */
+uint32_t oracle_accepted(const oracle *o);
+/* Operations of a batch. */
+size_t oracle_batch_operations(const oracle *o, uint32_t batch);
+
+/* ---- legal sets ------------------------------------------------------------------------------------------- */
+
+typedef struct oracle_legal {
+    uint32_t first, last; /* states, both in */
+    uint32_t barrier;     /* failed batches up to here are gone for good */
+    bool live;            /* an open store, not one after a crash */
+    uint64_t time;
+} oracle_legal;
+oracle_legal oracle_legal_crash(const oracle *o, uint64_t time);
+oracle_legal oracle_legal_live(const oracle *o);
+/* One state only. */
+oracle_legal oracle_legal_exactly(uint32_t state);
+/* How often by that time the store had promised more: times of one class have the same lower end of the legal set. */
+uint64_t oracle_promise_class(const oracle *o, uint64_t time);
+bool oracle_is_legal(const oracle *o, const oracle_legal *legal, uint32_t state);
+
+/* ---- a state spelled out ---------------------------------------------------------------------------------- */
+
+typedef struct oracle_pair {
+    levin_slice key, value;
+    uint64_t hash; /* of key and value */
+} oracle_pair;
+typedef struct oracle_pairs {
+    oracle_pair *items; /* ascending by key */
+    size_t count, capacity;
+} oracle_pairs;
+/* The oracle's, good until the next call on it. */
+const oracle_pairs *oracle_pairs_at(oracle *o, uint32_t state);
+/* The value of one key, or NULL. */
+const levin_slice *oracle_value_at(const oracle *o, uint32_t state, const void *key, size_t key_bytes);
+
+/* ---- checking --------------------------------------------------------------------------------------------- */
+
+#define ORACLE_NO_STATE UINT32_MAX
+
+typedef struct oracle_verdict {
+    const char *promise; /* NULL: as promised. Otherwise its name: "DURABLE", "PREFIX", ... (design) */
+    uint32_t state;      /* the state found, or ORACLE_NO_STATE */
+    levin_code code;     /* of the call on the store that failed, or LEVIN_OK */
+    char text[600];      /* what is wrong */
+} oracle_verdict;
+/* Records a violation in the verdict, unless it holds one already. */
+void oracle_fault(oracle_verdict *verdict, const char *promise, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+typedef struct oracle_check_options {
+    const levin_snapshot *snapshot; /* NULL: one is taken for the duration of the check */
+    uint64_t seed;                  /* of the probes */
+    unsigned points;                /* random point reads, half of them of absent keys */
+    unsigned ranges;                /* random ranges and prefixes */
+    bool faults_active;             /* a call may fail: that ends the check without a verdict (code says so) */
+} oracle_check_options;
+
+/*
+ * Reads the whole store forwards and backwards, then points and ranges, all against one legal state.  Returns whether
+ * the store is as promised.
+ */
+bool oracle_check(oracle *o, const oracle_legal *legal, levin *store, const oracle_check_options *options,
+                  oracle_verdict *verdict);
+/* Checks a state found earlier (in an identical image) against another legal set. */
+bool oracle_check_state(oracle *o, const oracle_legal *legal, uint32_t state, oracle_verdict *verdict);
+
+/* The parts of oracle_check(), each of which can fail by itself. */
+typedef struct oracle_scan oracle_scan;
+oracle_scan *oracle_scan_begin(oracle *o);
+void oracle_scan_pair(oracle_scan *scan, levin_slice key, levin_slice value);
+/* Compares what was fed with the legal set, and destroys the scan. */
+bool oracle_scan_end(oracle_scan *scan, const oracle_legal *legal, oracle_verdict *verdict);
+bool oracle_probe_reverse(const oracle_pairs *expected, levin *store, const oracle_check_options *options,
+                          oracle_verdict *verdict);
+bool oracle_probe_points(const oracle_pairs *expected, levin *store, const oracle_check_options *options,
+                         oracle_verdict *verdict);
+bool oracle_probe_ranges(const oracle_pairs *expected, levin *store, const oracle_check_options *options,
+                         oracle_verdict *verdict);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * oracle_model.h - how the oracle keeps a history; shared by oracle.c, oracle_check.c and oracle_verdict.c only.
+ */
+#ifndef FAULTS_ORACLE_MODEL_H
+#define FAULTS_ORACLE_MODEL_H
+
+#include "oracle.h"
+
+enum oracle_fate {
+    FATE_PENDING,  /* submitted, no answer yet */
+    FATE_ACCEPTED, /* acknowledged */
+    FATE_FAILED,   /* may be there after a crash */
+    FATE_VOID      /* is nowhere */
+};
+
+/* What one batch did to one key: the last of its operations on it. */
+typedef struct oracle_version {
+    uint32_t batch;
+    bool deleted;
+    levin_slice value;
+    uint64_t hash; /* of key and value */
+} oracle_version;
+
+typedef struct oracle_key {
+    levin_slice key;
+    oracle_version *versions; /* ascending by batch */
+    uint32_t count, capacity;
+} oracle_key;
+
+typedef struct oracle_batch {
+    uint64_t submitted, answered; /* times; answered UINT64_MAX while pending */
+    enum oracle_fate fate;
+    levin_durability durability;
+    uint64_t submit_order, answer_order; /* in the client's order of calls; 0: not answered */
+    uint32_t run;           /* a failed batch: the first batch of its failed group */
+    oracle_key **keys;      /* that it changes */
+    size_t key_count;
+    uint64_t digest;        /* of state(this): sum of the hashes of its pairs */
+    size_t pairs;           /* in state(this) */
+    uint64_t chain_digest;  /* of the accepted batches up to here */
+    size_t chain_pairs;
+} oracle_batch;
+
+/* From `time` on, states before `first` are gone, and so are failed batches up to `barrier`. Ascending in all three. */
+typedef struct oracle_event {
+    uint64_t time;
+    uint32_t first, barrier;
+} oracle_event;
+
+typedef struct oracle_chunk oracle_chunk;
+
+struct oracle {
+    oracle_key **keys; /* ascending */
+    size_t key_count, key_capacity;
+    oracle_batch *batches; /* [0] is the beginning */
+    size_t batch_count, batch_capacity;
+    oracle_event *events;
+    size_t event_count, event_capacity;
+    oracle_key **building; /* keys of the batch being put together */
+    size_t building_count, building_capacity;
+    uint32_t digests_good; /* batches below this have their digest */
+    oracle_pairs spelled;  /* the state last spelled out */
+    uint32_t spelled_state;
+    uint64_t order;        /* of the last submission or answer */
+    oracle_chunk *chunks;  /* memory for keys and values */
+    oracle_scan *scan;     /* kept for reuse */
+};
+
+struct oracle_scan {
+    oracle *o;
+    unsigned char *bytes;
+    size_t used, capacity;
+    struct { size_t key_at, key_bytes, value_at, value_bytes; } *entries;
+    size_t count, entry_capacity;
+    uint64_t digest;
+    size_t disordered; /* index of the first pair that is not above its predecessor, or SIZE_MAX */
+};
+
+void *oracle_grow(void *items, size_t *capacity, size_t needed, size_t item_bytes);
+int oracle_compare(levin_slice a, levin_slice b);
+static inline bool oracle_same(levin_slice a, levin_slice b)
+{
+    return a.size == b.size && (a.size == 0 || __builtin_memcmp(a.data, b.data, a.size) == 0);
+}
+uint64_t oracle_hash(levin_slice key, levin_slice value);
+/* The key, or NULL. */
+oracle_key *oracle_find(const oracle *o, levin_slice key);
+/* The version of a key that state shows, or NULL when it is absent there. */
+const oracle_version *oracle_visible(const oracle *o, const oracle_key *k, uint32_t state);
+uint64_t oracle_state_digest(oracle *o, uint32_t state);
+
+/* Says why what was scanned is in no legal state. */
+void oracle_diagnose(oracle_scan *scan, const oracle_legal *legal, oracle_verdict *verdict);
+/* Says why this state is illegal. */
+void oracle_explain_state(const oracle *o, const oracle_legal *legal, uint32_t state, oracle_verdict *verdict);
+/* Bytes as printable text. */
+const char *oracle_text(levin_slice bytes, char buffer[80]);
+
+#endif
