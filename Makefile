@@ -12,8 +12,8 @@ DESTDIR ?=
 V ?= 0
 # words: only the tests whose names hold one of them
 ONLY ?=
-# seconds that `make chaos` spends in each sweep, and the stanzas that it sweeps over
-BUDGET ?= 25
+# seconds that `make chaos` takes, and the stanzas that it sweeps over
+BUDGET ?= 60
 DATA ?= /var/lib/dpkg/status
 Q := $(if $(filter 1,$(V)),,@)
 
@@ -38,6 +38,7 @@ CPPFLAGS_ALL := -D_GNU_SOURCE $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) $(VFLAGS) -fPIC -fvisibility=hidden -pthread -MMD -MP $(CFLAGS)
 LIBS_ENGINE := -lurcu-bp -pthread
 LIBS_FAULTS := -lfiu
+# the stores under test beside Levin
 LIBS_STORES := -llmdb
 LIBS_TEST := -lcheck -lsubunit -lrt -lm
 
@@ -65,9 +66,10 @@ LIB_SO := $(B)/liblevin.so.$(VERSION)
 FAULTS_A := $(B)/libfaults.a
 CHAOS_MAIN := chaos/main.c
 CHAOS_A := $(B)/libchaos.a
-BENCH_MAIN := regress/bench_main.c
+REGRESS_MAINS := $(wildcard regress/*_main.c)
 REGRESS_A := $(B)/libregress.a
-BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/levin-chaos) $(B)/bin/levin-bench
+BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/levin-chaos) \
+       $(REGRESS_MAINS:regress/%_main.c=$(B)/bin/levin-%)
 
 .DEFAULT_GOAL := all
 .SUFFIXES:
@@ -117,22 +119,23 @@ $(B)/bin/levin: $(call obj,$(CLI_SRC)) $(LIB_A)
 $(B)/bin/levin-chaos: $(call obj,$(CHAOS_MAIN)) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ljansson -lm
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) $(LIBS_STORES) -ljansson -lm
 
-$(REGRESS_A): $(call obj,$(filter-out $(BENCH_MAIN),$(REGRESS_SRC)))
+$(REGRESS_A): $(call obj,$(filter-out $(REGRESS_MAINS),$(REGRESS_SRC)))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(B)/bin/levin-bench: $(call obj,$(BENCH_MAIN)) $(REGRESS_A) $(CHAOS_A) $(LIB_A)
+# regress/bench_main.c is levin-bench, and so on
+$(B)/bin/levin-%: $(B)/obj/regress/%_main.o $(REGRESS_A) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_STORES) -ljansson -lm
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) $(LIBS_STORES) -ljansson -lm
 
 define program_rule # source, output
 $(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A)) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
-	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_TEST) -ljansson
+	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_STORES) $$(LIBS_TEST) -ljansson
 endef
 $(foreach s,$(TEST_SRC),$(eval $(call program_rule,$(s),$(B)/test/$(call name,$(s)))))
 $(foreach s,$(BENCH_SRC),$(eval $(call program_rule,$(s),$(B)/bench/$(call name,$(s)))))
@@ -152,14 +155,13 @@ test: $(DEPS) ## all tests: asan+ubsan, the concurrent ones under tsan too, comm
 	$(Q)$(SUBMAKE) VARIANT=release all
 	$(Q)$(SUBMAKE) VARIANT=asan all tests
 	$(Q)$(SUBMAKE) VARIANT=tsan concurrent-tests
-	$(Q)ONLY='$(ONLY)' ci/run-tests.sh $(call in,asan,$(TESTS)) $(call in,tsan,$(filter %_concurrent_test,$(TESTS))) \
+	$(Q)ONLY='$(ONLY)' RECORDS=8000 ci/run-tests.sh $(call in,asan,$(TESTS)) $(call in,tsan,$(filter %_concurrent_test,$(TESTS))) \
 	    ci/check-style.sh ci/check-headers.sh ci/check-layering.sh ci/kill-import.sh $(TEST_SH)
 
 .PHONY: chaos
-chaos: $(DEPS) ## crash and fault sweeps over this machine's own package data, about a minute (BUDGET=seconds each, DATA=file)
+chaos: $(DEPS) ## crash and fault sweeps over this machine's own package data, about a minute (BUDGET=seconds, DATA=file)
 	$(Q)$(SUBMAKE) VARIANT=$(VARIANT) all
-	$(Q)$(B)/bin/levin-chaos sweep --data $(DATA) --budget $(BUDGET)
-	$(Q)$(B)/bin/levin-chaos faults --data $(DATA) --budget $(BUDGET)
+	$(Q)$(B)/bin/levin-chaos chaos --data $(DATA) --budget $(BUDGET)
 
 .PHONY: planted
 planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught
