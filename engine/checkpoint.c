@@ -464,6 +464,8 @@ levin_code checkpoint_work(levin *db, bool *more, levin_error *error)
     }
 out:
     sync_mutex_unlock(&db->work_mutex);
+    if (page_cache_wants_reclaim(db->cache))
+        page_cache_reclaim(db->cache);
     return code;
 }
 

@@ -67,6 +67,7 @@ struct levin {
     levin_error last_error;      /* error_mutex */
 
     counter gets, get_hits;
+    _Atomic uint64_t readers;    /* snapshots and iterators open; relaxed */
     /* Counters below are raised under the mutex that guards what they count, and read without: relaxed. */
     _Atomic uint64_t batches, puts, deletes, groups, checkpoints, checkpoint_failures, pages_written, stalls, stall_ns;
     _Atomic uint64_t replayed_batches, recovery_ns;
@@ -110,14 +111,15 @@ void checkpoint_abandon(levin *db);
 /* The commit queue's lead function. */
 void write_lead(void *context, commit_request *list);
 
-/* A snapshot is a reference on a version. */
+/* A reference on a version. */
+struct levin_snapshot {
+    levin *store;
+    const version *v;
+};
+/* NULL for NULL: the newest. */
 static inline const version *snapshot_version(const levin_snapshot *snapshot)
 {
-    return (const version *)(const void *)snapshot;
-}
-static inline const levin_snapshot *version_snapshot(const version *v)
-{
-    return (const levin_snapshot *)(const void *)v;
+    return snapshot ? snapshot->v : NULL;
 }
 
 #endif

@@ -2,7 +2,8 @@
  * free_list.c - the free list as pages: a chain of pages of ascending extents.
  *
  * Invariants: entries ascend and do not touch, within a page (page_verify) and across the chain (free_list_read).
- * Concurrency: pure functions.  Crash safety: each page carries the checksum of the next, the meta page that of the first.
+ * Concurrency: pure functions.  Crash safety: each page carries the checksum of the next, the meta page that of the
+ * first.
  */
 #include <assert.h>
 

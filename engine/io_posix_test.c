@@ -188,7 +188,8 @@ START_TEST(posix__offsets_out_of_range_are_refused)
         ck_assert_int_eq(io->read_at(io->context, f.handle, &byte, 1, bad[i], &done), EINVAL);
         ck_assert_uint_eq(done, 0);
         ck_assert_int_ne(io->truncate(io->context, f.handle, bad[i]), 0);
-        ck_assert_int_ne(io->preallocate(io->context, f.handle, bad[i]), 0);
+        if (bad[i] > INT64_MAX) /* up to that, a file system without fallocate() would be filled with zeros */
+            ck_assert_int_eq(io->preallocate(io->context, f.handle, bad[i]), EFBIG);
     }
     levin_slice huge[] = { { &byte, SIZE_MAX }, { &byte, 2 } };
     ck_assert_int_eq(io->write_at(io->context, f.handle, huge, 2, 0, &done), EINVAL);

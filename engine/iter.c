@@ -397,7 +397,7 @@ static levin_code iter_bounds(levin_iter *it, const levin_iter_options *o, levin
 levin_code levin_iter_open(levin *store, const levin_iter_options *options, levin_iter **iter)
 {
     levin_error error;
-    levin_iter_options all = { 0 };
+    const levin_iter_options all = { 0 };
     const levin_iter_options *o = options ? options : &all;
     *iter = NULL;
     levin_iter *it = io_alloc(store->io, sizeof *it);
@@ -407,6 +407,7 @@ levin_code levin_iter_open(levin *store, const levin_iter_options *options, levi
     }
     memset(it, 0, sizeof *it);
     it->store = store;
+    count_add(&store->readers, 1);
     it->current = SOURCE_NONE;
     if (o->snapshot) {
         it->v = snapshot_version(o->snapshot);
@@ -442,5 +443,6 @@ void levin_iter_close(levin_iter *it)
     io_free(store->io, it->saved_key, it->key_capacity);
     io_free(store->io, it->value, it->value_capacity);
     version_release(it->v);
+    count_add(&store->readers, (uint64_t)-1);
     io_free(store->io, it, sizeof *it);
 }

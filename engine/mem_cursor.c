@@ -2,15 +2,19 @@
  * mem_cursor.c - point lookups and cursors on one root of a memtable.
  *
  * Purpose: reading.  A cursor is the path from the root to a leaf; it moves without allocation and cannot fail.
- * Invariants: while height is not 0, node[height - 1] is a leaf and slot[height - 1] a record of it; no leaf is empty.
- * Concurrency: wait-free.  Nodes under a published root never change; the caller got the root by an acquire load and keeps
- * it from being recycled.
+ * Invariants: while height is not 0, node[height - 1] is a leaf and slot[height - 1] a record of it; no leaf is
+ * empty.
+ * Concurrency: wait-free.  Nodes under a published root never change; the caller got the root by an acquire load and
+ * keeps it from being recycled.
  * Crash safety: memory only.
  */
 #include "mem_node.h"
 
-/* A scan asks for records that were written in another order: fetch them so many ahead. */
+/* A scan asks for records that were written in another order: fetch them so many ahead, and leaves one ahead. */
 enum { CURSOR_AHEAD = 12 };
+
+/* Keys that descend together. */
+enum { FIND_WINDOW = 16 };
 
 const uint8_t *memtable_find(const mem_node *root, const uint8_t *key, size_t key_bytes)
 {
@@ -22,6 +26,37 @@ const uint8_t *memtable_find(const mem_node *root, const uint8_t *key, size_t ke
     bool equal;
     unsigned slot = mem_node_search(node, key, key_bytes, &equal);
     return equal ? node->record[slot] : NULL;
+}
+
+static void find_window(const mem_node *root, const levin_slice *keys, size_t n, const uint8_t **records)
+{
+    const mem_node *node[FIND_WINDOW];
+    for (size_t i = 0; i < n; i++)
+        node[i] = root;
+    for (unsigned level = root->level; level > 0; level--) {
+        for (size_t i = 0; i < n; i++) {
+            node[i] = mem_child_const(node[i], mem_branch_slot(node[i], keys[i].data, keys[i].size));
+            mem_node_prefetch(node[i], false);
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        mem_node_prefetch_record(node[i], keys[i].data, keys[i].size);
+    for (size_t i = 0; i < n; i++) {
+        bool equal;
+        unsigned slot = mem_node_search(node[i], keys[i].data, keys[i].size, &equal);
+        records[i] = equal ? node[i]->record[slot] : NULL;
+    }
+}
+
+void memtable_find_many(const mem_node *root, const levin_slice *keys, size_t count, const uint8_t **records)
+{
+    for (size_t at = 0; at < count; at += FIND_WINDOW) {
+        size_t n = count - at < FIND_WINDOW ? count - at : FIND_WINDOW;
+        if (root)
+            find_window(root, keys + at, n, records + at);
+        else
+            memset(records + at, 0, n * sizeof *records);
+    }
 }
 
 void mem_cursor_init(mem_cursor *c, const mem_node *root)
@@ -44,6 +79,9 @@ static bool cursor_edge(mem_cursor *c, const mem_node *node, bool last)
     for (; node->level; node = mem_child_const(node, last ? node->count : 0))
         cursor_push(c, node, last ? node->count : 0);
     cursor_push(c, node, last ? node->count - 1u : 0);
+    unsigned n = node->count < CURSOR_AHEAD ? node->count : CURSOR_AHEAD;
+    for (unsigned i = 0; i < n; i++)
+        __builtin_prefetch(node->record[last ? node->count - 1u - i : i]);
     return true;
 }
 
@@ -55,6 +93,8 @@ static bool cursor_next_leaf(mem_cursor *c)
         const mem_node *node = c->node[depth];
         if (c->slot[depth] < node->count) {
             c->slot[depth]++;
+            if (node->level == 1 && c->slot[depth] < node->count)
+                mem_node_prefetch(mem_child_const(node, c->slot[depth] + 1u), true);
             return cursor_edge(c, mem_child_const(node, c->slot[depth]), false);
         }
     }
@@ -67,6 +107,8 @@ static bool cursor_prev_leaf(mem_cursor *c)
         unsigned depth = c->height - 1u;
         if (c->slot[depth] > 0) {
             c->slot[depth]--;
+            if (c->node[depth]->level == 1 && c->slot[depth] > 0)
+                mem_node_prefetch(mem_child_const(c->node[depth], c->slot[depth] - 1u), true);
             return cursor_edge(c, mem_child_const(c->node[depth], c->slot[depth]), true);
         }
     }

@@ -2,13 +2,14 @@
  * memtable.c - the life of a memtable and the writer's side of its copy-on-write B+tree.
  *
  * Purpose: groups of operations become new roots; old roots stay as they were.
- * Invariants: a node with birth == group was made by the open group, hangs under nodes of the same birth and is changed in
- * place; every other node is immutable.  All nodes made by the open group are on `born`, so that an abort frees them
- * whatever the tree looks like; no node dies in the group that made it.  Branches off the right edge have at least 31
- * separators, which bounds the height far below MEM_HEIGHT_MAX.
- * Memory: nodes live in slabs that belong to the memtable, so that the last unref frees them all, wherever they are listed.
- * Concurrency: one writer.  memtable_recycle() is lock-free: a push on a stack (Treiber 1986) which the writer only ever
- * empties whole, so that there is no ABA.  Counters are relaxed.
+ * Invariants: a node with birth == group was made by the open group, hangs under nodes of the same birth and is
+ * changed in place; every other node is immutable.  All nodes made by the open group are on `born`, so that an
+ * abort frees them whatever the tree looks like; no node dies in the group that made it.  Branches off the right
+ * edge have at least 31 separators, which bounds the height far below MEM_HEIGHT_MAX.
+ * Memory: nodes live in slabs that belong to the memtable, so that the last unref frees them all, wherever they
+ * are listed.
+ * Concurrency: one writer.  memtable_recycle() is lock-free: a push on a stack (Treiber 1986) which the writer
+ * only ever empties whole, so that there is no ABA.  Counters are relaxed.
  * Crash safety: memory only.  After a failed allocation the group can only be aborted.
  */
 #include "mem_node.h"
@@ -269,8 +270,8 @@ static bool descend(memtable *m, descent *d, size_t n)
             unsigned slot = mem_branch_slot(node, d[i].key, d[i].key_bytes);
             d[i].node[level] = node;
             d[i].slot[level] = (uint8_t)slot;
-            if (n > 1)
-                mem_node_prefetch(*mem_child(node, slot));
+            if (n > 1 || level == 1)
+                mem_node_prefetch(*mem_child(node, slot), level == 1);
         }
     }
     return true;
@@ -380,7 +381,7 @@ static bool leaf_apply(memtable *m, const descent *d, bool *split)
     return true;
 }
 
-/* Applies n operations in order. The leaves are read once all paths are known. */
+/* Applies n operations in order. Leaves are read once all paths are known, old records once all leaves are there. */
 static bool apply_window(memtable *m, descent *d, size_t n)
 {
     assert(m->open && !m->failed);
@@ -392,6 +393,8 @@ static bool apply_window(memtable *m, descent *d, size_t n)
     }
     if (!descend(m, d, n))
         return false;
+    for (size_t i = 0; n > 1 && i < n; i++)
+        mem_node_prefetch_record(*leaf_link(m, &d[i]), d[i].key, d[i].key_bytes);
     bool stale = false;
     for (size_t i = 0; i < n; i++) {
         if (stale && !descend(m, &d[i], 1))

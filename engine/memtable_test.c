@@ -1,10 +1,10 @@
 /*
  * memtable_test.c - the memtable against a sorted array.
  *
- * Invariants checked: find, iteration both ways, seek and seek_for_prev at every gap equal the model; every node keeps what
- * mem_node.h says; older roots stay as they were while groups go on, although everything that none of them reaches is
- * poisoned and recycled; an abort, asked for or after any failed allocation, restores the table; memory stays flat and
- * is freed.  A failure prints the seed: LEVIN_TEST_SEED=n runs that one alone.
+ * Invariants checked: find, iteration both ways, seek and seek_for_prev at every gap equal the model; every node
+ * keeps what mem_node.h says; older roots stay as they were while groups go on, although everything that none of
+ * them reaches is poisoned and recycled; an abort, asked for or after any failed allocation, restores the table;
+ * memory stays flat and is freed.  A failure prints the seed: LEVIN_TEST_SEED=n runs that one alone.
  */
 #include <stdio.h>
 
@@ -263,6 +263,31 @@ static void check_probe(const mem_node *root, const model *o, const uint8_t *key
         check(mem_cursor_record(&c) == o->record[up_to]);
 }
 
+/* All keys of the model and, between them, keys that are not there. */
+static void check_find_many(world *w, const mem_node *root, const model *o)
+{
+    size_t count = 0, most = 2 * o->count + 40;
+    levin_slice *keys = malloc(most * sizeof *keys);
+    const uint8_t **records = malloc(most * sizeof *records);
+    uint8_t absent[40][24];
+    check(keys && records);
+    for (size_t i = 0; i < o->count || count < 40; i++) {
+        if (i < o->count)
+            keys[count++] = (levin_slice){ record_key(o->record[i]), record_key_bytes(o->record[i]) };
+        if (i < 40) {
+            size_t n = rnd(w, 24) + 1;
+            for (size_t k = 0; k < n; k++)
+                absent[i][k] = (uint8_t)"\x00\xff\x01p0"[rnd(w, 5)];
+            keys[count++] = (levin_slice){ absent[i], n };
+        }
+    }
+    memtable_find_many(root, keys, count, records);
+    for (size_t i = 0; i < count; i++)
+        check(records[i] == memtable_find(root, keys[i].data, keys[i].size));
+    free(keys);
+    free(records);
+}
+
 static void check_iteration(const mem_node *root, const model *o)
 {
     mem_cursor c;
@@ -285,6 +310,7 @@ static void check_iteration(const mem_node *root, const model *o)
 static void check_root(world *w, const mem_node *root, const model *o, size_t stride)
 {
     check_iteration(root, o);
+    check_find_many(w, root, o);
     check_probe(root, o, (const uint8_t *)"", 1);
     for (size_t i = 0; i < o->count; i += stride) {
         const uint8_t *r = o->record[i];
@@ -740,8 +766,8 @@ START_TEST(memtable__memory_is_flat_in_aborted_groups)
 END_TEST
 
 /*
- * One run in which the n-th allocation fails (and, on request, all after it). Whether any failed.  Nothing is recycled,
- * so that nodes are allocated at many places.
+ * One run in which the n-th allocation fails (and, on request, all after it). Whether any failed.  Nothing is
+ * recycled, so that nodes are allocated at many places.
  */
 static bool run_with_failure(uint64_t n, bool on, uint64_t seed)
 {

@@ -1,11 +1,12 @@
 /*
  * meta.c - the meta page as bytes.
  *
- * Invariants of a decoded meta: page and sector size are legal; the generation belongs in its slot; root, free list and
- * counts agree with one another and lie below the page count; the file's size in bytes does not overflow.  So whoever reads
- * on from here never multiplies or allocates by a number that makes no sense.
+ * Invariants of a decoded meta: page and sector size are legal; the generation belongs in its slot; root, free list
+ * and counts agree with one another and lie below the page count; the file's size in bytes does not overflow.  So
+ * whoever reads on from here never multiplies or allocates by a number that makes no sense.
  *
- * Concurrency: pure functions.  Crash safety: two slots in turn; the checksum is seeded with the slot, a torn write fails it.
+ * Concurrency: pure functions.  Crash safety: two slots in turn; the checksum is seeded with the slot, a torn write
+ * fails it.
  */
 #include "checksum.h"
 #include "page.h"
@@ -51,11 +52,13 @@ static levin_code meta_check_form(const uint8_t *bytes, unsigned slot, const pag
 {
     if (m->page_bytes < LEVIN_PAGE_MIN_BYTES || m->page_bytes > LEVIN_PAGE_MAX_BYTES ||
         (m->page_bytes & (m->page_bytes - 1)))
-        return meta_damaged(error, slot, META_PAGE_BYTES, LEVIN_PAGE_MIN_BYTES, m->page_bytes, "impossible page size");
+        return meta_damaged(error, slot, META_PAGE_BYTES, LEVIN_PAGE_MIN_BYTES, m->page_bytes,
+                            "impossible page size");
     if (m->sector_bytes != 512 && m->sector_bytes != 4096)
         return meta_damaged(error, slot, META_SECTOR_BYTES, 512, m->sector_bytes, "impossible sector size");
     if (m->generation % 2 != slot)
-        return meta_damaged(error, slot, META_GENERATION, slot, m->generation, "its generation belongs in the other slot");
+        return meta_damaged(error, slot, META_GENERATION, slot, m->generation,
+                            "its generation belongs in the other slot");
     if ((uint32_t)m->replay % m->sector_bytes)
         return meta_damaged(error, slot, META_REPLAY, 0, m->replay, "the replay position is not at a sector");
     for (size_t i = META_FREE_LIST_PAGES + 8; i < META_BYTES; i++)
@@ -95,15 +98,19 @@ static levin_code meta_check_counts(unsigned slot, const page_meta *m, levin_err
     if (m->height > PAGE_HEIGHT_MAX)
         return meta_damaged(error, slot, META_HEIGHT, PAGE_HEIGHT_MAX, m->height, "impossible height");
     if (m->height == 0 ? m->root.number != 0 : !meta_in_file(m, m->root.number))
-        return meta_damaged(error, slot, META_ROOT, m->height ? m->page_count : 0, m->root.number, "impossible root page");
+        return meta_damaged(error, slot, META_ROOT, m->height ? m->page_count : 0, m->root.number,
+                            "impossible root page");
     if ((m->height == 0) != (m->leaf_pages == 0))
         return meta_damaged(error, slot, META_LEAF_PAGES, m->height, m->leaf_pages, "leaf pages against the height");
     if (m->height <= 1 ? m->branch_pages != 0 : m->branch_pages < m->height - 1)
-        return meta_damaged(error, slot, META_BRANCH_PAGES, m->height, m->branch_pages, "branch pages against the height");
+        return meta_damaged(error, slot, META_BRANCH_PAGES, m->height, m->branch_pages,
+                            "branch pages against the height");
     if (m->leaf_pages == 0 ? m->keys != 0 : m->keys < m->leaf_pages)
-        return meta_damaged(error, slot, META_KEYS, m->leaf_pages, m->keys, "fewer keys than leaf pages, or keys in none");
+        return meta_damaged(error, slot, META_KEYS, m->leaf_pages, m->keys,
+                            "fewer keys than leaf pages, or keys in none");
     if (m->free_list.number ? !meta_in_file(m, m->free_list.number) : m->free_pages || m->free_list_pages)
-        return meta_damaged(error, slot, META_FREE_LIST, m->free_list_pages, m->free_list.number, "impossible free list");
+        return meta_damaged(error, slot, META_FREE_LIST, m->free_list_pages, m->free_list.number,
+                            "impossible free list");
     if (m->free_list.number && m->free_list_pages == 0)
         return meta_damaged(error, slot, META_FREE_LIST_PAGES, 1, 0, "a free list without pages");
     return LEVIN_OK;
@@ -122,7 +129,8 @@ levin_code meta_decode(const uint8_t bytes[META_BYTES], unsigned slot, page_meta
     uint32_t version = load_u32(bytes + META_VERSION);
     if (version > PAGE_FORMAT_VERSION)
         return error_set(error, LEVIN_VERSION_UNKNOWN, PAGE_FILE_NAME,
-                         "meta page %u: format version %u, this library knows %u", slot, version, PAGE_FORMAT_VERSION);
+                         "meta page %u: format version %u, this library knows %u", slot, version,
+                         PAGE_FORMAT_VERSION);
     if (version != PAGE_FORMAT_VERSION)
         return meta_damaged(error, slot, META_VERSION, PAGE_FORMAT_VERSION, version, "impossible format version");
 

@@ -8,10 +8,23 @@
 
 static page_meta sample(uint64_t generation)
 {
-    page_meta m = {.page_bytes = 16384, .sector_bytes = 512, .height = 3, .generation = generation, .root = {500, 0xfeed},
-                   .keys = 100000, .page_count = 1000, .free_list = {17, 0xbeef}, .free_pages = 55,
-                   .replay = (uint64_t)7 << 32 | 4096, .replay_chain = 0xc0ffee, .sequence = 123456, .incarnation = 4,
-                   .leaf_pages = 800, .branch_pages = 9, .overflow_pages = 30, .free_list_pages = 1};
+    page_meta m = {.page_bytes = 16384,
+                   .sector_bytes = 512,
+                   .height = 3,
+                   .generation = generation,
+                   .root = {500, 0xfeed},
+                   .keys = 100000,
+                   .page_count = 1000,
+                   .free_list = {17, 0xbeef},
+                   .free_pages = 55,
+                   .replay = (uint64_t)7 << 32 | 4096,
+                   .replay_chain = 0xc0ffee,
+                   .sequence = 123456,
+                   .incarnation = 4,
+                   .leaf_pages = 800,
+                   .branch_pages = 9,
+                   .overflow_pages = 30,
+                   .free_list_pages = 1};
     memcpy(m.identity, "0123456789abcdef", 16);
     return m;
 }
@@ -36,7 +49,8 @@ START_TEST(meta__what_was_written_comes_back)
         ck_assert_uint_eq(read.replay_chain, m.replay_chain);
         ck_assert_uint_eq(read.incarnation, m.incarnation);
         ck_assert(memcmp(read.identity, m.identity, 16) == 0);
-        ck_assert_int_eq(meta_decode(bytes, 1 - generation % 2, &read, &error), LEVIN_CORRUPT); /* in the other slot */
+        /* in the other slot */
+        ck_assert_int_eq(meta_decode(bytes, 1 - generation % 2, &read, &error), LEVIN_CORRUPT);
     }
     page_meta empty = {.page_bytes = 4096, .sector_bytes = 4096, .page_count = 2}, read;
     meta_encode(bytes, &empty);

@@ -9,8 +9,8 @@
  * Cells may overlap one another: no access gets out of bounds by it, and page_write() never makes such a page.
  *
  * Concurrency: pure functions over immutable pages; any thread.
- * Crash safety: the checksum is seeded with store and page number and stands in the parent too, so a torn, stale, lost or
- * misdirected write does not verify.
+ * Crash safety: the checksum is seeded with store and page number and stands in the parent too, so a torn, stale,
+ * lost or misdirected write does not verify.
  */
 #include "page.h"
 
@@ -30,7 +30,8 @@ typedef struct page_verifier {
 } page_verifier;
 
 /* field: offset in the page */
-static levin_code page_damaged(const page_verifier *v, size_t field, uint64_t expected, uint64_t found, const char *what)
+static levin_code page_damaged(const page_verifier *v, size_t field, uint64_t expected, uint64_t found,
+                               const char *what)
 {
     const page_expect *e = v->expect;
     return error_corrupt(v->error, PAGE_FILE_NAME, e->ref.number * e->page_bytes + field, expected, found,
@@ -64,7 +65,8 @@ static levin_code verify_header(page_verifier *v)
         return page_damaged(v, PAGE_CHECKSUM, e->ref.checksum, stored,
                             "not the page its parent refers to: a stale, lost or misdirected write");
     if (load_u64(p + PAGE_NUMBER) != e->ref.number)
-        return page_damaged(v, PAGE_NUMBER, e->ref.number, load_u64(p + PAGE_NUMBER), "it carries another page number");
+        return page_damaged(v, PAGE_NUMBER, e->ref.number, load_u64(p + PAGE_NUMBER),
+                            "it carries another page number");
     if (page_generation(p) > e->max_generation)
         return page_damaged(v, PAGE_GENERATION, e->max_generation, page_generation(p), "it is from the future");
 
@@ -113,7 +115,8 @@ static levin_code verify_leaf_value(const page_verifier *v, size_t cell, size_t 
 static levin_code verify_cell(const page_verifier *v, unsigned i, bool leaf, levin_slice *key)
 {
     const uint8_t *p = v->page, *slot = page_slot(p, i);
-    size_t slot_at = (size_t)(slot - p), cell = load_u16(slot + SLOT_OFFSET), key_bytes = load_u16(slot + SLOT_KEY_BYTES);
+    size_t slot_at = (size_t)(slot - p);
+    size_t cell = load_u16(slot + SLOT_OFFSET), key_bytes = load_u16(slot + SLOT_KEY_BYTES);
     size_t key_at = leaf ? LEAF_CELL_KEY : BRANCH_CELL_KEY, key_max = LEVIN_KEY_MAX_BYTES(v->expect->page_bytes);
 
     if (cell < v->heap || cell > v->heap_end)
@@ -146,7 +149,8 @@ static levin_code verify_tree_page(page_verifier *v)
     size_t slots_end = PAGE_HEADER_BYTES + (size_t)cells * SLOT_BYTES;
 
     if (prefix_bytes > LEVIN_KEY_MAX_BYTES(page_bytes))
-        return page_damaged(v, PAGE_PREFIX_BYTES, LEVIN_KEY_MAX_BYTES(page_bytes), prefix_bytes, "its prefix is too long");
+        return page_damaged(v, PAGE_PREFIX_BYTES, LEVIN_KEY_MAX_BYTES(page_bytes), prefix_bytes,
+                            "its prefix is too long");
     v->heap = heap;
     v->heap_end = page_bytes - prefix_bytes;
     v->prefix_bytes = prefix_bytes;
@@ -217,7 +221,10 @@ static inline uint32_t slot_head(const uint8_t *slots, size_t i)
     return load_u32(slots + i * SLOT_BYTES + SLOT_HEAD);
 }
 
-/* First slot in [from, from + count) whose head is >= head. No branch depends on the keys: one conditional move a step. */
+/*
+ * First slot in [from, from + count) whose head is >= head. No branch depends on the keys: one conditional move a
+ * step.
+ */
 static inline size_t head_lower_bound(const uint8_t *slots, size_t from, size_t count, uint32_t head)
 {
     while (count > 1) {
@@ -229,7 +236,8 @@ static inline size_t head_lower_bound(const uint8_t *slots, size_t from, size_t 
 }
 
 /* Slots [low, high) have the head of the key: the whole keys decide. */
-static unsigned tie_lower_bound(const uint8_t *p, size_t low, size_t high, const uint8_t *key, size_t key_bytes, bool *equal)
+static unsigned tie_lower_bound(const uint8_t *p, size_t low, size_t high, const uint8_t *key, size_t key_bytes,
+                                bool *equal)
 {
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -347,7 +355,8 @@ void page_fill_add(page_fill *fill, const page_cell *cell)
 static size_t cells_prefix(const page_cell *cells, size_t count)
 {
     const page_cell *last = &cells[count - 1];
-    return common_prefix(cells->key, last->key, cells->key_bytes < last->key_bytes ? cells->key_bytes : last->key_bytes);
+    return common_prefix(cells->key, last->key,
+                         cells->key_bytes < last->key_bytes ? cells->key_bytes : last->key_bytes);
 }
 
 size_t page_cells_bytes(const page_cell *cells, size_t count, enum page_type type)
@@ -363,7 +372,8 @@ size_t page_cells_bytes(const page_cell *cells, size_t count, enum page_type typ
 }
 
 /* Writes a cell and returns its end. */
-static uint8_t *cell_write(uint8_t *at, enum page_type type, const page_cell *cell, const uint8_t *key, size_t key_bytes)
+static uint8_t *cell_write(uint8_t *at, enum page_type type, const page_cell *cell, const uint8_t *key,
+                           size_t key_bytes)
 {
     if (type == PAGE_BRANCH) {
         store_u64(at + BRANCH_CELL_CHILD, cell->child.number);

@@ -20,8 +20,8 @@ typedef struct page_ref {
  * Proves the page_bytes at `page`.  Every failure is LEVIN_CORRUPT and names file "pages" and the byte in it.
  *
  * Checksum against the parent's and against its own bytes, number, type, level (any when level is PAGE_LEVEL_ANY),
- * generation at most max_generation, slots and cells inside the page and not overlapping its header, lengths, strictly
- * ascending keys, heads that match, child numbers and extents inside [page_first, page_count).
+ * generation at most max_generation, slots and cells inside the page and not overlapping its header, lengths,
+ * strictly ascending keys, heads that match, child numbers and extents inside [page_first, page_count).
  */
 typedef struct page_expect {
     uint64_t identity;       /* checksum_identity() */
@@ -73,8 +73,9 @@ static inline levin_slice page_key_suffix(const uint8_t *p, unsigned i)
     return (levin_slice){p + load_u16(slot + SLOT_OFFSET) + key_at, load_u16(slot + SLOT_KEY_BYTES)};
 }
 /*
- * Asks for the header, the first 128 slots (a leaf of 16 KiB with small values has so many) and the prefix, all at once: a
- * binary search in a cold page would wait for them one after the other. Measured: 230 ns a search instead of 740.
+ * Asks for the header, the first 128 slots (a leaf of 16 KiB with small values has so many) and the prefix, all at
+ * once: a binary search in a cold page would wait for them one after the other. Measured: 230 ns a search instead of
+ * 740.
  */
 static inline void page_prefetch(const uint8_t *p, uint32_t page_bytes)
 {
@@ -118,8 +119,9 @@ static inline page_value leaf_value(const uint8_t *p, unsigned i)
 
 /* ---- building ---- */
 /*
- * A page is written in one go from an array of cells in strictly ascending key order.  The prefix is the common prefix of
- * the first and the last key.  Keys and inline values are referenced, not copied: they stay until page_write() returns.
+ * A page is written in one go from an array of cells in strictly ascending key order.  The prefix is the common
+ * prefix of the first and the last key.  Keys and inline values are referenced, not copied: they stay until
+ * page_write() returns.
  */
 typedef struct page_cell {
     const uint8_t *key;      /* whole key */
@@ -127,12 +129,15 @@ typedef struct page_cell {
     page_value value;        /* leaf */
     page_ref child;          /* branch */
 } page_cell;
-/* Bytes a page with cells[0..count) would take, with the prefix that they share; > page_bytes does not fit. O(count). */
+/*
+ * Bytes a page with cells[0..count) would take, with the prefix that they share; > page_bytes does not fit.
+ * O(count).
+ */
 size_t page_cells_bytes(const page_cell *cells, size_t count, enum page_type type);
 
 /*
- * The same sum for cells that come one at a time, in ascending order: each addition costs one key comparison.  The first
- * cell's key is referenced until the next page_fill_init().
+ * The same sum for cells that come one at a time, in ascending order: each addition costs one key comparison.  The
+ * first cell's key is referenced until the next page_fill_init().
  */
 typedef struct page_fill {
     enum page_type type;
@@ -150,8 +155,8 @@ size_t page_fill_add_would(const page_fill *fill, const page_cell *cell);
 void page_fill_add(page_fill *fill, const page_cell *cell);
 
 /*
- * Writes the page (checksum included) into `page`; bytes that nothing occupies become 0. The cells fit and count >= 1.
- * Returns the checksum.
+ * Writes the page (checksum included) into `page`; bytes that nothing occupies become 0. The cells fit and count >=
+ * 1. Returns the checksum.
  */
 uint64_t page_write(uint8_t *page, uint32_t page_bytes, uint64_t identity, uint64_t number, uint64_t generation,
                     enum page_type type, unsigned level, const page_cell *cells, size_t count);

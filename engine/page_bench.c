@@ -1,8 +1,9 @@
 /*
- * page_bench.c - ns per search in a page, per verify, per write; ns per hit of the page cache; ns per space operation.
+ * page_bench.c - ns per search in a page, per verify, per write; ns per hit of the page cache; ns per space
+ * operation.
  *
- * 16 KiB leaves of 16-byte keys and 100-byte values.  Hot: one page.  Cold: a random page of 512 MiB each time, so that every
- * line comes from memory.  Medians of runs.  Pin it: taskset -c 0.
+ * 16 KiB leaves of 16-byte keys and 100-byte values.  Hot: one page.  Cold: a random page of 512 MiB each time, so
+ * that every line comes from memory.  Medians of runs.  Pin it: taskset -c 0.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +132,11 @@ static void bench_build(void)
         for (unsigned i = 0; i < N; i++)
             sum = page_write(page, PAGE, 1, 7, 1, PAGE_LEAF, 0, s.cells, s.count);
         write_ns[run] = (now_ns() - start) / N;
-        page_expect expect = {.identity = 1, .page_bytes = PAGE, .page_count = 100, .max_generation = 1, .ref = {7, sum},
+        page_expect expect = {.identity = 1,
+                              .page_bytes = PAGE,
+                              .page_count = 100,
+                              .max_generation = 1,
+                              .ref = {7, sum},
                               .level = PAGE_LEVEL_ANY};
         start = now_ns();
         for (unsigned i = 0; i < N; i++)
@@ -167,7 +172,8 @@ static sample_page cache_sample;
 enum { CACHE_PAGES = 15000 };
 static uint64_t cache_sums[CACHE_PAGES];
 
-static int generated_read(void *context, levin_file *handle, void *buffer, size_t bytes, uint64_t offset, size_t *done)
+static int generated_read(void *context, levin_file *handle, void *buffer, size_t bytes, uint64_t offset,
+                          size_t *done)
 {
     (void)context, (void)handle;
     page_write(buffer, PAGE, 1, offset / PAGE, 1, PAGE_LEAF, 0, cache_sample.cells, cache_sample.count);
@@ -175,7 +181,10 @@ static int generated_read(void *context, levin_file *handle, void *buffer, size_
     return 0;
 }
 
-/* ns per get of a random page among the first `pages`, each known only after the one before; and a search in it, if asked. */
+/*
+ * ns per get of a random page among the first `pages`, each known only after the one before; and a search in it, if
+ * asked.
+ */
 static double time_gets(page_cache *cache, unsigned pages, unsigned n, bool search)
 {
     page_expect expect = {.identity = 1, .page_bytes = PAGE, .page_count = CACHE_PAGES + 1, .max_generation = 1};
@@ -192,7 +201,8 @@ static double time_gets(page_cache *cache, unsigned pages, unsigned n, bool sear
             abort();
         sum += frame->number;
         if (search)
-            sum += page_lower_bound(frame->page, PAGE, cache_sample.keys[(r >> 20) % cache_sample.count], KEY, &equal);
+            sum +=
+                page_lower_bound(frame->page, PAGE, cache_sample.keys[(r >> 20) % cache_sample.count], KEY, &equal);
     }
     reclaim_read_unlock();
     return (now_ns() - start) / n;

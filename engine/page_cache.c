@@ -4,17 +4,19 @@
  * Invariants
  *   - A frame in the table is verified, or was written by this process, and is never changed.
  *   - A frame is in its bucket's chain and in the clock's ring, or in neither; both change under the mutex only.
- *   - pins counts one for the table.  That one is dropped after a grace period, so within a section that found a frame pins is
- *     never 0, and a pin taken there holds.
- *   - A frame is, one after the other: private (being read), cached, waiting (for a grace period), orphaned (only pins hold it).
+ *   - pins counts one for the table.  That one is dropped after a grace period, so within a section that found a
+ *     frame pins is never 0, and a pin taken there holds.
+ *   - A frame is, one after the other: private (being read), cached, waiting (for a grace period), orphaned (only
+ *     pins hold it).
  *   - A failed read, check or allocation leaves the table as it was.
  *
  * Concurrency: readers load bucket and chain with acquire, and meet chains whose last unlinked members still lead on
- * into the chain.  The mutex guards table stores, the ring and `cached`; it is never held around I/O, allocation or a grace period.
+ * into the chain.  The mutex guards table stores, the ring and `cached`; it is never held around I/O, allocation or a
+ * grace period.
  * Crash safety: none needed; what is on disk is read through page_verify().
  *
- * Why a hash table and not an array by page number: its size follows the budget and not the file (an array for a file of
- * 1 TiB takes 512 MiB), it never grows, and a hit has one dependent load less.
+ * Why a hash table and not an array by page number: its size follows the budget and not the file (an array for a file
+ * of 1 TiB takes 512 MiB), it never grows, and a hit has one dependent load less.
  */
 #include "page_cache.h"
 
@@ -185,8 +187,8 @@ static void table_unlink(page_cache *cache, page_frame *f)
 }
 
 /*
- * Clock (Corbato 1968), with a bound on the steps: frames marked are passed and their mark cleared, frames pinned are passed,
- * since evicting them frees nothing.  False when there is nothing to evict near the hand.
+ * Clock (Corbato 1968), with a bound on the steps: frames marked are passed and their mark cleared, frames pinned are
+ * passed, since evicting them frees nothing.  False when there is nothing to evict near the hand.
  */
 static bool evict_one(page_cache *cache)
 {
@@ -221,8 +223,8 @@ static bool make_room(page_cache *cache)
 }
 
 /*
- * Publishes a frame.  Returns what readers are to use: the frame, or the same page when another reader was faster; *cached
- * tells whether the frame given is in the table.
+ * Publishes a frame.  Returns what readers are to use: the frame, or the same page when another reader was faster;
+ * *cached tells whether the frame given is in the table.
  */
 static page_frame *table_publish(page_cache *cache, page_frame *f, bool *cached)
 {
@@ -306,13 +308,24 @@ void page_cache_destroy(page_cache *cache)
 
 /* ---- get ---- */
 
+/* A number that no other living thread has: one load. 0 where the compiler cannot tell. */
+static inline uintptr_t thread_number(void)
+{
+#ifdef __has_builtin
+#if __has_builtin(__builtin_thread_pointer)
+    return (uintptr_t)__builtin_thread_pointer();
+#endif
+#endif
+    return 0;
+}
+
 static inline void count_hit(page_cache *cache)
 {
-    uintptr_t self = (uintptr_t)pthread_self();
+    uintptr_t self = thread_number();
     size_t start = (size_t)(self * 0x9e3779b97f4a7c15u >> 58);
-    for (size_t i = 0; i < CACHE_STRIPE_PROBES; i++) {
+    for (size_t i = 0; self && i < CACHE_STRIPE_PROBES; i++) {
         hit_stripe *s = &cache->stripes[(start + i) % CACHE_STRIPES];
-        /* relaxed throughout: only this thread, or one that ended before it began, ever stored self here or hits below */
+        /* relaxed throughout: only this thread, or one that had ended before, ever stored self here or hits below */
         uintptr_t owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
         if (owner == 0 && atomic_compare_exchange_strong_explicit(&s->owner, &owner, self, memory_order_relaxed,
                                                                   memory_order_relaxed))
@@ -326,7 +339,10 @@ static inline void count_hit(page_cache *cache)
     count_up(&cache->hits_shared);
 }
 
-/* What a page was verified for once need not be what is expected of it now: two parents may name it in a damaged tree. */
+/*
+ * What a page was verified for once need not be what is expected of it now: two parents may name it in a damaged
+ * tree.
+ */
 static inline bool frame_meets(const page_frame *f, const page_expect *expect)
 {
     enum page_type type = page_type(f->page);
@@ -350,7 +366,8 @@ static levin_code frame_read(page_cache *cache, const page_expect *expect, page_
     return page_verify(f->page, expect, error);
 }
 
-static levin_code page_cache_miss(page_cache *cache, const page_expect *expect, page_frame **frame, levin_error *error)
+static levin_code page_cache_miss(page_cache *cache, const page_expect *expect, page_frame **frame,
+                                  levin_error *error)
 {
     uint64_t number = expect->ref.number;
     count_up(&cache->misses);
@@ -377,8 +394,8 @@ static levin_code page_cache_miss(page_cache *cache, const page_expect *expect, 
 levin_code page_cache_get(page_cache *cache, const page_expect *expect, page_frame **frame, levin_error *error)
 {
     assert(expect->page_bytes == cache->page_bytes && expect->identity == cache->identity);
-    page_frame *f = atomic_load_explicit(bucket_of(cache, expect->ref.number), memory_order_acquire); /* pairs with
-                                                                                                         table_link */
+    /* pairs with table_link */
+    page_frame *f = atomic_load_explicit(bucket_of(cache, expect->ref.number), memory_order_acquire);
     if (f) /* mostly the one: its page is asked for before the frame itself is here */
         page_prefetch((const uint8_t *)f + FRAME_PAGE_AT, cache->page_bytes);
     while (f && f->number != expect->ref.number)

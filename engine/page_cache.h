@@ -1,16 +1,17 @@
 /*
  * page_cache.h - verified pages of one page file in memory: lock-free lookup, a byte budget, clock eviction.
  *
- * The page table is a hash table by page number, sized once by the budget, read under a read-side section (reclaim.h): a
- * hit is two dependent loads (bucket, frame) and no store to shared memory, but for the reference mark, stored only when it is
- * not yet set.  A miss reads the file, verifies the page against the reference of its parent, and publishes it; of two readers
- * who miss at once one wins and the other drops its copy.  Eviction takes a page out of the table; its memory is freed after
- * a grace period and the last pin.  Pages are immutable; page numbers come back with other content only after
- * page_cache_forget() or page_cache_install().
+ * The page table is a hash table by page number, sized once by the budget, read under a read-side section
+ * (reclaim.h): a hit is two dependent loads (bucket, frame) and no store to shared memory, but for the reference
+ * mark, stored only when it is not yet set.  A miss reads the file, verifies the page against the reference of its
+ * parent, and publishes it; of two readers who miss at once one wins and the other drops its copy.  Eviction takes a
+ * page out of the table; its memory is freed after a grace period and the last pin.  Pages are immutable; page
+ * numbers come back with other content only after page_cache_forget() or page_cache_install().
  *
  * Budget: seven eighths for pages in the table, one eighth for pages that wait for a grace period.  When twice that
- * waits, nothing is evicted any more: a miss hands out a page that goes as soon as the section of its reader ends.  So memory stays
- * within the budget as long as those who hold no section call page_cache_reclaim() when page_cache_wants_reclaim() says so.
+ * waits, nothing is evicted any more: a miss hands out a page that goes as soon as the section of its reader ends.
+ * So memory stays within the budget as long as those who hold no section call page_cache_reclaim() when
+ * page_cache_wants_reclaim() says so.
  *
  * Progress: lookups are wait-free but for the length of a chain; misses and evictions take a mutex, never around I/O.
  * Reclamation: reclaim_queue, drained by page_cache_reclaim(), never inside a read-side section.
@@ -68,7 +69,10 @@ void page_cache_install(page_cache *cache, uint64_t number, uint64_t checksum, c
 void page_cache_forget(page_cache *cache, uint64_t first, uint64_t pages);
 /* More than an eighth of the budget waits for a grace period. One load. */
 bool page_cache_wants_reclaim(const page_cache *cache);
-/* Frees what waits for a grace period. Not inside a read-side section. By writers, background work, and readers when wanted. */
+/*
+ * Frees what waits for a grace period. Not inside a read-side section. By writers, background work, and readers
+ * when wanted.
+ */
 void page_cache_reclaim(page_cache *cache);
 void page_cache_count(page_cache *cache, page_cache_counters *counters);
 file *page_cache_file(page_cache *cache);

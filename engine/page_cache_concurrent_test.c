@@ -1,15 +1,15 @@
 /*
- * page_cache_concurrent_test.c - readers with pins, and a writer that rewrites pages elsewhere and reuses their places, over a
- * cache that holds a fraction of them.  For ThreadSanitizer and AddressSanitizer.
+ * page_cache_concurrent_test.c - readers with pins, and a writer that rewrites pages elsewhere and reuses their
+ * places, over a cache that holds a fraction of them.  For ThreadSanitizer and AddressSanitizer.
  *
  * Invariants checked
- *   - what a reader gets is the content its reference names, at every moment, and stays so while pinned, also after the
- *     page number has come back with other content;
+ *   - what a reader gets is the content its reference names, at every moment, and stays so while pinned, also after
+ *     the page number has come back with other content;
  *   - hits + misses is exactly the number of gets, whatever threads came and went;
  *   - nothing is left allocated.
  *
- * The writer keeps the promises that the engine's versions keep: new content goes to a page that no reader can reach, the
- * reference is published, and the old place is forgotten and reused after a grace period.
+ * The writer keeps the promises that the engine's versions keep: new content goes to a page that no reader can reach,
+ * the reference is published, and the old place is forgotten and reused after a grace period.
  */
 #include <stdio.h>
 
@@ -17,7 +17,16 @@
 #include "page_cache.h"
 #include "sync.h"
 
-enum { PAGE = 4096, LOGICAL = 200, PLACES = 260, FIRST = 2, READERS = 4, PINS = 6, GENERATION = 1, BUDGET_PAGES = 48 };
+enum {
+    PAGE = 4096,
+    LOGICAL = 200,
+    PLACES = 260,
+    FIRST = 2,
+    READERS = 4,
+    PINS = 6,
+    GENERATION = 1,
+    BUDGET_PAGES = 48
+};
 static const uint64_t IDENTITY = 0x77u;
 
 /* What a logical page is now. Immutable; freed after a grace period. */
@@ -69,7 +78,8 @@ static void world_free(void *context, void *memory, size_t bytes)
 static uint64_t make_page(uint8_t *page, uint64_t number, uint64_t logical, uint64_t content)
 {
     uint64_t value[2] = {logical, content};
-    page_cell cell = {.key = (const uint8_t *)"key", .key_bytes = 3, .value = {.bytes = 16, .data = (uint8_t *)value}};
+    page_cell cell = {
+        .key = (const uint8_t *)"key", .key_bytes = 3, .value = {.bytes = 16, .data = (uint8_t *)value}};
     return page_write(page, PAGE, IDENTITY, number, GENERATION, PAGE_LEAF, 0, &cell, 1);
 }
 

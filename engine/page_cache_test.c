@@ -70,7 +70,8 @@ static void world_free(void *context, void *memory, size_t bytes)
 static uint64_t make_page(uint8_t *page, uint64_t number, uint64_t content)
 {
     uint64_t value[2] = {number, content};
-    page_cell cell = {.key = (const uint8_t *)"key", .key_bytes = 3, .value = {.bytes = 16, .data = (uint8_t *)value}};
+    page_cell cell = {
+        .key = (const uint8_t *)"key", .key_bytes = 3, .value = {.bytes = 16, .data = (uint8_t *)value}};
     return page_write(page, PAGE, IDENTITY, number, GENERATION, PAGE_LEAF, 0, &cell, 1);
 }
 
@@ -97,8 +98,12 @@ static void world_fini(world *w)
 
 static page_expect expect_page(const world *w, uint64_t number)
 {
-    return (page_expect){.identity = IDENTITY, .page_bytes = PAGE, .page_count = FIRST + PAGES, .max_generation = GENERATION,
-                         .ref = {number, w->sums[number]}, .level = 0};
+    return (page_expect){.identity = IDENTITY,
+                         .page_bytes = PAGE,
+                         .page_count = FIRST + PAGES,
+                         .max_generation = GENERATION,
+                         .ref = {number, w->sums[number]},
+                         .level = 0};
 }
 
 static void check_frame(const page_frame *frame, uint64_t number, uint64_t content)
@@ -290,6 +295,13 @@ START_TEST(page_cache__install_and_forget_replace_content)
         ck_assert_int_eq(get(cache, &w, n, n < FIRST + 100 ? 1 : 2, &error), LEVIN_OK);
     ck_assert_uint_eq(w.reads, reads + 100);
 
+    reads = w.reads; /* forgotten is gone, though the same content would be asked for again */
+    page_cache_forget(cache, FIRST + 30, 3);
+    page_cache_forget(cache, FIRST + 197, 1000000000);
+    for (uint64_t n = FIRST; n < FIRST + 200; n++)
+        ck_assert_int_eq(get(cache, &w, n, n < FIRST + 100 ? 1 : 2, &error), LEVIN_OK);
+    ck_assert_uint_eq(w.reads, reads + 6);
+
     /* nobody said a word, and the parent names another content: the file decides */
     w.sums[FIRST] = make_page(page, FIRST, 3);
     ck_assert_int_eq(get(cache, &w, FIRST, 3, &error), LEVIN_CORRUPT);
@@ -409,7 +421,8 @@ START_TEST(page_cache__failed_allocations_are_errors_and_leave_no_trace)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("page_cache", TEST(page_cache__second_get_reads_no_file), TEST(page_cache__memory_stays_within_the_budget),
+LEVIN_TEST_MAIN("page_cache", TEST(page_cache__second_get_reads_no_file),
+                TEST(page_cache__memory_stays_within_the_budget),
                 TEST(page_cache__pages_in_use_outlive_pages_read_once),
                 TEST(page_cache__pinned_page_survives_eviction_and_replacement),
                 TEST(page_cache__section_that_never_ends_does_not_empty_the_cache),

@@ -96,7 +96,8 @@ static size_t random_key(dice *d, uint8_t *key, unsigned shape, size_t key_max)
     return bytes;
 }
 
-static void random_cells(dice *d, cell_set *set, enum page_type type, uint32_t page_bytes, unsigned shape, size_t wanted)
+static void random_cells(dice *d, cell_set *set, enum page_type type, uint32_t page_bytes, unsigned shape,
+                         size_t wanted)
 {
     static uint8_t key[LEVIN_PAGE_MAX_BYTES], value[LEVIN_PAGE_MAX_BYTES];
     cell_set_clear(set);
@@ -106,16 +107,20 @@ static void random_cells(dice *d, cell_set *set, enum page_type type, uint32_t p
         if (type == PAGE_BRANCH) {
             cell.child = (page_ref){page_first(page_bytes) + roll(d, 100), roll(d, UINT64_MAX)};
         } else if (roll(d, 8) == 0) {
-            cell.value = (page_value){.kind = VALUE_EXTENT, .bytes = 1 + roll(d, 100000), .first_page = 20 + roll(d, 100),
+            cell.value = (page_value){.kind = VALUE_EXTENT,
+                                      .bytes = 1 + roll(d, 100000),
+                                      .first_page = 20 + roll(d, 100),
                                       .checksum = roll(d, UINT64_MAX)};
         } else {
-            cell.value = (page_value){.bytes = roll(d, 64) ? roll(d, 120) : roll(d, page_bytes / 4 + 1), .data = value};
+            cell.value =
+                (page_value){.bytes = roll(d, 64) ? roll(d, 120) : roll(d, page_bytes / 4 + 1), .data = value};
             memset(value, (int)roll(d, 256), cell.value.bytes);
         }
         cell_set_add(set, cell, type, page_bytes);
     }
     if (type == PAGE_BRANCH && roll(d, 2))
-        cell_set_add(set, (page_cell){.key = key, .child = {5, 6}}, type, page_bytes); /* the left edge: an empty key */
+        /* the left edge: an empty key */
+        cell_set_add(set, (page_cell){.key = key, .child = {5, 6}}, type, page_bytes);
 }
 
 static page_expect expect_of(uint32_t page_bytes, uint64_t checksum_expected)
@@ -255,7 +260,8 @@ static unsigned model_lower_bound(const cell_set *set, const uint8_t *key, size_
     return i;
 }
 
-static void check_search(const uint8_t *page, const cell_set *set, const uint8_t *key, size_t key_bytes, unsigned round)
+static void check_search(const uint8_t *page, const cell_set *set, const uint8_t *key, size_t key_bytes,
+                         unsigned round)
 {
     bool equal, equal_expected;
     unsigned expected = model_lower_bound(set, key, key_bytes, &equal_expected);
@@ -381,7 +387,9 @@ static uint64_t rules_page(uint8_t *page, enum page_type type)
     static const char *const keys[] = {"pre/a", "pre/ab", "pre/b", "pre/c"};
     page_cell cells[4];
     for (unsigned i = 0; i < 4; i++)
-        cells[i] = (page_cell){.key = (const uint8_t *)keys[i], .key_bytes = (uint32_t)strlen(keys[i]), .child = {10 + i, i},
+        cells[i] = (page_cell){.key = (const uint8_t *)keys[i],
+                               .key_bytes = (uint32_t)strlen(keys[i]),
+                               .child = {10 + i, i},
                                .value = {.bytes = 10, .data = (const uint8_t *)"0123456789"}};
     cells[1].value = (page_value){.kind = VALUE_EXTENT, .bytes = 5 * 4096, .first_page = PAGE_COUNT - 5};
     return page_write(page, 4096, IDENTITY, NUMBER, GENERATION, type, type == PAGE_BRANCH, cells, 4);

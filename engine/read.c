@@ -78,8 +78,9 @@ static void reclaim_after_read(levin *store)
     }
 }
 
-levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes, void *buffer,
-                     size_t capacity, size_t *value_bytes)
+/* v NULL: the newest version. */
+static levin_code get_copy(levin *store, const version *v, const void *key, size_t key_bytes, void *buffer,
+                           size_t capacity, size_t *value_bytes)
 {
     levin_error error;
     found_value found;
@@ -88,7 +89,8 @@ levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *k
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    const version *v = snapshot ? snapshot_version(snapshot) : version_current(&store->versions);
+    if (!v)
+        v = version_current(&store->versions);
     code = version_find(v, key, key_bytes, &found, &error);
     if (code == LEVIN_OK) {
         *value_bytes = found.bytes;
@@ -112,6 +114,12 @@ levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *k
     count_get(store, code);
     reclaim_after_read(store);
     return code;
+}
+
+levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes, void *buffer,
+                     size_t capacity, size_t *value_bytes)
+{
+    return get_copy(store, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
 }
 
 /* Handed-out values carry their size in front, for levin_free(). */
@@ -146,7 +154,7 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    const version *v = snapshot ? snapshot_version(snapshot) : version_current(&store->versions);
+    const version *v = snapshot ? snapshot->v : version_current(&store->versions);
     code = version_find(v, key, key_bytes, &found, &error);
     if (code == LEVIN_OK) {
         copy = value_alloc(store, found.bytes);
@@ -186,7 +194,7 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    const version *v = snapshot ? snapshot_version(snapshot) : version_current(&store->versions);
+    const version *v = snapshot ? snapshot->v : version_current(&store->versions);
     code = version_find(v, key, key_bytes, &found, &error);
     reclaim_read_unlock();
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
@@ -200,11 +208,10 @@ levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_g
 {
     levin_code first = LEVIN_OK;
     const version *held = snapshot ? NULL : version_acquire(&store->versions);
-    const version *v = held ? held : snapshot_version(snapshot);
+    const version *v = held ? held : snapshot->v;
     for (size_t i = 0; i < count; i++) {
         levin_get_request *r = &requests[i];
-        r->code = levin_get(store, version_snapshot(v), r->key, r->key_bytes, r->buffer, r->capacity,
-                            &r->value_bytes);
+        r->code = get_copy(store, v, r->key, r->key_bytes, r->buffer, r->capacity, &r->value_bytes);
         if (first == LEVIN_OK && r->code != LEVIN_NOT_FOUND && r->code != LEVIN_TOO_SMALL)
             first = r->code;
     }
@@ -215,12 +222,24 @@ levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_g
 
 levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot)
 {
-    *snapshot = (levin_snapshot *)(void *)version_acquire(&store->versions);
+    levin_error error;
+    *snapshot = io_alloc(store->io, sizeof **snapshot);
+    if (!*snapshot) {
+        error_memory(&error, sizeof **snapshot);
+        return db_fail(store, &error);
+    }
+    (*snapshot)->store = store;
+    (*snapshot)->v = version_acquire(&store->versions);
+    count_add(&store->readers, 1);
     return LEVIN_OK;
 }
 
 void levin_snapshot_release(levin_snapshot *snapshot)
 {
-    if (snapshot)
-        version_release((version *)(void *)snapshot);
+    if (!snapshot)
+        return;
+    levin *store = snapshot->store;
+    version_release(snapshot->v);
+    count_add(&store->readers, (uint64_t)-1);
+    io_free(store->io, snapshot, sizeof *snapshot);
 }

@@ -1,10 +1,10 @@
 /*
  * space.h - which pages of the page file are free.
  *
- * Free pages are extents (first page, pages).  space_take() hands out contiguous runs, large free extents first, then the end of
- * the file.  Pages given back with space_give() can be taken at once; pages that an older checkpoint, snapshot or reader may
- * reach are kept out of here by their owner (version.h) until nobody can.
- * One thread at a time.  All memory through the I/O table.
+ * Free pages are extents (first page, pages).  space_take() hands out contiguous runs, large free extents first, then
+ * the end of the file.  Pages given back with space_give() can be taken at once; pages that an older checkpoint,
+ * snapshot or reader may reach are kept out of here by their owner (version.h) until nobody can. One thread at a
+ * time.  All memory through the I/O table.
  */
 #ifndef LEVIN_SPACE_H
 #define LEVIN_SPACE_H
@@ -34,13 +34,16 @@ void space_destroy(space *s);
 uint64_t space_page_count(const space *s); /* high-water: all pages in use or free are below */
 uint64_t space_free_pages(const space *s);
 /*
- * A run of 1..wanted contiguous pages (exactly `wanted` when exact): from the start of the largest free extent; from the end
- * of the file when there is none, or none that suffices and exact. LEVIN_NO_SPACE at the largest possible file.
+ * A run of 1..wanted contiguous pages (exactly `wanted` when exact): from the start of the largest free extent; from
+ * the end of the file when there is none, or none that suffices and exact. LEVIN_NO_SPACE at the largest possible
+ * file.
  */
 levin_code space_take(space *s, uint64_t wanted, bool exact, extent *out, levin_error *error);
 /* Joins with its neighbours. LEVIN_CORRUPT when pages of it are free already or not in the file; LEVIN_NO_MEMORY. */
 levin_code space_give(space *s, extent e, levin_error *error);
-/* Free extents at the end of the file are dropped from it: returns the new page count, at or above `keep_at_least`. */
+/*
+ * Free extents at the end of the file are dropped from it: returns the new page count, at or above `keep_at_least`.
+ */
 uint64_t space_shrink(space *s, uint64_t keep_at_least);
 /* Appends the free extents, ascending. */
 levin_code space_list(const space *s, extent_list *out, levin_error *error);
@@ -52,8 +55,11 @@ uint64_t free_list_pages(size_t extents, uint32_t page_bytes);
 /* Writes page i of n of a free list into `page`; next is the page after it (number 0: none). Returns its checksum. */
 uint64_t free_list_write(uint8_t *page, uint32_t page_bytes, uint64_t identity, uint64_t number, uint64_t generation,
                          const extent *extents, size_t count, page_ref next);
-/* Appends the entries of a page that page_verify() has passed as PAGE_FREE_LIST; checks order, bounds and overlap with `after`
- * (the end of the last extent of the page before, 0 at first). A page may be without entries: count the pages of the chain. */
+/*
+ * Appends the entries of a page that page_verify() has passed as PAGE_FREE_LIST; checks order, bounds and overlap with
+ * `after` (the end of the last extent of the page before, 0 at first). A page may be without entries, so the caller
+ * counts the pages of the chain.
+ */
 levin_code free_list_read(const uint8_t *page, const char *file_name, uint32_t page_bytes, uint64_t page_count,
                           uint64_t *after, extent_list *out, const levin_io *io, page_ref *next, levin_error *error);
 

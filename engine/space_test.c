@@ -208,8 +208,8 @@ END_TEST
 
 START_TEST(space__impossible_gifts_are_damage_and_change_nothing)
 {
-    static const extent wrong[] = {{0, 1}, {1, 5}, {100, 1}, {99, 2}, {50, 0}, {50, UINT64_MAX}, {UINT64_MAX, 1}, {20, 1},
-                                   {19, 2}, {29, 1}, {29, 5}, {15, 30}, {25, 2}};
+    static const extent wrong[] = {{0, 1},  {1, 5},  {100, 1}, {99, 2}, {50, 0},  {50, UINT64_MAX}, {UINT64_MAX, 1},
+                                   {20, 1}, {19, 2}, {29, 1},  {29, 5}, {15, 30}, {25, 2}};
     levin_error error;
     space *s = space_create(levin_io_posix(), PAGE, 100);
     ck_assert_int_eq(space_give(s, (extent){20, 10}, &error), LEVIN_OK);
@@ -335,14 +335,20 @@ static page_ref list_write(uint8_t *pages, const extent *extents, size_t count)
     return next;
 }
 
-static levin_code list_read(const uint8_t *pages, page_ref ref, extent_list *out, const levin_io *io, levin_error *error)
+static levin_code list_read(const uint8_t *pages, page_ref ref, extent_list *out, const levin_io *io,
+                            levin_error *error)
 {
     uint64_t after = 0;
     levin_code code = LEVIN_OK;
     while (!code && ref.number) {
         const uint8_t *page = pages + (ref.number - 10) * PAGE;
-        page_expect expect = {.identity = 1, .page_bytes = PAGE, .page_count = LIST_COUNT, .max_generation = 3, .ref = ref,
-                              .type = PAGE_FREE_LIST, .level = 0};
+        page_expect expect = {.identity = 1,
+                              .page_bytes = PAGE,
+                              .page_count = LIST_COUNT,
+                              .max_generation = 3,
+                              .ref = ref,
+                              .type = PAGE_FREE_LIST,
+                              .level = 0};
         code = page_verify(page, &expect, error);
         if (!code)
             code = free_list_read(page, PAGE_FILE_NAME, PAGE, LIST_COUNT, &after, out, io, &ref, error);
@@ -368,7 +374,8 @@ START_TEST(free_list__any_number_of_pages_comes_back)
         extent_list_fini(&list, levin_io_posix());
     }
     /* a page without entries is legal: the list may shrink while room for it is made */
-    page_expect expect = {.identity = 1, .page_bytes = PAGE, .page_count = 20, .max_generation = 3, .type = PAGE_FREE_LIST};
+    page_expect expect = {
+        .identity = 1, .page_bytes = PAGE, .page_count = 20, .max_generation = 3, .type = PAGE_FREE_LIST};
     expect.ref = (page_ref){10, free_list_write(pages, PAGE, 1, 10, 3, NULL, 0, (page_ref){0, 0})};
     ck_assert_msg(page_verify(pages, &expect, &error) == LEVIN_OK, "%s", error.message);
 }
@@ -386,7 +393,8 @@ START_TEST(free_list__entries_that_touch_or_descend_across_pages_are_refused)
         if (wrong >= 0) /* the first of the second page begins inside, or where, the last of the first ends */
             extents[PER_PAGE].first = extents[PER_PAGE - 1].first + 4 + (uint64_t)wrong;
         page_ref ref = list_write(pages, extents, 2 * PER_PAGE);
-        ck_assert_int_eq(list_read(pages, ref, &list, levin_io_posix(), &error), wrong < 0 ? LEVIN_OK : LEVIN_CORRUPT);
+        ck_assert_int_eq(list_read(pages, ref, &list, levin_io_posix(), &error),
+                         wrong < 0 ? LEVIN_OK : LEVIN_CORRUPT);
         if (wrong >= 0)
             ck_assert_uint_eq(error.offset, 11 * PAGE + PAGE_HEADER_BYTES);
         extent_list_fini(&list, levin_io_posix());
@@ -414,9 +422,12 @@ START_TEST(free_list__failed_allocation_is_an_error)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("space", TEST(space__random_history_equals_the_map), TEST(space__same_history_gives_the_same_extents),
-                TEST(space__impossible_gifts_are_damage_and_change_nothing), TEST(space__largest_possible_file_is_the_end),
+LEVIN_TEST_MAIN("space", TEST(space__random_history_equals_the_map),
+                TEST(space__same_history_gives_the_same_extents),
+                TEST(space__impossible_gifts_are_damage_and_change_nothing),
+                TEST(space__largest_possible_file_is_the_end),
                 TEST(space__failed_allocations_are_errors_and_change_nothing),
-                TEST(extent_list__normalise_sorts_joins_and_sees_overlaps), TEST(free_list__any_number_of_pages_comes_back),
+                TEST(extent_list__normalise_sorts_joins_and_sees_overlaps),
+                TEST(free_list__any_number_of_pages_comes_back),
                 TEST(free_list__entries_that_touch_or_descend_across_pages_are_refused),
                 TEST(free_list__failed_allocation_is_an_error))

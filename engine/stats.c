@@ -9,7 +9,6 @@ static void stats_of_versions(levin *db, levin_stats *s)
 {
     sync_mutex_lock(&db->versions.mutex);
     const version *v = db->versions.newest;
-    s->snapshots = db->versions.held;
     s->versions = db->versions.count;
     s->sequence = v->sequence;
     s->memtable_bytes = memtable_bytes(v->mem) + (v->frozen ? memtable_bytes(v->frozen) : 0);
@@ -31,6 +30,7 @@ void levin_stats_get(levin *db, levin_stats *s)
     sync_mutex_unlock(&db->commit_mutex);
     page_cache_count(db->cache, &cache);
     stats_of_versions(db, s);
+    s->snapshots = count_read(&db->readers);
     s->gets = counter_read(&db->gets);
     s->get_hits = counter_read(&db->get_hits);
     s->batches = count_read(&db->batches);

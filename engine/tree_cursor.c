@@ -4,7 +4,7 @@
  * Invariants: a valid cursor (height > 0) pins the frames of its path and holds the whole key; an invalid one pins
  * nothing.  Any failure leaves it invalid.
  * Concurrency: a cursor belongs to one thread at a time.  Each move that leaves the leaf runs in a read-side section of its
- * own: a frame is pinned in the section that looked it up.
+ * own: a frame is pinned in the section that looked it up.  The caller holds none: a move may wait for a grace period.
  * Crash safety: nothing is written here.
  */
 #include "tree.h"
@@ -16,6 +16,14 @@ levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error)
     c->t = *t;
     c->key = io_alloc(page_cache_file(t->cache)->io, bytes);
     return c->key ? LEVIN_OK : error_memory(error, bytes);
+}
+
+/* What long walks evict from a small cache has to be freed on the way, by whoever holds no section. */
+static void section_end(const tree_cursor *c)
+{
+    reclaim_read_unlock();
+    if (page_cache_wants_reclaim(c->t.cache))
+        page_cache_reclaim(c->t.cache);
 }
 
 /* Unpins the path from depth `from` down. */
@@ -93,7 +101,7 @@ static levin_code leaf_beside(tree_cursor *c, enum path_side entry, levin_error 
             c->slot[depth - 1]--;
         reclaim_read_lock();
         code = path_descend(c, entry, error);
-        reclaim_read_unlock();
+        section_end(c);
     }
     if (code)
         path_drop(c, 0);
@@ -130,7 +138,7 @@ static levin_code cursor_end(tree_cursor *c, enum path_side side, levin_error *e
             c->slot[0] = page_cells(c->frame[0]->page) - 1;
         code = path_descend(c, side, error);
     }
-    reclaim_read_unlock();
+    section_end(c);
     if (code)
         path_drop(c, 0);
     return code;
@@ -164,7 +172,7 @@ static levin_code seek_leaf(tree_cursor *c, const uint8_t *key, size_t key_bytes
         c->slot[c->height - 1] = i;
         ref = branch_child(page, i);
     }
-    reclaim_read_unlock();
+    section_end(c);
     if (code) {
         path_drop(c, 0);
         return code;

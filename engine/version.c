@@ -212,7 +212,6 @@ void version_ref(const version *v)
     sync_mutex_lock(&v->set->mutex);
     assert(v->references > 0);
     mutable_version(v)->references++;
-    v->set->held++;
     sync_mutex_unlock(&v->set->mutex);
 }
 
@@ -229,7 +228,6 @@ void version_release(const version *v)
 {
     version_set *set = v->set;
     sync_mutex_lock(&set->mutex);
-    set->held--;
     version_unref_locked(mutable_version(v));
     sync_mutex_unlock(&set->mutex);
 }

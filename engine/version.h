@@ -62,7 +62,6 @@ typedef struct version_set {
     _Atomic(version *) current;  /* release in version_publish; acquire in version_current and version_acquire */
     reclaim_queue retired;
     uint64_t count;              /* versions in the list */
-    uint64_t held;               /* references by snapshots and iterators */
 } version_set;
 
 levin_code version_set_init(version_set *set, const levin_io *io, levin_error *error);

@@ -3,34 +3,37 @@
  *
  * Invariants
  *  - In the current segment [sector, flushed) was handed to the kernel without an error, and [flushed, offset) is the
- *    pending groups, in order, in their owners' memory.  durable <= flushed, as positions.  chain, sequence, offset describe
- *    the log with all pending groups in it.
- *  - Behind every data group and mark two sectors stay free: for a CLOSE, and for the SEAL that must follow it when the
- *    store is opened again.  So a SEAL, a CLOSE, and a fence (which is no longer than the group it replaces) always fit.
+ *    pending groups, in order, in their owners' memory.  durable <= flushed, as positions.  chain, sequence,
+ *    offset describe the log with all pending groups in it.
+ *  - Behind every data group and mark two sectors stay free: for a CLOSE, and for the SEAL that must follow it
+ *    when the store is opened again.  So a SEAL, a CLOSE, and a fence (which is no longer than the group it
+ *    replaces) always fit.
  *  - A group's durable position is `durable` when it is built: only ever what a successful sync has covered.
  *  - incarnation only grows, also when the mark that carries it could not be written.
  *
  * What may be on disk after each failure
- *  - A write of pending groups [flushed, offset) failed: any sector of that range may hold its old or its new content.  The groups
- *    stay pending; written again they are the same bytes, so a second flush simply completes the first.
+ *  - A write of pending groups [flushed, offset) failed: any sector of that range may hold its old or its new
+ *    content.  The groups stay pending; written again they are the same bytes, so a second flush simply completes
+ *    the first.
  *  - A group that may have been so written is taken back: it may stand complete on disk, chained to the group before
  *    it, and would be replayed.  It harms nobody until something else is accepted; hence `fence`: before the next
- *    group is accepted, the groups still pending are written again and a MARK with a higher incarnation is written where the failed
- *    group began, and synced.  From then on the chain goes through that mark; the failed groups behind it chain to
- *    bytes that are gone, and no later group can be equal to the one that they chain to, for its incarnation is
- *    higher.  They claim no durable position past the mark either, so they never pass for proof of rot.
+ *    group is accepted, the groups still pending are written again and a MARK with a higher incarnation is written
+ *    where the failed group began, and synced.  From then on the chain goes through that mark; the failed groups
+ *    behind it chain to bytes that are gone, and no later group can be equal to the one that they chain to, for
+ *    its incarnation is higher.  They claim no durable position past the mark either, so they never pass for proof
+ *    of rot.
  *  - Writing the fence fails: the same situation as before, with one more possible group in that place; it is
  *    fenced the same way, under a still higher incarnation.
- *  - Making the next segment fails: no SEAL names it.  It is unlinked, now or by whoever needs its number; the current
- *    segment is as it was, and the next append tries again.
+ *  - Making the next segment fails: no SEAL names it.  It is unlinked, now or by whoever needs its number; the
+ *    current segment is as it was, and the next append tries again.
  *  - Writing a SEAL fails (`sealing`): the place of the SEAL holds the SEAL or old bytes.  Nothing but that same
- *    SEAL is ever written there, and its successor is ready: each later call first writes it again.  Recovery ends before it or
- *    in the empty successor; both hold the same groups.
+ *    SEAL is ever written there, and its successor is ready: each later call first writes it again.  Recovery ends
+ *    before it or in the empty successor; both hold the same groups.
  *  - A sync fails, of any segment or of the directory: the kernel may have dropped what it could not write and
- *    call it clean.  No later sync says anything about it, so the log is poisoned: nothing more is written, and recovery,
- *    which rewrites what is unproven before it trusts it, is the only way on.
- * The one overwrite of bytes that matter is that rewriting; it stores equal bytes and relies, as all in-place logs do, on a
- * sector in flight at a power cut keeping its old or its new content.
+ *    call it clean.  No later sync says anything about it, so the log is poisoned: nothing more is written, and
+ *    recovery, which rewrites what is unproven before it trusts it, is the only way on.
+ * The one overwrite of bytes that matter is that rewriting; it stores equal bytes and relies, as all in-place logs
+ * do, on a sector in flight at a power cut keeping its old or its new content.
  *
  * Concurrency: one thread at a time (wal.h); nothing here is shared.
  */

@@ -1,10 +1,10 @@
 /*
  * wal_check.c - reads the live log again and reports what is wrong in it, going on behind each fault.
  *
- * Unlike recovery it knows where the log ends, so that whatever does not verify before there is a fault.  After one it
- * looks for the next sector where a group verifies and takes up the chain there, in this segment or the next.
- * Invariants: changes nothing, on disk or in the handle.  Memory as the reader (wal_read.c), and the payload of one group.
- * Concurrency: the thread that owns the log; what is not flushed yet is not looked at.
+ * Unlike recovery it knows where the log ends, so that whatever does not verify before there is a fault.  After
+ * one it looks for the next sector where a group verifies and takes up the chain there, in this segment or the next.
+ * Invariants: changes nothing, on disk or in the handle.  Memory as the reader (wal_read.c), and the payload of
+ * one group. Concurrency: the thread that owns the log; what is not flushed yet is not looked at.
  */
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /*
  * wal_read.c - reads groups of one segment through a window of bounded size.
  *
- * Invariants: no size that was read from the file decides about memory.  A group is "verified" only when its checksum,
- * seeded with the place where it stands, was computed over the bytes read.
+ * Invariants: no size that was read from the file decides about memory.  A group is "verified" only when its
+ * checksum, seeded with the place where it stands, was computed over the bytes read.
  * Errors: a failed read is an error and never "the log ends here"; the end of the file is.
  * Concurrency: one thread per reader.
  */

@@ -4,26 +4,27 @@
  * The walk follows the chain from the start: each group must stand at its position, chain to the one before, have no
  * lower incarnation, and verify.  Where no such group stands the log ends.  Torn or rotten?
  *  - A group carries the position up to which the log was on the device when it was written.  If any group behind the
- *    end, in this segment or a later one, verifies and calls a position past the end durable, then bytes that were on the device are
- *    gone: rot, LEVIN_CORRUPT.  If none does, what is missing was never acknowledged as durable (or was the very
- *    last thing that was): a torn tail, cut silently.
- *    Groups of abandoned tails stay behind the end for a while.  They give no false proof: a group never calls a position
- *    durable that was past the flushed end of its time, and the log's end never falls below that again, except by
- *    salvage, which therefore wipes what it cuts off.
+ *    end, in this segment or a later one, verifies and calls a position past the end durable, then bytes that were
+ *    on the device are gone: rot, LEVIN_CORRUPT.  If none does, what is missing was never acknowledged as durable
+ *    (or was the very last thing that was): a torn tail, cut silently.
+ *    Groups of abandoned tails stay behind the end for a while.  They give no false proof: a group never calls a
+ *    position durable that was past the flushed end of its time, and the log's end never falls below that again,
+ *    except by salvage, which therefore wipes what it cuts off.
  *  - A group that knows a later checkpoint durable than the meta page that was chosen proves that page lost:
  *    LEVIN_CORRUPT in every mode, for the pages that the older meta page needs may have been used again.
  *  - What a SEAL names, and the segment that the meta page names, were durable before they were named.
- * Before it decides that the log ends, the walk reads the place again, past its window: a read that went wrong once does not
- * cut the log.
+ * Before it decides that the log ends, the walk reads the place again, past its window: a read that went wrong
+ * once does not cut the log.
  *
- * Invariants: nothing is changed on disk before the walk has succeeded, and nothing at all in read_only.  No damaged size decides
- * about memory: a payload is reserved after its checksum was right, and is no longer than the file.  The scan for
- * proofs does bounded work (SCAN_FACTOR).
- * Crash safety: groups past the proven position may be in the page cache only (also after a failed sync, when the kernel calls them
- * clean), or on the device and acknowledged; which, nobody can tell.  Written again in place, a power cut could destroy the sector
- * under the head, and with it an acknowledged group.  So their segment is copied to a new file, synced, and renamed over
- * the old one; then a mark under a new incarnation calls all of it durable, and is synced.  A crash on the way leaves a log with the
- * same groups.  Salvage removes later segments and wipes the rest of the last one before that mark.
+ * Invariants: nothing is changed on disk before the walk has succeeded, and nothing at all in read_only.  No
+ * damaged size decides about memory: a payload is reserved after its checksum was right, and is no longer than the
+ * file.  The scan for proofs does bounded work (SCAN_FACTOR).
+ * Crash safety: groups past the proven position may be in the page cache only (also after a failed sync, when the
+ * kernel calls them clean), or on the device and acknowledged; nobody can tell.  Written again in place, a power cut
+ * could destroy the sector under the head, and with it an acknowledged group.  So their segment is copied to a new
+ * file, synced, and renamed over the old one; then a mark under a new incarnation calls all of it durable, and is
+ * synced.  A crash on the way leaves a log with the same groups.  Salvage removes later segments and wipes the rest
+ * of the last one before that mark.
  * Concurrency: the thread that opens the store.
  */
 #include <string.h>
@@ -225,7 +226,7 @@ static levin_code scan_judge(walk *w, wal_reader *r, uint64_t offset, const wal_
                       "the log breaks off here, but a later group proves that it was durable beyond", error);
     if (g->incarnation <= WAL_INCARNATION_MAX && w->highest < g->incarnation)
         w->highest = g->incarnation;
-    /* The group is cut off, but what it says of the page file was true: that meta page need not, and must not, be written again. */
+    /* The group is cut off, but what it says of the page file was true: that meta page must not be written again. */
     if (w->generation < g->generation)
         w->generation = g->generation;
     return LEVIN_OK;

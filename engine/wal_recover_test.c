@@ -2,9 +2,9 @@
  * wal_recover_test.c - what recovery makes of a log that is torn, rotten, incomplete, foreign or forged.
  *
  * Invariants checked: a torn tail is cut at the last whole group and the log goes on; damage before the proven end is
- * LEVIN_CORRUPT, and with salvage a shorter log that opens strictly from then on; what was cut does not come back; nothing
- * changes on disk when recovery fails or only reads; damaged bytes decide neither about memory nor about time; recovery can itself
- * fail at every call, and be cut off by power, and lose nothing.
+ * LEVIN_CORRUPT, and with salvage a shorter log that opens strictly from then on; what was cut does not come back;
+ * nothing changes on disk when recovery fails or only reads; damaged bytes decide neither about memory nor about
+ * time; recovery can itself fail at every call, and be cut off by power, and lose nothing.
  */
 #include "wal_test_disk.h"
 
@@ -94,7 +94,9 @@ START_TEST(wal_recover__torn_tail_is_cut_at_every_sector)
             for (int rest = 0; rest <= 1; rest++) { /* this sector alone, or all from here */
                 client *o = on_copy(c);
                 for (uint64_t at = missing; at < (rest ? to : missing + 512); at++)
-                    *bytes_at(o, 1, at) = fill == 0 ? 0 : fill == 1 ? (uint8_t)disk_random(o->d) : *bytes_at(c, 1, at % 512 + 512);
+                    *bytes_at(o, 1, at) = fill == 0   ? 0
+                                          : fill == 1 ? (uint8_t)disk_random(o->d)
+                                                      : *bytes_at(c, 1, at % 512 + 512);
                 assert_goes_on(o, 5);
                 end(o);
             }
@@ -322,7 +324,8 @@ END_TEST
 
 /* ---- what must not come back ------------------------------------------------------------------------------- */
 
-/* G1 is lost and G2 behind it kept; then the same G1 is written again. G2 would chain to it, but for the incarnation. */
+/* G1 is lost and G2 behind it kept; then the same G1 is written again. G2 would chain to it, but for the
+ * incarnation. */
 START_TEST(wal_recover__old_incarnation_does_not_come_back)
 {
     client *c = begin(64 << 10);
@@ -515,8 +518,8 @@ START_TEST(wal_recover__read_only_changes_nothing)
 }
 END_TEST
 
-static levin_code refuse_batch(void *context, uint64_t sequence, const uint8_t *operations, size_t bytes, size_t count,
-                               levin_error *error)
+static levin_code refuse_batch(void *context, uint64_t sequence, const uint8_t *operations, size_t bytes,
+                               size_t count, levin_error *error)
 {
     (void)context, (void)operations, (void)bytes, (void)count;
     return sequence == 30 ? error_memory(error, 1) : LEVIN_OK;

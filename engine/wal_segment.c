@@ -4,15 +4,15 @@
  * Invariants
  *  - A segment gets a number once, above all numbers before it.  The file of an old one may serve again under a new
  *    number (a spare): its old groups do not verify there, for their checksums are seeded with their old position.
- *  - A spare lies under its old name.  Reuse: the header of the new number is written in place and synced, then the file is
- *    renamed, then the directory is synced.  An interruption leaves a file whose header contradicts its name, or
- *    has none, under an old name, or (the directory not synced) under both names; such a file is never used again, only unlinked:
- *    unlinking one of two names does the other no harm.
+ *  - A spare lies under its old name.  Reuse: the header of the new number is written in place and synced, then
+ *    the file is renamed, then the directory is synced.  An interruption leaves a file whose header contradicts
+ *    its name, or has none, under an old name, or (the directory not synced) under both names; such a file is
+ *    never used again, only unlinked: unlinking one of two names does the other no harm.
  *  - A file under a number past the end of the log that no SEAL names means nothing; whoever wants the number
  *    unlinks it first.
  *  - Segments longer than usual, made for one big group, are removed instead of kept.
- * Crash safety: when wal_segment_make_next() returns LEVIN_OK the header, the size and the directory entry are on the device;
- * only then may a SEAL name the segment.  A failed sync, also of the directory, poisons the log.
+ * Crash safety: when wal_segment_make_next() returns LEVIN_OK the header, the size and the directory entry are on
+ * the device; only then may a SEAL name the segment.  A failed sync, also of the directory, poisons the log.
  * Concurrency: the thread that owns the log.
  */
 #include <errno.h>

@@ -1,10 +1,11 @@
 /*
- * wal_test_disk.h - for the tests of the log only: a small disk in memory behind the I/O table, and a client of the log.
+ * wal_test_disk.h - for the tests of the log only: a small disk in memory behind the I/O table, and a client of
+ * the log.
  *
- * The disk keeps what the kernel shows (data) apart from what the device holds (durable), by sectors of 512 bytes, and
- * names likewise.  A sync moves dirty sectors to the device; a failed sync marks them clean without moving them.  A write
- * that fails has still written a part of its bytes (disk.failed_write: none, half, all).  Calls, allocations included,
- * are counted, and the Nth can be made to fail, once or from then on.
+ * The disk keeps what the kernel shows (data) apart from what the device holds (durable), by sectors of 512 bytes,
+ * and names likewise.  A sync moves dirty sectors to the device; a failed sync marks them clean without moving
+ * them.  A write that fails has still written a part of its bytes (disk.failed_write: none, half, all).  Calls,
+ * allocations included, are counted, and the Nth can be made to fail, once or from then on.
  */
 #ifndef LEVIN_WAL_TEST_DISK_H
 #define LEVIN_WAL_TEST_DISK_H

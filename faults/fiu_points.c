@@ -10,6 +10,7 @@
 #include "fiu_points.h"
 
 #include <errno.h>
+#define FIU_ENABLE 1 /* otherwise fiu.h defines all calls away */
 #include <fiu-control.h>
 #include <fiu.h>
 #include <stdint.h>

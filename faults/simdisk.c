@@ -121,10 +121,10 @@ static int sim_open(void *context, const char *path, levin_file_kind kind, unsig
     enter(disk);
     disk_node directory = disk_image_parent(disk->now, path, name);
     disk_node node = directory == DISK_NONE ? DISK_NONE : disk_image_lookup(disk->now, directory, name);
-    if (node != DISK_NONE && disk_image_is_dir(disk->now, node))
-        return leave(disk, EISDIR);
     if (node != DISK_NONE && (flags & LEVIN_IO_CREATE) && (flags & LEVIN_IO_EXCLUSIVE))
         return leave(disk, EEXIST);
+    if (node != DISK_NONE && disk_image_is_dir(disk->now, node))
+        return leave(disk, EISDIR);
     if (node == DISK_NONE) {
         int error = flags & LEVIN_IO_CREATE ? create_file(disk, directory, name, kind, &node) : ENOENT;
         if (error)
@@ -295,14 +295,16 @@ static int any_entry(void *context, const char *name, disk_node node)
     return 1;
 }
 
-/* Whether `node` may take a name in to_directory, where `old` has it now (DISK_NONE: nobody). */
-static int rename_allowed(const disk_image *image, disk_node node, disk_node to_directory, disk_node old)
+/* Whether `node`, out of `from`, may take a name in `to`, where `old` has it now (DISK_NONE: nobody). */
+static int rename_allowed(const disk_image *image, disk_node node, disk_node from, disk_node to, disk_node old)
 {
     bool directory = disk_image_is_dir(image, node);
-    if (directory && holds(image, node, to_directory))
+    if (directory && holds(image, node, to))
         return EINVAL;
     if (old == DISK_NONE)
         return 0;
+    if (holds(image, old, from))
+        return ENOTEMPTY;
     if (disk_image_is_dir(image, old) != directory)
         return directory ? ENOTDIR : EISDIR;
     return directory && disk_image_list(image, old, any_entry, NULL) ? ENOTEMPTY : 0;
@@ -321,7 +323,7 @@ static int sim_rename(void *context, const char *from, const char *to)
     disk_node old = disk_image_lookup(disk->now, to_directory, to_name);
     if (old == node)
         return leave(disk, 0); /* POSIX: two names of one file stay */
-    int error = rename_allowed(disk->now, node, to_directory, old);
+    int error = rename_allowed(disk->now, node, directory, to_directory, old);
     if (error)
         return leave(disk, error);
     disk_image_link(disk->now, to_directory, to_name, node);
