@@ -48,6 +48,7 @@
 #define WAL_SEGMENT_MAGIC "LEVINWAL"
 #define WAL_GROUP_MAGIC 0x474e564cu /* "LVNG" as bytes */
 #define WAL_NAME_FORMAT "wal-%016llx"
+#define WAL_COPY_NAME "wal-copy" /* a segment that recovery is copying, to be renamed over the old one */
 
 enum { WAL_FORMAT_VERSION = 1 };
 

@@ -20,9 +20,11 @@
  * damaged size decides about memory: a payload is reserved after its checksum was right, and is no longer than the
  * file.  The scan for proofs does bounded work (SCAN_FACTOR).
  * Crash safety: groups past the proven position may be in the page cache only (also after a failed sync, when the
- * kernel calls them clean): they are written again with equal bytes and synced; then a mark under a new
- * incarnation calls all of it durable, and is synced.  A crash on the way leaves a log with the same groups. 
- * Salvage removes later segments and wipes the rest of the last one before that mark.
+ * kernel calls them clean), or on the device and acknowledged; nobody can tell.  Written again in place, a power cut
+ * could destroy the sector under the head, and with it an acknowledged group.  So their segment is copied to a new
+ * file, synced, and renamed over the old one; then a mark under a new incarnation calls all of it durable, and is
+ * synced.  A crash on the way leaves a log with the same groups.  Salvage removes later segments and wipes the rest
+ * of the last one before that mark.
  * Concurrency: the thread that opens the store.
  */
 #include <string.h>
@@ -208,7 +210,7 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
 static levin_code scan_judge(walk *w, wal_reader *r, uint64_t offset, const wal_group *g, levin_error *error)
 {
     bool valid;
-    if (g->durable <= w->position && g->generation <= w->start->generation && g->incarnation <= w->highest)
+    if (g->durable <= w->position && g->generation <= w->generation && g->incarnation <= w->highest)
         return LEVIN_OK;
     if (w->scan_left < g->payload_bytes)
         return damage(w, 0, offset, "the bytes behind the log's end are full of what claims to be groups", error);
@@ -222,8 +224,11 @@ static levin_code scan_judge(walk *w, wal_reader *r, uint64_t offset, const wal_
     if (g->durable > w->position)
         return damage(w, g->durable, w->position,
                       "the log breaks off here, but a later group proves that it was durable beyond", error);
-    if (g->incarnation <= WAL_INCARNATION_MAX)
+    if (g->incarnation <= WAL_INCARNATION_MAX && w->highest < g->incarnation)
         w->highest = g->incarnation;
+    /* The group is cut off, but what it says of the page file was true: that meta page must not be written again. */
+    if (w->generation < g->generation)
+        w->generation = g->generation;
     return LEVIN_OK;
 }
 
@@ -312,8 +317,8 @@ static size_t verified_prefix(const wal_reader *r, const uint8_t *data, size_t b
     return at;
 }
 
-/* Writes again one group that is longer than the window. *end is where it ends. */
-static levin_code rewrite_long(walk *w, wal_reader *r, file *f, uint64_t offset, uint64_t *end, levin_error *error)
+/* Copies one group that is longer than the window. *end is where it ends. */
+static levin_code copy_long(walk *w, wal_reader *r, file *f, uint64_t offset, uint64_t *end, levin_error *error)
 {
     wal_group g;
     bool good;
@@ -340,52 +345,103 @@ static levin_code rewrite_long(walk *w, wal_reader *r, file *f, uint64_t offset,
     return code || good ? code : reread_failed(r, offset, error);
 }
 
-/* Writes [from, segment->used) again, the same bytes, and syncs it: the page cache may be all that holds them. */
-static levin_code rewrite_segment(walk *w, const wal_segment *segment, file *f, uint64_t from, levin_error *error)
+/* Copies [at, end) as it is: what the checksums of nobody who reads it now depend on. */
+static levin_code copy_raw(walk *w, wal_reader *r, file *f, uint64_t at, uint64_t end, levin_error *error)
 {
-    wal_reader r;
-    levin_code code = wal_reader_open(&r, &w->log->options, segment, w->window, error);
-    while (!code && from < segment->used) {
-        uint64_t left = segment->used - from;
+    levin_code code = LEVIN_OK;
+    while (!code && at < end) {
+        size_t step = end - at < WAL_WINDOW_BYTES ? (size_t)(end - at) : (size_t)WAL_WINDOW_BYTES;
+        const uint8_t *data;
+        code = wal_reader_need(r, at, step, &data, error);
+        if (!code && !data)
+            code = reread_failed(r, at, error);
+        if (!code)
+            code = wal_write_file(w->log, f, data, step, at, error);
+        at += step;
+    }
+    return code;
+}
+
+/* Copies the groups [from, segment->used), each verified as it is copied. */
+static levin_code copy_groups(walk *w, wal_reader *r, file *f, uint64_t from, uint64_t end, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    while (!code && from < end) {
+        uint64_t left = end - from;
         size_t bytes = left < WAL_WINDOW_BYTES ? (size_t)left : (size_t)WAL_WINDOW_BYTES, good;
         const uint8_t *data;
-        code = wal_reader_need(&r, from, bytes, &data, error);
+        code = wal_reader_need(r, from, bytes, &data, error);
         if (!code && !data)
-            code = reread_failed(&r, from, error);
+            code = reread_failed(r, from, error);
         if (code)
             break;
-        good = verified_prefix(&r, data, bytes, from);
+        good = verified_prefix(r, data, bytes, from);
         if (good) {
             code = wal_write_file(w->log, f, data, good, from, error);
             from += good;
         } else {
-            code = rewrite_long(w, &r, f, from, &from, error);
+            code = copy_long(w, r, f, from, &from, error);
         }
     }
-    wal_reader_close(&r);
-    return code ? code : wal_sync_file(w->log, f, error);
+    return code;
 }
 
-static levin_code rewrite_unproven(walk *w, levin_error *error)
+/*
+ * Puts a durable copy in the place of a segment whose groups from `from` on may be in the page cache only.  *copy is
+ * open under the segment's name on success, closed otherwise.
+ */
+static levin_code replace_segment(walk *w, const wal_segment *segment, uint64_t from, file *copy, levin_error *error)
+{
+    const wal_options *o = &w->log->options;
+    wal_name name = wal_segment_name(segment->number);
+    wal_reader r;
+    levin_code code = file_open(copy, o->io, o->directory, WAL_COPY_NAME, LEVIN_FILE_WAL,
+                                LEVIN_IO_WRITE | LEVIN_IO_CREATE | LEVIN_IO_EXCLUSIVE, error);
+    if (code)
+        return code;
+    code = wal_reader_open(&r, o, segment, w->window, error);
+    if (!code)
+        code = file_preallocate(copy, segment->bytes, error);
+    if (!code)
+        code = copy_raw(w, &r, copy, 0, from, error);
+    if (!code)
+        code = copy_groups(w, &r, copy, from, segment->used, error);
+    wal_reader_close(&r);
+    if (!code)
+        code = wal_sync_file(w->log, copy, error);
+    if (!code)
+        code = file_rename(o->io, o->directory, WAL_COPY_NAME, name.text, error);
+    if (!code)
+        code = wal_sync_directory(w->log, error);
+    if (code) {
+        levin_error ignored;
+        file_close(copy);
+        (void)file_unlink(o->io, o->directory, WAL_COPY_NAME, &ignored); /* the next recovery would do it */
+        return code;
+    }
+    memcpy(copy->name, name.text, sizeof name.text);
+    return LEVIN_OK;
+}
+
+static levin_code replace_unproven(walk *w, levin_error *error)
 {
     wal *log = w->log;
     uint64_t first = lsn_segment(w->proven), last = lsn_segment(w->position);
-    levin_code code = LEVIN_OK;
+    /* A crash may have left one, also as a second name of a segment: never written to, only unlinked. */
+    levin_code code = file_unlink(log->options.io, log->options.directory, WAL_COPY_NAME, error);
     for (size_t i = 0; i < w->found.count && !code; i++) {
         const wal_segment *s = &w->found.items[i];
         uint64_t from = s->number == first ? lsn_offset(w->proven) : log->options.sector_bytes;
         if (s->number < first || s->number > last || from >= s->used || s->state != WAL_SEGMENT_GOOD)
             continue;
-        if (s->number == last) {
-            code = rewrite_segment(w, s, &log->current, from, error);
-            continue;
+        file copy;
+        code = replace_segment(w, s, from, &copy, error);
+        if (!code && s->number == last) {
+            file_close(&log->current);
+            log->current = copy;
+        } else if (!code) {
+            file_close(&copy);
         }
-        file f;
-        code = file_open(&f, log->options.io, log->options.directory, wal_segment_name(s->number).text,
-                         LEVIN_FILE_WAL, LEVIN_IO_WRITE, error);
-        if (!code)
-            code = rewrite_segment(w, s, &f, from, error);
-        file_close(&f);
     }
     return code;
 }
@@ -487,7 +543,7 @@ static levin_code make_ready(walk *w, levin_error *error)
     if (!code && w->cut)
         code = wipe(w, error);
     if (!code)
-        code = rewrite_unproven(w, error);
+        code = replace_unproven(w, error);
     if (!code)
         code = tidy(w, error);
     if (code)
