@@ -2,9 +2,9 @@
  * arena.c - a chunked bump allocator over the I/O table.
  *
  * Purpose: the records of a memtable, written once and freed together.
- * Invariants: [next, next + left) is free and lies in one chunk; every reservation starts 16-byte aligned; all sizes are
- * accounted rounded up to 16.  A reservation that no ordinary chunk could hold gets a chunk of its own and leaves the
- * current free run in place, so that one large value does not waste the rest of a chunk.
+ * Invariants: [next, next + left) is free and lies in one chunk; every reservation starts 16-byte aligned; all
+ * sizes are accounted rounded up to 16.  A reservation that no ordinary chunk could hold gets a chunk of its own
+ * and leaves the current free run in place, so that one large value does not waste the rest of a chunk.
  * Concurrency: one writer.  held_bytes alone is read by others, relaxed: a figure, which orders nothing.
  * Crash safety: memory only.
  */

@@ -1,5 +1,6 @@
 /*
- * arena.h - bytes that live as long as a memtable: a chunked bump allocator.  One writer; what was handed out never moves.
+ * arena.h - bytes that live as long as a memtable: a chunked bump allocator.  One writer; what was handed out
+ * never moves.
  */
 #ifndef LEVIN_ARENA_H
 #define LEVIN_ARENA_H

@@ -1,6 +1,6 @@
 /*
- * arena_test.c - invariants checked: reservations are aligned, disjoint and stay; trimming gives back the tail of the newest;
- * a failed allocation changes nothing; everything taken is freed.
+ * arena_test.c - invariants checked: reservations are aligned, disjoint and stay; trimming gives back the tail of
+ * the newest; a failed allocation changes nothing; everything taken is freed.
  */
 #include "arena.h"
 

@@ -2,14 +2,15 @@
  * mem_cursor.c - point lookups and cursors on one root of a memtable.
  *
  * Purpose: reading.  A cursor is the path from the root to a leaf; it moves without allocation and cannot fail.
- * Invariants: while height is not 0, node[height - 1] is a leaf and slot[height - 1] a record of it; no leaf is empty.
- * Concurrency: wait-free.  Nodes under a published root never change; the caller got the root by an acquire load and keeps
- * it from being recycled.
+ * Invariants: while height is not 0, node[height - 1] is a leaf and slot[height - 1] a record of it; no leaf is
+ * empty.
+ * Concurrency: wait-free.  Nodes under a published root never change; the caller got the root by an acquire load and
+ * keeps it from being recycled.
  * Crash safety: memory only.
  */
 #include "mem_node.h"
 
-/* A scan asks for records that were written in another order: fetch them so many ahead. */
+/* A scan asks for records that were written in another order: fetch them so many ahead, and leaves one ahead. */
 enum { CURSOR_AHEAD = 12 };
 
 /* Keys that descend together. */
@@ -78,6 +79,9 @@ static bool cursor_edge(mem_cursor *c, const mem_node *node, bool last)
     for (; node->level; node = mem_child_const(node, last ? node->count : 0))
         cursor_push(c, node, last ? node->count : 0);
     cursor_push(c, node, last ? node->count - 1u : 0);
+    unsigned n = node->count < CURSOR_AHEAD ? node->count : CURSOR_AHEAD;
+    for (unsigned i = 0; i < n; i++)
+        __builtin_prefetch(node->record[last ? node->count - 1u - i : i]);
     return true;
 }
 
@@ -89,6 +93,8 @@ static bool cursor_next_leaf(mem_cursor *c)
         const mem_node *node = c->node[depth];
         if (c->slot[depth] < node->count) {
             c->slot[depth]++;
+            if (node->level == 1 && c->slot[depth] < node->count)
+                mem_node_prefetch(mem_child_const(node, c->slot[depth] + 1u), true);
             return cursor_edge(c, mem_child_const(node, c->slot[depth]), false);
         }
     }
@@ -101,6 +107,8 @@ static bool cursor_prev_leaf(mem_cursor *c)
         unsigned depth = c->height - 1u;
         if (c->slot[depth] > 0) {
             c->slot[depth]--;
+            if (c->node[depth]->level == 1 && c->slot[depth] > 0)
+                mem_node_prefetch(mem_child_const(c->node[depth], c->slot[depth] - 1u), true);
             return cursor_edge(c, mem_child_const(c->node[depth], c->slot[depth]), true);
         }
     }

@@ -1,9 +1,9 @@
 /*
  * mem_node.c - searching, filling and splitting one node of the memtable's B+tree.
  *
- * Invariants: mem_node.h.  skip starts as the whole key when a node gets its first record, shrinks when a record without
- * the prefix comes, and grows again when a split has left keys with more in common.  Shrinking computes the new heads from the old
- * ones and the prefix, without touching the records.
+ * Invariants: mem_node.h.  skip starts as the whole key when a node gets its first record, shrinks when a record
+ * without the prefix comes, and grows again when a split has left keys with more in common.  Shrinking computes
+ * the new heads from the old ones and the prefix, without touching the records.
  * Concurrency: the writing functions take nodes that no reader has seen.
  * Crash safety: memory only.
  */

@@ -1,12 +1,13 @@
 /*
- * mem_node.h - a node of the memtable's B+tree and the search in it. Internal to memtable.c, mem_node.c and mem_cursor.c.
+ * mem_node.h - a node of the memtable's B+tree and the search in it. Internal to memtable.c, mem_node.c and
+ * mem_cursor.c.
  *
- * A node of level 0 is a leaf: count records, ascending by key.  A node of level n > 0 is a branch: count separators and
- * count + 1 children, all of level n - 1; keys under child[i] are at or after separator i - 1 and before separator i.
- * A separator is a record too (any one that had that key): records stay as long as the table.
+ * A node of level 0 is a leaf: count records, ascending by key.  A node of level n > 0 is a branch: count
+ * separators and count + 1 children, all of level n - 1; keys under child[i] are at or after separator i - 1 and
+ * before separator i.  A separator is a record too (any one that had that key): records stay as long as the table.
  *
  * skip   all keys of the node are at least `skip` bytes long and share their first `skip` bytes; 0 or at least
- *        MEM_SKIP_STEP.  The first bytes of that prefix are kept in the node, so that looking at it costs no cache miss.
+ *        MEM_SKIP_STEP.  The first bytes of that prefix are kept in the node: looking at it costs no cache miss.
  * head   the 8 bytes of key i after the skip, big-endian; from `count` on UINT64_MAX, so that the search need not
  *        look at count.  Equal heads are decided by the records.
  */
@@ -78,7 +79,7 @@ static inline bool mem_prefix_equal(const uint8_t *a, const uint8_t *b, size_t n
     return load_u64(a + n - 8) == load_u64(b + n - 8);
 }
 
-/* Where a key that lacks the node's prefix sorts: below 0 before all keys, above 0 after all; 0: it has the prefix. */
+/* Where a key without the node's prefix sorts: below 0 before all keys, above 0 after all; 0: it has the prefix. */
 int mem_node_prefix_order(const mem_node *node, const uint8_t *key, size_t key_bytes);
 /* As mem_node_search(), among the heads equal to the key's, the first of which is at `slot`. */
 unsigned mem_node_search_ties(const mem_node *node, unsigned slot, uint64_t head, const uint8_t *key,

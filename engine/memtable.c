@@ -2,13 +2,14 @@
  * memtable.c - the life of a memtable and the writer's side of its copy-on-write B+tree.
  *
  * Purpose: groups of operations become new roots; old roots stay as they were.
- * Invariants: a node with birth == group was made by the open group, hangs under nodes of the same birth and is changed in
- * place; every other node is immutable.  All nodes made by the open group are on `born`, so that an abort frees them
- * whatever the tree looks like; no node dies in the group that made it.  Branches off the right edge have at least 31
- * separators, which bounds the height far below MEM_HEIGHT_MAX.
- * Memory: nodes live in slabs that belong to the memtable, so that the last unref frees them all, wherever they are listed.
- * Concurrency: one writer.  memtable_recycle() is lock-free: a push on a stack (Treiber 1986) which the writer only ever
- * empties whole, so that there is no ABA.  Counters are relaxed.
+ * Invariants: a node with birth == group was made by the open group, hangs under nodes of the same birth and is
+ * changed in place; every other node is immutable.  All nodes made by the open group are on `born`, so that an
+ * abort frees them whatever the tree looks like; no node dies in the group that made it.  Branches off the right
+ * edge have at least 31 separators, which bounds the height far below MEM_HEIGHT_MAX.
+ * Memory: nodes live in slabs that belong to the memtable, so that the last unref frees them all, wherever they
+ * are listed.
+ * Concurrency: one writer.  memtable_recycle() is lock-free: a push on a stack (Treiber 1986) which the writer
+ * only ever empties whole, so that there is no ABA.  Counters are relaxed.
  * Crash safety: memory only.  After a failed allocation the group can only be aborted.
  */
 #include "mem_node.h"

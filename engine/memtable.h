@@ -1,15 +1,15 @@
 /*
  * memtable.h - the newest writes in memory: a copy-on-write B+tree over operations that stand in an arena.
  *
- * A memtable maps a key to the newest operation (record_format.h: put or delete) on it.  Nodes are wide (64), carry
- * 8-byte big-endian key heads taken after the prefix that all keys of the node share, and point to operations and not to
- * copies of keys.  One writer at a time; readers search an immutable root without latches.
+ * A memtable maps a key to the newest operation (record_format.h: put or delete) on it.  Nodes are wide (64),
+ * carry 8-byte big-endian key heads taken after the prefix that all keys of the node share, and point to
+ * operations and not to copies of keys.  One writer at a time; readers search an immutable root without latches.
  *
  * Life of a change: the writer calls memtable_begin(group), memtable_apply() for each operation, then either
- * memtable_abort() (the table is as before) or memtable_finish(), which returns the new root and the nodes that the
- * new root no longer reaches.  A node is copied at most once per group: a node born in this group is changed in place,
- * since no reader can have seen it.  Nodes given back by memtable_finish() go to memtable_recycle() when no reader can reach
- * them any more (version.h decides); memtable_recycle() may be called from any thread.
+ * memtable_abort() (the table is as before) or memtable_finish(), which returns the new root and the nodes that
+ * the new root no longer reaches.  A node is copied at most once per group: a node born in this group is changed
+ * in place, since no reader can have seen it.  Nodes given back by memtable_finish() go to memtable_recycle() when
+ * no reader can reach them any more (version.h decides); memtable_recycle() may be called from any thread.
  *
  * Memory: nodes from the I/O table, kept on a free list in the memtable; records in memtable->arena.
  */
@@ -60,7 +60,8 @@ const mem_node *memtable_finish(memtable *m, mem_node_list *replaced);
 /* Entries (keys, deletes included) under the root last finished. */
 uint64_t memtable_entries(const memtable *m);
 
-/* ---- any thread ---- */
+/* ---- any thread, with a reference held ---- */
+/* No reader reaches the node any more. Nodes that are never recycled are freed with the table. */
 void memtable_recycle(memtable *m, mem_node *node);
 
 /* ---- readers: the root is kept alive by the caller ---- */

@@ -1,13 +1,15 @@
 /*
- * memtable_concurrent_test.c - one writer, readers on published roots, recycling by other threads; for ThreadSanitizer too.
+ * memtable_concurrent_test.c - one writer, readers on published roots, recycling by other threads; for
+ * ThreadSanitizer too.
  *
- * Invariants checked: every root that a reader gets shows one group wholly (all marker keys carry its number), in order
- * and with the right number of keys, forwards, backwards and by lookups, while nodes that older roots reached are poisoned and recycled by two
- * other threads as soon as the readers of those roots have left.  Memory stays bounded; the last unref, from
- * any thread, frees all.
+ * Invariants checked: every root that a reader gets shows one group wholly (all marker keys carry its number), in
+ * order and with the right number of keys, forwards, backwards and by lookups, while nodes that older roots
+ * reached are poisoned and recycled by two other threads as soon as the readers of those roots have left.  Memory
+ * stays bounded; the last unref, from any thread, frees all.
  *
- * Reclamation of the test: a reader announces the epoch before it loads the root; the writer raises the epoch to g after
- * it has published the root of group g; nodes replaced by group g are recycled when no reader has announced less than g.
+ * Reclamation of the test: a reader announces the epoch before it loads the root; the writer raises the epoch to g
+ * after it has published the root of group g; nodes replaced by group g are recycled when no reader has announced
+ * less than g.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -1,10 +1,10 @@
 /*
  * memtable_test.c - the memtable against a sorted array.
  *
- * Invariants checked: find, iteration both ways, seek and seek_for_prev at every gap equal the model; every node keeps what
- * mem_node.h says; older roots stay as they were while groups go on, although everything that none of them reaches is
- * poisoned and recycled; an abort, asked for or after any failed allocation, restores the table; memory stays flat and
- * is freed.  A failure prints the seed: LEVIN_TEST_SEED=n runs that one alone.
+ * Invariants checked: find, iteration both ways, seek and seek_for_prev at every gap equal the model; every node
+ * keeps what mem_node.h says; older roots stay as they were while groups go on, although everything that none of
+ * them reaches is poisoned and recycled; an abort, asked for or after any failed allocation, restores the table;
+ * memory stays flat and is freed.  A failure prints the seed: LEVIN_TEST_SEED=n runs that one alone.
  */
 #include <stdio.h>
 
@@ -766,8 +766,8 @@ START_TEST(memtable__memory_is_flat_in_aborted_groups)
 END_TEST
 
 /*
- * One run in which the n-th allocation fails (and, on request, all after it). Whether any failed.  Nothing is recycled,
- * so that nodes are allocated at many places.
+ * One run in which the n-th allocation fails (and, on request, all after it). Whether any failed.  Nothing is
+ * recycled, so that nodes are allocated at many places.
  */
 static bool run_with_failure(uint64_t n, bool on, uint64_t seed)
 {

@@ -308,11 +308,22 @@ void page_cache_destroy(page_cache *cache)
 
 /* ---- get ---- */
 
+/* A number that no other living thread has: one load. 0 where the compiler cannot tell. */
+static inline uintptr_t thread_number(void)
+{
+#ifdef __has_builtin
+#if __has_builtin(__builtin_thread_pointer)
+    return (uintptr_t)__builtin_thread_pointer();
+#endif
+#endif
+    return 0;
+}
+
 static inline void count_hit(page_cache *cache)
 {
-    uintptr_t self = (uintptr_t)pthread_self();
+    uintptr_t self = thread_number();
     size_t start = (size_t)(self * 0x9e3779b97f4a7c15u >> 58);
-    for (size_t i = 0; i < CACHE_STRIPE_PROBES; i++) {
+    for (size_t i = 0; self && i < CACHE_STRIPE_PROBES; i++) {
         hit_stripe *s = &cache->stripes[(start + i) % CACHE_STRIPES];
         /* relaxed throughout: only this thread, or one that had ended before, ever stored self here or hits below */
         uintptr_t owner = atomic_load_explicit(&s->owner, memory_order_relaxed);

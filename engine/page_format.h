@@ -46,7 +46,7 @@
  *       56     8  0
  *       64        slots (leaf, branch) or entries (free list)
  *
- * Slot, 8 bytes, in key order: 
+ * Slot, 8 bytes, in key order:
  *        0     4  head: key_head32() of the key after the prefix
  *        4     2  offset of the cell in the page
  *        6     2  key bytes after the prefix
