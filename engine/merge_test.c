@@ -1,8 +1,9 @@
 /*
  * merge_test.c - merges against a model: contents, order, page accounting, shapes of pages, failures of every call.
  *
- * Checked after every merge: the tree holds exactly the model's pairs, forward, in reverse, by key, and in gaps; tree_check() finds
- * nothing; the counts of keys and pages are those of the walk; each page of the file is reached once, or free.
+ * Checked after every merge: the tree holds exactly the model's pairs, forward, in reverse, by key, and in gaps;
+ * tree_check() finds nothing; the counts of keys and pages are those of the walk; each page of the file is reached
+ * once, or free.
  */
 #include "../faults/check_main.h"
 #include "ram_store_test.h"

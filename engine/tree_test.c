@@ -1,5 +1,6 @@
 /*
- * tree_test.c - lookups, cursors and tree_check() under failing calls, damaged pages and trees that contradict themselves.
+ * tree_test.c - lookups, cursors and tree_check() under failing calls, damaged pages and trees that contradict
+ * themselves.
  *
  * That they equal a model on sound trees is shown in merge_test.c, after every merge.
  */
