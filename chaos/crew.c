@@ -84,6 +84,13 @@ double crew_clock(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+double crew_cpu_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 /* ---- worker ----------------------------------------------------------------------------------------------- */
 
 static void write_all(int to, const void *data, size_t bytes)

@@ -43,7 +43,8 @@ void crew_at(crew_worker *worker, const char *format, ...) __attribute__((format
 bool crew_should_stop(const crew_worker *worker);
 
 /* ---- anywhere ---- */
-double crew_clock(void); /* seconds, monotonic */
+double crew_clock(void);     /* seconds, monotonic */
+double crew_cpu_clock(void); /* seconds that this process has computed */
 /* From now on SIGINT and SIGTERM ask for a clean stop. */
 void crew_catch_signals(void);
 bool crew_interrupted(void);

@@ -16,7 +16,7 @@
 #include "../faults/fatal.h"
 #include "../faults/random.h"
 
-enum { POINTS = 4, RANGES = 1, POINTS_TAIL = 8, RANGES_TAIL = 3, DESCRIPTION_BYTES = 1 << 16 };
+enum { POINTS = 4, RANGES = 1, POINTS_TAIL = 8, RANGES_TAIL = 3, DESCRIPTION_BYTES = 1 << 16, CALLS_LISTED = 24 };
 
 void explore_path_text(const explore_path *path, char text[EXPLORE_PATH_BYTES])
 {
@@ -219,6 +219,20 @@ static void describe(const again *a, crash_explorer *e, const crash_state *s, co
     free(words);
 }
 
+/* The last calls before the crash, for people. */
+static void list_calls(const again *a, const trace *t, uint64_t point, const char *what)
+{
+    uint64_t first = point > CALLS_LISTED ? point - CALLS_LISTED : 0;
+    if (!a->text)
+        return;
+    fprintf(a->text, "%s, calls %llu to %llu:\n", what, (unsigned long long)first + 1, (unsigned long long)point);
+    for (uint64_t i = first; i < point; i++) {
+        char line[200];
+        trace_describe(t, i, line, sizeof line);
+        fprintf(a->text, "  %s\n", line);
+    }
+}
+
 static bool again_level(const again *a, const trace *t, const disk_image *start, const explore_judge *judge, unsigned depth)
 {
     explore_path path = *a->path, above = *a->path;
@@ -229,6 +243,7 @@ static bool again_level(const again *a, const trace *t, const disk_image *start,
     crash_state s;
     bool there = crash_seek(e, path.step[depth].point, path.step[depth].variant, &s);
     if (there) {
+        list_calls(a, t, s.point, depth ? "recovery and what came after it" : "workload");
         describe(a, e, &s, t);
         oracle_legal legal;
         oracle *o = explore_judge_at(judge, s.point, &legal);

@@ -136,8 +136,8 @@ static void print_sweep(const report *r)
         (ull)t->opened[1], (ull)(t->opened[2] + t->opened[3]));
     row("judged again", "%llu (same image, more promised)", (ull)t->remembered);
     row("written to after recovery", "%llu", (ull)t->tails);
-    row("states per second", "%.0f a core, %.0f over %u jobs", rate(s->distinct, s->busy_seconds), rate(s->distinct, s->seconds),
-        r->options->jobs);
+    row("states per second", "%.0f a core (by its CPU time), %.0f by the clock over %u jobs", rate(s->distinct, s->cpu_seconds),
+        rate(s->distinct, s->seconds), r->options->jobs);
     row("wall time", "%.1f s", s->seconds);
     if (s->seeds_begun) {
         const workload_counts *c = &s->least;
@@ -233,7 +233,7 @@ static json_t *sweep_json(const report *r)
 #undef COUNT_JSON
     json_object_set_new(o, "workload_least", work);
     json_object_set_new(o, "seconds", json_real(s->seconds));
-    json_object_set_new(o, "states_per_second_per_core", json_real(rate(s->distinct, s->busy_seconds)));
+    json_object_set_new(o, "states_per_second_per_core", json_real(rate(s->distinct, s->cpu_seconds)));
     json_object_set_new(o, "complete", json_boolean(s->complete));
     return o;
 }

@@ -41,7 +41,7 @@ typedef struct sweep_report {
     uint64_t points_due;        /* of the seeds begun */
     uint64_t seeds_begun, seeds_complete;
     uint64_t distinct;          /* images, over all workers */
-    double seconds, busy_seconds; /* wall; sum over workers, setting up the workload left out */
+    double seconds, cpu_seconds; /* wall; computing, over all workers, the workload itself left out */
     bool complete;
 } sweep_report;
 

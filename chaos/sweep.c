@@ -24,7 +24,7 @@ typedef struct task_message {
     uint64_t seed, chunk, points_due;
     explore_totals totals;
     workload_counts counts;
-    double busy_seconds;
+    double cpu_seconds;
     bool complete;
 } task_message;
 
@@ -181,9 +181,9 @@ static void work(void *context, crew_worker *worker, uint64_t task)
         options.at = on_state;
         options.found = on_violation;
         explore_judge judge = { .after = run->o };
-        double started = crew_clock();
+        double started = crew_cpu_clock();
         explore(run->w, run->t, NULL, &judge, &options, first, end - 1, &m.totals);
-        m.busy_seconds = crew_clock() - started;
+        m.cpu_seconds = crew_cpu_clock() - started;
     }
     m.complete = !c->stopped;
     crew_send(worker, MESSAGE_DIGESTS, c->digests, c->digest_count * sizeof *c->digests);
@@ -229,7 +229,7 @@ static void merge_task(sweep_context *c, const task_message *m)
         to->opened[d] += from->opened[d];
     for (int f = 0; f < CRASH_FAMILY_COUNT; f++)
         to->families[f] += from->families[f];
-    s->busy_seconds += m->busy_seconds;
+    s->cpu_seconds += m->cpu_seconds;
     s->points_due += m->points_due;
     uint64_t index = m->seed - c->r->options->seed;
     while (index >= c->chunks_capacity) {

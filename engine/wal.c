@@ -31,7 +31,7 @@
  *    before it or in the empty successor; both hold the same groups.
  *  - A sync fails, of any segment or of the directory: the kernel may have dropped what it could not write and
  *    call it clean.  No later sync says anything about it, so the log is poisoned: nothing more is written, and
- *    recovery, which copies what is unproven before it trusts it, is the only way on.
+ *    recovery, which rewrites what is unproven before it trusts it, is the only way on.
  * The one overwrite of bytes that matter is that rewriting; it stores equal bytes and relies, as all in-place logs
  * do, on a sector in flight at a power cut keeping its old or its new content.
  *
@@ -255,33 +255,9 @@ static levin_code seal_complete(wal *log, levin_error *error)
     log->durable = lsn_make(log->number, sector);
     log->chain = load_u64(log->control + WAL_GROUP_CHECKSUM);
     log->sealing = false;
-    const wal_segment segment = { log->number, log->bytes, log->bytes, sector, WAL_SEGMENT_GOOD, { 0, 0, 0 }, true };
+    const wal_segment segment = { log->number, log->bytes, log->bytes, sector, WAL_SEGMENT_GOOD };
     wal_segments_add(&log->live, &segment);
     return LEVIN_OK;
-}
-
-/* Fills log->control with a SEAL. */
-static void seal_encode(wal *log, uint64_t position, uint64_t chain, uint64_t next_segment)
-{
-    wal_group seal = {
-        .kind = WAL_SEAL,
-        .position = position,
-        .incarnation = log->incarnation,
-        .previous = chain,
-        .durable = log->durable,
-        .generation = log->generation,
-        .sequence = log->sequence,
-        .next_segment = next_segment,
-    };
-    wal_group_encode(log->control, &seal, log->identity, log->options.sector_bytes);
-}
-
-levin_code wal_write_seal(wal *log, file *f, uint64_t position, uint64_t chain, uint64_t next_segment,
-                          levin_error *error)
-{
-    seal_encode(log, position, chain, next_segment);
-    levin_code code = wal_write_file(log, f, log->control, log->options.sector_bytes, lsn_offset(position), error);
-    return code ? code : wal_sync_file(log, f, error);
 }
 
 /* Leaves the current segment for one with room for a group of so many bytes. */
@@ -293,7 +269,17 @@ static levin_code segment_switch(wal *log, uint64_t group_bytes, levin_error *er
         code = wal_segment_make_next(log, group_bytes + (1 + WAL_RESERVE_SECTORS) * (uint64_t)sector, error);
     if (code)
         return code;
-    seal_encode(log, wal_position(log), log->chain, log->number + 1);
+    wal_group seal = {
+        .kind = WAL_SEAL,
+        .position = wal_position(log),
+        .incarnation = log->incarnation,
+        .previous = log->chain,
+        .durable = log->durable,
+        .generation = log->generation,
+        .sequence = log->sequence,
+        .next_segment = log->number + 1,
+    };
+    wal_group_encode(log->control, &seal, log->identity, sector);
     log->sealing = true;
     return seal_complete(log, error);
 }

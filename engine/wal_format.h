@@ -16,9 +16,6 @@
  *       40     8  segment number
  *       48     8  segment bytes (the file's size)
  *       56     8  incarnation of the log when the header was written
- *       64     8  restart: position that this segment follows, 0 for an ordinary segment
- *       72     8  restart: checksum of the group before that position
- *       80     8  restart: offset where the copied groups end
  *
  * Group (80 bytes and the payload, padded with zeros to a sector):
  *        0     8  checksum of bytes 8..79 and the payload, seed (identity, PLACE_WAL_GROUP, position)
@@ -40,12 +37,6 @@
  * mark   carries durable position and generation: written after recovery, after a checkpoint, after a failed write.
  * seal   last group of a segment: the log goes on in the segment named, which exists, has its header, and is durable.
  * close  the store was closed cleanly: everything before it is durable.
- *
- * Restart segment: recovery does not trust what the page cache shows of groups that the log does not prove to be on the
- * device, and must not write over the only copy of them.  It copies them, re-encoded, to the front of a new segment that names the
- * position from which it replaces the log.  Who walks the log goes over to the restart segment when it comes to that position with
- * that chain, if all its copies verify; of several the highest number.  A seal behind the originals names the
- * segment, so that its loss is seen.
  */
 #ifndef LEVIN_WAL_FORMAT_H
 #define LEVIN_WAL_FORMAT_H
@@ -57,6 +48,7 @@
 #define WAL_SEGMENT_MAGIC "LEVINWAL"
 #define WAL_GROUP_MAGIC 0x474e564cu /* "LVNG" as bytes */
 #define WAL_NAME_FORMAT "wal-%016llx"
+#define WAL_COPY_NAME "wal-copy" /* a segment that recovery is copying, to be renamed over the old one */
 
 enum { WAL_FORMAT_VERSION = 1 };
 
@@ -71,9 +63,6 @@ enum {
     WAL_SEGMENT_NUMBER = 40,
     WAL_SEGMENT_BYTES = 48,
     WAL_SEGMENT_INCARNATION = 56,
-    WAL_SEGMENT_RESTART = 64,
-    WAL_SEGMENT_RESTART_CHAIN = 72,
-    WAL_SEGMENT_RESTART_END = 80,
     WAL_SEGMENT_HEADER_BYTES = 512,
 
     WAL_GROUP_CHECKSUM = 0,
@@ -90,7 +79,7 @@ enum {
     WAL_GROUP_NEXT_SEGMENT = 72,
     WAL_GROUP_HEADER_BYTES = 80
 };
-static_assert(WAL_SEGMENT_RESTART_END + 8 <= WAL_SEGMENT_HEADER_BYTES, "segment header fits a sector");
+static_assert(WAL_SEGMENT_INCARNATION + 8 <= WAL_SEGMENT_HEADER_BYTES, "segment header fits a sector");
 static_assert(WAL_GROUP_NEXT_SEGMENT + 8 == WAL_GROUP_HEADER_BYTES, "group header is dense");
 
 static inline uint64_t lsn_make(uint64_t segment, uint64_t offset)

@@ -6,7 +6,6 @@
  *   wal_group.c    groups as bytes
  *   wal_read.c     groups out of a file, through a bounded window
  *   wal_recover.c  replay, rot against torn, the log made ready again
- *   wal_restart.c  unproven groups copied to a new segment
  *   wal_check.c    the live log verified
  */
 #ifndef LEVIN_WAL_INTERNAL_H
@@ -39,20 +38,12 @@ enum wal_segment_state {
     WAL_SEGMENT_MISNAMED    /* valid header of another number: recycling was interrupted */
 };
 
-/* What makes a segment a restart segment (wal_format.h). position 0: it is none. */
-typedef struct wal_restart {
-    uint64_t position, chain;
-    uint64_t end; /* offset */
-} wal_restart;
-
 typedef struct wal_segment {
     uint64_t number;     /* by its name */
     uint64_t bytes;      /* by its header: the file's size when all is well */
     uint64_t file_bytes; /* the file's size */
     uint64_t used;       /* end of the last group known */
     enum wal_segment_state state;
-    wal_restart restart;
-    bool in_chain;       /* recovery's walk came through it */
 } wal_segment;
 
 /* A growing array, ascending by number. Zeroed is empty. */
@@ -156,18 +147,13 @@ levin_code wal_sync_file(wal *log, file *f, levin_error *error);
 levin_code wal_sync_directory(wal *log, levin_error *error);
 levin_code wal_write_file(wal *log, file *f, const void *data, size_t bytes, uint64_t offset, levin_error *error);
 
-/* A new segment file under its name, header and entry durable. restart may be NULL. On failure nothing is open. */
-levin_code wal_segment_create(wal *log, uint64_t number, uint64_t bytes, const wal_restart *restart, file *out,
-                              levin_error *error);
+/* A new segment file under its name, header and entry durable. On failure nothing is open. */
+levin_code wal_segment_create(wal *log, uint64_t number, uint64_t bytes, file *out, levin_error *error);
 /* Makes log->next ready with at least so many bytes, and room in log->live for it. */
 levin_code wal_segment_make_next(wal *log, uint64_t bytes, levin_error *error);
 /* Keeps the file as a spare, or removes it. */
 levin_code wal_segment_retire(wal *log, const wal_segment *segment, levin_error *error);
 levin_code wal_segment_unlink(wal *log, uint64_t number, levin_error *error);
-
-/* Writes a SEAL outside of the handle's own chain, behind the group with that checksum, into f, and syncs f. */
-levin_code wal_write_seal(wal *log, file *f, uint64_t position, uint64_t chain, uint64_t next_segment,
-                          levin_error *error);
 
 /* Allocates the handle. */
 levin_code wal_new(const wal_options *options, wal **log, levin_error *error);
@@ -197,33 +183,5 @@ levin_code wal_reader_verify(wal_reader *r, uint64_t offset, const wal_group *g,
 /* Copies the payload of a verified group, verified again as copied (a read may fail differently each time). */
 levin_code wal_reader_payload(wal_reader *r, uint64_t offset, const wal_group *g, uint8_t *payload, bool *valid,
                               levin_error *error);
-
-/* ---- restart (wal_restart.c) ------------------------------------------------------------------------------ */
-
-/* A group that the walk passed and that the log does not prove to be on the device. */
-typedef struct wal_unproven {
-    uint64_t position, previous;
-    uint32_t payload_bytes;
-    uint8_t kind;
-} wal_unproven;
-
-typedef struct wal_tail {
-    wal_unproven *items;
-    size_t count, capacity;
-} wal_tail;
-levin_code wal_tail_add(wal_tail *tail, const levin_io *io, const wal_unproven *group, levin_error *error);
-void wal_tail_prove(wal_tail *tail, uint64_t position); /* forgets the groups before position */
-bool wal_tail_has_data(const wal_tail *tail);
-void wal_tail_fini(wal_tail *tail, const levin_io *io);
-
-/* Whether all copies in a restart segment verify. The window is used. */
-levin_code wal_restart_complete(const wal *log, const wal_segment *segment, uint8_t *window, bool *complete,
-                                levin_error *error);
-/*
- * Copies the data groups of the tail to a new restart segment `number` that follows (position, chain), and makes it the end
- * of the log, durable.  log->incarnation is that of the copies.
- */
-levin_code wal_restart_write(wal *log, const wal_segments_list *found, const wal_tail *tail, uint64_t number,
-                             uint64_t position, uint64_t chain, uint8_t *window, levin_error *error);
 
 #endif

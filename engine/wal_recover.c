@@ -19,11 +19,12 @@
  * Invariants: nothing is changed on disk before the walk has succeeded, and nothing at all in read_only.  No
  * damaged size decides about memory: a payload is reserved after its checksum was right, and is no longer than the
  * file.  The scan for proofs does bounded work (SCAN_FACTOR).
- * Crash safety: groups past the proven position may be in the page cache only (also after a failed sync, when the kernel calls
- * them clean), or they may be on the device and be the only copy of what was acknowledged: so they are neither trusted nor written
- * over, but copied to a restart segment (wal_restart.c).  Marks, seals and closes at the end hold no batch: they are written
- * again where they stand.  Then a mark under a new incarnation calls all of it durable, and is synced.  A crash on the
- * way leaves a log with the same batches.  Salvage goes on in a restart segment, too.
+ * Crash safety: groups past the proven position may be in the page cache only (also after a failed sync, when the
+ * kernel calls them clean), or on the device and acknowledged; nobody can tell.  Written again in place, a power cut
+ * could destroy the sector under the head, and with it an acknowledged group.  So their segment is copied to a new
+ * file, synced, and renamed over the old one; then a mark under a new incarnation calls all of it durable, and is
+ * synced.  A crash on the way leaves a log with the same groups.  Salvage removes later segments and wipes the rest
+ * of the last one before that mark.
  * Concurrency: the thread that opens the store.
  */
 #include <string.h>
@@ -45,7 +46,6 @@ typedef struct walk {
     uint64_t highest;      /* incarnation seen anywhere */
     uint64_t sequence;     /* of the last batch */
     uint64_t proven;       /* position: on the device before it, by what the log says itself */
-    wal_tail tail;         /* the groups from there on */
     uint64_t generation;   /* the newest checkpoint that the log says is on the device */
     uint64_t scan_left;    /* bytes that the scan may still sum */
     bool rot;              /* the error returned is damage of the log: salvage cuts there */
@@ -80,32 +80,7 @@ static levin_code walk_open(walk *w, levin_error *error)
         w->rot = false; /* read what there is */
         w->cut = true;
     }
-    w->segment->in_chain = true;
     return wal_reader_open(&w->reader, &w->log->options, w->segment, w->window, error);
-}
-
-/* Goes over to the restart segment that replaces the log from here on, if there is one. */
-static levin_code walk_jump(walk *w, levin_error *error)
-{
-    for (size_t i = w->found.count; i-- > 0;) {
-        wal_segment *s = &w->found.items[i];
-        bool complete;
-        if (s->number <= lsn_segment(w->position))
-            break;
-        if (s->state != WAL_SEGMENT_GOOD || s->restart.position != w->position || s->restart.chain != w->chain)
-            continue;
-        levin_code code = wal_restart_complete(w->log, s, w->window, &complete, error);
-        w->reader.have = 0; /* the window was used */
-        if (code)
-            return code;
-        if (!complete)
-            continue;
-        if (w->segment)
-            w->segment->used = lsn_offset(w->position);
-        w->position = lsn_make(s->number, w->log->options.sector_bytes);
-        return walk_open(w, error);
-    }
-    return LEVIN_OK;
 }
 
 static levin_code walk_start(walk *w, levin_error *error)
@@ -202,18 +177,12 @@ static levin_code walk_replay(walk *w, const wal_group *g, levin_error *error)
 static levin_code walk_step(walk *w, bool *more, levin_error *error)
 {
     wal_group g;
-    levin_code code = walk_jump(w, error);
-    if (!code)
-        code = walk_find(w, &g, more, error);
+    levin_code code = walk_find(w, &g, more, error);
     if (code || !*more)
         return code;
     code = walk_judge(w, &g, error);
     if (!code && g.kind == WAL_DATA)
         code = walk_replay(w, &g, error);
-    if (!code) {
-        const wal_unproven group = { w->position, w->chain, g.payload_bytes, g.kind };
-        code = wal_tail_add(&w->tail, w->log->options.io, &group, error);
-    }
     if (code)
         return code;
     uint64_t end = lsn_offset(w->position) + wal_group_total(g.payload_bytes, w->log->options.sector_bytes);
@@ -222,10 +191,8 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
     w->incarnation = g.incarnation;
     if (w->highest < g.incarnation)
         w->highest = g.incarnation;
-    if (w->proven < g.durable) {
+    if (w->proven < g.durable)
         w->proven = g.durable;
-        wal_tail_prove(&w->tail, w->proven);
-    }
     if (w->generation < g.generation)
         w->generation = g.generation;
     w->sequence = g.sequence + g.batches - 1;
@@ -233,9 +200,6 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
         w->position = lsn_make(w->segment->number, end);
         return LEVIN_OK;
     }
-    const wal_segment *next = wal_segments_find(&w->found, g.next_segment);
-    if (next && next->restart.position)
-        return damage(w, g.next_segment, 0, "a restart segment that the log went on in is damaged", error);
     w->position = lsn_make(g.next_segment, w->log->options.sector_bytes);
     return walk_open(w, error);
 }
@@ -246,7 +210,7 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
 static levin_code scan_judge(walk *w, wal_reader *r, uint64_t offset, const wal_group *g, levin_error *error)
 {
     bool valid;
-    if (g->durable <= w->position && g->generation <= w->start->generation && g->incarnation <= w->highest)
+    if (g->durable <= w->position && g->generation <= w->generation && g->incarnation <= w->highest)
         return LEVIN_OK;
     if (w->scan_left < g->payload_bytes)
         return damage(w, 0, offset, "the bytes behind the log's end are full of what claims to be groups", error);
@@ -260,8 +224,11 @@ static levin_code scan_judge(walk *w, wal_reader *r, uint64_t offset, const wal_
     if (g->durable > w->position)
         return damage(w, g->durable, w->position,
                       "the log breaks off here, but a later group proves that it was durable beyond", error);
-    if (g->incarnation <= WAL_INCARNATION_MAX)
+    if (g->incarnation <= WAL_INCARNATION_MAX && w->highest < g->incarnation)
         w->highest = g->incarnation;
+    /* The group is cut off, but what it says of the page file was true: that meta page must not be written again. */
+    if (w->generation < g->generation)
+        w->generation = g->generation;
     return LEVIN_OK;
 }
 
@@ -324,50 +291,179 @@ static levin_code walk_run(walk *w, levin_error *error)
 
 /* ---- ready again ------------------------------------------------------------------------------------------ */
 
-/* Writes the group's one sector again where it stands, the same bytes. */
-static levin_code rewrite_control(walk *w, const wal_unproven *group, file *f, levin_error *error)
+static levin_code reread_failed(const wal_reader *r, uint64_t offset, levin_error *error)
 {
-    const uint64_t offset = lsn_offset(group->position);
-    const wal_segment *s = wal_segments_find(&w->found, lsn_segment(group->position));
-    const uint8_t *sector = NULL;
-    wal_reader r;
+    return error_corrupt(error, r->f.name, offset, 0, 0, "a log group changed between two reads");
+}
+
+/* Bytes of whole groups that verify at the start of data[0..bytes), which stands at offset. */
+static size_t verified_prefix(const wal_reader *r, const uint8_t *data, size_t bytes, uint64_t offset)
+{
+    size_t at = 0;
+    while (at < bytes) {
+        wal_group g;
+        uint64_t position = lsn_make(r->number, offset + at);
+        if (!wal_group_stands(data + at, position))
+            break;
+        wal_group_decode(data + at, &g);
+        uint64_t total = wal_group_total(g.payload_bytes, r->sector_bytes);
+        if (total > bytes - at ||
+            checksum(data + at + WAL_GROUP_MAGIC_AT,
+                     WAL_GROUP_HEADER_BYTES - WAL_GROUP_MAGIC_AT + (size_t)g.payload_bytes,
+                     checksum_seed(r->identity, PLACE_WAL_GROUP, position)) != g.checksum)
+            break;
+        at += (size_t)total;
+    }
+    return at;
+}
+
+/* Copies one group that is longer than the window. *end is where it ends. */
+static levin_code copy_long(walk *w, wal_reader *r, file *f, uint64_t offset, uint64_t *end, levin_error *error)
+{
     wal_group g;
     bool good;
-    levin_code code = wal_reader_open(&r, &w->log->options, s, w->window, error);
-    if (!code)
-        code = wal_reader_header(&r, offset, &g, &good, error);
+    const uint8_t *data;
+    levin_code code = wal_reader_header(r, offset, &g, &good, error);
     if (!code && good)
-        code = wal_reader_verify(&r, offset, &g, &good, error);
-    if (!code && good)
-        code = wal_reader_need(&r, offset, r.sector_bytes, &sector, error);
-    if (!code && !sector)
-        code = error_corrupt(error, r.f.name, offset, 0, 0, "a log group changed between two reads");
-    if (!code)
-        code = wal_write_file(w->log, f, sector, r.sector_bytes, offset, error);
-    wal_reader_close(&r);
+        code = wal_reader_verify(r, offset, &g, &good, error);
+    if (code || !good)
+        return code ? code : reread_failed(r, offset, error);
+    *end = offset + wal_group_total(g.payload_bytes, r->sector_bytes);
+    for (uint64_t at = offset; at < *end;) {
+        size_t step = *end - at < WAL_WINDOW_BYTES ? (size_t)(*end - at) : (size_t)WAL_WINDOW_BYTES;
+        code = wal_reader_need(r, at, step, &data, error);
+        if (!code && !data)
+            code = reread_failed(r, at, error);
+        if (!code)
+            code = wal_write_file(w->log, f, data, step, at, error);
+        if (code)
+            return code;
+        at += step;
+    }
+    r->have = 0;
+    code = wal_reader_verify(r, offset, &g, &good, error); /* what was copied, as it stands now */
+    return code || good ? code : reread_failed(r, offset, error);
+}
+
+/* Copies [at, end) as it is: what the checksums of nobody who reads it now depend on. */
+static levin_code copy_raw(walk *w, wal_reader *r, file *f, uint64_t at, uint64_t end, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    while (!code && at < end) {
+        size_t step = end - at < WAL_WINDOW_BYTES ? (size_t)(end - at) : (size_t)WAL_WINDOW_BYTES;
+        const uint8_t *data;
+        code = wal_reader_need(r, at, step, &data, error);
+        if (!code && !data)
+            code = reread_failed(r, at, error);
+        if (!code)
+            code = wal_write_file(w->log, f, data, step, at, error);
+        at += step;
+    }
+    return code;
+}
+
+/* Copies the groups [from, segment->used), each verified as it is copied. */
+static levin_code copy_groups(walk *w, wal_reader *r, file *f, uint64_t from, uint64_t end, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    while (!code && from < end) {
+        uint64_t left = end - from;
+        size_t bytes = left < WAL_WINDOW_BYTES ? (size_t)left : (size_t)WAL_WINDOW_BYTES, good;
+        const uint8_t *data;
+        code = wal_reader_need(r, from, bytes, &data, error);
+        if (!code && !data)
+            code = reread_failed(r, from, error);
+        if (code)
+            break;
+        good = verified_prefix(r, data, bytes, from);
+        if (good) {
+            code = wal_write_file(w->log, f, data, good, from, error);
+            from += good;
+        } else {
+            code = copy_long(w, r, f, from, &from, error);
+        }
+    }
     return code;
 }
 
 /*
- * Marks, seals and closes that may be in the page cache only, under a later mark that would then chain to nothing.  They hold
- * no batch, so if one is torn the log ends there with nothing lost.
+ * Puts a durable copy in the place of a segment whose groups from `from` on may be in the page cache only.  *copy is
+ * open under the segment's name on success, closed otherwise.
  */
-static levin_code rewrite_controls(walk *w, levin_error *error)
+static levin_code replace_segment(walk *w, const wal_segment *segment, uint64_t from, file *copy, levin_error *error)
 {
-    const wal *log = w->log;
-    levin_code code = LEVIN_OK;
-    for (size_t i = 0; i < w->tail.count && !code;) {
-        const uint64_t number = lsn_segment(w->tail.items[i].position);
-        file f;
-        code = file_open(&f, log->options.io, log->options.directory, wal_segment_name(number).text, LEVIN_FILE_WAL,
-                         LEVIN_IO_WRITE, error);
-        for (; i < w->tail.count && lsn_segment(w->tail.items[i].position) == number && !code; i++)
-            code = rewrite_control(w, &w->tail.items[i], &f, error);
-        if (!code)
-            code = wal_sync_file(w->log, &f, error);
-        file_close(&f);
+    const wal_options *o = &w->log->options;
+    wal_name name = wal_segment_name(segment->number);
+    wal_reader r;
+    levin_code code = file_open(copy, o->io, o->directory, WAL_COPY_NAME, LEVIN_FILE_WAL,
+                                LEVIN_IO_WRITE | LEVIN_IO_CREATE | LEVIN_IO_EXCLUSIVE, error);
+    if (code)
+        return code;
+    code = wal_reader_open(&r, o, segment, w->window, error);
+    if (!code)
+        code = file_preallocate(copy, segment->bytes, error);
+    if (!code)
+        code = copy_raw(w, &r, copy, 0, from, error);
+    if (!code)
+        code = copy_groups(w, &r, copy, from, segment->used, error);
+    wal_reader_close(&r);
+    if (!code)
+        code = wal_sync_file(w->log, copy, error);
+    if (!code)
+        code = file_rename(o->io, o->directory, WAL_COPY_NAME, name.text, error);
+    if (!code)
+        code = wal_sync_directory(w->log, error);
+    if (code) {
+        levin_error ignored;
+        file_close(copy);
+        (void)file_unlink(o->io, o->directory, WAL_COPY_NAME, &ignored); /* the next recovery would do it */
+        return code;
+    }
+    memcpy(copy->name, name.text, sizeof name.text);
+    return LEVIN_OK;
+}
+
+static levin_code replace_unproven(walk *w, levin_error *error)
+{
+    wal *log = w->log;
+    uint64_t first = lsn_segment(w->proven), last = lsn_segment(w->position);
+    /* A crash may have left one, also as a second name of a segment: never written to, only unlinked. */
+    levin_code code = file_unlink(log->options.io, log->options.directory, WAL_COPY_NAME, error);
+    for (size_t i = 0; i < w->found.count && !code; i++) {
+        const wal_segment *s = &w->found.items[i];
+        uint64_t from = s->number == first ? lsn_offset(w->proven) : log->options.sector_bytes;
+        if (s->number < first || s->number > last || from >= s->used || s->state != WAL_SEGMENT_GOOD)
+            continue;
+        file copy;
+        code = replace_segment(w, s, from, &copy, error);
+        if (!code && s->number == last) {
+            file_close(&log->current);
+            log->current = copy;
+        } else if (!code) {
+            file_close(&copy);
+        }
     }
     return code;
+}
+
+/* Destroys what salvage cut off: later groups must not pass for proof of rot next time. */
+static levin_code wipe(walk *w, levin_error *error)
+{
+    wal *log = w->log;
+    levin_code code = file_preallocate(&log->current, log->bytes, error); /* it may have been cut short */
+    memset(w->window, 0, WAL_WINDOW_BYTES);
+    for (uint64_t at = log->offset; at < log->bytes && !code;) {
+        uint64_t left = log->bytes - at;
+        size_t step = left < WAL_WINDOW_BYTES ? (size_t)left : (size_t)WAL_WINDOW_BYTES;
+        code = wal_write_file(log, &log->current, w->window, step, at, error);
+        at += step;
+    }
+    for (size_t i = 0; i < w->found.count && !code; i++)
+        if (w->found.items[i].number > log->number)
+            code = wal_segment_unlink(log, w->found.items[i].number, error);
+    if (!code)
+        code = wal_sync_directory(log, error);
+    return code ? code : wal_sync_file(log, &log->current, error);
 }
 
 /*
@@ -376,8 +472,7 @@ static levin_code rewrite_controls(walk *w, levin_error *error)
  */
 static bool keeps_older(const walk *w, const wal_segment *s)
 {
-    return s->number < lsn_segment(w->start->position) && w->generation < w->start->generation &&
-           s->state == WAL_SEGMENT_GOOD;
+    return w->generation < w->start->generation && s->state == WAL_SEGMENT_GOOD;
 }
 
 /* Sets the end of the log, and its list of segments; touches no file. */
@@ -395,7 +490,7 @@ static levin_code adopt(walk *w, levin_error *error)
     log->replayed = w->sequence;
     for (size_t i = 0; i < w->found.count; i++) {
         const wal_segment *s = &w->found.items[i];
-        if (!s->in_chain && !keeps_older(w, s))
+        if (s->number > log->number || (s->number < lsn_segment(w->start->position) && !keeps_older(w, s)))
             continue;
         levin_code code = wal_segments_reserve(&log->live, log->options.io, error);
         if (code)
@@ -405,29 +500,22 @@ static levin_code adopt(walk *w, levin_error *error)
     return LEVIN_OK;
 }
 
-/* Copies what is not proven to a new segment, which is the end of the log then; a SEAL behind the originals names it. */
-static levin_code restart(walk *w, levin_error *error)
+/* The segment that the log ends in, open for writing; salvage makes it anew when a SEAL names it in vain. */
+static levin_code open_last(walk *w, levin_error *error)
 {
     wal *log = w->log;
-    const wal_unproven *first = w->tail.count ? &w->tail.items[0] : NULL;
-    const uint64_t position = first ? first->position : w->position, chain = first ? first->previous : w->chain;
-    const uint64_t number = w->found.items[w->found.count - 1].number + 1;
-    file f;
-    for (size_t i = 0; i < log->live.count; i++) { /* the originals are no longer in the log */
-        wal_segment *s = &log->live.items[i];
-        if (s->number == lsn_segment(position))
-            s->used = lsn_offset(position);
-        else if (s->number > lsn_segment(position))
-            s->used = log->options.sector_bytes;
-    }
-    levin_code code = wal_restart_write(log, &w->found, &w->tail, number, position, chain, w->window, error);
-    if (code || !w->segment || lsn_offset(w->position) + log->options.sector_bytes > w->segment->file_bytes)
-        return code;
-    code = file_open(&f, log->options.io, log->options.directory, wal_segment_name(w->segment->number).text,
-                     LEVIN_FILE_WAL, LEVIN_IO_WRITE, error);
-    if (!code)
-        code = wal_write_seal(log, &f, w->position, w->chain, number, error);
-    file_close(&f);
+    if (w->segment)
+        return file_open(&log->current, log->options.io, log->options.directory, wal_segment_name(log->number).text,
+                         LEVIN_FILE_WAL, LEVIN_IO_WRITE, error);
+    levin_code code = wal_segment_create(log, log->number, log->bytes, &log->current, error);
+    wal_segment *last = wal_segments_find(&log->live, log->number);
+    const wal_segment made = { log->number, log->bytes, log->bytes, log->offset, WAL_SEGMENT_GOOD };
+    if (!code && last)
+        *last = made;
+    else if (!code)
+        code = wal_segments_reserve(&log->live, log->options.io, error);
+    if (!code && !last)
+        wal_segments_add(&log->live, &made);
     return code;
 }
 
@@ -438,11 +526,9 @@ static levin_code tidy(walk *w, levin_error *error)
     for (size_t i = 0; i < w->found.count; i++) {
         const wal_segment *s = &w->found.items[i];
         levin_code code = LEVIN_OK;
-        if (wal_segments_find(&log->live, s->number))
-            continue;
-        if (s->number < lsn_segment(w->start->position))
+        if (s->number < lsn_segment(w->start->position) && !keeps_older(w, s))
             code = wal_segment_retire(log, s, error);
-        else
+        else if (s->number > log->number)
             code = wal_segment_unlink(log, s->number, error);
         if (code)
             return code;
@@ -453,19 +539,17 @@ static levin_code tidy(walk *w, levin_error *error)
 static levin_code make_ready(walk *w, levin_error *error)
 {
     wal *log = w->log;
-    levin_code code;
-    log->incarnation = w->highest + 1;
-    if (w->cut || wal_tail_has_data(&w->tail)) {
-        code = restart(w, error);
-    } else {
-        code = rewrite_controls(w, error);
-        if (!code)
-            code = file_open(&log->current, log->options.io, log->options.directory,
-                             wal_segment_name(log->number).text, LEVIN_FILE_WAL, LEVIN_IO_WRITE, error);
-    }
+    levin_code code = open_last(w, error);
+    if (!code && w->cut)
+        code = wipe(w, error);
+    if (!code)
+        code = replace_unproven(w, error);
     if (!code)
         code = tidy(w, error);
-    return code ? code : wal_mark(log, w->generation, error);
+    if (code)
+        return code;
+    log->incarnation = w->highest + 1;
+    return wal_mark(log, w->generation, error);
 }
 
 levin_code wal_recover(const wal_options *options, const wal_start *start, const wal_visitor *visitor, wal **out,
@@ -484,7 +568,6 @@ levin_code wal_recover(const wal_options *options, const wal_start *start, const
     if (!code && !options->read_only)
         code = make_ready(&w, error);
     wal_segments_fini(&w.found, io);
-    wal_tail_fini(&w.tail, io);
     io_free(io, w.window, WAL_WINDOW_BYTES);
     if (code)
         wal_close(w.log);
@@ -544,7 +627,7 @@ levin_code wal_create(const wal_options *options, levin_error *error)
                                  "the log of a store whose page file is gone; a new store would destroy it");
     }
     if (!code)
-        code = wal_segment_create(log, 1, log->segment_bytes, NULL, &log->current, error);
+        code = wal_segment_create(log, 1, log->segment_bytes, &log->current, error);
     io_free(io, window, WAL_WINDOW_BYTES);
     wal_segments_fini(&found, io);
     wal_close(log);

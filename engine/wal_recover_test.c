@@ -336,10 +336,13 @@ START_TEST(wal_recover__old_incarnation_does_not_come_back)
     assert_ok(client_append(c, 2, 1));
     assert_ok(wal_flush(c->log, &c->error)); /* not synced: the device may keep the second and lose the first */
     client_close(c);
+    uint8_t second[512];
     memset(bytes_at(c, 1, at), 0, 512);
+    memcpy(second, bytes_at(c, 1, at + 512), sizeof second);
     assert_ok(client_open(c));
     assert_replayed(c, 0, 0);
-    ck_assert(load_u32(bytes_at(c, 1, at + 512) + 8) == WAL_GROUP_MAGIC); /* G2 still stands there */
+    memcpy(bytes_at(c, 1, at + 512), second, sizeof second); /* a recovery that copies no segment leaves G2 there */
+    ck_assert(load_u32(bytes_at(c, 1, at + 512) + 8) == WAL_GROUP_MAGIC);
     wal_start reopened = { wal_position(c->log), wal_chain(c->log), 0, wal_incarnation(c->log), 0 };
     ck_assert_uint_gt(reopened.incarnation, before.incarnation);
     client_close(c);
@@ -437,6 +440,7 @@ START_TEST(wal_recover__unfinished_next_segment_is_ignored_and_replaced)
         uint64_t last = 3;
         assert_ok(client_open(c));
         assert_replayed(c, 1, 3);
+        ck_assert_ptr_null(disk_segment(c->d, 2));
         for (unsigned n = 0; n < 40; n++)
             assert_ok(client_put(c, ++last));
         client_close(c);
@@ -748,8 +752,8 @@ START_TEST(wal_recover__forged_groups_do_no_harm)
 }
 END_TEST
 
-/* A whole chain is forged behind one changed group: only the payload is wrong. */
-START_TEST(wal_recover__malformed_batches_are_corrupt)
+/* The checksum is right, and one field of the header or of a batch is not. */
+START_TEST(wal_recover__malformed_groups_are_corrupt)
 {
     static const struct {
         size_t at, bytes;
@@ -758,7 +762,9 @@ START_TEST(wal_recover__malformed_batches_are_corrupt)
                     { 84, 4, 0 },          { 88, 4, 3 },            { 92, 4, 1 },           { 96, 1, 0 },
                     { 96, 1, 3 },          { 97, 1, 1 },            { 98, 2, 0 },           { 98, 2, 65535 },
                     { 100, 4, 99 },        { 100, 4, 101 },         { 100, 4, UINT32_MAX }, { 60, 4, 0 },
-                    { 60, 4, 2 },          { 60, 4, UINT32_MAX },   { 56, 4, 15 },          { 56, 4, 0 } };
+                    { 60, 4, 2 },          { 60, 4, UINT32_MAX },   { 56, 4, 15 },          { 56, 4, 0 },
+                    { 12, 1, 9 },          { 13, 1, 1 },            { 24, 8, UINT64_MAX },  { 40, 8, UINT64_MAX },
+                    { 64, 8, UINT64_MAX }, { 64, 8, 0 },            { 72, 8, 2 },           { 12, 1, WAL_MARK } };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         client *c = begin(64 << 10);
         assert_ok(client_create(c));
@@ -870,6 +876,6 @@ LEVIN_TEST_MAIN("wal_recover", TEST(wal_recover__torn_tail_is_cut_at_every_secto
                 TEST(wal_recover__earlier_incarnation_does_not_follow_a_later_one),
                 TEST(wal_recover__group_without_room_for_a_seal_is_corrupt),
                 TEST(wal_recover__damaged_size_reserves_no_memory), TEST(wal_recover__forged_groups_do_no_harm),
-                TEST(wal_recover__malformed_batches_are_corrupt),
+                TEST(wal_recover__malformed_groups_are_corrupt),
                 TEST(wal_recover__forged_tail_costs_bounded_time),
                 TEST(wal_recover__random_lives_lose_nothing_synced))

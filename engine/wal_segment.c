@@ -103,8 +103,7 @@ static uint64_t name_number(const char *name)
     return number <= WAL_NUMBER_MAX ? number : 0;
 }
 
-static void header_encode(uint8_t header[WAL_SEGMENT_HEADER_BYTES], const wal *log, uint64_t number, uint64_t bytes,
-                          const wal_restart *restart)
+static void header_encode(uint8_t header[WAL_SEGMENT_HEADER_BYTES], const wal *log, uint64_t number, uint64_t bytes)
 {
     memset(header, 0, WAL_SEGMENT_HEADER_BYTES);
     memcpy(header + WAL_SEGMENT_MAGIC_AT, WAL_SEGMENT_MAGIC, 8);
@@ -114,11 +113,6 @@ static void header_encode(uint8_t header[WAL_SEGMENT_HEADER_BYTES], const wal *l
     store_u64(header + WAL_SEGMENT_NUMBER, number);
     store_u64(header + WAL_SEGMENT_BYTES, bytes);
     store_u64(header + WAL_SEGMENT_INCARNATION, log->incarnation);
-    if (restart) {
-        store_u64(header + WAL_SEGMENT_RESTART, restart->position);
-        store_u64(header + WAL_SEGMENT_RESTART_CHAIN, restart->chain);
-        store_u64(header + WAL_SEGMENT_RESTART_END, restart->end);
-    }
     store_u64(header + WAL_SEGMENT_CHECKSUM,
               checksum(header + WAL_SEGMENT_MAGIC_AT, WAL_SEGMENT_HEADER_BYTES - WAL_SEGMENT_MAGIC_AT,
                        checksum_seed(0, PLACE_WAL_SEGMENT, number)));
@@ -148,12 +142,6 @@ static levin_code header_decode(const uint8_t header[WAL_SEGMENT_HEADER_BYTES], 
         return error_corrupt(error, name.text, WAL_SEGMENT_SECTOR_BYTES, options->sector_bytes, sector,
                              "a log segment with another sector size than the store");
     if (bytes < (uint64_t)WAL_SECTORS_MIN / 2 * sector || bytes % sector || bytes > WAL_OFFSET_MAX)
-        return LEVIN_OK;
-    segment->restart = (wal_restart){ load_u64(header + WAL_SEGMENT_RESTART),
-                                      load_u64(header + WAL_SEGMENT_RESTART_CHAIN),
-                                      load_u64(header + WAL_SEGMENT_RESTART_END) };
-    const wal_restart *r = &segment->restart;
-    if (r->position && (lsn_segment(r->position) >= number || r->end < sector || r->end % sector || r->end > bytes))
         return LEVIN_OK;
     segment->state = number == segment->number ? WAL_SEGMENT_GOOD : WAL_SEGMENT_MISNAMED;
     segment->bytes = bytes;
@@ -207,11 +195,10 @@ levin_code wal_segments_list_names(const wal_options *options, wal_segments_list
 
 /* ---- making and removing ---------------------------------------------------------------------------------- */
 
-static levin_code header_write(wal *log, file *f, uint64_t number, uint64_t bytes, const wal_restart *restart,
-                               levin_error *error)
+static levin_code header_write(wal *log, file *f, uint64_t number, uint64_t bytes, levin_error *error)
 {
     uint8_t header[WAL_SEGMENT_HEADER_BYTES];
-    header_encode(header, log, number, bytes, restart);
+    header_encode(header, log, number, bytes);
     levin_code code = wal_write_file(log, f, header, sizeof header, 0, error);
     return code ? code : wal_sync_file(log, f, error);
 }
@@ -229,8 +216,7 @@ static void discard(wal *log, file *f, uint64_t number)
     (void)wal_segment_unlink(log, number, &ignored);
 }
 
-levin_code wal_segment_create(wal *log, uint64_t number, uint64_t bytes, const wal_restart *restart, file *out,
-                              levin_error *error)
+levin_code wal_segment_create(wal *log, uint64_t number, uint64_t bytes, file *out, levin_error *error)
 {
     const wal_options *o = &log->options;
     wal_name name = wal_segment_name(number);
@@ -242,10 +228,8 @@ levin_code wal_segment_create(wal *log, uint64_t number, uint64_t bytes, const w
     if (code)
         return code;
     code = file_preallocate(out, bytes, error);
-    if (!code && restart)
-        code = wal_sync_file(log, out, error); /* so that a restart segment with a header was never shorter */
     if (!code)
-        code = header_write(log, out, number, bytes, restart, error);
+        code = header_write(log, out, number, bytes, error);
     if (!code)
         code = wal_sync_directory(log, error);
     if (code)
@@ -273,7 +257,7 @@ static levin_code segment_recycle(wal *log, uint64_t number, file *out, levin_er
             continue;
         }
         if (!code)
-            code = header_write(log, out, number, bytes, NULL, error);
+            code = header_write(log, out, number, bytes, error);
         if (!code)
             code = file_rename(o->io, o->directory, old_name.text, name.text, error);
         if (code) {
@@ -296,7 +280,7 @@ static levin_code next_lengthen(wal *log, uint64_t bytes, levin_error *error)
 {
     levin_code code = file_preallocate(&log->next, bytes, error);
     if (!code)
-        code = header_write(log, &log->next, log->number + 1, bytes, NULL, error);
+        code = header_write(log, &log->next, log->number + 1, bytes, error);
     if (code) {
         discard(log, &log->next, log->number + 1);
         log->next_bytes = 0;
@@ -322,9 +306,9 @@ levin_code wal_segment_make_next(wal *log, uint64_t bytes, levin_error *error)
         bytes = log->segment_bytes;
         code = segment_recycle(log, number, &log->next, error);
         if (code == LEVIN_NOT_FOUND)
-            code = wal_segment_create(log, number, bytes, NULL, &log->next, error);
+            code = wal_segment_create(log, number, bytes, &log->next, error);
     } else {
-        code = wal_segment_create(log, number, bytes, NULL, &log->next, error);
+        code = wal_segment_create(log, number, bytes, &log->next, error);
     }
     if (!code)
         log->next_bytes = bytes;
