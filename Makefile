@@ -177,23 +177,24 @@ COMPDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 .PHONY: install uninstall
 install: all ## install library, headers, tools and manual pages under DESTDIR/PREFIX
-	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
-	install -m 755 $(BIN) $(BINDIR)
-	install -m 644 $(LIB_A) $(LIBDIR)
-	install -m 755 $(LIB_SO) $(LIBDIR)
-	ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
-	ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so
-	install -m 644 engine/levin.h engine/io.h $(INCDIR)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ci/levin.pc.in > $(LIBDIR)/pkgconfig/levin.pc
-	chmod 644 $(LIBDIR)/pkgconfig/levin.pc
-	install -m 644 $(MAN1) $(MANDIR)
-	install -m 644 engine/cli/levin.bash $(COMPDIR)/levin
+	$(Q)install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
+	$(Q)install -m 755 $(BIN) $(BINDIR)
+	$(Q)install -m 644 $(LIB_A) $(LIBDIR)
+	$(Q)install -m 755 $(LIB_SO) $(LIBDIR)
+	$(Q)ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
+	$(Q)ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so
+	$(Q)install -m 644 engine/levin.h engine/io.h $(INCDIR)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ci/levin.pc.in > $(LIBDIR)/pkgconfig/levin.pc
+	$(Q)chmod 644 $(LIBDIR)/pkgconfig/levin.pc
+	$(Q)install -m 644 $(MAN1) $(MANDIR)
+	$(Q)install -m 644 engine/cli/levin.bash $(COMPDIR)/levin
+	@echo "  INSTALL $(DESTDIR)$(PREFIX)"
 
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(BINDIR)/,$(notdir $(BIN))) $(addprefix $(MANDIR)/,$(notdir $(MAN1)))
-	rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
-	rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
-	-rmdir $(INCDIR) 2>/dev/null
+	$(Q)rm -f $(addprefix $(BINDIR)/,$(notdir $(BIN))) $(addprefix $(MANDIR)/,$(notdir $(MAN1)))
+	$(Q)rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
+	$(Q)rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
+	$(Q)rmdir $(INCDIR) 2>/dev/null || true
 
 # ---- checks one by one ---------------------------------------------------------------------------------------
 .PHONY: check-layering check-headers check-style
