@@ -193,15 +193,15 @@ static bool check_nothing_held(const life *l, fault_outcome *out)
     return false;
 }
 
-/* A power cut when the store had just been closed: all kept, all dropped, and the variants that come first. */
-static bool check_power_cut(const workload *w, life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out)
+/* A power cut at that point: the variants that come first (all kept, all dropped, ...). */
+static bool cut_at(const workload *w, life *l, const fault_scenario *scenario, uint64_t seed, uint64_t point,
+                   fault_outcome *out)
 {
-    uint64_t end = trace_length(l->t);
     crash_limits limits;
     crash_limits_init(&limits);
-    limits.first_point = end;
+    limits.first_point = limits.last_point = point;
     crash_explorer *e = crash_open(l->t, scenario->start, seed, &limits, NULL);
-    oracle_legal legal = oracle_legal_crash(l->o, end);
+    oracle_legal legal = oracle_legal_crash(l->o, point);
     crash_state s;
     bool good = true;
     for (int i = 0; i < CRASH_VARIANTS && good && crash_next(e, &s); i++) {
@@ -213,6 +213,14 @@ static bool check_power_cut(const workload *w, life *l, const fault_scenario *sc
     }
     crash_close(e);
     return good;
+}
+
+/* A power cut some time after the last reopening, and one when the store had been closed. */
+static bool check_power_cut(const workload *w, life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out)
+{
+    uint64_t end = trace_length(l->t), settled = oracle_settled(l->o);
+    return cut_at(w, l, scenario, seed, settled + seed % (end - settled + 1), out) &&
+           cut_at(w, l, scenario, seed, end, out);
 }
 
 static bool check_reopened(const workload *w, life *l, uint64_t seed, fault_outcome *out)

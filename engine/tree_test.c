@@ -1,5 +1,6 @@
 /*
- * tree_test.c - lookups, cursors and tree_check() under failing calls, damaged pages and trees that contradict themselves.
+ * tree_test.c - lookups, cursors and tree_check() under failing calls, damaged pages and trees that contradict
+ * themselves.
  *
  * That they equal a model on sound trees is shown in merge_test.c, after every merge.
  */
@@ -109,10 +110,11 @@ static levin_code scan_check(fixture *f, bool forward, levin_error *error)
         page_value value = tree_cursor_value(&c);
         seen++;
         code = value_check(f, &value, n, error);
-        if (!code)
-            code = forward ? tree_cursor_next(&c, error) : tree_cursor_prev(&c, error);
+        if (code)
+            break;
+        code = forward ? tree_cursor_next(&c, error) : tree_cursor_prev(&c, error);
+        ck_assert(!code == tree_cursor_valid(&c));
     }
-    ck_assert(code != LEVIN_NOT_FOUND || !tree_cursor_valid(&c));
     tree_cursor_close(&c);
     ck_assert(code != LEVIN_NOT_FOUND || seen == KEYS / 2);
     return code == LEVIN_NOT_FOUND ? LEVIN_OK : code;

@@ -328,8 +328,14 @@ void oracle_settle(oracle *o, uint32_t state, uint64_t time)
                                     (b->fate == FATE_FAILED && i >= run));
         b->fate = there ? FATE_ACCEPTED : FATE_VOID;
     }
+    o->settled = time;
     oracle_changed(o, 1);
     oracle_event_add(o, time, state, oracle_last_batch(o));
+}
+
+uint64_t oracle_settled(const oracle *o)
+{
+    return o->settled;
 }
 
 /* ---- states ----------------------------------------------------------------------------------------------- */

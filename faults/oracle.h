@@ -46,6 +46,8 @@ void oracle_fail(oracle *o, uint32_t batch, uint64_t time);
 void oracle_durable(oracle *o, uint64_t time);
 /* The store was opened anew and showed this state: it is the truth from here on, and durable. */
 void oracle_settle(oracle *o, uint32_t state, uint64_t time);
+/* When that was last; crashes before that time cannot be judged any more. */
+uint64_t oracle_settled(const oracle *o);
 
 uint32_t oracle_last_batch(const oracle *o);
 /* The newest state in which every accepted batch is present. */

@@ -61,6 +61,7 @@ struct oracle {
     uint32_t digests_good; /* batches below this have their digest */
     oracle_pairs spelled;  /* the state last spelled out */
     uint32_t spelled_state;
+    uint64_t settled;      /* time */
     uint64_t order;        /* of the last submission or answer */
     oracle_chunk *chunks;  /* memory for keys and values */
     oracle_scan *scan;     /* kept for reuse */
