@@ -165,7 +165,7 @@ chaos: $(DEPS) ## crash and fault sweeps over this machine's own package data, a
 
 .PHONY: planted
 planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught
-	$(Q)ci/planted.sh
+	$(Q)chaos/planted.sh
 
 # ---- install -------------------------------------------------------------------------------------------------
 MAN1 := $(wildcard engine/cli/*.1 chaos/*.1)
