@@ -53,10 +53,11 @@ bad=$(grep -nE '(^|[^A-Za-z0-9_.>])(strcpy|strcat|sprintf|vsprintf|gets|strtok|a
 rule "functions banned outside tests"
 
 bad=$(for f in "${c_files[@]}"; do
-    n=$(wc -l <"$f")
-    [ "$n" -le 900 ] || echo "$f: $n lines"
+    n=$(wc -l <"$f") limit=900
+    case $f in *_test.c) limit=1200 ;; esac
+    [ "$n" -le "$limit" ] || echo "$f: $n lines"
 done)
-rule "C files over 900 lines"
+rule "C files over 900 lines (tests: 1200)"
 
 bad=$(shellcheck -x "${scripts[@]}" 2>&1)
 rule "shellcheck"
