@@ -54,7 +54,8 @@ TEST_SH    := $(wildcard engine/*_test.sh engine/cli/*_test.sh faults/*_test.sh 
 BENCH_SRC  := $(wildcard engine/*_bench.c faults/*_bench.c)
 
 # The packages are looked at again when the list or what dpkg has installed has changed.
-DEPS := build/deps.stamp
+DEPS_STAMP := build/deps.stamp
+DEPS := $(if $(NO_DEPS),,$(DEPS_STAMP))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 name = $(subst /,_,$(basename $(1)))
@@ -79,12 +80,12 @@ BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/l
 .PHONY: all
 all: $(LIB_A) $(LIB_SO) $(BIN) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
 
-$(DEPS): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
+$(DEPS_STAMP): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
 	@ci/deps.sh
 	@mkdir -p $(@D) && touch $@
 
 .PHONY: deps
-deps: $(DEPS) ## install the Debian packages of ci/packages.txt that are missing (root or sudo)
+deps: $(DEPS_STAMP) ## install the Debian packages of ci/packages.txt that are missing (root or sudo)
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 
@@ -165,7 +166,7 @@ chaos: $(DEPS) ## crash and fault sweeps over this machine's own package data, a
 
 .PHONY: planted
 planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught
-	$(Q)ci/planted.sh
+	$(Q)chaos/planted.sh
 
 # ---- install -------------------------------------------------------------------------------------------------
 MAN1 := $(wildcard engine/cli/*.1 chaos/*.1)
@@ -213,4 +214,4 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: VARIANT=release|debug|asan|tsan  V=1 (show commands)  PREFIX=/usr/local  DESTDIR=  CC=  CFLAGS=  LDFLAGS="
+	@echo "Variables: VARIANT=release|debug|asan|tsan  V=1 (show commands)  PREFIX=/usr/local  DESTDIR=  CC=  CFLAGS=  LDFLAGS=  NO_DEPS=1 (install nothing)"

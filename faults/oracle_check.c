@@ -1,8 +1,9 @@
 /*
  * oracle_check.c - reads an open store in every way there is and compares it with a legal state.
  *
- * The forward scan finds the state: candidates are narrowed by digest, then compared byte by byte.  Everything after that (reverse
- * scan, point reads, multi-get, ranges, prefixes, changes of direction) is compared with that one state, on one snapshot.
+ * The forward scan finds the state: candidates are narrowed by digest, then compared byte by byte.  Everything after
+ * that (reverse scan, point reads, multi-get, ranges, prefixes, changes of direction) is compared with that one
+ * state, on one snapshot.
  *
  * With faults_active a failed call ends the check without a verdict; answers given before it are still compared.
  */
