@@ -12,8 +12,8 @@ DESTDIR ?=
 V ?= 0
 # words: only the tests whose names hold one of them
 ONLY ?=
-# seconds that `make chaos` spends on both sweeps, and the stanzas that it sweeps over
-BUDGET ?= 55
+# seconds that `make chaos` takes, and the stanzas that it sweeps over
+BUDGET ?= 60
 DATA ?= /var/lib/dpkg/status
 Q := $(if $(filter 1,$(V)),,@)
 
@@ -38,6 +38,7 @@ CPPFLAGS_ALL := -D_GNU_SOURCE $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) $(VFLAGS) -fPIC -fvisibility=hidden -pthread -MMD -MP $(CFLAGS)
 LIBS_ENGINE := -lurcu-bp -pthread
 LIBS_FAULTS := -lfiu
+# the stores under test beside Levin
 LIBS_STORES := -llmdb
 LIBS_TEST := -lcheck -lsubunit -lrt -lm
 
@@ -65,9 +66,10 @@ LIB_SO := $(B)/liblevin.so.$(VERSION)
 FAULTS_A := $(B)/libfaults.a
 CHAOS_MAIN := chaos/main.c
 CHAOS_A := $(B)/libchaos.a
-BENCH_MAIN := regress/bench_main.c
+REGRESS_MAINS := $(wildcard regress/*_main.c)
 REGRESS_A := $(B)/libregress.a
-BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/levin-chaos) $(B)/bin/levin-bench
+BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/levin-chaos) \
+       $(REGRESS_MAINS:regress/%_main.c=$(B)/bin/levin-%)
 
 .DEFAULT_GOAL := all
 .SUFFIXES:
@@ -117,22 +119,23 @@ $(B)/bin/levin: $(call obj,$(CLI_SRC)) $(LIB_A)
 $(B)/bin/levin-chaos: $(call obj,$(CHAOS_MAIN)) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ljansson -lm
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) $(LIBS_STORES) -ljansson -lm
 
-$(REGRESS_A): $(call obj,$(filter-out $(BENCH_MAIN),$(REGRESS_SRC)))
+$(REGRESS_A): $(call obj,$(filter-out $(REGRESS_MAINS),$(REGRESS_SRC)))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(B)/bin/levin-bench: $(call obj,$(BENCH_MAIN)) $(REGRESS_A) $(CHAOS_A) $(LIB_A)
+# regress/bench_main.c is levin-bench, and so on
+$(B)/bin/levin-%: $(B)/obj/regress/%_main.o $(REGRESS_A) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_STORES) -ljansson -lm
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) $(LIBS_STORES) -ljansson -lm
 
 define program_rule # source, output
 $(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A)) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
-	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_TEST) -ljansson
+	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_STORES) $$(LIBS_TEST) -ljansson
 endef
 $(foreach s,$(TEST_SRC),$(eval $(call program_rule,$(s),$(B)/test/$(call name,$(s)))))
 $(foreach s,$(BENCH_SRC),$(eval $(call program_rule,$(s),$(B)/bench/$(call name,$(s)))))
@@ -152,7 +155,7 @@ test: $(DEPS) ## all tests: asan+ubsan, the concurrent ones under tsan too, comm
 	$(Q)$(SUBMAKE) VARIANT=release all
 	$(Q)$(SUBMAKE) VARIANT=asan all tests
 	$(Q)$(SUBMAKE) VARIANT=tsan concurrent-tests
-	$(Q)ONLY='$(ONLY)' ci/run-tests.sh $(call in,asan,$(TESTS)) $(call in,tsan,$(filter %_concurrent_test,$(TESTS))) \
+	$(Q)ONLY='$(ONLY)' RECORDS=8000 ci/run-tests.sh $(call in,asan,$(TESTS)) $(call in,tsan,$(filter %_concurrent_test,$(TESTS))) \
 	    ci/check-style.sh ci/check-headers.sh ci/check-layering.sh ci/kill-import.sh $(TEST_SH)
 
 .PHONY: chaos
@@ -175,23 +178,24 @@ COMPDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 .PHONY: install uninstall
 install: all ## install library, headers, tools and manual pages under DESTDIR/PREFIX
-	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
-	install -m 755 $(BIN) $(BINDIR)
-	install -m 644 $(LIB_A) $(LIBDIR)
-	install -m 755 $(LIB_SO) $(LIBDIR)
-	ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
-	ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so
-	install -m 644 engine/levin.h engine/io.h $(INCDIR)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ci/levin.pc.in > $(LIBDIR)/pkgconfig/levin.pc
-	chmod 644 $(LIBDIR)/pkgconfig/levin.pc
-	install -m 644 $(MAN1) $(MANDIR)
-	install -m 644 engine/cli/levin.bash $(COMPDIR)/levin
+	$(Q)install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
+	$(Q)install -m 755 $(BIN) $(BINDIR)
+	$(Q)install -m 644 $(LIB_A) $(LIBDIR)
+	$(Q)install -m 755 $(LIB_SO) $(LIBDIR)
+	$(Q)ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
+	$(Q)ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so
+	$(Q)install -m 644 engine/levin.h engine/io.h $(INCDIR)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ci/levin.pc.in > $(LIBDIR)/pkgconfig/levin.pc
+	$(Q)chmod 644 $(LIBDIR)/pkgconfig/levin.pc
+	$(Q)install -m 644 $(MAN1) $(MANDIR)
+	$(Q)install -m 644 engine/cli/levin.bash $(COMPDIR)/levin
+	@echo "  INSTALL $(DESTDIR)$(PREFIX)"
 
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(BINDIR)/,$(notdir $(BIN))) $(addprefix $(MANDIR)/,$(notdir $(MAN1)))
-	rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
-	rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
-	-rmdir $(INCDIR) 2>/dev/null
+	$(Q)rm -f $(addprefix $(BINDIR)/,$(notdir $(BIN))) $(addprefix $(MANDIR)/,$(notdir $(MAN1)))
+	$(Q)rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
+	$(Q)rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
+	$(Q)rmdir $(INCDIR) 2>/dev/null || true
 
 # ---- checks one by one ---------------------------------------------------------------------------------------
 .PHONY: check-layering check-headers check-style

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT INT TERM
 git clone -q . "$scratch/levin"
-mkdir "$scratch/home"
+mkdir "$scratch/home" "$scratch/tmp"
 cd "$scratch/levin"
 
 # one file per block: NNN.sh to run, NNN.file whose first line is the name
@@ -30,7 +30,7 @@ for block in "$scratch"/[0-9]*; do
     *.sh)
         grep -q '[^[:space:]]' "$block" || continue
         sed 's/^/+ /' "$block"
-        if ! HOME="$scratch/home" bash -euo pipefail "$block" </dev/null >"$scratch/log" 2>&1; then
+        if ! HOME="$scratch/home" TMPDIR="$scratch/tmp" bash -euo pipefail "$block" </dev/null >"$scratch/log" 2>&1; then
             cat "$scratch/log"
             echo "check-readme: the block above failed" >&2
             exit 1

@@ -5,12 +5,12 @@
 # behind, so that recovery runs on what a recovery wrote.
 #
 #   kill-import.sh [SOURCE]   control stanzas; default: `apt-cache dumpavail`, or the dpkg status file where that is small
-#   LEVIN=build/release/bin/levin  ROUNDS=20  SEED=1  BATCH=100
+#   LEVIN=build/release/bin/levin  ROUNDS=20  SEED=1  BATCH=100  RECORDS=N (the first N only)
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
 levin=$PWD/${LEVIN:-build/release/bin/levin}
-rounds=${ROUNDS:-20} seed=${SEED:-1} batch=${BATCH:-100}
+rounds=${ROUNDS:-20} seed=${SEED:-1} batch=${BATCH:-100} limit=${RECORDS:-0}
 key=Package,Version,Architecture
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
@@ -23,8 +23,8 @@ else
     [ "$(grep -c '^Package:' source)" -gt 1000 ] || cp /var/lib/dpkg/status source
 fi
 # Stanzas with all three fields, each key once; the file is then its own model: records in the order of commit.
-perl -00 -ne 's/\n+\z/\n/; my $s = $_; my @k = map { $s =~ /^$_:[ \t]*(.*?)[ \t]*$/mi ? $1 : () } qw(Package Version Architecture);
-    print "$s\n" if @k == 3 && !$seen{join "/", @k}++' source >records
+perl -00 -se 'while (<>) { s/\n+\z/\n/; my $s = $_; my @k = map { $s =~ /^$_:[ \t]*(.*?)[ \t]*$/mi ? $1 : () } qw(Package Version Architecture);
+    next if @k < 3 || $seen{join "/", @k}++; print "$s\n"; last if ++$n == $limit }' -- -limit="$limit" source >records
 total=$(grep -c '^Package:' records)
 [ "$total" -ge $((4 * batch)) ] || { echo "kill-import: only $total stanzas with a version" >&2; exit 3; }
 

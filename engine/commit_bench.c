@@ -1,9 +1,9 @@
 /*
- * commit_bench.c - commits per second and group size of the commit queue, by threads and by the time a group takes; cost of a
- * read-side section and of a grace period.
+ * commit_bench.c - commits per second and group size of the commit queue, by threads and by the time a group takes;
+ * cost of a read-side section and of a grace period.
  *
- * The leader's work is imitated: "sleep" leaves the processor as a sync does, "spin" keeps it as an unsynced commit does;
- * "sync" really writes and syncs a preallocated file in the current directory.
+ * The leader's work is imitated: "sleep" leaves the processor as a sync does, "spin" keeps it as an unsynced commit
+ * does; "sync" really writes and syncs a preallocated file in the current directory.
  * Usage: engine_commit_bench [milliseconds per line]
  */
 #include <stdio.h>
@@ -84,7 +84,7 @@ static void commit_line(int threads, enum work work, uint64_t group_ns, long mil
         exit(3);
     }
     sync_thread thread[64];
-    commit_queue_init(&b.queue, lead, &b);
+    commit_queue_init(&b.queue, levin_io_posix(), lead, &b);
     uint64_t begin = now_ns();
     for (int i = 0; i < threads; i++)
         if (sync_thread_start(&thread[i], submitter, &b))

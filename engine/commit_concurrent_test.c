@@ -1,9 +1,10 @@
 /*
  * commit_concurrent_test.c - the commit queue under threads.
  *
- * Checked: every request is led exactly once, by one leader at a time; in order of submission for each thread, and all that was
- * submitted before a request is led with it or before; no wake-up is lost (a watchdog says who waits); results and errors reach their submitter;
- * a waiter leads no group but its own; requests without waiter stay, in order, until somebody waits or polls.
+ * Checked: every request is led exactly once, by one leader at a time; in order of submission for each thread, and
+ * all that was submitted before a request is led with it or before; no wake-up is lost (a watchdog says who waits);
+ * results and errors reach their submitter; a waiter leads no group but its own; requests without waiter stay, in
+ * order, until somebody waits or polls.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -179,7 +180,7 @@ static void run(uint32_t threads, uint32_t requests, uint32_t yields, uint32_t s
     memset(&b, 0, sizeof b);
     b.yields = yields;
     b.requests = requests;
-    commit_queue_init(&b.queue, lead, &b);
+    commit_queue_init(&b.queue, levin_io_posix(), lead, &b);
     for (uint32_t i = 0; i < threads; i++) {
         s[i] = (submitter){ .bench = &b, .id = i, .seed = seed + i * 7919u };
         ck_assert_int_eq(sync_thread_start(&s[i].thread, run_submitter, &s[i]), 0);
@@ -222,8 +223,9 @@ END_TEST
 /* ---- a long look on leaving ------------------------------------------------------------------------------- */
 
 /*
- * A leader that leaves looks through thousands of requests that nobody waits for, so that a waiter can come in the middle of it.
- * Whether that waiter was forgotten shows only while nobody else commits: the leader then stays away until it has gone on.
+ * A leader that leaves looks through thousands of requests that nobody waits for, so that a waiter can come in the
+ * middle of it. Whether that waiter was forgotten shows only while nobody else commits: the leader then stays away
+ * until it has gone on.
  */
 enum { CROWD = 4000, LOOKS = 5000 };
 
@@ -279,7 +281,7 @@ START_TEST(commit__a_waiter_that_comes_while_the_leader_leaves_is_not_forgotten)
 {
     static crowd c;
     sync_thread waiter;
-    commit_queue_init(&c.queue, lead_crowd, &c);
+    commit_queue_init(&c.queue, levin_io_posix(), lead_crowd, &c);
     ck_assert_int_eq(sync_thread_start(&waiter, commit_repeatedly, &c), 0);
     pin(0);
     for (int look = 0; look < LOOKS; look++) {
@@ -324,7 +326,7 @@ START_TEST(commit__a_poll_leads_all_that_was_submitted_in_order)
     recorder rec = { 0 };
     commit_queue q;
     work w[5] = { 0 };
-    commit_queue_init(&q, record, &rec);
+    commit_queue_init(&q, levin_io_posix(), record, &rec);
     for (uint32_t i = 0; i < 5; i++) {
         w[i].number = i;
         commit_submit(&q, &w[i].request);
@@ -368,7 +370,7 @@ static void lead_nested(void *context, commit_request *list)
 START_TEST(commit__requests_without_waiter_stay_in_order_and_a_leader_leads_its_own_group_only)
 {
     static nested n;
-    commit_queue_init(&n.queue, lead_nested, &n);
+    commit_queue_init(&n.queue, levin_io_posix(), lead_nested, &n);
     work first = { .number = 1 }, last = { .number = 20 };
     commit_submit(&n.queue, &first.request);
     ck_assert_int_eq(commit_wait(&n.queue, &first.request), LEVIN_OK);

@@ -1,8 +1,8 @@
 /*
  * file.c - names, messages and the loops around the I/O table (file.h).
  *
- * Invariants: short counts and EINTR are dealt with here and nowhere else.  Every loop ends: a write that moves nothing
- * is an error, and a call interrupted FILE_INTERRUPTS_MAX times in a row without progress has failed.
+ * Invariants: short counts and EINTR are dealt with here and nowhere else.  Every loop ends: a write that moves
+ * nothing is an error, and a call interrupted FILE_INTERRUPTS_MAX times in a row without progress has failed.
  * Crash safety: a sync is made once.  After a failure, EINTR too, the kernel may have dropped the dirty pages and
  * marked them clean, and a second sync would call that success.
  * Concurrency: as the table; a struct file is not changed between open and close.
@@ -63,7 +63,7 @@ levin_code file_open(file *f, const levin_io *io, const char *directory, const c
 void file_close(file *f)
 {
     if (f->handle)
-        f->io->close(f->io->context, f->handle); /* all that had to last was synced: nothing is lost with this result */
+        f->io->close(f->io->context, f->handle); /* what had to last was synced: the result says nothing more */
     f->handle = NULL;
 }
 
@@ -201,7 +201,8 @@ levin_code file_size(file *f, uint64_t *bytes, levin_error *error)
     return result ? error_os(error, result, "size", f->name) : LEVIN_OK;
 }
 
-levin_code file_rename(const levin_io *io, const char *directory, const char *from, const char *to, levin_error *error)
+levin_code file_rename(const levin_io *io, const char *directory, const char *from, const char *to,
+                       levin_error *error)
 {
     char from_path[FILE_PATH_MAX], to_path[FILE_PATH_MAX];
     levin_code code = file_path(from_path, directory, from, error);

@@ -30,6 +30,7 @@ levin_code file_write(file *f, const levin_slice *parts, size_t count, uint64_t 
                       levin_error *error);
 levin_code file_sync(file *f, levin_error *error); /* EINTR is not retried: a sync is never done twice */
 levin_code file_truncate(file *f, uint64_t bytes, levin_error *error);
+/* Nobody writes past the end of the file meanwhile: zeros are written there. */
 levin_code file_preallocate(file *f, uint64_t bytes, levin_error *error);
 levin_code file_size(file *f, uint64_t *bytes, levin_error *error);
 

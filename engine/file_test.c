@@ -1,8 +1,8 @@
 /*
  * file_test.c - the loops over short counts and EINTR, and the translation of failures, against a scripted I/O table.
  *
- * Checked: reads and writes move every byte exactly once whatever the counts; no loop lasts for ever; a sync is made once; every
- * failure gives the right code, with file, errno and offset.
+ * Checked: reads and writes move every byte exactly once whatever the counts; no loop lasts for ever; a sync is
+ * made once; every failure gives the right code, with file, errno and offset.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -97,7 +97,8 @@ static int disk_write_at(void *context, levin_file *handle, const levin_slice *p
         size_t step = parts[i].size < most - moved ? parts[i].size : most - moved;
         ck_assert_uint_le(offset + moved + step, DISK_BYTES);
         for (size_t j = 0; j < step; j++) /* a sum: writing a byte twice shows */
-            d->bytes[offset + moved + j] = (uint8_t)(d->bytes[offset + moved + j] + ((const uint8_t *)parts[i].data)[j]);
+            d->bytes[offset + moved + j] =
+                (uint8_t)(d->bytes[offset + moved + j] + ((const uint8_t *)parts[i].data)[j]);
         moved += step;
     }
     *done = d->bytes_claimed ? d->bytes_claimed : moved;

@@ -1,13 +1,15 @@
 /*
  * io_posix.c - the I/O table (io.h) over Linux system calls; the only file of the engine that makes them.
  *
- * One call of the table is one system call wherever that can be, and never hides a short count or EINTR: file.c loops.
+ * One call of the table is one system call wherever that can be, and never hides a short count or EINTR: file.c loops
+ * (but random() has no count to give back, and loops itself).
+ *
  * Concurrency: positional reads and writes share nothing.  No state but the descriptor.
+ *
  * Crash safety: sync is fdatasync(), which also writes the size when it has changed; names last after sync_dir().
- *   preallocate() writes zeros from the end of the file on, after reserving the blocks: a sync of a write to written blocks
- *   moves no metadata (measured: 35 us, against 75 us on extents that are only reserved).  The file grows with the
- *   zeros, so that an interrupted or failed preallocate() can be made again; who calls it must not write past the
- *   end of the file meanwhile.
+ * preallocate() writes zeros from the end of the file on, after reserving the blocks: a sync of a write to written
+ * blocks moves no metadata (measured: 35 us, against 75 us on extents that are only reserved).  The file grows with
+ * the zeros, so that an interrupted or failed preallocate() can be made again.
  */
 #define _FILE_OFFSET_BITS 64
 #include "io.h"
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -31,7 +34,7 @@ struct levin_file {
 
 static_assert(sizeof(off_t) == 8, "files over 2 GiB");
 
-enum { MODE_FILE = 0644, MODE_DIRECTORY = 0755 };
+enum { MODE_FILE = 0644, MODE_DIRECTORY = 0755, HUGE_PAGE_BYTES = 2 << 20 };
 
 /* errno after a failed call, never 0. */
 static int failure(void)
@@ -246,7 +249,15 @@ static void *posix_alloc(void *context, size_t bytes, size_t alignment)
     size_t rounded;
     if (__builtin_add_overflow(bytes ? bytes : 1, alignment - 1, &rounded))
         return NULL;
-    return aligned_alloc(alignment, rounded & ~(alignment - 1)); /* C11: a multiple of the alignment */
+    rounded &= ~(alignment - 1); /* C11: a multiple of the alignment */
+    void *memory = aligned_alloc(alignment, rounded);
+    /*
+     * Who aligns to huge pages wants them. Measured in a virtual machine, 256 MiB: random reads take 0.6 of the
+     * time, the first touch of each 2 MiB 2-20 ms: for memory that stays. A refusal does no harm.
+     */
+    if (memory && alignment >= HUGE_PAGE_BYTES)
+        (void)madvise(memory, rounded, MADV_HUGEPAGE);
+    return memory;
 }
 
 static void posix_free(void *context, void *memory, size_t bytes)

@@ -1,6 +1,6 @@
 /*
- * io_posix_test.c - the POSIX table on a real directory: each function does what io.h says, fails with the errno of the
- * cause, and leaks no descriptor.
+ * io_posix_test.c - the POSIX table on a real directory: each function does what io.h says, fails with the errno of
+ * the cause, and leaks no descriptor.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -361,7 +361,7 @@ END_TEST
 START_TEST(posix__memory_is_aligned_as_asked)
 {
     begin();
-    for (size_t alignment = 1; alignment <= 65536; alignment *= 2) {
+    for (size_t alignment = 1; alignment <= 4u << 20; alignment *= 2) {
         static const size_t sizes[] = { 0, 1, 63, 64, 100, 4095, 70001 };
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             void *memory = io->alloc(io->context, sizes[i], alignment);

@@ -2,13 +2,14 @@
  * merge.c - the walk over the old tree and the operations, side by side (merge.h).
  *
  * The walk keeps the path of old branch pages on a stack.  The children before the one that the next operation falls
- * into are shared; that one is descended.  A leaf takes all operations below its upper bound.  When the operations have gone past
- * a branch, its remaining children are shared and it is left.  What comes out goes to the builders (merge_build.h).
+ * into are shared; that one is descended.  A leaf takes all operations below its upper bound.  When the operations
+ * have gone past a branch, its remaining children are shared and it is left.  What comes out goes to the builders
+ * (merge_build.h).
  *
  * Invariants
  *   - Frames on the stack, and the leaf's, are pinned; bounds of keys point into them.
- *   - Every old page that was descended, and every extent of a value overwritten or deleted, is in result.freed; all other old
- *     pages are reached from the new tree.
+ *   - Every old page that was descended, and every extent of a value overwritten or deleted, is in result.freed; all
+ *     other old pages are reached from the new tree.
  *   - A leaf in which nothing changes is shared, unless an under-filled page takes it in.
  * Concurrency: one thread at a time; a step pins what it has to keep.
  * Crash safety: the old tree is only read.  New pages are not reachable before the caller publishes them.
@@ -71,6 +72,7 @@ static void operation_fetch(merge *m)
     const uint8_t *record = mem_cursor_record(&m->cursor);
     __builtin_prefetch(record);
     __builtin_prefetch(record + 64);
+    __builtin_prefetch(record + 128);
     m->ahead[(m->ahead_at + m->ahead_count++) % MERGE_AHEAD] = record;
     mem_cursor_next(&m->cursor);
 }
@@ -156,8 +158,9 @@ static levin_code walk_start(merge *m, levin_error *error)
         m->state = WALK_DONE;
         return LEVIN_OK;
     }
-    if (old->height > PAGE_HEIGHT_MAX)
-        return error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, old->height, "impossible tree height");
+    levin_code code = tree_height_check(old, error);
+    if (code)
+        return code;
     if (old->height)
         return walk_enter(m, old->root, old->height - 1, lowest, lowest, false, error);
     m->leaf_lower = lowest;

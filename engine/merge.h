@@ -1,13 +1,14 @@
 /*
  * merge.h - the functional merge of a memtable into a page tree: the work of a checkpoint.
  *
- * Reads the old tree and a sorted stream of operations, writes new pages for every path that changes, in runs of contiguous
- * pages (one write of up to 1 MiB at a time), and shares untouched subtrees.  The old tree stays whole.  A node is
- * replaced by zero or more nodes; a leaf or branch that falls under a quarter of a page takes in its right neighbour (the left one at
- * the right edge of its parent); a root with one child is dropped.  Values over a quarter page go to extents.
+ * Reads the old tree and a sorted stream of operations, writes new pages for every path that changes, in runs of
+ * contiguous pages (one write of up to 1 MiB at a time), and shares untouched subtrees.  The old tree stays whole.  A
+ * node is replaced by zero or more nodes; a leaf or branch that falls under a quarter of a page shares cells with the
+ * new page before it, or takes in its right neighbour; at the right edge of the tree it may stay (merge_build.h says
+ * how full pages get).  A root with one child is dropped.  Values over a quarter page go to extents.
  *
- * merge_step() does a bounded piece (about one leaf of the old tree, or one large value) and can be called again and again: nothing
- * is visible until the caller publishes the result.  No sync is done here.
+ * merge_step() does a bounded piece (about one leaf of the old tree, or one large value) and can be called again and
+ * again: nothing is visible until the caller publishes the result.  No sync is done here.
  */
 #ifndef LEVIN_MERGE_H
 #define LEVIN_MERGE_H

@@ -2,8 +2,8 @@
  * merge_build.c - level builders and page output of a merge (merge_build.h).
  *
  * Invariants
- *   - A level above the leaves gets its entries in key order: pages leave in order, and a subtree is shared only after
- *     all lower levels have been settled.
+ *   - A level above the leaves gets its entries in key order: pages leave in order, and a subtree is shared only
+ *     after all lower levels have been settled.
  *   - The entries at the left edge of the tree have the empty key.
  *   - Every page buffer is in one place: a draft, the run, the spare or the idle list.
  *   - Every page taken from the space is in `taken`.
@@ -153,8 +153,9 @@ static levin_code level_use(tree_build *b, unsigned level, levin_error *error)
 static levin_code level_add(tree_build *b, unsigned level, split_key key, const page_payload *payload, levin_error *error);
 
 /*
- * The lower bound of a page's keys, for its entry above, into the level's buffer.  A leaf's is the shortest that separates it from
- * the leaf before (Bayer, Unterauer 1977); when that one is shared and unknown, the bound that the old tree had there.
+ * The lower bound of a page's keys, for its entry above, into the level's buffer.  A leaf's is the shortest that
+ * separates it from the leaf before (Bayer, Unterauer 1977); when that one is shared and unknown, the bound that the
+ * old tree had there.
  */
 static size_t page_bound(tree_build *b, const page_draft *d)
 {

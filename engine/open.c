@@ -568,7 +568,7 @@ static levin_code handle_create(const char *path, const levin_options *options, 
         return code;
     }
     memcpy(db->directory, path, db->directory_bytes);
-    commit_queue_init(&db->queue, write_lead, db);
+    commit_queue_init(&db->queue, db->io, write_lead, db);
     db->queue.linger_ns = (uint64_t)options->commit_interval_us * 1000;
     *out = db;
     return LEVIN_OK;

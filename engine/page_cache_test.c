@@ -302,6 +302,13 @@ START_TEST(page_cache__install_and_forget_replace_content)
         ck_assert_int_eq(get(cache, &w, n, n < FIRST + 100 ? 1 : 2, &error), LEVIN_OK);
     ck_assert_uint_eq(w.reads, reads + 6);
 
+    page_cache_reclaim(cache);
+    size_t held = w.held; /* no memory for the new content: the old one goes all the same */
+    w.fail_alloc_from = w.fail_alloc_to = w.allocs + 1;
+    page_cache_install(cache, FIRST + 1, w.sums[FIRST + 1] + 1, page);
+    page_cache_reclaim(cache);
+    ck_assert_uint_eq(w.held, held - FRAME);
+
     /* nobody said a word, and the parent names another content: the file decides */
     w.sums[FIRST] = make_page(page, FIRST, 3);
     ck_assert_int_eq(get(cache, &w, FIRST, 3, &error), LEVIN_CORRUPT);

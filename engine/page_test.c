@@ -306,6 +306,29 @@ START_TEST(page__search_equals_the_model)
 }
 END_TEST
 
+START_TEST(page__search_among_keys_of_the_same_head)
+{
+    static const uint8_t fills[] = {0x00, 0x01, 0x7f, 0xfe, 0xff};
+    static cell_set set;
+    static uint8_t page[16384], key[32];
+    for (unsigned i = 0; i < sizeof fills; i++) { /* keys that differ in nothing but their length, and neighbours */
+        cell_set_clear(&set);
+        memset(key, fills[i], sizeof key);
+        for (unsigned bytes = 1; bytes <= 20; bytes++)
+            cell_set_add(&set, (page_cell){.key = key, .key_bytes = bytes}, PAGE_LEAF, 16384);
+        cell_set_add(&set, (page_cell){.key = (const uint8_t *)"\x80", .key_bytes = 1}, PAGE_LEAF, 16384);
+        write_page(page, 16384, PAGE_LEAF, &set);
+        for (unsigned bytes = 0; bytes <= 22; bytes++) {
+            check_search(page, &set, key, bytes, i);
+            key[bytes]++;
+            check_search(page, &set, key, bytes + 1, i);
+            key[bytes]--;
+        }
+    }
+    cell_set_clear(&set);
+}
+END_TEST
+
 START_TEST(page__every_flipped_bit_is_refused)
 {
     static cell_set set;
@@ -613,6 +636,7 @@ END_TEST
 
 LEVIN_TEST_MAIN("page", TEST(page__what_was_written_comes_back), TEST(page__keys_and_values_of_the_largest_size_fit),
                 TEST(page__size_one_cell_at_a_time_equals_the_whole_sum), TEST(page__search_equals_the_model),
+                TEST(page__search_among_keys_of_the_same_head),
                 TEST(page__every_flipped_bit_is_refused), TEST(page__right_bytes_in_the_wrong_place_are_refused),
                 TEST(page__each_rule_refuses_and_names_the_byte), TEST(page__keys_out_of_order_are_refused),
                 TEST(page__damage_under_repaired_checksums_stays_in_bounds))

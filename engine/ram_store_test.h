@@ -1,6 +1,6 @@
 /*
- * ram_store_test.h - for tests and benchmarks: a page file in memory behind an I/O table that counts and fails on request,
- * and a store of tree, space and cache over it that takes batches through memtable and merge.
+ * ram_store_test.h - for tests and benchmarks: a page file in memory behind an I/O table that counts and fails on
+ * request, and a store of tree, space and cache over it that takes batches through memtable and merge.
  */
 #ifndef LEVIN_RAM_STORE_TEST_H
 #define LEVIN_RAM_STORE_TEST_H

@@ -3,8 +3,8 @@
  *
  * Invariants: `count` is never below the number of nodes on the list, because it is raised before a node is pushed
  * and lowered after the node was taken.
- * Concurrency: a push is lock-free (Treiber 1986); a drain takes the whole list with one exchange, so there is no ABA, and
- * several drains may run at once, each with its own nodes.
+ * Concurrency: a push is lock-free (Treiber 1986); a drain takes the whole list with one exchange, so there
+ * is no ABA, and several drains may run at once, each with its own nodes.
  */
 #include "reclaim.h"
 

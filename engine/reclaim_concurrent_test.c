@@ -1,9 +1,9 @@
 /*
  * reclaim_concurrent_test.c - grace periods and deferred frees under threads, with real memory.
  *
- * Checked: a reader never sees freed memory; a drain waits for the readers that were there; nodes are freed exactly once, in order of
- * deferral, whoever pushes and drains; threads come and go without set-up.  Freed objects are overwritten, and the address sanitizer
- * and ThreadSanitizer see what the checks miss.
+ * Checked: a reader never sees freed memory; a drain waits for the readers that were there; nodes are freed exactly
+ * once, in order of deferral, whoever pushes and drains; threads come and go without set-up.  Freed objects are
+ * overwritten, and the address sanitizer and ThreadSanitizer see what the checks miss.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -276,4 +276,5 @@ END_TEST
 LEVIN_TEST_MAIN("reclaim", TEST(reclaim__readers_never_see_freed_memory),
                 TEST(reclaim__a_drain_waits_for_the_readers_before_it),
                 TEST(reclaim__nodes_are_freed_once_and_in_order_of_deferral),
-                TEST(reclaim__a_free_may_defer_into_the_same_queue), TEST(reclaim__threads_come_and_go_without_set_up))
+                TEST(reclaim__a_free_may_defer_into_the_same_queue),
+                TEST(reclaim__threads_come_and_go_without_set_up))

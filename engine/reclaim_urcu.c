@@ -1,13 +1,15 @@
 /*
- * reclaim_urcu.c - read-side sections and grace periods (reclaim.h) over liburcu, bp flavour: a thread registers itself
- * at its first read-side section and is forgotten when it ends, so that callers' threads need no set-up.
+ * reclaim_urcu.c - read-side sections and grace periods (reclaim.h) over liburcu, bp flavour: a thread registers
+ * itself at its first read-side section and is forgotten when it ends, so that callers' threads need no set-up.
  *
- * Concurrency: read-side sections are wait-free after the first of a thread; a grace period takes liburcu's own locks.
+ * Concurrency: read-side sections are wait-free after the first of a thread; a grace period takes liburcu's own
+ * locks.
  *
- * _LGPL_SOURCE inlines liburcu's read lock and unlock (3 ns a pair against 9), functions of fewer than ten lines, which
- * section 5 of the LGPL 2.1 leaves free, as their comments say.  Nothing else of liburcu is compiled in; the library is
- * linked dynamically.  Under a sanitizer they are called: liburcu 0.13 places its readers at addresses that the
- * declared alignment of their type forbids, which is undefined, though harmless on the machines it runs on.
+ * _LGPL_SOURCE inlines liburcu's read lock and unlock (3 ns a pair against 9), functions of fewer than ten lines,
+ * which section 5 of the LGPL 2.1 leaves free, as their comments say.  Nothing else of liburcu is compiled in; the
+ * library is linked dynamically.  Under a sanitizer they are called: liburcu 0.13 places its readers at addresses
+ * that the declared alignment of their type forbids, which is undefined, though harmless on the machines it runs
+ * on.
  */
 #if defined(__SANITIZE_ADDRESS__)
 #define RECLAIM_SANITIZED 1

@@ -2,7 +2,8 @@
  * tree_check.c - walks a whole tree and reports every fault.
  *
  * Reads the file and not the cache: what stands in memory was right when it was read, and the question is what stands
- * on disk now.  A page that does not verify is reported and left out with all that is below it; the walk goes on beside it.
+ * on disk now.  A page that does not verify is reported and left out with all that is below it; the walk goes on
+ * beside it.
  *
  * Invariants: no page is visited twice (the bitmap), no page has a level other than its parent's minus one, so the
  * walk ends.  Memory is bounded by the height: one buffer a level, and one window for extents.
@@ -226,8 +227,7 @@ levin_code tree_check(const tree *t, uint8_t *used, levin_check_report report, v
 
     if (t->height == 0)
         return LEVIN_OK;
-    if (t->height > PAGE_HEIGHT_MAX) {
-        error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, t->height, "impossible tree height");
+    if (tree_height_check(t, error)) {
         fault(&c, error);
         return LEVIN_CORRUPT;
     }

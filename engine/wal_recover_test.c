@@ -440,6 +440,7 @@ START_TEST(wal_recover__unfinished_next_segment_is_ignored_and_replaced)
         uint64_t last = 3;
         assert_ok(client_open(c));
         assert_replayed(c, 1, 3);
+        ck_assert_ptr_null(disk_segment(c->d, 2));
         for (unsigned n = 0; n < 40; n++)
             assert_ok(client_put(c, ++last));
         client_close(c);
@@ -659,6 +660,48 @@ static void repair(client *c, uint64_t at)
                                             lsn_make(1, at))));
 }
 
+START_TEST(wal_recover__earlier_incarnation_does_not_follow_a_later_one)
+{
+    client *c = begin(64 << 10);
+    assert_ok(client_create(c)); /* a mark at 512 */
+    client_close(c);
+    assert_ok(client_open(c)); /* a mark of incarnation 2 */
+    assert_ok(client_put(c, 1));
+    client_close(c);
+    ck_assert_uint_eq(load_u64(bytes_at(c, 1, 1536) + WAL_GROUP_INCARNATION), 2);
+    store_u64(bytes_at(c, 1, 1536) + WAL_GROUP_INCARNATION, 1);
+    repair(c, 1536); /* all else is right, the chain too */
+    assert_goes_on(c, 0);
+    end(c);
+}
+END_TEST
+
+/* A log that fills its segment to the end could neither be sealed nor gone on with. */
+START_TEST(wal_recover__group_without_room_for_a_seal_is_corrupt)
+{
+    client *c = begin(8 << 10);
+    assert_ok(client_create(c));
+    uint64_t identity = checksum_identity(c->options.identity), size = 8 << 10;
+    client_close(c);
+    uint8_t *group = bytes_at(c, 1, 512), *batch = group + WAL_GROUP_HEADER_BYTES;
+    uint8_t *record = batch + BATCH_HEADER_BYTES;
+    wal_group g = { .kind = WAL_DATA, .position = lsn_make(1, 512), .incarnation = 1, .sequence = 1, .batches = 1,
+                    .payload_bytes = (uint32_t)(size - 512 - WAL_GROUP_HEADER_BYTES) };
+    memset(batch, 0, g.payload_bytes);
+    store_u32(batch + BATCH_OPS_BYTES, g.payload_bytes - BATCH_HEADER_BYTES);
+    store_u32(batch + BATCH_OP_COUNT, 1);
+    record[RECORD_KIND] = RECORD_PUT;
+    store_u16(record + RECORD_KEY_BYTES, 12);
+    store_u32(record + RECORD_VALUE_BYTES, g.payload_bytes - BATCH_HEADER_BYTES - RECORD_HEADER_BYTES - 12);
+    wal_group_encode(group, &g, identity, 512);
+    assert_code(LEVIN_CORRUPT, client_open(c));
+    ck_assert_uint_eq(disk_segment(c->d, 1)->target->size, size);
+    c->options.recovery = LEVIN_RECOVERY_CUT_AT_DAMAGE;
+    assert_ok(client_open(c));
+    end(c);
+}
+END_TEST
+
 START_TEST(wal_recover__damaged_size_reserves_no_memory)
 {
     client *c = some_log(3, 64 << 10, false);
@@ -709,8 +752,8 @@ START_TEST(wal_recover__forged_groups_do_no_harm)
 }
 END_TEST
 
-/* A whole chain is forged behind one changed group: only the payload is wrong. */
-START_TEST(wal_recover__malformed_batches_are_corrupt)
+/* The checksum is right, and one field of the header or of a batch is not. */
+START_TEST(wal_recover__malformed_groups_are_corrupt)
 {
     static const struct {
         size_t at, bytes;
@@ -719,7 +762,9 @@ START_TEST(wal_recover__malformed_batches_are_corrupt)
                     { 84, 4, 0 },          { 88, 4, 3 },            { 92, 4, 1 },           { 96, 1, 0 },
                     { 96, 1, 3 },          { 97, 1, 1 },            { 98, 2, 0 },           { 98, 2, 65535 },
                     { 100, 4, 99 },        { 100, 4, 101 },         { 100, 4, UINT32_MAX }, { 60, 4, 0 },
-                    { 60, 4, 2 },          { 60, 4, UINT32_MAX },   { 56, 4, 15 },          { 56, 4, 0 } };
+                    { 60, 4, 2 },          { 60, 4, UINT32_MAX },   { 56, 4, 15 },          { 56, 4, 0 },
+                    { 12, 1, 9 },          { 13, 1, 1 },            { 24, 8, UINT64_MAX },  { 40, 8, UINT64_MAX },
+                    { 64, 8, UINT64_MAX }, { 64, 8, 0 },            { 72, 8, 2 },           { 12, 1, WAL_MARK } };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         client *c = begin(64 << 10);
         assert_ok(client_create(c));
@@ -828,7 +873,9 @@ LEVIN_TEST_MAIN("wal_recover", TEST(wal_recover__torn_tail_is_cut_at_every_secto
                 TEST(wal_create__replaces_an_unfinished_creation),
                 TEST(wal_recover__unproven_groups_are_made_durable),
                 TEST(wal_recover__every_call_of_recovery_fails),
+                TEST(wal_recover__earlier_incarnation_does_not_follow_a_later_one),
+                TEST(wal_recover__group_without_room_for_a_seal_is_corrupt),
                 TEST(wal_recover__damaged_size_reserves_no_memory), TEST(wal_recover__forged_groups_do_no_harm),
-                TEST(wal_recover__malformed_batches_are_corrupt),
+                TEST(wal_recover__malformed_groups_are_corrupt),
                 TEST(wal_recover__forged_tail_costs_bounded_time),
                 TEST(wal_recover__random_lives_lose_nothing_synced))

@@ -1,19 +1,18 @@
 /*
  * crash.c - which of the possible states after a power cut are visited, in which order, each once.
  *
- * What states are possible: top of crash_model.c.  Here, for each point of the trace, variants are numbered: families
- * one after the other (CRASH_FAMILIES), each with its candidates at this point, newest operation first.  A family with more
- * candidates than its limit takes the newest for one half of the limit and one candidate out of each of as many equal
- * strata of the rest for the other half; the choice within a stratum is seeded.  As each operation is the newest at its own
- * point, its candidates are all visited at least there.
+ * What states are possible: top of crash_model.c.  Here, for each point of the trace, variants are numbered:
+ * families one after the other (CRASH_FAMILIES), each with its candidates at this point, newest operation first.  A
+ * family with more candidates than its limit takes the newest for one half of the limit and one candidate out of
+ * each of as many equal strata of the rest for the other half; the choice within a stratum is seeded.  As each
+ * operation is the newest at its own point, its candidates are all visited at least there.
  *
- * One damaged or torn operation is looked at in three surroundings: what was issued before it kept and what came after it
- * dropped; all others kept; all others dropped.
+ * One damaged or torn operation is looked at in three surroundings: what was issued before it kept and what came
+ * after it dropped; all others kept; all others dropped.
  *
  * Invariant: fates and image of a variant are a function of (start, trace, seed, limits, point, variant).
- * Distinctness: a table of digests; for each the last promise class under which it was handed out.  Points come in order and classes never
- * fall, so one class a digest is enough.
- * Concurrency: one thread.
+ * Distinctness: a table of digests; for each the last promise class under which it was handed out.  Points come in
+ * order and classes never fall, so one class a digest is enough. Concurrency: one thread.
  */
 #include "crash.h"
 
@@ -77,7 +76,7 @@ void crash_limits_init(crash_limits *limits)
                               .zeroed = 8, .sizes = 12, .renames = 8, .random = 16, .garbage_sectors = true };
 }
 
-/* ---- Distinct images ------------------------------------------------------------------------------------------------ */
+/* ---- Distinct images ------------------------------------------------------------------------------------- */
 
 static seen *table_find(const crash_explorer *e, uint64_t digest)
 {
@@ -108,7 +107,7 @@ static seen *table_get(crash_explorer *e, uint64_t digest)
     return slot;
 }
 
-/* ---- Candidates ----------------------------------------------------------------------------------------------------- */
+/* ---- Candidates ------------------------------------------------------------------------------------------ */
 
 static uint64_t all_masks(uint32_t bits)
 {
@@ -219,7 +218,7 @@ static uint64_t pick(uint64_t candidates, uint64_t count, uint64_t j, uint64_t s
     return newest + from + random_mix(seed + j) % (to > from ? to - from : 1);
 }
 
-/* ---- Fates ---------------------------------------------------------------------------------------------------------- */
+/* ---- Fates ----------------------------------------------------------------------------------------------- */
 
 static void fates_fill(fate *fates, size_t from, size_t to, fate_kind kind)
 {
@@ -339,7 +338,8 @@ static void choose_random(const crash_explorer *e, const pending *list, size_t n
     }
 }
 
-static void choose_plain(crash_family family, const crash_menu *menu, const pending *list, size_t n, uint64_t c, fate *fates)
+static void choose_plain(crash_family family, const crash_menu *menu, const pending *list, size_t n, uint64_t c,
+                         fate *fates)
 {
     fates_fill(fates, 0, n, family == CRASH_ALL_KEPT || family == CRASH_ONE_DROPPED ? FATE_KEEP : FATE_DROP);
     switch (family) {
@@ -391,7 +391,7 @@ static bool build(crash_explorer *e, crash_model *model, const crash_menu *menu,
     return true;
 }
 
-/* ---- The explorer --------------------------------------------------------------------------------------------------- */
+/* ---- The explorer ---------------------------------------------------------------------------------------- */
 
 crash_explorer *crash_open(const trace *t, const disk_image *start, uint64_t seed, const crash_limits *limits,
                            const uint64_t *promises)
@@ -496,8 +496,8 @@ bool crash_seek(crash_explorer *e, uint64_t point, uint64_t variant, crash_state
 /* Adds to a text as snprintf() would have it in one call. */
 static void text_add(char *text, size_t capacity, int *used, const char *piece)
 {
-    size_t at = (size_t)*used;
-    *used += snprintf(text && at < capacity ? text + at : NULL, text && at < capacity ? capacity - at : 0, "%s", piece);
+    size_t at = (size_t)*used, room = text && at < capacity ? capacity - at : 0;
+    *used += snprintf(room ? text + at : NULL, room, "%s", piece);
 }
 
 int crash_describe(crash_explorer *e, const crash_state *state, char *text, size_t capacity)
@@ -520,7 +520,8 @@ int crash_describe(crash_explorer *e, const crash_state *state, char *text, size
         return 0;
     const pending *list = crash_model_pending(model, &n);
     snprintf(piece, sizeof piece, "crash at point %llu variant %llu: %s; %zu unsynced operations\n",
-             (unsigned long long)state->point, (unsigned long long)state->variant, crash_family_text(again.family), n);
+             (unsigned long long)state->point, (unsigned long long)state->variant, crash_family_text(again.family),
+             n);
     text_add(text, capacity, &used, piece);
     for (size_t i = 0; i < n; i++) {
         text_add(text, capacity, &used, "  ");

@@ -1,17 +1,19 @@
 /*
  * crash.h - the crash explorer: from a trace to the states that a power cut could leave.
  *
- * The persistence model is stated at the top of crash_model.c.  For each point t of the trace (crash after t entries were issued,
- * before entry t + 1) the explorer enumerates variants: which of the unsynced operations reached the device, whole, torn, or damaged.
- * A variant is a pure function of (start image, trace, seed, limits, point, variant number), so a replay line is
- * "point variant".  Each state's image is a fork of the durable image with the chosen operations on top: a few µs.
+ * The persistence model is stated at the top of crash_model.c.  For each point t of the trace (crash after t
+ * entries were issued, before entry t + 1) the explorer enumerates variants: which of the unsynced operations
+ * reached the device, whole, torn, or damaged. A variant is a pure function of (start image, trace, seed, limits,
+ * point, variant number), so a replay line is "point variant".  Each state's image is a fork of the durable image
+ * with the chosen operations on top: a few µs.
  *
  * States are handed out once per (image, promise class).  The promise class of a point stands for what the store
- * had promised by then: an image that comes again after more was promised must be judged again (crash_state.memo spares opening
- * it again).
+ * had promised by then: an image that comes again after more was promised must be judged again (crash_state.memo
+ * spares opening it again).
  *
  * Threads: an explorer belongs to one thread; several may share trace and start image (give each its own points).
- * Crash during recovery: run the recovery on simdisk_create(state.image, trace2), then crash_open(trace2, state.image, ...).
+ * Crash during recovery: run the recovery on simdisk_create(state.image, trace2), then crash_open(trace2,
+ * state.image, ...).
  */
 #ifndef LEVIN_FAULTS_CRASH_H
 #define LEVIN_FAULTS_CRASH_H
@@ -44,13 +46,13 @@ typedef enum crash_family {
 
 /* How many variants of a family a point may have; a family with more is sampled by the seed. 0 switches it off. */
 typedef struct crash_limits {
-    uint64_t first_point, last_point; /* points visited by crash_next(); defaults 0 and UINT64_MAX (the trace's end) */
+    uint64_t first_point, last_point; /* points visited by crash_next(); defaults 0 and UINT64_MAX: the end */
     uint32_t subset_operations;       /* up to so many unsynced operations: all subsets; default 4, at most 16 */
-    uint32_t torn_sectors;            /* writes of up to so many sectors: all subsets of sectors; default 3, at most 12 */
+    uint32_t torn_sectors;            /* writes of up to so many sectors: all subsets; default 3, at most 12 */
     uint32_t prefixes, dropped, kept, files, torn, garbage, zeroed, sizes, renames, random; /* per point */
     bool lying_sync;        /* a successful sync takes effect only with the next sync of the same file or directory */
     bool rename_neither;    /* a half rename may also leave neither name (never so on a journaling file system) */
-    bool garbage_sectors;   /* an unsynced sector may hold anything; off: old or new bytes (or zeros past the old end) */
+    bool garbage_sectors;   /* an unsynced sector may hold anything; off: old or new bytes, or zeros */
 } crash_limits;
 void crash_limits_init(crash_limits *limits);
 
@@ -66,15 +68,15 @@ typedef struct crash_state {
 } crash_state;
 
 typedef struct crash_counters {
-    uint64_t points, variants, images, states; /* visited; built; distinct images; handed out: (image, promise) pairs */
+    uint64_t points, variants, images, states; /* visited; built; distinct; handed out: (image, promise) pairs */
     uint64_t family_states[CRASH_FAMILY_COUNT];
 } crash_counters;
 
 typedef struct crash_explorer crash_explorer;
 
 /*
- * start NULL: an empty disk.  limits NULL: defaults.  promises: trace_length() + 1 class numbers, one per point, never
- * falling, or NULL: one class for all.  All of them must outlive the explorer.
+ * start NULL: an empty disk.  limits NULL: defaults.  promises: trace_length() + 1 class numbers, one per point,
+ * never falling, or NULL: one class for all.  All of them must outlive the explorer.
  */
 crash_explorer *crash_open(const trace *t, const disk_image *start, uint64_t seed, const crash_limits *limits,
                            const uint64_t *promises);
@@ -82,10 +84,16 @@ void crash_close(crash_explorer *e); /* harmless on NULL */
 
 /* The next state not yet handed out; false at the end. */
 bool crash_next(crash_explorer *e, crash_state *state);
-/* Builds one state by its key, whether or not it was handed out; leaves crash_next() where it was. False: no such variant. */
+/*
+ * Builds one state by its key, whether or not it was handed out; leaves crash_next() where it was. False: no
+ * such variant.
+ */
 bool crash_seek(crash_explorer *e, uint64_t point, uint64_t variant, crash_state *state);
 
-/* What was kept, dropped and torn, in words: one line, then one per unsynced operation. Returns as snprintf() does. */
+/*
+ * What was kept, dropped and torn, in words: one line, then one per unsynced operation. Returns as snprintf()
+ * does.
+ */
 int crash_describe(crash_explorer *e, const crash_state *state, char *text, size_t capacity);
 
 void crash_count(const crash_explorer *e, crash_counters *counters);

@@ -3,35 +3,38 @@
  *
  * The model
  *
- * Data.  Bytes written to a file are unsynced until a sync of that file that was called after the write returned has itself
- * returned without error.  From then on they are durable, with the size that they gave the file.  A crash finds any
- * subset of the unsynced writes on the device, in any order, whatever the order of the calls; where two kept writes overlap, the later one
- * is on top.  A sync that runs while the power goes promises nothing: the crash before its return sees any subset.
+ * Data.  Bytes written to a file are unsynced until a sync of that file that was called after the write returned
+ * has itself returned without error.  From then on they are durable, with the size that they gave the file.  A
+ * crash finds any subset of the unsynced writes on the device, in any order, whatever the order of the calls; where
+ * two kept writes overlap, the later one is on top.  A sync that runs while the power goes promises nothing: the
+ * crash before its return sees any subset.
  *
- * Sectors.  The device writes sectors of 512 bytes, each at once.  A write of several sectors may be torn: any subset of its
- * sectors is there.  The sector under the head when the power went may hold anything (garbage) or zeros; it is destroyed
- * whole, also bytes in it that the write did not touch.
+ * Sectors.  The device writes sectors of 512 bytes, each at once.  A write of several sectors may be torn: any
+ * subset of its sectors is there.  The sector under the head when the power went may hold anything (garbage) or
+ * zeros; it is destroyed whole, also bytes in it that the write did not touch.
  *
- * Size.  A write past the end changes size and data, and either may come first.  Size first: the file is longer and the new
- * part reads as zeros, or as whatever the blocks held before (garbage).  Data first: the file has its old size and the part
- * past it is lost.  A truncation is kept or dropped as a whole.  Preallocation is a change of size: dropped, half done, kept, or
- * kept with garbage at its ends.  All of these are durable after a sync of the file.
+ * Size.  A write past the end changes size and data, and either may come first.  Size first: the file is longer and
+ * the new part reads as zeros, or as whatever the blocks held before (garbage).  Data first: the file has its old
+ * size and the part past it is lost.  A truncation is kept or dropped as a whole.  Preallocation is a change of
+ * size: dropped, half done, kept, or kept with garbage at its ends.  All of these are durable after a sync of the
+ * file.
  *
- * Names.  Creating, renaming and unlinking are durable after a sync of the directory that holds the entry; a sync of
- * the file does not make its name durable, and the file's data may be durable without a name (then nobody finds it).  Operations on one
- * entry (directory, name) reach the device in order: one is there only if all earlier ones on its entries are.
- * Operations on different entries have no order.  A directory that is not there takes all below it along.
+ * Names.  Creating, renaming and unlinking are durable after a sync of the directory that holds the entry; a sync
+ * of the file does not make its name durable, and the file's data may be durable without a name (then nobody finds
+ * it).  Operations on one entry (directory, name) reach the device in order: one is there only if all earlier ones
+ * on its entries are. Operations on different entries have no order.  A directory that is not there takes all below
+ * it along.
  *
- * Rename changes two entries, and replaces the target at once: a process never finds the target missing.  A
- * crash may find it half done: both names stand for the file.  Neither name standing for it happens on request only (no
- * journaling file system does it).  If the two entries are in different directories, a sync of the new one makes the new name
- * durable; a sync of the old one makes the whole rename durable.
+ * Rename changes two entries, and replaces the target at once: a process never finds the target missing.  A crash
+ * may find it half done: both names stand for the file.  Neither name standing for it happens on request only (no
+ * journaling file system does it).  If the two entries are in different directories, a sync of the new one makes
+ * the new name durable; a sync of the old one makes the whole rename durable.
  *
- * Failed sync.  Where pages are kept, nothing has happened.  Where they are lost (Linux: the error is reported once, the pages are
- * marked clean), the file's unsynced writes never reach the device, while reads go on showing them; only the new size does,
- * later.  The kernel writes whole pages of 4 KiB: a later write into a lost page takes the page's other lost bytes along.  (That
- * some of the pages had reached the device before the error is covered by the crash before the failed sync's return, not in
- * combination with what is written afterwards.)
+ * Failed sync.  Where pages are kept, nothing has happened.  Where they are lost (Linux: the error is reported
+ * once, the pages are marked clean), the file's unsynced writes never reach the device, while reads go on showing
+ * them; only the new size does, later.  The kernel writes whole pages of 4 KiB: a later write into a lost page
+ * takes the page's other lost bytes along.  (That some of the pages had reached the device before the error is
+ * covered by the crash before the failed sync's return, not in combination with what is written afterwards.)
  *
  * Lying sync (on request).  A sync, of file or directory, takes effect only when the same one is synced again.
  *
@@ -40,9 +43,9 @@
  * How it works
  *
  * `durable` is the image of what is promised.  Pending operations lie over it in order; a sync applies those of its
- * file.  chain[i] is durable with the first i operations, made on demand: an image is built from the longest prefix that is kept whole.
- * A pending write keeps its whole blocks as shared blocks with their hashes, so that putting it into one more image moves
- * pointers.  `cache` is what a process would see; it gives the lost pages their bytes.
+ * file.  chain[i] is durable with the first i operations, made on demand: an image is built from the longest prefix
+ * that is kept whole. A pending write keeps its whole blocks as shared blocks with their hashes, so that putting it
+ * into one more image moves pointers.  `cache` is what a process would see; it gives the lost pages their bytes.
  *
  * Concurrency: one thread.  A trace that does not fit the start image ends the run (fatal.h).
  */
@@ -72,7 +75,7 @@ struct crash_model {
     size_t lost_count, lost_capacity;
 };
 
-/* ---- Pending operations ------------------------------------------------------------------------------------------ */
+/* ---- Pending operations ---------------------------------------------------------------------------------- */
 
 static uint64_t first_whole_block(const pending *op)
 {
@@ -121,13 +124,14 @@ uint32_t pending_sectors(const pending *op)
     return (uint32_t)(end - first);
 }
 
-/* Whether a name operation touches the entry (directory, name). */
+/* Whether a name operation has yet to change the entry (directory, name). */
 static bool touches(const pending *op, disk_node directory, const char *name)
 {
     const trace_entry *call = op->call;
     return op->type == PENDING_NAME &&
            ((call->directory == directory && !strcmp(call->name, name)) ||
-            (call->op == TRACE_RENAME && call->to_directory == directory && !strcmp(call->to_name, name)));
+            (call->op == TRACE_RENAME && !op->linked && call->to_directory == directory &&
+             !strcmp(call->to_name, name)));
 }
 
 /* Index of the last operation before `before` on that entry. */
@@ -151,7 +155,7 @@ static void order_names(crash_model *m, size_t from)
     }
 }
 
-/* ---- Applying an operation to an image --------------------------------------------------------------------------- */
+/* ---- Applying an operation to an image ------------------------------------------------------------------- */
 
 static void make_blocks(pending *op)
 {
@@ -317,7 +321,7 @@ static void apply(disk_image *image, pending *op, const fate *f)
 
 static const fate kept = { .kind = FATE_KEEP };
 
-/* ---- The passage of time ------------------------------------------------------------------------------------------ */
+/* ---- The passage of time --------------------------------------------------------------------------------- */
 
 /* Keeps those operations for which `gone` is not set; sets their order anew. */
 static void pending_compact(crash_model *m, const bool *gone)
@@ -329,10 +333,8 @@ static void pending_compact(crash_model *m, const bool *gone)
         else
             m->list[to++] = m->list[i];
     }
-    if (to != m->count) {
-        m->count = to;
-        order_names(m, 0);
-    }
+    m->count = to;
+    order_names(m, 0);
     chain_drop(m);
 }
 
@@ -363,9 +365,13 @@ static void take_sync(crash_model *m, disk_node node)
 /* Makes operation i durable, and before it all that must reach its entries earlier. */
 static void promote_name(crash_model *m, size_t i, bool *gone)
 {
-    for (int k = 0; k < 2; k++)
-        if (m->list[i].after[k] != PENDING_NONE && !gone[m->list[i].after[k]])
-            promote_name(m, m->list[i].after[k], gone);
+    const trace_entry *call = m->list[i].call;
+    for (int k = 0; k < 2; k++) {
+        uint32_t before = m->list[i].after[k];
+        if (before != PENDING_NONE && !gone[before] &&
+            touches(&m->list[before], k ? call->to_directory : call->directory, k ? call->to_name : call->name))
+            promote_name(m, before, gone);
+    }
     apply(m->durable, &m->list[i], &kept);
     gone[i] = true;
 }
@@ -533,7 +539,7 @@ void crash_model_advance(crash_model *m)
     m->point++;
 }
 
-/* ---- Building ------------------------------------------------------------------------------------------------------ */
+/* ---- Building -------------------------------------------------------------------------------------------- */
 
 /* Durable with the first `count` operations. */
 static const disk_image *chain_at(crash_model *m, size_t count)
@@ -597,7 +603,7 @@ int fate_describe(const fate *f, const pending *op, char *text, size_t capacity)
     return snprintf(text, capacity, "sectors by coin %#llx of %u kept%s", (unsigned long long)f->bits, n, size);
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------------------ */
 
 crash_model *crash_model_open(const trace *t, const disk_image *start, bool lying_sync)
 {

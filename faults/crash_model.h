@@ -1,9 +1,9 @@
 /*
- * crash_model.h - the persistence model at work: the durable image at a point of a trace, the operations that are not synced
- * there, and the image that comes of a fate for each of them.
+ * crash_model.h - the persistence model at work: the durable image at a point of a trace, the operations that are
+ * not synced there, and the image that comes of a fate for each of them.
  *
- * Inner part of crash.c, apart so that tests can choose fates themselves.  The model is stated at the top of crash_model.c.
- * Threads: a model belongs to one thread.
+ * Inner part of crash.c, apart so that tests can choose fates themselves.  The model is stated at the top of
+ * crash_model.c. Threads: a model belongs to one thread.
  */
 #ifndef LEVIN_FAULTS_CRASH_MODEL_H
 #define LEVIN_FAULTS_CRASH_MODEL_H
@@ -29,7 +29,7 @@ typedef struct pending {
     uint64_t offset, bytes; /* write: its range; resize, grow: bytes is the size */
     const uint8_t *data;
     uint64_t size_before;   /* of the file as a process saw it */
-    uint32_t after[2];      /* name: earlier pending operations on the same entries, PENDING_NONE when there is none */
+    uint32_t after[2];      /* name: earlier pending operations on the same entries, or PENDING_NONE */
     bool claimed;           /* a lying sync said it was durable */
     bool linked;            /* rename: the new name is durable, the old one has yet to go */
     uint8_t *owned;         /* data, when it is not the trace's */
@@ -61,7 +61,7 @@ typedef struct fate {
     fate_sectors mode;
     uint32_t from, to;
     uint64_t bits;      /* mask or seed */
-    bool full_size;     /* FATE_SECTORS: the file's new size is kept whole, missing sectors past the old end are zeros */
+    bool full_size;     /* FATE_SECTORS: the new size is kept whole, missing sectors past the old end are zeros */
 } fate;
 
 typedef struct crash_model crash_model;

@@ -1,16 +1,17 @@
 /*
  * disk_image.c - copy-on-write directory trees.
  *
- * Shape: image -> content per node -> chunks of CHUNK_BLOCKS blocks -> blocks; image -> names.  All but the image itself are
- * reference counted and shared.  A change copies the path from the image down, but only the parts that somebody else holds too
- * ("transient" persistent structures, Bagwell 2001): changing an image that nobody shares copies nothing.
+ * Shape: image -> content per node -> chunks of CHUNK_BLOCKS blocks -> blocks; image -> names.  All but the image
+ * itself are reference counted and shared.  A change copies the path from the image down, but only the parts that
+ * somebody else holds too ("transient" persistent structures, Bagwell 2001): changing an image that nobody shares
+ * copies nothing.
  *
  * Invariants: a part is changed only when its count is 1 and so are those of all parts above it, up to an image that
  * belongs to the caller.  Bytes of the last block past the file's size are zero.  A block or chunk pointer of NULL
  * is all zeros.  Names are sorted by (directory, bytes).
  *
- * Digest: a sum over blocks, chunks and nodes of mixed hashes, each cached where it belongs (0: not computed yet), so that it
- * costs what has changed.  All zero blocks count as holes.
+ * Digest: a sum over blocks, chunks and nodes of mixed hashes, each cached where it belongs (0: not computed yet),
+ * so that it costs what has changed.  All zero blocks count as holes.
  *
  * Concurrency: counts are atomic; caches are filled by whoever needs them first, all with the same value.
  */
@@ -75,14 +76,17 @@ struct disk_image {
     content **content; /* by node number; NULL: unused */
 };
 
-/* ---- Reference counts --------------------------------------------------------------------------------------- */
+/* ---- Reference counts ------------------------------------------------------------------------------------ */
 
 static void count_up(_Atomic uint32_t *refs)
 {
     atomic_fetch_add_explicit(refs, 1, memory_order_relaxed); /* orders nothing: the caller holds a reference */
 }
 
-/* True when the last reference is gone. acq_rel: pairs with the other droppers, so that the freeing thread sees their use. */
+/*
+ * True when the last reference is gone. acq_rel: pairs with the other droppers, so that the freeing thread sees
+ * their use.
+ */
 static bool count_down(_Atomic uint32_t *refs)
 {
     return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1;
@@ -104,7 +108,7 @@ static void cache(_Atomic uint64_t *hash, uint64_t value)
     atomic_store_explicit(hash, value, memory_order_relaxed);
 }
 
-/* ---- Blocks and chunks ---------------------------------------------------------------------------------------- */
+/* ---- Blocks and chunks ----------------------------------------------------------------------------------- */
 
 static disk_block *block_new(void)
 {
@@ -213,7 +217,7 @@ static chunk *chunk_own(chunk **slot)
     return *slot = c;
 }
 
-/* ---- Contents of a node ----------------------------------------------------------------------------------------- */
+/* ---- Contents of a node ---------------------------------------------------------------------------------- */
 
 static size_t content_bytes(uint32_t chunks)
 {
@@ -398,7 +402,7 @@ void disk_image_resize(disk_image *image, disk_node file, uint64_t bytes)
     c->size = bytes;
 }
 
-/* ---- Names ------------------------------------------------------------------------------------------------------ */
+/* ---- Names ----------------------------------------------------------------------------------------------- */
 
 static size_t names_bytes(uint32_t capacity)
 {
@@ -596,7 +600,7 @@ int disk_image_list(const disk_image *image, disk_node directory,
     return 0;
 }
 
-/* ---- Images --------------------------------------------------------------------------------------------------- */
+/* ---- Images ---------------------------------------------------------------------------------------------- */
 
 enum { NODES_FIRST = 16, NAMES_FIRST = 16 };
 

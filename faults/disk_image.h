@@ -1,12 +1,13 @@
 /*
  * disk_image.h - the contents of a whole directory tree: immutable, copy-on-write, shared.
  *
- * A tree of nodes (files and directories, by number) and names (directory, name) -> node.  A file is an array of
- * 4 KiB blocks, shared between all images that hold the same; copying an image costs a few words per file, and changing
- * it copies what is touched.  Two names of one node are hard links.
+ * A tree of nodes (files and directories, by number) and names (directory, name) -> node.  A file is an array of 4
+ * KiB blocks, shared between all images that hold the same; copying an image costs a few words per file, and
+ * changing it copies what is touched.  Two names of one node are hard links.
  *
  * Ownership: reference counted.  `const disk_image *` is immutable and may be shared by threads.  A plain
- * `disk_image *` from disk_image_create() or disk_image_fork() belongs to one thread, which may change it until it shares it.
+ * `disk_image *` from disk_image_create() or disk_image_fork() belongs to one thread, which may change it until it
+ * shares it.
  *
  * Paths: components separated by '/'; empty ones and "." are skipped, so "/db/x", "db/x" and "db//x" are one.
  */
@@ -27,7 +28,7 @@ typedef uint32_t disk_node;
 typedef struct disk_image disk_image;
 typedef struct disk_block disk_block; /* DISK_BLOCK_BYTES of contents, shared */
 
-/* ---- Whole images ----------------------------------------------------------------------------------------- */
+/* ---- Whole images ---------------------------------------------------------------------------------------- */
 
 /* An empty tree: the root directory alone. */
 disk_image *disk_image_create(void);
@@ -42,12 +43,15 @@ void disk_image_unref(const disk_image *image); /* harmless on NULL */
  */
 uint64_t disk_image_digest(const disk_image *image);
 
-/* ---- Looking ---------------------------------------------------------------------------------------------- */
+/* ---- Looking --------------------------------------------------------------------------------------------- */
 
 /* DISK_NONE when there is no such node. */
 disk_node disk_image_find(const disk_image *image, const char *path);
 disk_node disk_image_lookup(const disk_image *image, disk_node directory, const char *name);
-/* The directory that holds the last component of path (DISK_NONE: absent or no directory), and that component in name. */
+/*
+ * The directory that holds the last component of path (DISK_NONE: absent or no directory), and that component in
+ * name.
+ */
 disk_node disk_image_parent(const disk_image *image, const char *path, char name[DISK_NAME_MAX + 1]);
 bool disk_image_has(const disk_image *image, disk_node node); /* the other calls on a node require it */
 bool disk_image_is_dir(const disk_image *image, disk_node node);
@@ -62,7 +66,7 @@ disk_block *disk_image_block(const disk_image *image, disk_node file, uint64_t i
 /* A number above all node numbers in use. */
 disk_node disk_image_next_node(const disk_image *image);
 
-/* ---- Changing (a private image) --------------------------------------------------------------------------- */
+/* ---- Changing (a private image) -------------------------------------------------------------------------- */
 
 /* Makes an empty nameless file or directory under this number, which must be unused. */
 void disk_image_add(disk_image *image, disk_node node, bool directory);
@@ -82,9 +86,12 @@ const uint8_t *disk_block_data(const disk_block *block);
 disk_block *disk_block_ref(disk_block *block);
 void disk_block_unref(disk_block *block); /* harmless on NULL */
 
-/* ---- To and from real files ------------------------------------------------------------------------------- */
+/* ---- To and from real files ------------------------------------------------------------------------------ */
 
-/* Writes the tree below an existing directory of the real file system (for a look with other tools); 0 or an errno value. */
+/*
+ * Writes the tree below an existing directory of the real file system (for a look with other tools); 0 or an
+ * errno value.
+ */
 int disk_image_export(const disk_image *image, const char *directory);
 /* Reads a directory of the real file system as the tree's root. NULL on failure, *os_error says why. */
 disk_image *disk_image_import(const char *directory, int *os_error);

@@ -1,9 +1,9 @@
 /*
- * disk_image_files.c - images to and from the real file system, for a look at a state with other tools and for starting from
- * a real store.
+ * disk_image_files.c - images to and from the real file system, for a look at a state with other tools and for
+ * starting from a real store.
  *
- * Symbolic links and special files are left out on import; hard links become separate files both ways.  Nothing is synced.
- * Concurrency: none beyond disk_image.h.  Every failure closes what was opened.
+ * Symbolic links and special files are left out on import; hard links become separate files both ways.  Nothing is
+ * synced. Concurrency: none beyond disk_image.h.  Every failure closes what was opened.
  */
 #include "disk_image.h"
 

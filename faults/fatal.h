@@ -1,7 +1,8 @@
 /*
  * fatal.h - the end of a harness run whose own machinery failed: one line on stderr, exit status 3.
  *
- * The harness's own memory is never made to fail; running out of it ends the run instead of looking like a fault that the store met.
+ * The harness's own memory is never made to fail; running out of it ends the run instead of looking like a fault
+ * that the store met.
  */
 #ifndef LEVIN_FAULTS_FATAL_H
 #define LEVIN_FAULTS_FATAL_H

@@ -1,10 +1,12 @@
 /*
  * fault_io.c - a levin_io that fails on request.
  *
- * Purpose: see fault_io.h.  Each function of the table asks decide() once, then makes the inner call or not, and reports.
+ * Purpose: see fault_io.h.  Each function of the table asks decide() once, then makes the inner call or not, and
+ * reports.
  *
- * Invariants: a rule counts each call that matches it, whatever becomes of the call, so that "the Nth" means the same
- * with other rules present.  A failed close still closes; a failed open leaves nothing open.  Freeing memory never fails.
+ * Invariants: a rule counts each call that matches it, whatever becomes of the call, so that "the Nth" means the
+ * same with other rules present.  A failed close still closes; a failed open leaves nothing open.  Freeing memory
+ * never fails.
  *
  * Concurrency: counters are atomic; rules and hooks are set while no call runs.  Two calls at once may
  * both be "the Nth" for nobody: fetch_add gives each its own number.
@@ -51,14 +53,15 @@ typedef struct decision {
 
 static uint64_t raise(_Atomic uint64_t *counter, uint64_t by)
 {
-    return atomic_fetch_add_explicit(counter, by, memory_order_relaxed) + by; /* pairs with nothing: only its value matters */
+    /* pairs with nothing: only its value matters */
+    return atomic_fetch_add_explicit(counter, by, memory_order_relaxed) + by;
 }
 static uint64_t read_counter(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed); /* pairs with nothing */
 }
 
-/* ---- Names of points ---------------------------------------------------------------------------------------------- */
+/* ---- Names of points ------------------------------------------------------------------------------------- */
 
 const char *fault_operation_text(fault_operation operation)
 {
@@ -113,7 +116,7 @@ const char *fault_point_name(levin_file_kind kind, fault_operation operation)
     return operation <= FAULT_SIZE ? of_files[kind][operation] : others[operation - FAULT_RENAME];
 }
 
-/* ---- Decisions ---------------------------------------------------------------------------------------------------- */
+/* ---- Decisions ------------------------------------------------------------------------------------------- */
 
 static bool matches(const fault_rule *rule, levin_file_kind kind, fault_operation operation)
 {
@@ -161,7 +164,7 @@ static fault_io *self(void *context)
     return context;
 }
 
-/* ---- Files -------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------------------- */
 
 static int fault_open(void *context, const char *path, levin_file_kind kind, unsigned flags, levin_file **file)
 {
@@ -282,7 +285,7 @@ static int fault_lock(void *context, levin_file *file, bool exclusive)
     return f->inner->lock(f->inner->context, file->inner, exclusive);
 }
 
-/* ---- Names -------------------------------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------------------- */
 
 static int fault_rename(void *context, const char *from, const char *to)
 {
@@ -320,7 +323,7 @@ static int fault_list(void *context, const char *path, levin_io_entry entry, voi
                             : report(&d, f->inner->list(f->inner->context, path, entry, entry_context));
 }
 
-/* ---- Memory, clock, randomness ------------------------------------------------------------------------------------ */
+/* ---- Memory, clock, randomness --------------------------------------------------------------------------- */
 
 static void *fault_alloc(void *context, size_t bytes, size_t alignment)
 {
@@ -357,7 +360,7 @@ static int fault_random(void *context, void *buffer, size_t bytes)
     return fails_before(&d) ? d.os_error : report(&d, f->inner->random(f->inner->context, buffer, bytes));
 }
 
-/* ---- The wrapper -------------------------------------------------------------------------------------------------- */
+/* ---- The wrapper ----------------------------------------------------------------------------------------- */
 
 fault_io *fault_io_create(const levin_io *inner)
 {

@@ -1,9 +1,9 @@
 /*
  * fault_io.h - wraps any levin_io: counts its calls by file kind and operation, and makes chosen ones fail.
  *
- * A rule names its calls (kinds × operations, the Nth, once or from then on) and the effect.  One decision is made per
- * call, before it (the call is not made) or after it (made, but reported as failed).  Works over simdisk_io() and levin_io_posix().
- * A sweep raises N until fault_io_fired() stays false for a whole run.
+ * A rule names its calls (kinds × operations, the Nth, once or from then on) and the effect.  One decision is made
+ * per call, before it (the call is not made) or after it (made, but reported as failed).  Works over simdisk_io()
+ * and levin_io_posix(). A sweep raises N until fault_io_fired() stays false for a whole run.
  *
  * Points have names for libfiu and reports: "levin/io/<kind>/<operation>", "levin/mem/alloc", "levin/random".
  *
@@ -45,8 +45,8 @@ typedef enum fault_operation {
 
 typedef enum fault_effect {
     FAULT_ERROR,       /* os_error, the call is not made (alloc: NULL) */
-    FAULT_ERROR_AFTER, /* the call is made and succeeds, os_error is reported; for alloc, open and lock as FAULT_ERROR */
-    FAULT_SHORT        /* read, write: at most `bytes` are transferred (0 is end of file for a read); others: no effect */
+    FAULT_ERROR_AFTER, /* the call is made, os_error is reported; for alloc, open and lock as FAULT_ERROR */
+    FAULT_SHORT        /* read, write: at most `bytes` are transferred (read 0: end of file); others: none */
 } fault_effect;
 
 typedef struct fault_rule {
@@ -68,13 +68,22 @@ fault_io *fault_io_create(const levin_io *inner);
 const levin_io *fault_io_table(fault_io *f);
 void fault_io_destroy(fault_io *f); /* harmless on NULL; files still open in inner stay open there */
 
-/* Replaces all rules; each starts counting at 0. count at most FAULT_RULES_MAX; the first rule that matches and fires decides. */
+/*
+ * Replaces all rules; each starts counting at 0. count at most FAULT_RULES_MAX; the first rule that matches and
+ * fires decides.
+ */
 void fault_io_set_rules(fault_io *f, const fault_rule *rules, size_t count);
 
-/* Called instead of the inner sync when a sync fails by FAULT_ERROR (or by the point hook): give simdisk_sync_loses_pages() here. */
+/*
+ * Called instead of the inner sync when a sync fails by FAULT_ERROR (or by the point hook): give
+ * simdisk_sync_loses_pages() here.
+ */
 void fault_io_on_failed_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context);
 
-/* Asked at each call before the rules; returns true (and an errno value) to fail it. fiu_points.h has one; NULL: none. */
+/*
+ * Asked at each call before the rules; returns true (and an errno value) to fail it. fiu_points.h has one; NULL:
+ * none.
+ */
 typedef bool (*fault_point_hook)(const char *point, int *os_error);
 void fault_io_set_point_hook(fault_io *f, fault_point_hook hook);
 
@@ -86,7 +95,10 @@ void fault_io_reset_calls(fault_io *f);
 uint64_t fault_io_fired(const fault_io *f, size_t rule);
 uint64_t fault_io_matched(const fault_io *f, size_t rule);
 uint64_t fault_io_hook_fired(const fault_io *f);
-/* Held through this table now: descriptors, bytes and pieces of memory. All 0 after the store was closed, or it leaks. */
+/*
+ * Held through this table now: descriptors, bytes and pieces of memory. All 0 after the store was closed, or it
+ * leaks.
+ */
 void fault_io_held(const fault_io *f, uint64_t *files, uint64_t *bytes, uint64_t *allocations);
 
 /* "levin/io/wal/sync", "levin/mem/alloc", ...: a constant string, NULL when the two do not go together. */

@@ -1,5 +1,6 @@
 /*
- * fault_io_test.c - each effect at each point, once and for ever, over the simulated disk and over real files; counting; leaks.
+ * fault_io_test.c - each effect at each point, once and for ever, over the simulated disk and over real files;
+ * counting; leaks.
  */
 #include "check_main.h"
 
@@ -17,7 +18,10 @@ static int no_entry(void *context, const char *name)
     return 0;
 }
 
-/* Makes each call of the table once, on a file of that kind; returns how many of them failed, the last error in *error. */
+/*
+ * Makes each call of the table once, on a file of that kind; returns how many of them failed, the last error in
+ * *error.
+ */
 static int call_all(const levin_io *io, const char *root, levin_file_kind kind, int *error)
 {
     char path[128], other[128], directory[128];
@@ -41,7 +45,7 @@ static int call_all(const levin_io *io, const char *root, levin_file_kind kind, 
         if (kind == LEVIN_FILE_LOCK)
             CALL(io->lock(io->context, file, true));
         CALL(io->close(io->context, file));
-    } else if (io->open(io->context, path, kind, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &file) == 0) /* for the names below */
+    } else if (io->open(io->context, path, kind, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &file) == 0)
         io->close(io->context, file);
     CALL(io->make_dir(io->context, directory));
     CALL(io->list(io->context, root, no_entry, NULL));
@@ -228,7 +232,8 @@ START_TEST(fault_io__rules_count_their_own_calls_and_the_first_to_fire_decides)
     const fault_rule rules[] = {
         { .kinds = 1u << LEVIN_FILE_PAGES, .operations = FAULT_OPERATIONS_ALL, .nth = 1, .os_error = EBADF },
         { .kinds = FAULT_KINDS_ALL, .operations = FAULT_OPERATIONS_IO, .nth = 2, .os_error = EIO },
-        { .kinds = FAULT_KINDS_ALL, .operations = 1u << FAULT_WRITE, .nth = 2, .forever = true, .os_error = ENOSPC } };
+        { .kinds = FAULT_KINDS_ALL, .operations = 1u << FAULT_WRITE, .nth = 2, .forever = true,
+          .os_error = ENOSPC } };
     fault_io_set_rules(x.f, rules, 3);
     ck_assert_int_eq(write_text(&x, "a", "b", 0, &done), 0);
     ck_assert_int_eq(write_text(&x, "a", "b", 0, &done), EIO);

@@ -1,9 +1,9 @@
 /*
  * fiu_points.c - the one file that knows libfiu.
  *
- * libfiu keeps the enabled points of the process (mutable state of its own, under its own lock) and is asked at each call
- * of a wrapped table.  Decisions by probability would come from libfiu's own generator: runs that must repeat
- * enable points always or once only.
+ * libfiu keeps the enabled points of the process (mutable state of its own, under its own lock) and is asked at
+ * each call of a wrapped table.  Decisions by probability would come from libfiu's own generator: runs that must
+ * repeat enable points always or once only.
  *
  * Concurrency: libfiu's calls are thread-safe; its failinfo is per thread.
  */

@@ -1,6 +1,6 @@
 /*
- * fiu_points.h - the points of fault_io.h under their names in libfiu, so that fiu_enable("levin/io/wal/sync", 1, (void *)EIO, 0),
- * fiu-run -c and fiu-ctrl work on a store.
+ * fiu_points.h - the points of fault_io.h under their names in libfiu, so that fiu_enable("levin/io/wal/sync", 1,
+ * (void *)EIO, 0), fiu-run -c and fiu-ctrl work on a store.
  *
  * Give fiu_points_hook to fault_io_set_point_hook().  The failinfo of an enabled point is the errno value to
  * return; 0 means EIO (ENOMEM for memory).

@@ -1,5 +1,6 @@
 /*
- * random.h - seeded random streams: SplitMix64 to seed (Steele, Lea, Flood 2014), xoshiro256** to draw (Blackman, Vigna 2018).
+ * random.h - seeded random streams: SplitMix64 to seed (Steele, Lea, Flood 2014), xoshiro256** to draw (Blackman,
+ * Vigna 2018).
  *
  * Every decision site takes its own stream, named by (seed, stream number), so that a draw more in one place moves
  * nothing elsewhere.  A stream belongs to one thread.
@@ -45,7 +46,10 @@ static inline uint64_t random_next(random_stream *r)
     return scrambled;
 }
 
-/* Uniform in [0, bound); bound 0 gives 0. The bias is below 2^-32 for bounds below 2^32 (Lemire 2019, without rejection). */
+/*
+ * Uniform in [0, bound); bound 0 gives 0. The bias is below 2^-32 for bounds below 2^32 (Lemire 2019, without
+ * rejection).
+ */
 static inline uint64_t random_below(random_stream *r, uint64_t bound)
 {
     __extension__ typedef unsigned __int128 wide;

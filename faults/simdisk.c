@@ -1,12 +1,13 @@
 /*
  * simdisk.c - a levin_io in memory.
  *
- * Purpose: run a store at memory speed on any disk_image, and record what it does (trace.h).  POSIX semantics as far as the
- * table needs them: an unlinked file lives until it is closed, rename replaces, two names may be one file.
+ * Purpose: run a store at memory speed on any disk_image, and record what it does (trace.h).  POSIX semantics as
+ * far as the table needs them: an unlinked file lives until it is closed, rename replaces, two names may be one
+ * file.
  *
- * Invariants: `now` is private to the disk and always what a process would see.  Every call that succeeds and changes
- * files, names or their durability appends exactly one trace entry; reads and failed calls append none, and so do calls that change nothing
- * (a rename onto itself, preallocating what is there).
+ * Invariants: `now` is private to the disk and always what a process would see.  Every call that succeeds and
+ * changes files, names or their durability appends exactly one trace entry; reads and failed calls append none, and
+ * so do calls that change nothing (a rename onto itself, preallocating what is there).
  *
  * Concurrency: one mutex over files and trace; memory counters are atomic.  No callback runs under the mutex.
  */
@@ -73,7 +74,7 @@ static void record_file(simdisk *disk, trace_op op, const levin_file *file, uint
     record(disk, &entry);
 }
 
-/* ---- Files ------------------------------------------------------------------------------------------------------ */
+/* ---- Files ----------------------------------------------------------------------------------------------- */
 
 /* Whether any name below a directory stands for the node. */
 struct link_search {
@@ -277,7 +278,7 @@ static int sim_lock(void *context, levin_file *file, bool exclusive)
     return leave(disk, 0);
 }
 
-/* ---- Names ------------------------------------------------------------------------------------------------------ */
+/* ---- Names ----------------------------------------------------------------------------------------------- */
 
 /* Whether `node` is `directory` or above it. */
 static bool holds(const disk_image *image, disk_node node, disk_node directory)
@@ -424,7 +425,7 @@ static int sim_list(void *context, const char *path, levin_io_entry entry, void 
     return result;
 }
 
-/* ---- Memory, clock, randomness ---------------------------------------------------------------------------------- */
+/* ---- Memory, clock, randomness --------------------------------------------------------------------------- */
 
 static void *sim_alloc(void *context, size_t bytes, size_t alignment)
 {
@@ -467,7 +468,7 @@ static int sim_random(void *context, void *buffer, size_t bytes)
     return leave(disk, 0);
 }
 
-/* ---- The disk --------------------------------------------------------------------------------------------------- */
+/* ---- The disk -------------------------------------------------------------------------------------------- */
 
 simdisk *simdisk_create(const disk_image *start, trace *recorder)
 {

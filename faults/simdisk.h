@@ -1,9 +1,9 @@
 /*
  * simdisk.h - a disk in memory: a levin_io over a disk_image, at memory speed, fully deterministic.
  *
- * What a process sees is one disk_image, changed copy-on-write: starting from an image copies none of its blocks.  What
- * would survive a crash is not decided here: every call that changes or syncs something is appended to a trace, and
- * crash.h makes the possible states after a crash out of the start image and the trace.
+ * What a process sees is one disk_image, changed copy-on-write: starting from an image copies none of its blocks.
+ * What would survive a crash is not decided here: every call that changes or syncs something is appended to a
+ * trace, and crash.h makes the possible states after a crash out of the start image and the trace.
  *
  * The clock is a counter, randomness is seeded, locks hold among the descriptors of one simdisk and die with it.
  * Memory comes from malloc and is counted.  Safe to use from several threads.
@@ -17,7 +17,10 @@
 
 typedef struct simdisk simdisk;
 
-/* start NULL: an empty disk; it is referenced. record NULL: nothing is recorded; otherwise it must outlive the simdisk. */
+/*
+ * start NULL: an empty disk; it is referenced. record NULL: nothing is recorded; otherwise it must outlive the
+ * simdisk.
+ */
 simdisk *simdisk_create(const disk_image *start, trace *record);
 const levin_io *simdisk_io(simdisk *disk);
 /* What a process sees now, shared copy-on-write with the disk; the caller unrefs it. */
@@ -27,10 +30,13 @@ void simdisk_seed(simdisk *disk, uint64_t seed);
 
 /* What a sync that fails does to the file's unsynced writes; all of them stay visible to reads until the crash. */
 typedef enum simdisk_failed_sync {
-    SIMDISK_SYNC_LOSES_PAGES, /* Linux since 4.13: the pages are marked clean and reach the device only if written again */
+    SIMDISK_SYNC_LOSES_PAGES, /* Linux: the pages are marked clean and reach the device only if written again */
     SIMDISK_SYNC_KEEPS_PAGES  /* the pages stay dirty; a later sync writes them */
 } simdisk_failed_sync;
-/* Records a failed sync of an open file of this disk, with its consequences. The caller (fault_io.h) returns the error. */
+/*
+ * Records a failed sync of an open file of this disk, with its consequences. The caller (fault_io.h) returns the
+ * error.
+ */
 void simdisk_fail_sync(simdisk *disk, levin_file *file, simdisk_failed_sync what);
 /* The same, in the shape of fault_io_on_failed_sync(); context is the simdisk. */
 void simdisk_sync_loses_pages(void *disk, levin_file *file);

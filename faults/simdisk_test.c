@@ -1,5 +1,6 @@
 /*
- * simdisk_test.c - the simulated disk against a real directory under the same random operations; leaks, locks, determinism.
+ * simdisk_test.c - the simulated disk against a real directory under the same random operations; leaks, locks,
+ * determinism.
  */
 #include "check_main.h"
 
@@ -12,7 +13,7 @@
 
 enum { STEPS = 3000, OPEN_MAX = 6, BYTES_MAX = 30000, NAME_COUNT = 7 };
 
-/* ---- Against POSIX ---------------------------------------------------------------------------------------------------- */
+/* ---- Against POSIX --------------------------------------------------------------------------------------- */
 
 struct side {
     const levin_io *io;
@@ -152,16 +153,19 @@ START_TEST(simdisk__answers_as_a_real_directory_does)
         for (int step = 0; step < STEPS; step++) {
             struct op op = { .what = random_below(&random, 15), .offset = random_below(&random, BYTES_MAX),
                              .amount = random_below(&random, BYTES_MAX), .seed = random_next(&random),
-                             .slot = (int)random_below(&random, OPEN_MAX), .name = (int)random_below(&random, NAME_COUNT),
-                             .other = (int)random_below(&random, NAME_COUNT), .flags = (unsigned)random_below(&random, 8) };
+                             .slot = (int)random_below(&random, OPEN_MAX),
+                             .name = (int)random_below(&random, NAME_COUNT),
+                             .other = (int)random_below(&random, NAME_COUNT),
+                             .flags = (unsigned)random_below(&random, 8) };
             if (op.what == 0 && is_directory(disk, &sim, op.name))
-                op.flags = LEVIN_IO_CREATE | LEVIN_IO_EXCLUSIVE; /* POSIX would open it to read; the table has no use for that */
+                op.flags = LEVIN_IO_CREATE | LEVIN_IO_EXCLUSIVE; /* POSIX opens it to read; nobody here does */
             side_step(&sim, &op, of_sim);
             side_step(&real, &op, of_real);
             ck_assert_msg(!memcmp(of_sim, of_real, sizeof *of_sim),
-                          "seed %llu step %d: operation %llu on %s (%s) slot %d: result %d, really %d; %llu, really %llu; "
-                          "list \"%s\", really \"%s\"",
-                          (unsigned long long)seed, step, (unsigned long long)op.what, names[op.name], names[op.other],
+                          "seed %llu step %d: operation %llu on %s (%s) slot %d: result %d, really %d; %llu, "
+                          "really %llu; list \"%s\", really \"%s\"",
+                          (unsigned long long)seed, step, (unsigned long long)op.what, names[op.name],
+                          names[op.other],
                           op.slot, of_sim->result, of_real->result, (unsigned long long)of_sim->number,
                           (unsigned long long)of_real->number, of_sim->list, of_real->list);
         }
@@ -179,7 +183,7 @@ START_TEST(simdisk__answers_as_a_real_directory_does)
 }
 END_TEST
 
-/* ---- What POSIX does not have ---------------------------------------------------------------------------------------- */
+/* ---- What POSIX does not have ---------------------------------------------------------------------------- */
 
 START_TEST(simdisk__records_what_changes_and_nothing_else)
 {
@@ -223,7 +227,8 @@ START_TEST(simdisk__locks_exclude_and_end_with_their_descriptor)
     const levin_io *io = simdisk_io(disk);
     levin_file *file[3];
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(io->open(io->context, "LOCK", LEVIN_FILE_LOCK, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &file[i]), 0);
+        ck_assert_int_eq(io->open(io->context, "LOCK", LEVIN_FILE_LOCK, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &file[i]),
+                         0);
     ck_assert_int_eq(io->lock(io->context, file[0], false), 0);
     ck_assert_int_eq(io->lock(io->context, file[1], false), 0);
     ck_assert_int_eq(io->lock(io->context, file[2], true), EAGAIN);
@@ -231,11 +236,15 @@ START_TEST(simdisk__locks_exclude_and_end_with_their_descriptor)
     ck_assert_int_eq(io->lock(io->context, file[2], true), EAGAIN);
     io->close(io->context, file[1]);
     ck_assert_int_eq(io->lock(io->context, file[2], true), 0);
+    ck_assert_int_eq(io->open(io->context, "LOCK", LEVIN_FILE_LOCK, LEVIN_IO_WRITE, &file[0]), 0);
+    ck_assert_int_eq(io->lock(io->context, file[0], false), EAGAIN);
+    io->close(io->context, file[0]);
     disk_image *image = simdisk_image(disk);
     simdisk *next = simdisk_create(image, NULL); /* locks die with the disk */
-    ck_assert_int_eq(simdisk_io(next)->open(simdisk_io(next)->context, "LOCK", LEVIN_FILE_LOCK, LEVIN_IO_WRITE, &file[0]), 0);
-    ck_assert_int_eq(simdisk_io(next)->lock(simdisk_io(next)->context, file[0], true), 0);
-    simdisk_io(next)->close(simdisk_io(next)->context, file[0]);
+    const levin_io *other = simdisk_io(next);
+    ck_assert_int_eq(other->open(other->context, "LOCK", LEVIN_FILE_LOCK, LEVIN_IO_WRITE, &file[0]), 0);
+    ck_assert_int_eq(other->lock(other->context, file[0], true), 0);
+    other->close(other->context, file[0]);
     ck_assert(simdisk_destroy(next, NULL));
     disk_image_unref(image);
     io->close(io->context, file[2]);

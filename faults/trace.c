@@ -174,7 +174,7 @@ int trace_describe(const trace *t, uint64_t index, char *text, size_t capacity)
     return snprintf(text, capacity, "#%llu %s %s", number, trace_op_text(e->op), e->name);
 }
 
-/* ---- On file ---------------------------------------------------------------------------------------------------- */
+/* ---- On file --------------------------------------------------------------------------------------------- */
 
 static void store_le(uint8_t *at, uint64_t value, size_t bytes)
 {
@@ -268,7 +268,8 @@ static size_t load_entry(trace *t, const uint8_t *at, size_t left)
                       .offset = load_le(at + 24, 8),
                       .bytes = load_le(at + 32, 8) };
     size_t name = (size_t)load_le(at + 2, 2), to_name = (size_t)load_le(at + 4, 2), used = ENTRY_BYTES;
-    if (e.op < TRACE_WRITE || e.op > TRACE_SYNC_DIR || e.kind >= LEVIN_FILE_KIND_COUNT || left - used < name + to_name)
+    if (e.op < TRACE_WRITE || e.op > TRACE_SYNC_DIR || e.kind >= LEVIN_FILE_KIND_COUNT ||
+        left - used < name + to_name)
         return 0;
     e.name = load_name(t, at + used, name);
     used += name;

@@ -1,11 +1,13 @@
 /*
- * trace.h - the recorded I/O of one run: every call that changes files or makes them durable, in order, with its bytes.
+ * trace.h - the recorded I/O of one run: every call that changes files or makes them durable, in order, with its
+ * bytes.
  *
- * Entry n (from 1) is the nth such call that succeeded; a failed call left nothing behind and is not here, but a failed sync is, as it may
- * lose pages.  "Point t" is the instant after t entries: point 0 precedes all, trace_length() is the end.  A runner that notes
- * trace_length() at an event has its time stamp.
+ * Entry n (from 1) is the nth such call that succeeded; a failed call left nothing behind and is not here, but a
+ * failed sync is, as it may lose pages.  "Point t" is the instant after t entries: point 0 precedes all,
+ * trace_length() is the end.  A runner that notes trace_length() at an event has its time stamp.
  *
- * Node numbers are those of the image that the run started from; a create or make_dir gives the number of the new node.
+ * Node numbers are those of the image that the run started from; a create or make_dir gives the number of the new
+ * node.
  *
  * Threads: one writer at a time (simdisk.c appends under its own lock); readers when the writer is done.
  */
@@ -67,7 +69,10 @@ const char *trace_op_text(trace_op op);
 /* One line for people: "#12 write wal wal-0000000000000001 +512 [1024]". Returns its length as snprintf() does. */
 int trace_describe(const trace *t, uint64_t index, char *text, size_t capacity);
 
-/* The file format is described at the top of trace.c. 0 or an errno value; load gives EINVAL for bytes that are no trace. */
+/*
+ * The file format is described at the top of trace.c. 0 or an errno value; load gives EINVAL for bytes that are
+ * no trace.
+ */
 int trace_save(const trace *t, FILE *file);
 int trace_load(FILE *file, trace **t);
 

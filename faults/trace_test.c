@@ -17,13 +17,14 @@ static trace *sample(void)
     uint8_t *data = malloc(600000);
     random_fill(&random, data, 600000);
     trace_append(t, &(trace_entry){ .op = TRACE_MAKE_DIR, .kind = LEVIN_FILE_DIR, .node = 1, .name = "db" });
-    trace_append(t, &(trace_entry){ .op = TRACE_CREATE, .kind = LEVIN_FILE_WAL, .node = 2, .directory = 1, .name = "wal" });
+    trace_append(t, &(trace_entry){ .op = TRACE_CREATE, .kind = LEVIN_FILE_WAL, .node = 2, .directory = 1,
+                                    .name = "wal" });
     for (uint64_t i = 0; i < 40; i++)
         trace_append(t, &(trace_entry){ .op = TRACE_WRITE, .kind = LEVIN_FILE_WAL, .node = 2, .name = "wal",
                                         .offset = i * 512, .bytes = 1 + i, .data = data + i });
     trace_append(t, &(trace_entry){ .op = TRACE_SYNC_LOST, .kind = LEVIN_FILE_WAL, .node = 2, .name = "wal" });
-    trace_append(t, &(trace_entry){ .op = TRACE_RENAME, .kind = LEVIN_FILE_DIR, .node = 2, .directory = 1, .name = "wal",
-                                    .to_directory = 1, .to_name = "wal-2" });
+    trace_append(t, &(trace_entry){ .op = TRACE_RENAME, .kind = LEVIN_FILE_DIR, .node = 2, .directory = 1,
+                                    .name = "wal", .to_directory = 1, .to_name = "wal-2" });
     trace_append(t, &(trace_entry){ .op = TRACE_SYNC_DIR, .kind = LEVIN_FILE_DIR, .node = 0 });
     free(data);
     return t;
@@ -108,5 +109,6 @@ START_TEST(trace__entries_stay_where_they_are_while_it_grows)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("trace", TEST(trace__comes_back_from_its_file), TEST(trace__a_file_cut_or_changed_anywhere_is_refused),
+LEVIN_TEST_MAIN("trace", TEST(trace__comes_back_from_its_file),
+                TEST(trace__a_file_cut_or_changed_anywhere_is_refused),
                 TEST(trace__entries_stay_where_they_are_while_it_grows))

@@ -176,8 +176,9 @@ static int import(const cli_command *command, const char *path, const import_req
     levin_code code = levin_batch_create(s.store, &s.batch);
     status = code == LEVIN_OK ? import_all(&s) : fail_call(&s, code);
     code = LEVIN_OK;
+    /* whatever the durability of the batches, what is reported is on the device; a whole import also leaves no log to replay */
     if (status == CLI_OK || status == CLI_INTERRUPTED)
-        code = levin_sync(s.store); /* whatever the durability of the batches: what is reported is on the device */
+        code = status == CLI_OK ? levin_checkpoint(s.store) : levin_sync(s.store);
     if (code != LEVIN_OK)
         status = fail_call(&s, code);
     report(&s, status);

@@ -1,0 +1,20 @@
+# Completion for levin(1), loaded by bash-completion.
+# shellcheck shell=bash
+_levin() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(levin --help 2>/dev/null | sed -n 's/^  \([a-z]*\) .*/\1/p') help --help --version" -- "$current")
+        return
+    fi
+    case $previous in
+    --format) mapfile -t COMPREPLY < <(compgen -W "deb822 tsv ndjson" -- "$current"); return ;;
+    --durability) mapfile -t COMPREPLY < <(compgen -W "none logged synced" -- "$current"); return ;;
+    --page-size) mapfile -t COMPREPLY < <(compgen -W "4K 8K 16K 32K 64K" -- "$current"); return ;;
+    esac
+    case $current in
+    -*) mapfile -t COMPREPLY < <(compgen -W "$(levin "$command" --help 2>/dev/null | grep -o -e '--[a-z-]*' | sort -u) --help" -- "$current") ;;
+    *) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    esac
+}
+complete -o filenames -F _levin levin
