@@ -1,14 +1,14 @@
 /*
  * oracle.h - what a store may legally contain: a model with the set of legal outcomes.
  *
- * The oracle shares no code with the engine and sees levin.h only.  A client tells it the history: the batches in the
- * order of submission (which is the order of commit), when each was acknowledged or failed, and when everything was
- * made durable.  Times are positions in a trace: the number of I/O calls made before that moment.
+ * The oracle shares no code with the engine and sees levin.h only. A client tells it the history: the batches in
+ * the order of submission (which is the order of commit), when each was acknowledged or failed, and when everything
+ * was made durable. Times are positions in a trace: the number of I/O calls made before that moment.
  *
- * One state stands for each batch.  state(0) is the beginning.  state(b) of an accepted (or still pending) batch b
- * holds all accepted batches up to b.  state(b) of a failed batch holds the accepted batches before it and the failed
- * ones of its group up to b (those under way together with it): a failed group may be found after a crash, whole
- * batches, a prefix of it, but nothing accepted later stands on it.
+ * One state stands for each batch. state(0) is the beginning. state(b) of an accepted (or still pending) batch b
+ * holds all accepted batches up to b. state(b) of a failed batch holds the accepted batches before it and the
+ * failed ones of its group up to b (those under way together with it): a failed group may be found after a crash,
+ * whole batches, a prefix of it, but nothing accepted later stands on it.
  *
  * Legal after a crash at time t:
  *   - state(b) for b from the last batch covered by a sync acknowledged by t, to the last batch submitted by t;

@@ -1,9 +1,9 @@
 /*
  * oracle_test.c - the oracle accepts every legal state and names what is wrong with every other.
  *
- * Checked: each promise has a wrong state that breaks it and the verdict that says so (a canary for each); legal sets
- * by time; failed, refused and pending batches; histories continued after a recovery; the probes of an open store can
- * fail.
+ * Checked: each promise has a wrong state that breaks it and the verdict that says so (a canary for each); legal
+ * sets by time; failed, refused and pending batches; histories continued after a recovery; the probes of an open
+ * store can fail.
  */
 #include "oracle.h"
 
@@ -151,8 +151,8 @@ END_TEST
 START_TEST(oracle__sees_an_extra_key_a_missing_key_and_a_stale_value)
 {
     oracle *o = small_history();
-    WRONG(o, oracle_legal_crash(o, 3), "EXACT", "key bb (1 value bytes) was never written", { "b", "1" }, { "bb", "9" },
-          { "c", "2" }, );
+    WRONG(o, oracle_legal_crash(o, 3), "EXACT", "key bb (1 value bytes) was never written", { "b", "1" },
+          { "bb", "9" }, { "c", "2" }, );
     WRONG(o, oracle_legal_crash(o, 7), "EXACT", "key c holds nothing, not the 1 bytes of batch 2", { "a", "3" },
           { "b", "5" }, { "d", "3" }, { "e", "5" }, { "f", "5" }, { "g", "1" }, );
     WRONG(o, oracle_legal_crash(o, 7), "EXACT", "key a holds the 1 bytes of batch 1, not the 1 bytes of batch 3",
@@ -165,7 +165,8 @@ END_TEST
 START_TEST(oracle__sees_a_scan_out_of_order_and_a_key_twice)
 {
     oracle *o = small_history();
-    WRONG(o, oracle_legal_crash(o, 2), "EXACT", "out of order: pair 1 has key a after b", { "b", "1" }, { "a", "1" }, );
+    WRONG(o, oracle_legal_crash(o, 2), "EXACT", "out of order: pair 1 has key a after b", { "b", "1" },
+          { "a", "1" }, );
     WRONG(o, oracle_legal_crash(o, 2), "EXACT", "out of order", { "a", "1" }, { "a", "1" }, { "b", "1" }, );
     oracle_destroy(o);
 }
@@ -288,8 +289,8 @@ START_TEST(oracle__settles_on_what_a_reopened_store_shows)
     put(o, "y", "7");
     oracle_fail(o, oracle_submit(o, LEVIN_SYNCED, 9), 9);
     oracle_settle(o, 6, 12);
-    const pair *now = PAIRS({ "a", "3" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" }, { "f", "5" },
-                            { "x", "6" }, );
+    const pair *now =
+        PAIRS({ "a", "3" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" }, { "f", "5" }, { "x", "6" }, );
     oracle_verdict v;
     ck_assert_uint_eq(judge(o, oracle_legal_live(o), now, &v), 6);
     ck_assert_uint_eq(judge(o, oracle_legal_crash(o, 12), now, &v), 6);
@@ -452,7 +453,8 @@ LEVIN_TEST_MAIN("oracle", TEST(oracle__accepts_each_state_from_the_last_sync_to_
                 TEST(oracle__a_failed_group_may_be_there_whole_as_a_prefix_and_only_until_the_next_success),
                 TEST(oracle__failed_groups_do_not_add_up), TEST(oracle__a_batch_that_failed_without_io_is_nowhere),
                 TEST(oracle__a_sync_makes_durable_what_was_acknowledged_and_ends_what_failed),
-                TEST(oracle__a_pending_batch_may_be_there_or_not), TEST(oracle__settles_on_what_a_reopened_store_shows),
-                TEST(oracle__continues_from_a_state), TEST(oracle__a_batch_that_changes_nothing_is_the_state_before_it),
+                TEST(oracle__a_pending_batch_may_be_there_or_not),
+                TEST(oracle__settles_on_what_a_reopened_store_shows), TEST(oracle__continues_from_a_state),
+                TEST(oracle__a_batch_that_changes_nothing_is_the_state_before_it),
                 TEST(oracle__accepts_a_store_equal_to_the_model), TEST(oracle__each_probe_can_fail),
                 TEST(oracle__checks_a_snapshot_against_its_own_state))

@@ -1,7 +1,7 @@
 /*
  * oracle_verdict.c - says which promise was broken, and how, when a store is in no legal state.
  *
- * Slow on purpose: it runs once per failure.  The cases, in this order: the store equals a state that is not legal
+ * Slow on purpose: it runs once per failure. The cases, in this order: the store equals a state that is not legal
  * now (lost past a sync, failed batch come back, ...); it equals a state and a part of one batch; one batch is
  * missing under later ones; otherwise the differences from the nearest legal state.
  */
