@@ -7,11 +7,12 @@
  * directory synced.  The rename makes the store: before it there is nothing to lose, so leftovers of an unfinished
  * creation are replaced; after it the log is known to be there.
  *
- * Opening: the newest valid meta page of generation g is chosen.  If the newer slot is damaged the older one is taken, whose
- * pages and log are kept until the newer is known durable; the log refuses (LEVIN_CORRUPT) when it knows better.  Then the log
- * is replayed into a memtable.  If the log does not prove that the meta page is durable (the process may have died
- * between its write and its sync, and the page cache shows more than the device has) the meta page is written again and
- * synced before recovery writes to the log, which then makes that known and lets the older one go.
+ * Opening: the newest valid meta page of generation g is chosen.  If the newer slot is damaged the older one is
+ * taken, whose pages and log are kept until the newer is known durable; the log refuses (LEVIN_CORRUPT) when it
+ * knows better.  Then the log is replayed into a memtable.  If the log does not prove that the meta page is durable
+ * (the process may have died between its write and its sync, and the page cache shows more than the device has) the
+ * meta page is written again and synced before recovery writes to the log, which then makes that known and lets the
+ * older one go.
  *
  * Concurrency: nobody else has the handle yet, or any more.
  */
@@ -433,9 +434,10 @@ static levin_code publish_first(levin *db, memtable *mem, extent_list *free_list
 }
 
 /*
- * The meta page in use may be in the page cache only, left there by a process that died before its sync; then it is made durable before
- * recovery writes anything that relies on it.  While the log does not prove it, the one before and its log are all there, so
- * that a crash in this very write loses nothing.  Once the log proves it, it must not be written again.
+ * The meta page in use may be in the page cache only, left there by a process that died before its sync; then it is
+ * made durable before recovery writes anything that relies on it.  While the log does not prove it, the one before
+ * and its log are all there, so that a crash in this very write loses nothing.  Once the log proves it, it must not
+ * be written again.
  */
 static levin_code replay_prove(void *context, uint64_t proven_generation, levin_error *error)
 {
