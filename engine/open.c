@@ -427,21 +427,16 @@ static levin_code publish_first(levin *db, memtable *mem, extent_list *free_list
     return LEVIN_OK;
 }
 
-/* The meta page in use may be in the page cache only: makes it durable, then says so in the log. */
-static levin_code prove_meta(levin *db, levin_error *error)
+/* The meta page in use may be in the page cache only: makes it durable, before the log builds on it. */
+static levin_code replay_prove(void *context, levin_error *error)
 {
+    levin *db = ((replay *)context)->db;
     const page_meta *m = &db->meta;
-    if (wal_generation(db->log) >= m->generation)
-        return LEVIN_OK;
     uint8_t slot[META_SLOT_BYTES] = { 0 };
     meta_encode(slot, m);
     levin_slice part = { slot, sizeof slot };
     levin_code code = file_write(&db->pages, &part, 1, m->generation % 2 * META_SLOT_BYTES, NULL, error);
-    if (code == LEVIN_OK)
-        code = file_sync(&db->pages, error);
-    if (code == LEVIN_OK)
-        code = wal_mark(db->log, m->generation, error);
-    return code == LEVIN_OK ? wal_recycle(db->log, m->replay, error) : code;
+    return code == LEVIN_OK ? file_sync(&db->pages, error) : code;
 }
 
 static levin_code recover(levin *db, levin_error *error)
@@ -466,7 +461,7 @@ static levin_code recover(levin *db, levin_error *error)
             .generation = m->generation,
         };
         replay r = { .db = db, .mem = mem };
-        wal_visitor visitor = { &r, replay_reserve, replay_batch };
+        wal_visitor visitor = { &r, replay_reserve, replay_batch, replay_prove };
         wal_options_of(db, &options);
         memtable_begin(mem, 1);
         code = wal_recover(&options, &start, &visitor, &db->log, error);
@@ -477,7 +472,7 @@ static levin_code recover(levin *db, levin_error *error)
         }
     }
     if (code == LEVIN_OK && !db->options.read_only)
-        code = prove_meta(db, error);
+        code = wal_recycle(db->log, m->replay, error); /* what was kept for the older meta page */
     extent_list_fini(&free_list, db->io);
     if (mem)
         memtable_unref(mem);

@@ -43,6 +43,11 @@ typedef struct wal_visitor {
     /* A batch of well-formed operations inside reserved memory. */
     levin_code (*batch)(void *context, uint64_t sequence, const uint8_t *operations, size_t bytes, size_t count,
                         levin_error *error);
+    /*
+     * Makes the meta page chosen durable.  Called when the log does not say that it is, before anything is written to
+     * the log that would be false if an older meta page came back.  May be NULL: somebody else vouches for it.
+     */
+    levin_code (*prove)(void *context, levin_error *error);
 } wal_visitor;
 
 /* Where the replay begins, out of the meta page. */

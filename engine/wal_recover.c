@@ -549,6 +549,16 @@ static levin_code make_ready(walk *w, levin_error *error)
         code = tidy(w, error);
     if (code)
         return code;
+    /*
+     * The mark will say that the log is whole up to its end.  That holds from the replay position of this meta page on;
+     * before it there may be a hole, which an older meta page would find.  So that one must not come back.
+     */
+    if (w->generation < w->start->generation && w->visitor->prove) {
+        code = w->visitor->prove(w->visitor->context, error);
+        if (code)
+            return code;
+        w->generation = w->start->generation;
+    }
     log->incarnation = w->highest + 1;
     return wal_mark(log, w->generation, error);
 }
