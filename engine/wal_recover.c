@@ -48,6 +48,7 @@ typedef struct walk {
     uint64_t proven;       /* position: on the device before it, by what the log says itself */
     uint64_t generation;   /* the newest checkpoint that the log says is on the device */
     uint64_t scan_left;    /* bytes that the scan may still sum */
+    bool unproven_meta;    /* the log does not say that the meta page chosen is on the device */
     bool rot;              /* the error returned is damage of the log: salvage cuts there */
     bool cut;              /* salvage has cut: what lies behind position is to be destroyed */
 } walk;
@@ -467,13 +468,12 @@ static levin_code wipe(walk *w, levin_error *error)
 }
 
 /*
- * The meta page that was chosen may be in the page cache only, until the log says that it is durable. Until then a
- * crash can bring back the one before, with all segments that it needs: they stay live, for wal_recycle() to let
- * go.
+ * The meta page that was chosen may be in the page cache only, until the log says that it is durable.  Until then a
+ * crash can bring back the one before, with all segments that it needs: they stay live, for wal_recycle() to let go.
  */
 static bool keeps_older(const walk *w, const wal_segment *s)
 {
-    return w->generation < w->start->generation && s->state == WAL_SEGMENT_GOOD;
+    return w->unproven_meta && s->state == WAL_SEGMENT_GOOD;
 }
 
 /* Sets the end of the log, and its list of segments; touches no file. */
@@ -487,6 +487,7 @@ static levin_code adopt(walk *w, levin_error *error)
     log->chain = w->chain;
     log->incarnation = w->highest;
     log->generation = w->generation;
+    w->unproven_meta = w->generation < w->start->generation;
     log->sequence = w->sequence + 1;
     log->replayed = w->sequence;
     for (size_t i = 0; i < w->found.count; i++) {
@@ -545,22 +546,22 @@ static levin_code make_ready(walk *w, levin_error *error)
         code = wipe(w, error);
     if (!code)
         code = replace_unproven(w, error);
-    if (!code)
-        code = tidy(w, error);
     if (code)
         return code;
     /*
      * The mark will say that the log is whole up to its end.  That holds from the replay position of this meta page on;
      * before it there may be a hole, which an older meta page would find.  So that one must not come back.
      */
-    if (w->generation < w->start->generation && w->visitor->prove) {
+    if (w->unproven_meta && w->visitor->prove) {
         code = w->visitor->prove(w->visitor->context, error);
         if (code)
             return code;
         w->generation = w->start->generation;
     }
     log->incarnation = w->highest + 1;
-    return wal_mark(log, w->generation, error);
+    code = wal_mark(log, w->generation, error);
+    /* Not before: what the log knows of the meta page may have been in a cut-off group that the copy left out. */
+    return code ? code : tidy(w, error);
 }
 
 levin_code wal_recover(const wal_options *options, const wal_start *start, const wal_visitor *visitor, wal **out,
