@@ -536,13 +536,13 @@ static levin_code make_ready(walk *w, levin_error *error)
     if (!code)
         code = replace_unproven(w, error);
     if (!code)
-        code = tidy(w, error);
-    if (!code)
         code = file_unlink(log->options.io, log->options.directory, WAL_SPARE_NAME, error);
     if (code)
         return code;
     log->incarnation = w->highest + 1;
-    return wal_mark(log, w->start->generation, error);
+    code = wal_mark(log, w->start->generation, error);
+    /* Not before: what the log knows of the meta page may have been in a cut-off group that the copy left out. */
+    return code ? code : tidy(w, error);
 }
 
 levin_code wal_recover(const wal_options *options, const wal_start *start, const wal_visitor *visitor, wal **out,
