@@ -62,7 +62,8 @@ name = $(subst /,_,$(basename $(1)))
 TESTS   := $(foreach s,$(TEST_SRC),$(B)/test/$(call name,$(s)))
 BENCHES := $(foreach s,$(BENCH_SRC),$(B)/bench/$(call name,$(s)))
 
-LIB_A  := $(B)/liblevin.a
+# ENGINE_A=file: link the tools with another engine's archive (the gate does, with that of an earlier revision)
+LIB_A  := $(or $(ENGINE_A),$(B)/liblevin.a)
 LIB_SO := $(B)/liblevin.so.$(VERSION)
 FAULTS_A := $(B)/libfaults.a
 CHAOS_MAIN := chaos/main.c
@@ -94,9 +95,11 @@ $(B)/obj/%.o: %.c Makefile | $(DEPS)
 	$(if $(Q),@echo "  CC    $<")
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c $< -o $@
 
+ifndef ENGINE_A
 $(LIB_A): $(call obj,$(ENGINE_SRC))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
+endif
 
 $(LIB_SO): $(call obj,$(ENGINE_SRC))
 	$(if $(Q),@echo "  LD    $@")
@@ -125,6 +128,12 @@ $(B)/bin/levin-chaos: $(call obj,$(CHAOS_MAIN)) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
 $(REGRESS_A): $(call obj,$(filter-out $(REGRESS_MAINS),$(REGRESS_SRC)))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+# The gate takes no more than it needs, for it is also built from this tree's sources around an earlier engine.
+$(B)/bin/levin-gate: $(call obj,$(filter-out $(not_library),$(wildcard regress/gate_*.c))) $(FAULTS_A) $(LIB_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ljansson
 
 # regress/bench_main.c is levin-bench, and so on
 $(B)/bin/levin-%: $(B)/obj/regress/%_main.o $(REGRESS_A) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
@@ -164,12 +173,20 @@ chaos: $(DEPS) ## crash and fault sweeps over this machine's own package data, a
 	$(Q)$(SUBMAKE) VARIANT=$(VARIANT) all
 	$(Q)$(B)/bin/levin-chaos chaos --data $(DATA) --budget $(BUDGET)
 
+.PHONY: gate gate-accept gate-proof
+gate: $(DEPS) ## costs of this tree: exact counters as in regress/counters.csv, instructions beside a base built for it (BASE=rev)
+	$(Q)regress/gate.sh
+gate-accept: $(DEPS) ## takes the counters of this tree as the right ones, into regress/counters.csv
+	$(Q)regress/gate.sh --accept
+gate-proof: $(DEPS) ## the proof that the gate can fail: each slowdown of regress/planted/ put into a scratch copy must be seen
+	$(Q)regress/gate_proof.sh
+
 .PHONY: planted
 planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught
 	$(Q)chaos/planted.sh
 
 # ---- install -------------------------------------------------------------------------------------------------
-MAN1 := $(wildcard engine/cli/*.1 chaos/*.1)
+MAN1 := $(wildcard engine/cli/*.1 chaos/*.1 regress/*.1)
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
 INCDIR := $(DESTDIR)$(PREFIX)/include/levin
