@@ -179,10 +179,12 @@ static levin_code walk_descend(merge *m, walk_branch *w, levin_error *error)
     unsigned i = w->next++, level = page_level(w->frame->page) - 1;
     bool last = i + 1 == w->cells;
     split_key upper = last ? w->upper : page_split_key(w->frame->page, m->o.old.page_bytes, i + 1);
-    return walk_enter(m, branch_child(w->frame->page, i), level, child_lower(m, w, i), upper, !last || w->bounded, error);
+    return walk_enter(m, branch_child(w->frame->page, i), level, child_lower(m, w, i), upper, !last || w->bounded,
+                      error);
 }
 
-/* Shares the children up to `end`, or as many as come before one that an under-filled page has to take in: descends there. */
+/* Shares the children up to `end`, or as many as come before one that an under-filled page has to take in:
+ * descends there. */
 static levin_code walk_share(merge *m, walk_branch *w, unsigned end, levin_error *error)
 {
     unsigned level = page_level(w->frame->page) - 1;
@@ -247,7 +249,8 @@ static levin_code leaf_probe(merge *m, levin_error *error)
             return LEVIN_OK;
         bool present = record_kind(record) == RECORD_PUT;
         if (!present)
-            page_lower_bound(m->leaf->page, m->o.old.page_bytes, record_key(record), record_key_bytes(record), &present);
+            page_lower_bound(m->leaf->page, m->o.old.page_bytes, record_key(record), record_key_bytes(record),
+                             &present);
         if (present)
             return leaf_replace(m, error);
         operation_done(m);

@@ -37,7 +37,8 @@ typedef struct merge_options {
 } merge_options;
 
 levin_code merge_begin(const merge_options *options, merge **m, levin_error *error);
-/* *done: the new tree is complete and all its pages are written (not synced). On failure the merge can only be ended. */
+/* *done: the new tree is complete and all its pages are written (not synced). On failure the merge can only be
+ * ended. */
 levin_code merge_step(merge *m, bool *done, levin_error *error);
 /* After done. Fills *result. */
 void merge_finish(merge *m, merge_result *result);

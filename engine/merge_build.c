@@ -60,7 +60,8 @@ static levin_code run_flush(tree_build *b, levin_error *error)
         return LEVIN_OK;
     for (unsigned i = 0; i < b->run_count; i++)
         parts[i] = (levin_slice){b->run[i].page, b->page_bytes};
-    levin_code code = file_write(page_cache_file(b->cache), parts, b->run_count, b->run_first * b->page_bytes, NULL, error);
+    levin_code code = file_write(page_cache_file(b->cache), parts, b->run_count, b->run_first * b->page_bytes, NULL,
+                                 error);
     if (code)
         return code;
     for (unsigned i = 0; i < b->run_count; i++) {
@@ -142,7 +143,8 @@ static levin_code level_use(tree_build *b, unsigned level, levin_error *error)
     if (level < b->levels)
         return LEVIN_OK;
     if (level >= PAGE_HEIGHT_MAX)
-        return error_set(error, LEVIN_TOO_BIG, PAGE_FILE_NAME, "the tree would be higher than %d levels", PAGE_HEIGHT_MAX);
+        return error_set(error, LEVIN_TOO_BIG, PAGE_FILE_NAME, "the tree would be higher than %d levels",
+                         PAGE_HEIGHT_MAX);
     b->level[level].bound = io_alloc(b->io, LEVIN_KEY_MAX_BYTES(b->page_bytes));
     if (!b->level[level].bound)
         return error_memory(error, LEVIN_KEY_MAX_BYTES(b->page_bytes));
@@ -150,7 +152,8 @@ static levin_code level_use(tree_build *b, unsigned level, levin_error *error)
     return LEVIN_OK;
 }
 
-static levin_code level_add(tree_build *b, unsigned level, split_key key, const page_payload *payload, levin_error *error);
+static levin_code level_add(tree_build *b, unsigned level, split_key key, const page_payload *payload,
+                            levin_error *error);
 
 /*
  * The lower bound of a page's keys, for its entry above, into the level's buffer.  A leaf's is the shortest that
@@ -245,7 +248,8 @@ static bool level_is_top(const tree_build *b, unsigned level)
     return true;
 }
 
-static levin_code level_add(tree_build *b, unsigned level, split_key key, const page_payload *payload, levin_error *error)
+static levin_code level_add(tree_build *b, unsigned level, split_key key, const page_payload *payload,
+                            levin_error *error)
 {
     build_level *v = &b->level[level];
     if (level && v->cells == 0 && level_is_top(b, level)) /* nothing is left of it */

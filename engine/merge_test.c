@@ -646,7 +646,8 @@ START_TEST(merge__steps_are_bounded)
         page_cache_count(f.s.cache, &after);
         uint64_t gets = after.hits + after.misses - before.hits - before.misses;
         ck_assert_msg(gets <= f.s.t.height + 2, "%llu pages in one step", (unsigned long long)gets);
-        ck_assert_msg(f.disk.writes - writes <= 8, "%llu writes in one step", (unsigned long long)(f.disk.writes - writes));
+        ck_assert_msg(f.disk.writes - writes <= 8, "%llu writes in one step",
+                      (unsigned long long)(f.disk.writes - writes));
     }
     merge_finish(m, &result);
     merge_end(m);

@@ -3,15 +3,15 @@
  *
  * Files of a store: "lock", "pages" (page_format.h), "wal-%016x" (wal_format.h).
  *
- * Creation: the log's first segment first, then "pages.new" with both meta pages, synced, renamed to "pages", and the directory
- * synced.  The rename makes the store: before it there is nothing to lose, so leftovers of an unfinished creation are
- * replaced; after it the log is known to be there.
+ * Creation: the log's first segment first, then "pages.new" with both meta pages, synced, renamed to "pages", and the
+ * directory synced.  The rename makes the store: before it there is nothing to lose, so leftovers of an unfinished
+ * creation are replaced; after it the log is known to be there.
  *
- * Opening: the newest valid meta page of generation g is chosen.  If the newer slot is damaged the older one is taken, whose
- * pages and log are kept until the newer is known durable; the log refuses (LEVIN_CORRUPT) when it knows better.  Then the log
- * is replayed into a memtable.  If the log does not prove that the meta page is durable (the process may have died
- * between its write and its sync, and the page cache shows more than the device has) the meta page is written again and
- * synced, and only then a mark makes that known and lets the older one go.
+ * Opening: the newest valid meta page of generation g is chosen.  If the newer slot is damaged the older one is
+ * taken, whose pages and log are kept until the newer is known durable; the log refuses (LEVIN_CORRUPT) when it knows
+ * better.  Then the log is replayed into a memtable.  If the log does not prove that the meta page is durable (the
+ * process may have died between its write and its sync, and the page cache shows more than the device has) the meta
+ * page is written again and synced, and only then a mark makes that known and lets the older one go.
  *
  * Concurrency: nobody else has the handle yet, or any more.
  */
@@ -133,8 +133,8 @@ static levin_code make_directory(levin *db, levin_error *error)
 }
 
 /*
- * The names of the store's files, and of the directory itself, may be in the page cache only, left there by a process that died
- * between a change and its sync: they are made durable before anything is promised.
+ * The names of the store's files, and of the directory itself, may be in the page cache only, left there by a process
+ * that died between a change and its sync: they are made durable before anything is promised.
  */
 static levin_code sync_names(levin *db, levin_error *error)
 {
@@ -212,7 +212,8 @@ typedef struct leftover_scan {
 } leftover_scan;
 
 /*
- * A log with anything in it belongs to a store whose page file is gone: creation makes the page file before it writes the first group.
+ * A log with anything in it belongs to a store whose page file is gone: creation makes the page file before it writes
+ * the first group.
  */
 static int leftover_entry(void *context, const char *name)
 {
@@ -262,7 +263,8 @@ static levin_code read_meta(levin *db, unsigned slot, page_meta *meta, levin_err
     return meta_decode(bytes, slot, meta, error);
 }
 
-/* The newest valid one. A meta page that cannot be read for another reason than damage decides nothing: that is an error. */
+/* The newest valid one. A meta page that cannot be read for another reason than damage decides nothing: that is an
+ * error. */
 static levin_code choose_meta(levin *db, levin_error *error)
 {
     page_meta meta[2];
@@ -508,7 +510,8 @@ static bool power_of_two(uint64_t n)
 static levin_code options_check(const levin_options *o, levin_error *error)
 {
     if (o->struct_bytes != sizeof *o)
-        return error_set(error, LEVIN_INVALID, NULL, "options were not filled by levin_options_init(): struct_bytes is %u, not %zu",
+        return error_set(error, LEVIN_INVALID, NULL,
+                         "options were not filled by levin_options_init(): struct_bytes is %u, not %zu",
                          o->struct_bytes, sizeof *o);
     if (!power_of_two(o->page_bytes) || o->page_bytes < LEVIN_PAGE_MIN_BYTES || o->page_bytes > LEVIN_PAGE_MAX_BYTES)
         return error_set(error, LEVIN_INVALID, NULL, "page_bytes is %u: a power of two from %u to %u is needed",

@@ -151,8 +151,8 @@ static inline void store_cool(ram_store *s)
 }
 
 /* io: the disk's table, or another. */
-static inline void store_init(ram_store *s, ram_disk *disk, const levin_io *io, const char *directory, uint32_t page_bytes,
-                              uint64_t cache_bytes)
+static inline void store_init(ram_store *s, ram_disk *disk, const levin_io *io, const char *directory,
+                              uint32_t page_bytes, uint64_t cache_bytes)
 {
     levin_error error;
     uint8_t identity[16] = "identity of test";

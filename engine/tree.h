@@ -34,7 +34,8 @@ levin_code tree_height_check(const tree *t, levin_error *error);
  * section ends. LEVIN_NOT_FOUND.
  */
 levin_code tree_find(const tree *t, const uint8_t *key, size_t key_bytes, page_value *value, levin_error *error);
-/* Reads and verifies a value that is held in an extent; buffer has value->bytes. Inside a read-side section or a held version. */
+/* Reads and verifies a value that is held in an extent; buffer has value->bytes. Inside a read-side section or a
+ * held version. */
 levin_code tree_read_extent(const tree *t, const page_value *value, uint8_t *buffer, levin_error *error);
 
 typedef struct tree_cursor {

@@ -102,19 +102,22 @@ static int key_against(checker *c, const uint8_t *page, unsigned i, split_key bo
     return split_key_compare(c->key, bytes, bound);
 }
 
-/* All keys lie between the separators above. Keys ascend within a page (page_verify), so the first and the last tell. */
+/* All keys lie between the separators above. Keys ascend within a page (page_verify), so the first and the last
+ * tell. */
 static void bounds_check(checker *c, const check_page *at, uint64_t number)
 {
     unsigned last = page_cells(at->page) - 1;
     levin_error e;
     if (key_against(c, at->page, 0, at->lower) < 0) {
         error_corrupt(&e, c->pages->name, page_offset(c, number), 0, 0,
-                      "the first key of page %llu is below the bound that its parent gives", (unsigned long long)number);
+                      "the first key of page %llu is below the bound that its parent gives",
+                      (unsigned long long)number);
         fault(c, &e);
     }
     if (at->bounded && key_against(c, at->page, last, at->upper) >= 0) {
         error_corrupt(&e, c->pages->name, page_offset(c, number), 0, last,
-                      "the last key of page %llu is not below the bound that its parent gives", (unsigned long long)number);
+                      "the last key of page %llu is not below the bound that its parent gives",
+                      (unsigned long long)number);
         fault(c, &e);
     }
 }

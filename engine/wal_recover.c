@@ -467,8 +467,9 @@ static levin_code wipe(walk *w, levin_error *error)
 }
 
 /*
- * The meta page that was chosen may be in the page cache only, until the log says that it is durable.  Until then a crash
- * can bring back the one before, with all segments that it needs: they stay live, for wal_recycle() to let go.
+ * The meta page that was chosen may be in the page cache only, until the log says that it is durable. Until then a
+ * crash can bring back the one before, with all segments that it needs: they stay live, for wal_recycle() to let
+ * go.
  */
 static bool keeps_older(const walk *w, const wal_segment *s)
 {

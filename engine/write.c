@@ -12,8 +12,8 @@
  * A failed sync poisons the store: the group may or may not be on the device, and the kernel may have dropped its
  * pages and marked them clean, so nothing that follows could be promised.
  *
- * Back-pressure: a full memtable is frozen; when the one before is still being merged the leader helps with that merge (it
- * gives up commit_mutex meanwhile, for the checkpoint needs it at its end).
+ * Back-pressure: a full memtable is frozen; when the one before is still being merged the leader helps with that
+ * merge (it gives up commit_mutex meanwhile, for the checkpoint needs it at its end).
  *
  * Concurrency: one leader at a time (commit.h) under commit_mutex, which the checkpoint takes for its short last steps.
  */
