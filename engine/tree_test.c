@@ -5,6 +5,7 @@
  * That they equal a model on sound trees is shown in merge_test.c, after every merge.
  */
 #include "../faults/check_main.h"
+#include "page_write_test.h"
 #include "ram_store_test.h"
 
 enum { KEYS = 3000, PAGE = 4096 };
