@@ -17,7 +17,13 @@ BUDGET ?= 60
 DATA ?= /var/lib/dpkg/status
 Q := $(if $(filter 1,$(V)),,@)
 
+# make fuzz: which target (all), under which fuzzer (both), for how many seconds each
+TARGET ?=
+FUZZER ?=
+TIME ?= 60
+
 # ---- variants ------------------------------------------------------------------------------------------------
+FUZZ_FLAGS := -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(VARIANT),release)
   VFLAGS := -O2 -g -DNDEBUG
 else ifeq ($(VARIANT),debug)
@@ -26,10 +32,14 @@ else ifeq ($(VARIANT),asan)
   VFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 else ifeq ($(VARIANT),tsan)
   VFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+else ifeq ($(VARIANT),libfuzzer)
+  VFLAGS := $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link
+else ifeq ($(VARIANT),afl)
+  VFLAGS := $(FUZZ_FLAGS)
 else
-  $(error VARIANT is one of release, debug, asan, tsan)
+  $(error VARIANT is one of release, debug, asan, tsan; make fuzz uses libfuzzer and afl)
 endif
-B := build/$(VARIANT)
+B := $(if $(filter libfuzzer afl,$(VARIANT)),build/fuzz/$(VARIANT),build/$(VARIANT))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla \
         -Wcast-qual -Wwrite-strings -Wformat=2 -Werror
@@ -49,19 +59,26 @@ CLI_SRC    := $(filter-out $(not_library),$(wildcard engine/cli/*.c))
 FAULTS_SRC := $(filter-out $(not_library),$(wildcard faults/*.c))
 CHAOS_SRC  := $(filter-out $(not_library),$(wildcard chaos/*.c))
 REGRESS_SRC := $(filter-out $(not_library),$(wildcard regress/*.c))
-TEST_SRC   := $(wildcard engine/*_test.c engine/cli/*_test.c faults/*_test.c chaos/*_test.c regress/*_test.c)
-TEST_SH    := $(wildcard engine/*_test.sh engine/cli/*_test.sh faults/*_test.sh chaos/*_test.sh regress/*_test.sh ci/*_test.sh)
+FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
+# what is not shared by all targets
+FUZZ_OWN   := $(FUZZ_TARGETS:%=fuzz/%.c) $(wildcard fuzz/mutate_*.c) fuzz/replay_main.c fuzz/make_seeds.c fuzz/afl_mutator.c
+FUZZ_SRC   := $(filter-out $(not_library) $(FUZZ_OWN),$(wildcard fuzz/*.c))
+TEST_SRC   := $(wildcard engine/*_test.c engine/cli/*_test.c faults/*_test.c chaos/*_test.c regress/*_test.c fuzz/*_test.c)
+TEST_SH    := $(wildcard engine/*_test.sh engine/cli/*_test.sh faults/*_test.sh chaos/*_test.sh regress/*_test.sh fuzz/*_test.sh ci/*_test.sh)
 BENCH_SRC  := $(wildcard engine/*_bench.c faults/*_bench.c)
 
 # The packages are looked at again when the list or what dpkg has installed has changed.
-DEPS := build/deps.stamp
+DEPS_STAMP := build/deps.stamp
+DEPS := $(if $(NO_DEPS),,$(DEPS_STAMP))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 name = $(subst /,_,$(basename $(1)))
+FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(B)/fuzz/replay_%)
 TESTS   := $(foreach s,$(TEST_SRC),$(B)/test/$(call name,$(s)))
 BENCHES := $(foreach s,$(BENCH_SRC),$(B)/bench/$(call name,$(s)))
 
-LIB_A  := $(B)/liblevin.a
+# ENGINE_A=file: link the tools with another engine's archive (the gate does, with that of an earlier revision)
+LIB_A  := $(or $(ENGINE_A),$(B)/liblevin.a)
 LIB_SO := $(B)/liblevin.so.$(VERSION)
 FAULTS_A := $(B)/libfaults.a
 CHAOS_MAIN := chaos/main.c
@@ -79,12 +96,12 @@ BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/l
 .PHONY: all
 all: $(LIB_A) $(LIB_SO) $(BIN) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
 
-$(DEPS): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
+$(DEPS_STAMP): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
 	@ci/deps.sh
 	@mkdir -p $(@D) && touch $@
 
 .PHONY: deps
-deps: $(DEPS) ## install the Debian packages of ci/packages.txt that are missing (root or sudo)
+deps: $(DEPS_STAMP) ## install the Debian packages of ci/packages.txt that are missing (root or sudo)
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 
@@ -93,9 +110,11 @@ $(B)/obj/%.o: %.c Makefile | $(DEPS)
 	$(if $(Q),@echo "  CC    $<")
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c $< -o $@
 
+ifndef ENGINE_A
 $(LIB_A): $(call obj,$(ENGINE_SRC))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
+endif
 
 $(LIB_SO): $(call obj,$(ENGINE_SRC))
 	$(if $(Q),@echo "  LD    $@")
@@ -125,6 +144,12 @@ $(REGRESS_A): $(call obj,$(filter-out $(REGRESS_MAINS),$(REGRESS_SRC)))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+# The gate takes no more than it needs, for it is also built from this tree's sources around an earlier engine.
+$(B)/bin/levin-gate: $(call obj,$(filter-out $(not_library),$(wildcard regress/gate_*.c))) $(FAULTS_A) $(LIB_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ljansson
+
 # regress/bench_main.c is levin-bench, and so on
 $(B)/bin/levin-%: $(B)/obj/regress/%_main.o $(REGRESS_A) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $(@D)
@@ -141,7 +166,7 @@ $(foreach s,$(TEST_SRC),$(eval $(call program_rule,$(s),$(B)/test/$(call name,$(
 $(foreach s,$(BENCH_SRC),$(eval $(call program_rule,$(s),$(B)/bench/$(call name,$(s)))))
 
 .PHONY: tests benches concurrent-tests
-tests: $(TESTS) ## build the test programs of $(VARIANT) into build/$(VARIANT)/test
+tests: $(TESTS) $(FUZZ_REPLAYS) $(if $(FUZZ_TARGETS),$(B)/fuzz/make_seeds) ## build the test programs of $(VARIANT) into build/$(VARIANT)/test
 benches: $(BENCHES) ## build the micro-benchmarks into build/$(VARIANT)/bench
 concurrent-tests: $(filter %_concurrent_test,$(TESTS))
 
@@ -163,12 +188,57 @@ chaos: $(DEPS) ## crash and fault sweeps over this machine's own package data, a
 	$(Q)$(SUBMAKE) VARIANT=$(VARIANT) all
 	$(Q)$(B)/bin/levin-chaos chaos --data $(DATA) --budget $(BUDGET)
 
+.PHONY: gate gate-accept gate-proof
+gate: $(DEPS) ## costs of this tree: exact counters as in regress/counters.csv, instructions beside a base built for it (BASE=rev)
+	$(Q)regress/gate.sh
+gate-accept: $(DEPS) ## takes the counters of this tree as the right ones, into regress/counters.csv
+	$(Q)regress/gate.sh --accept
+gate-proof: $(DEPS) ## the proof that the gate can fail: each slowdown of regress/planted/ put into a scratch copy must be seen
+	$(Q)regress/gate_proof.sh
+
 .PHONY: planted
 planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught
-	$(Q)ci/planted.sh
+	$(Q)chaos/planted.sh
+
+# ---- fuzzing -------------------------------------------------------------------------------------------------
+# The targets run in one thread over their own seams (fuzz/single_thread.c); archives give what they lack.
+FUZZ_A := $(B)/libfuzz.a
+$(FUZZ_A): $(call obj,$(FUZZ_SRC) $(filter-out engine/sync_posix.c engine/reclaim_urcu.c,$(ENGINE_SRC)))
+	$(if $(Q),@echo "  AR    $@")
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+fuzz_link = $(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) -lm
+$(B)/fuzz/replay_%: $(B)/obj/fuzz/%.o $(B)/obj/fuzz/replay_main.o $(FUZZ_A) $(FAULTS_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(fuzz_link)
+$(B)/fuzz/make_seeds: $(B)/obj/fuzz/make_seeds.o $(FUZZ_A) $(FAULTS_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(fuzz_link)
+# fuzz_x with its mutator mutate_x; libFuzzer brings main, afl-clang-fast links its driver for -fsanitize=fuzzer
+$(B)/fuzz_%: $(B)/obj/fuzz/fuzz_%.o $(B)/obj/fuzz/mutate_%.o $(FUZZ_A) $(FAULTS_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(fuzz_link) -fsanitize=fuzzer
+$(B)/fuzz/mutator_fuzz_%.so: $(B)/obj/fuzz/afl_mutator.o $(B)/obj/fuzz/mutate_%.o $(FUZZ_A) $(FAULTS_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(fuzz_link) -shared
+.PHONY: fuzz-libfuzzer fuzz-afl fuzz-mutators
+fuzz-libfuzzer: $(FUZZ_TARGETS:%=$(B)/%) $(FUZZ_REPLAYS) $(B)/fuzz/make_seeds
+fuzz-afl: $(FUZZ_TARGETS:%=$(B)/%)
+fuzz-mutators: $(FUZZ_TARGETS:%=$(B)/fuzz/mutator_%.so)
+
+.PHONY: fuzz
+fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET=fuzz_open_image|fuzz_ops, FUZZER=libfuzzer|afl, TIME=seconds for each)
+	$(Q)$(SUBMAKE) VARIANT=libfuzzer CC=clang fuzz-libfuzzer
+	$(Q)$(if $(filter libfuzzer,$(FUZZER)),:,AFL_QUIET=1 $(SUBMAKE) VARIANT=afl CC=afl-clang-fast fuzz-afl)
+	$(Q)$(if $(filter libfuzzer,$(FUZZER)),:,$(SUBMAKE) VARIANT=release fuzz-mutators)
+	$(Q)fuzz/run.sh '$(if $(TARGET),$(TARGET),$(FUZZ_TARGETS))' '$(if $(FUZZER),$(FUZZER),libfuzzer afl)' '$(TIME)'
 
 # ---- install -------------------------------------------------------------------------------------------------
-MAN1 := $(wildcard engine/cli/*.1 chaos/*.1)
+MAN1 := $(wildcard engine/cli/*.1 chaos/*.1 regress/*.1)
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
 INCDIR := $(DESTDIR)$(PREFIX)/include/levin
@@ -213,4 +283,4 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: VARIANT=release|debug|asan|tsan  V=1 (show commands)  PREFIX=/usr/local  DESTDIR=  CC=  CFLAGS=  LDFLAGS="
+	@echo "Variables: VARIANT=release|debug|asan|tsan  V=1 (show commands)  PREFIX=/usr/local  DESTDIR=  CC=  CFLAGS=  LDFLAGS=  NO_DEPS=1 (install nothing)"

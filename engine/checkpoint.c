@@ -481,6 +481,24 @@ out:
     return code;
 }
 
+levin_code checkpoint_prepare_log(levin *db, levin_error *error)
+{
+    sync_mutex_lock(&db->commit_mutex);
+    bool wanted = wal_wants_spare(db->log);
+    uint64_t bytes = wal_segment_bytes(db->log);
+    db->spare_asked = false;
+    sync_mutex_unlock(&db->commit_mutex);
+    if (!wanted)
+        return LEVIN_OK;
+    levin_code code = wal_spare_make(db->io, db->directory, bytes, error);
+    if (code == LEVIN_OK) {
+        sync_mutex_lock(&db->commit_mutex);
+        wal_spare_adopt(db->log);
+        sync_mutex_unlock(&db->commit_mutex);
+    }
+    return code;
+}
+
 levin_code checkpoint_drive(levin *db, levin_error *error)
 {
     bool more = true;
@@ -516,6 +534,8 @@ levin_code levin_work(levin *store, bool *more)
     levin_error error = { 0 };
     bool left = false;
     levin_code code = store->options.read_only ? LEVIN_OK : checkpoint_work(store, &left, &error);
+    if (code == LEVIN_OK && !left && !store->thread_started && !store->options.read_only)
+        code = checkpoint_prepare_log(store, &error);
     if (!left) {
         version_reclaim(&store->versions);
         page_cache_reclaim(store->cache);

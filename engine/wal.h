@@ -44,6 +44,13 @@ typedef struct wal_visitor {
     /* A batch of well-formed operations inside reserved memory. */
     levin_code (*batch)(void *context, uint64_t sequence, const uint8_t *operations, size_t bytes, size_t count,
                         levin_error *error);
+    /*
+     * The replay has succeeded and nothing has been written yet.  On return the meta page that the start came from
+     * is on the device: what recovery writes now may rely on it.  proven_generation is the newest checkpoint that
+     * the log proves to be there; that meta page must not be written again.  Not called when read_only.  NULL:
+     * nothing to do.
+     */
+    levin_code (*prove)(void *context, uint64_t proven_generation, levin_error *error);
 } wal_visitor;
 
 /* Where the replay begins, out of the meta page. */
@@ -106,6 +113,15 @@ levin_code wal_mark(wal *log, uint64_t durable_generation, levin_error *error);
 levin_code wal_recycle(wal *log, uint64_t position, levin_error *error);
 /* Makes a spare segment ready, so that the next switch creates none. Does nothing when one is ready. */
 levin_code wal_prepare(wal *log, levin_error *error);
+/*
+ * The same with the long part outside the log: when wal_wants_spare() (half of the segment is used and there is no
+ * spare), wal_spare_make() may be called by any one thread, without any lock, and wal_spare_adopt() hands the
+ * result to the log.
+ */
+bool wal_wants_spare(const wal *log);
+levin_code wal_spare_make(const levin_io *io, const char *directory, uint64_t segment_bytes, levin_error *error);
+uint64_t wal_segment_bytes(const wal *log); /* of ordinary segments */
+void wal_spare_adopt(wal *log);
 /* Flush, sync, close mark, sync. */
 levin_code wal_finish(wal *log, levin_error *error);
 

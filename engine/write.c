@@ -266,7 +266,11 @@ void write_lead(void *context, commit_request *list)
             code = group_commit(db, &g, &error);
         if (db->log && wal_poisoned(db->log))
             db_poison(db);
+        bool ask = db->thread_started && !db->spare_asked && wal_wants_spare(db->log);
+        db->spare_asked |= ask;
         sync_mutex_unlock(&db->commit_mutex);
+        if (ask)
+            db_wake(db);
         list = g.end;
         group_complete(&g, code, &error);
         reclaim_after_group(db);

@@ -41,7 +41,8 @@ typedef struct oracle_batch {
     size_t chain_pairs;
 } oracle_batch;
 
-/* From `time` on, states before `first` are gone, and so are failed batches up to `barrier`. Ascending in all three. */
+/* From `time` on, states before `first` are gone, and so are failed batches up to `barrier`. Ascending in all three.
+ */
 typedef struct oracle_event {
     uint64_t time;
     uint32_t first, barrier;

@@ -55,6 +55,13 @@ for command in create get put delete scan import export stats check; do
     expect "$command with an unknown option" 2 "$levin" "$command" --no-such-option
     says "the option is named" err "no-such-option"
 done
+sed 's/\\-/-/g' "$root/engine/cli/levin.1" >manual
+for command in create get put delete scan import export stats check; do
+    for option in $("$levin" "$command" --help | grep -oE -e '(^| )--[a-z-]+' | sort -u); do
+        checks=$((checks + 1))
+        grep -q -e "$option" manual || fail "$command $option is not in the manual page"
+    done
+done
 expect "version" 0 "$levin" --version
 says "version" out '^levin [0-9]+\.[0-9]+\.[0-9]+$'
 expect "an unknown command" 2 "$levin" frobnicate
