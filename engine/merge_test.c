@@ -149,9 +149,10 @@ static const mem_node *batch_end(fixture *f)
     return memtable_finish(f->mem, &replaced);
 }
 
-static size_t number_key(uint8_t *key, uint64_t n)
+enum { NUMBER_KEY_ROOM = 24 }; /* "key", the digits of any n, and the end that snprintf writes */
+static size_t number_key(uint8_t key[NUMBER_KEY_ROOM], uint64_t n)
 {
-    return (size_t)sprintf((char *)key, "key%010llu", (unsigned long long)n);
+    return (size_t)snprintf((char *)key, NUMBER_KEY_ROOM, "key%010llu", (unsigned long long)n);
 }
 
 /* Lengths up to a quarter page; many share long beginnings. Distinct for distinct n. */
@@ -162,7 +163,7 @@ static size_t long_key(uint8_t *key, uint64_t n, uint32_t page_bytes)
     size_t at = (h >> 32) % (bytes - 10);
     char digits[24];
     memset(key, 'a', bytes);
-    sprintf(digits, "%09llu", (unsigned long long)n);
+    snprintf(digits, sizeof digits, "%09llu", (unsigned long long)n);
     memcpy(key + at, digits, 9);
     return bytes;
 }

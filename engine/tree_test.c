@@ -5,6 +5,7 @@
  * That they equal a model on sound trees is shown in merge_test.c, after every merge.
  */
 #include "../faults/check_main.h"
+#include "page_write_test.h"
 #include "ram_store_test.h"
 
 enum { KEYS = 3000, PAGE = 4096 };
@@ -15,9 +16,10 @@ typedef struct fixture {
     uint64_t random;
 } fixture;
 
-static size_t number_key(uint8_t *key, uint64_t n)
+enum { NUMBER_KEY_ROOM = 24 }; /* "key", the digits of any n, and the end that snprintf writes */
+static size_t number_key(uint8_t key[NUMBER_KEY_ROOM], uint64_t n)
 {
-    return (size_t)sprintf((char *)key, "key%010llu", (unsigned long long)n);
+    return (size_t)snprintf((char *)key, NUMBER_KEY_ROOM, "key%010llu", (unsigned long long)n);
 }
 
 static void value_of(uint8_t *value, uint64_t n, size_t *bytes)
