@@ -541,7 +541,7 @@ static levin_code make_ready(walk *w, levin_error *error)
         return code;
     log->incarnation = w->highest + 1;
     code = wal_mark(log, w->start->generation, error);
-    /* Not before: what the log knows of the meta page may have been in a cut-off group that the copy left out. */
+    /* Not before: what the log knows of the meta page may stand in a cut-off group that the copy left out. */
     return code ? code : tidy(w, error);
 }
 
