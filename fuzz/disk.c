@@ -12,6 +12,51 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* AddressSanitizer's, where it is linked in. */
+void __asan_poison_memory_region(const volatile void *address, size_t bytes) __attribute__((weak));
+void __asan_unpoison_memory_region(const volatile void *address, size_t bytes) __attribute__((weak));
+
+/*
+ * Buffers of 64 KiB and more are kept for the next run: the allocator would map and unmap them each time, which was half of a
+ * run.  While nobody has one it is poisoned, so that a use after free is still seen.
+ */
+enum { LARGE_BYTES = 64 << 10, LARGE_KEPT_MAX = 8 };
+static struct large {
+    void *memory;
+    size_t bytes, alignment;
+    bool used;
+} large[LARGE_KEPT_MAX];
+
+static void *large_alloc(size_t bytes, size_t alignment)
+{
+    for (struct large *l = large; l < large + LARGE_KEPT_MAX; l++) {
+        if (!l->memory) {
+            *l = (struct large){ aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment), bytes, alignment,
+                                 true };
+            return l->memory;
+        }
+        if (!l->used && l->bytes == bytes && l->alignment == alignment) {
+            if (__asan_unpoison_memory_region)
+                __asan_unpoison_memory_region(l->memory, bytes);
+            l->used = true;
+            return l->memory;
+        }
+    }
+    return NULL;
+}
+
+static bool large_free(void *memory)
+{
+    for (struct large *l = large; l < large + LARGE_KEPT_MAX; l++)
+        if (l->memory == memory && l->used) {
+            if (__asan_poison_memory_region)
+                __asan_poison_memory_region(memory, l->bytes);
+            l->used = false;
+            return true;
+        }
+    return false;
+}
+
 /* Of the disk that is open. */
 static struct fuzz_bounds {
     const levin_io *below;
@@ -65,7 +110,9 @@ static void *bounded_alloc(void *context, size_t bytes, size_t alignment)
 {
     fuzz_require(bytes <= FUZZ_MEMORY_MAX && bounds.memory_bytes + bytes <= FUZZ_MEMORY_MAX,
                  "an allocation of %zu bytes over %llu held", bytes, (unsigned long long)bounds.memory_bytes);
-    void *memory = bounds.below->alloc(context, bytes, alignment);
+    void *memory = bytes >= LARGE_BYTES ? large_alloc(bytes, alignment) : NULL;
+    if (!memory)
+        memory = bounds.below->alloc(context, bytes, alignment);
     if (memory)
         bounds.memory_bytes += bytes;
     return memory;
@@ -78,7 +125,8 @@ static void bounded_free(void *context, void *memory, size_t bytes)
                      (unsigned long long)bounds.memory_bytes);
         bounds.memory_bytes -= bytes;
     }
-    bounds.below->free(context, memory, bytes);
+    if (bytes < LARGE_BYTES || !large_free(memory))
+        bounds.below->free(context, memory, bytes);
 }
 
 void fuzz_disk_open(fuzz_disk *d, const disk_image *start)
@@ -98,8 +146,8 @@ void fuzz_disk_close(fuzz_disk *d)
 {
     simdisk_usage usage;
     bool clean = simdisk_destroy(d->disk, &usage);
-    fuzz_require(clean, "left behind: %llu bytes in %llu pieces, %llu descriptors",
-                 (unsigned long long)usage.memory_bytes, (unsigned long long)usage.allocations,
+    fuzz_require(clean && !bounds.memory_bytes, "left behind: %llu bytes in %llu pieces, %llu descriptors",
+                 (unsigned long long)bounds.memory_bytes, (unsigned long long)usage.allocations,
                  (unsigned long long)usage.open_files);
 }
 

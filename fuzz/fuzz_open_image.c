@@ -170,16 +170,30 @@ static void detect_scan(run *r, bool forward, size_t nth, levin_slice key, levin
     require_legal(r, forward ? "a forward scan" : "a reverse scan", key);
 }
 
+static const seed_pair *state_find(const run *r, size_t state, levin_slice key)
+{
+    size_t low = 0, high = state_pairs(r, state);
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const seed_pair *p = state_pair(r, state, middle);
+        int c = key_compare(p->key.data, p->key.size, key.data, key.size);
+        if (c == 0)
+            return p;
+        if (c < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
 /* value NULL: not found. */
 static void detect_get(run *r, levin_slice key, const levin_slice *value)
 {
     for (size_t i = 0; i < r->legal.seed->state_count; i++) {
-        const seed_pair *found = NULL;
         if (!r->allowed[i])
             continue;
-        for (size_t n = 0; n < state_pairs(r, i) && !found; n++)
-            if (slices_equal(state_pair(r, i, n)->key, key))
-                found = state_pair(r, i, n);
+        const seed_pair *found = state_find(r, i, key);
         r->allowed[i] = found ? value && slices_equal(found->value, *value) : !value;
     }
     require_legal(r, "get", key);

@@ -551,14 +551,15 @@ static void start_make(start *s, unsigned index)
     fuzz_disk_open(&r.disk, NULL);
     fuzz_options(&r.options, &r.disk.table);
     open_store(&r);
-    for (unsigned i = 0; index >= 2 && i < OPS_KEYS; i += index - 1) {
-        /* 2: all keys, short values; 3: every other; 4: long ones; 5: with holes, and a log on top */
-        uint8_t put[4] = { OPS_PUT, (uint8_t)i, (uint8_t)(index == 4 ? 8 + i % 4 : i % 5), LEVIN_NONE };
+    /* 2: every third key; 3: every fifth, and a log on top; 4: a few long values; 5: a tree of long keys */
+    static const uint8_t step[STARTS] = { 0, 0, 3, 5, 16, 2 }, first[STARTS] = { 0, 0, 0, 0, 0, 200 };
+    for (unsigned i = first[index]; index >= 2 && i < OPS_KEYS; i += step[index]) {
+        uint8_t put[4] = { OPS_PUT, (uint8_t)i, (uint8_t)(index == 4 ? 8 + i / 16 % 8 : i % 5), LEVIN_NONE };
         do_put(&r, put);
     }
     if (index >= 2)
         do_checkpoint(&r, true);
-    for (unsigned i = 0; index == 5 && i < OPS_KEYS; i += 6) {
+    for (unsigned i = 0; index == 3 && i < OPS_KEYS; i += 40) {
         const uint8_t put[4] = { OPS_PUT, (uint8_t)(i + 1), 4, LEVIN_NONE }, delete[4] = { OPS_DELETE, (uint8_t)i, 0, 0 };
         do_put(&r, put);
         do_delete(&r, delete);

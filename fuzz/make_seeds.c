@@ -59,13 +59,13 @@ static const struct ops_mix {
     uint8_t weight[OPS_KINDS]; /* put delete batch async ticket get multi iter-open iter-move snapshot upkeep */
     unsigned count;
 } mixes[] = {
-    { "all", { 4, 2, 2, 1, 1, 2, 1, 2, 4, 1, 1 }, 60 },
-    { "writes", { 8, 4, 4, 0, 0, 1, 0, 0, 0, 0, 1 }, 60 },
-    { "tickets", { 1, 1, 1, 6, 4, 1, 1, 0, 0, 0, 1 }, 40 },
-    { "iterators", { 2, 1, 1, 0, 0, 0, 0, 2, 8, 1, 1 }, 80 },
-    { "snapshots", { 3, 3, 1, 0, 0, 3, 1, 1, 2, 3, 2 }, 60 },
-    { "upkeep", { 4, 2, 1, 0, 0, 1, 0, 0, 0, 0, 8 }, 30 },
-    { "reads", { 1, 0, 0, 0, 0, 6, 4, 1, 2, 1, 0 }, 40 },
+    { "all", { 4, 2, 2, 1, 1, 2, 1, 2, 4, 1, 1 }, 30 },
+    { "writes", { 8, 4, 4, 0, 0, 1, 0, 0, 0, 0, 1 }, 30 },
+    { "tickets", { 1, 1, 1, 6, 4, 1, 1, 0, 0, 0, 1 }, 20 },
+    { "iterators", { 2, 1, 1, 0, 0, 0, 0, 2, 8, 1, 1 }, 40 },
+    { "snapshots", { 3, 3, 1, 0, 0, 3, 1, 1, 2, 3, 2 }, 30 },
+    { "upkeep", { 4, 2, 1, 0, 0, 1, 0, 0, 0, 0, 8 }, 15 },
+    { "reads", { 1, 0, 0, 0, 0, 6, 4, 1, 2, 1, 0 }, 20 },
 };
 
 static uint8_t pick_kind(random_stream *random, const uint8_t weight[OPS_KINDS])
