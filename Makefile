@@ -73,7 +73,8 @@ TEST_SH    := $(wildcard engine/*_test.sh engine/cli/*_test.sh faults/*_test.sh 
 BENCH_SRC  := $(wildcard engine/*_bench.c faults/*_bench.c)
 
 # The packages are looked at again when the list or what dpkg has installed has changed.
-DEPS := build/deps.stamp
+DEPS_STAMP := build/deps.stamp
+DEPS := $(if $(NO_DEPS),,$(DEPS_STAMP))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 name = $(subst /,_,$(basename $(1)))
@@ -81,7 +82,8 @@ FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(B)/fuzz/replay_%)
 TESTS   := $(foreach s,$(TEST_SRC),$(B)/test/$(call name,$(s)))
 BENCHES := $(foreach s,$(BENCH_SRC),$(B)/bench/$(call name,$(s)))
 
-LIB_A  := $(B)/liblevin.a
+# ENGINE_A=file: link the tools with another engine's archive (the gate does, with that of an earlier revision)
+LIB_A  := $(or $(ENGINE_A),$(B)/liblevin.a)
 LIB_SO := $(B)/liblevin.so.$(VERSION)
 FAULTS_A := $(B)/libfaults.a
 CHAOS_MAIN := chaos/main.c
@@ -99,12 +101,12 @@ BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/l
 .PHONY: all
 all: $(LIB_A) $(LIB_SO) $(BIN) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
 
-$(DEPS): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
+$(DEPS_STAMP): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
 	@ci/deps.sh
 	@mkdir -p $(@D) && touch $@
 
 .PHONY: deps
-deps: $(DEPS) ## install the Debian packages of ci/packages.txt that are missing (root or sudo)
+deps: $(DEPS_STAMP) ## install the Debian packages of ci/packages.txt that are missing (root or sudo)
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 
@@ -113,9 +115,11 @@ $(B)/obj/%.o: %.c Makefile | $(DEPS)
 	$(if $(Q),@echo "  CC    $<")
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c $< -o $@
 
+ifndef ENGINE_A
 $(LIB_A): $(call obj,$(ENGINE_SRC))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
+endif
 
 $(LIB_SO): $(call obj,$(ENGINE_SRC))
 	$(if $(Q),@echo "  LD    $@")
@@ -144,6 +148,12 @@ $(B)/bin/levin-chaos: $(call obj,$(CHAOS_MAIN)) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
 $(REGRESS_A): $(call obj,$(filter-out $(REGRESS_MAINS),$(REGRESS_SRC)))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+# The gate takes no more than it needs, for it is also built from this tree's sources around an earlier engine.
+$(B)/bin/levin-gate: $(call obj,$(filter-out $(not_library),$(wildcard regress/gate_*.c))) $(FAULTS_A) $(LIB_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ljansson
 
 # regress/bench_main.c is levin-bench, and so on
 $(B)/bin/levin-%: $(B)/obj/regress/%_main.o $(REGRESS_A) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
@@ -183,9 +193,17 @@ chaos: $(DEPS) ## crash and fault sweeps over this machine's own package data, a
 	$(Q)$(SUBMAKE) VARIANT=$(VARIANT) all
 	$(Q)$(B)/bin/levin-chaos chaos --data $(DATA) --budget $(BUDGET)
 
+.PHONY: gate gate-accept gate-proof
+gate: $(DEPS) ## costs of this tree: exact counters as in regress/counters.csv, instructions beside a base built for it (BASE=rev)
+	$(Q)regress/gate.sh
+gate-accept: $(DEPS) ## takes the counters of this tree as the right ones, into regress/counters.csv
+	$(Q)regress/gate.sh --accept
+gate-proof: $(DEPS) ## the proof that the gate can fail: each slowdown of regress/planted/ put into a scratch copy must be seen
+	$(Q)regress/gate_proof.sh
+
 .PHONY: planted
 planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught
-	$(Q)ci/planted.sh
+	$(Q)chaos/planted.sh
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # The targets run in one thread over their own seams (fuzz/single_thread.c); archives give what they lack.
@@ -227,7 +245,7 @@ fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET=fuzz_open_image|fuzz_ops, FUZ
 	$(Q)fuzz/run.sh '$(if $(TARGET),$(TARGET),$(FUZZ_TARGETS))' '$(if $(FUZZER),$(FUZZER),libfuzzer afl)' '$(TIME)'
 
 # ---- install -------------------------------------------------------------------------------------------------
-MAN1 := $(wildcard engine/cli/*.1 chaos/*.1)
+MAN1 := $(wildcard engine/cli/*.1 chaos/*.1 regress/*.1)
 BINDIR := $(DESTDIR)$(PREFIX)/bin
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
 INCDIR := $(DESTDIR)$(PREFIX)/include/levin
@@ -236,23 +254,24 @@ COMPDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 .PHONY: install uninstall
 install: all ## install library, headers, tools and manual pages under DESTDIR/PREFIX
-	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
-	install -m 755 $(BIN) $(BINDIR)
-	install -m 644 $(LIB_A) $(LIBDIR)
-	install -m 755 $(LIB_SO) $(LIBDIR)
-	ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
-	ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so
-	install -m 644 engine/levin.h engine/io.h $(INCDIR)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ci/levin.pc.in > $(LIBDIR)/pkgconfig/levin.pc
-	chmod 644 $(LIBDIR)/pkgconfig/levin.pc
-	install -m 644 $(MAN1) $(MANDIR)
-	install -m 644 engine/cli/levin.bash $(COMPDIR)/levin
+	$(Q)install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
+	$(Q)install -m 755 $(BIN) $(BINDIR)
+	$(Q)install -m 644 $(LIB_A) $(LIBDIR)
+	$(Q)install -m 755 $(LIB_SO) $(LIBDIR)
+	$(Q)ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
+	$(Q)ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so
+	$(Q)install -m 644 engine/levin.h engine/io.h $(INCDIR)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ci/levin.pc.in > $(LIBDIR)/pkgconfig/levin.pc
+	$(Q)chmod 644 $(LIBDIR)/pkgconfig/levin.pc
+	$(Q)install -m 644 $(MAN1) $(MANDIR)
+	$(Q)install -m 644 engine/cli/levin.bash $(COMPDIR)/levin
+	@echo "  INSTALL $(DESTDIR)$(PREFIX)"
 
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(BINDIR)/,$(notdir $(BIN))) $(addprefix $(MANDIR)/,$(notdir $(MAN1)))
-	rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
-	rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
-	-rmdir $(INCDIR) 2>/dev/null
+	$(Q)rm -f $(addprefix $(BINDIR)/,$(notdir $(BIN))) $(addprefix $(MANDIR)/,$(notdir $(MAN1)))
+	$(Q)rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
+	$(Q)rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
+	$(Q)rmdir $(INCDIR) 2>/dev/null || true
 
 # ---- checks one by one ---------------------------------------------------------------------------------------
 .PHONY: check-layering check-headers check-style
@@ -271,4 +290,4 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: VARIANT=release|debug|asan|tsan  V=1 (show commands)  PREFIX=/usr/local  DESTDIR=  CC=  CFLAGS=  LDFLAGS="
+	@echo "Variables: VARIANT=release|debug|asan|tsan  V=1 (show commands)  PREFIX=/usr/local  DESTDIR=  CC=  CFLAGS=  LDFLAGS=  NO_DEPS=1 (install nothing)"

@@ -3,8 +3,9 @@
  *
  * Invariants: a valid cursor (height > 0) pins the frames of its path and holds the whole key; an invalid one pins
  * nothing.  Any failure leaves it invalid.
- * Concurrency: a cursor belongs to one thread at a time.  Each move that leaves the leaf runs in a read-side section of its
- * own: a frame is pinned in the section that looked it up.  The caller holds none: a move may wait for a grace period.
+ * Concurrency: a cursor belongs to one thread at a time.  Each move that leaves the leaf runs in a read-side section
+ * of its own: a frame is pinned in the section that looked it up.  The caller holds none: a move may wait for a grace
+ * period.
  * Crash safety: nothing is written here.
  */
 #include "tree.h"
@@ -118,17 +119,16 @@ levin_code tree_cursor_prev_leaf(tree_cursor *c, levin_error *error)
     return leaf_beside(c, PATH_LAST, error);
 }
 
-static levin_code height_check(const tree *t, levin_error *error)
+/* LEVIN_NOT_FOUND in an empty tree. */
+static levin_code tree_enter_check(const tree *t, levin_error *error)
 {
-    if (t->height > PAGE_HEIGHT_MAX)
-        return error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, t->height, "impossible tree height");
-    return t->height ? LEVIN_OK : LEVIN_NOT_FOUND;
+    return t->height ? tree_height_check(t, error) : LEVIN_NOT_FOUND;
 }
 
 static levin_code cursor_end(tree_cursor *c, enum path_side side, levin_error *error)
 {
     path_drop(c, 0);
-    levin_code code = height_check(&c->t, error);
+    levin_code code = tree_enter_check(&c->t, error);
     if (code)
         return code;
     reclaim_read_lock();
@@ -159,7 +159,7 @@ static levin_code seek_leaf(tree_cursor *c, const uint8_t *key, size_t key_bytes
                             levin_error *error)
 {
     path_drop(c, 0);
-    levin_code code = height_check(&c->t, error);
+    levin_code code = tree_enter_check(&c->t, error);
     if (code)
         return code;
     page_ref ref = c->t.root;

@@ -1,8 +1,8 @@
 /*
  * check_main.h - the main function of a Check test program.
  *
- * A test file ends with LEVIN_TEST_MAIN("name", TEST(a), TEST(b), ...).  Each case runs in a child process; TEST_FORK=no (gdb, valgrind)
- * keeps it in this one.  TEST_CASE=substring runs the matching cases only.
+ * A test file ends with LEVIN_TEST_MAIN("name", TEST(a), TEST(b), ...).  Each case runs in a child process;
+ * TEST_FORK=no (gdb, valgrind) keeps it in this one.  TEST_CASE=substring runs the matching cases only.
  */
 #ifndef LEVIN_CHECK_MAIN_H
 #define LEVIN_CHECK_MAIN_H

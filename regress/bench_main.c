@@ -1,8 +1,9 @@
 /*
  * bench_main.c - levin-bench: benchmarks in the manner of db_bench, over one or several stores, interleaved.
  *
- * With several stores each round runs the whole list on each of them in turn (A B A B), in fresh directories, so that what
- * the machine does meanwhile falls on all alike; the table shows the median of the rounds and its ratio to the first store.
+ * With several stores each round runs the whole list on each of them in turn (A B A B), in fresh directories, so that
+ * what the machine does meanwhile falls on all alike; the table shows the median of the rounds and its ratio to the
+ * first store.
  *
  * Exit codes: 0 done, 2 usage, 3 a store or the machine failed.  Ctrl-C: the rounds finished so far are reported.
  */
@@ -262,8 +263,8 @@ static void print_rate(double rate)
 static void print_table(const setup *s, cell (*cells)[BENCHES_MAX])
 {
     static histogram h;
-    printf("%-16s %-8s %13s %8s %10s %9s %9s %9s\n", "benchmark", "store", "median", "ratio", "MB/s", "p50 ns", "p99 ns",
-           "p99.9 ns");
+    printf("%-16s %-8s %13s %8s %10s %9s %9s %9s\n", "benchmark", "store", "median", "ratio", "MB/s", "p50 ns",
+           "p99 ns", "p99.9 ns");
     for (size_t b = 0; b < s->benches; b++)
         for (size_t i = 0; i < s->stores; i++) {
             const cell *c = &cells[i][b];
@@ -325,8 +326,8 @@ static void print_json(const setup *s, cell (*cells)[BENCHES_MAX])
                 json_array_append_new(results, json_of_cell(s, i, b, &cells[i][b]));
     }
     const bench_options *o = &s->o;
-    json_t *root = json_pack("{s:s, s:{s:I, s:i, s:i, s:i, s:i, s:I, s:I}, s:o, s:o}", "version", LEVIN_VERSION, "options",
-                             "num", (json_int_t)o->num, "key_size", (int)o->key_bytes, "value_size",
+    json_t *root = json_pack("{s:s, s:{s:I, s:i, s:i, s:i, s:i, s:I, s:I}, s:o, s:o}", "version", LEVIN_VERSION,
+                             "options", "num", (json_int_t)o->num, "key_size", (int)o->key_bytes, "value_size",
                              (int)o->value_bytes, "batch_size", (int)o->batch, "threads", (int)o->threads, "seed",
                              (json_int_t)o->seed, "cache_size", (json_int_t)s->cache_bytes, "stores", stores,
                              "results", results);
@@ -384,10 +385,35 @@ static void usage(FILE *to)
             "\nExit codes: 0 done, 2 usage, 3 a store or the machine failed.\n");
 }
 
-enum option_id { OPTION_BENCHMARKS = 256, OPTION_STORE, OPTION_NUM, OPTION_READS, OPTION_SYNCS, OPTION_LARGE, OPTION_KEY,
-                 OPTION_VALUE, OPTION_LARGE_VALUE, OPTION_BATCH, OPTION_LARGE_BATCH, OPTION_MULTI, OPTION_NEXTS,
-                 OPTION_HOT, OPTION_THREADS, OPTION_DURATION, OPTION_SYNC, OPTION_ROUNDS, OPTION_SEED, OPTION_CACHE,
-                 OPTION_WRITE_BUFFER, OPTION_DB, OPTION_KEEP, OPTION_NO_PIN, OPTION_JSON, OPTION_HELP, OPTION_VERSION };
+enum option_id {
+    OPTION_BENCHMARKS = 256,
+    OPTION_STORE,
+    OPTION_NUM,
+    OPTION_READS,
+    OPTION_SYNCS,
+    OPTION_LARGE,
+    OPTION_KEY,
+    OPTION_VALUE,
+    OPTION_LARGE_VALUE,
+    OPTION_BATCH,
+    OPTION_LARGE_BATCH,
+    OPTION_MULTI,
+    OPTION_NEXTS,
+    OPTION_HOT,
+    OPTION_THREADS,
+    OPTION_DURATION,
+    OPTION_SYNC,
+    OPTION_ROUNDS,
+    OPTION_SEED,
+    OPTION_CACHE,
+    OPTION_WRITE_BUFFER,
+    OPTION_DB,
+    OPTION_KEEP,
+    OPTION_NO_PIN,
+    OPTION_JSON,
+    OPTION_HELP,
+    OPTION_VERSION
+};
 
 static const struct option options[] = {
     { "benchmarks", required_argument, NULL, OPTION_BENCHMARKS },

@@ -16,7 +16,8 @@ typedef struct histogram {
 
 void histogram_add(histogram *h, uint64_t ns);
 void histogram_merge(histogram *into, const histogram *from);
-/* The value at or below which this share (0 .. 1) of the counts lies: the upper edge of its bucket, at most the maximum. */
+/* The value at or below which this share (0 .. 1) of the counts lies: the upper edge of its bucket, at most the
+ * maximum. */
 uint64_t histogram_quantile(const histogram *h, double share);
 
 #endif

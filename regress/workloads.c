@@ -1,11 +1,13 @@
 /*
  * workloads.c - what each benchmark does to a store.
  *
- * Keys are db_bench's: the key's number in decimal, zero-filled to key_bytes.  Key numbers of a random fill are a permutation
- * of 0 .. num-1 (a Feistel network with cycle walking: Black and Rogaway, 2002), so that each key is written once and later
- * benchmarks find every key.  Values are cut out of a buffer of random bytes that compresses by about half.
+ * Keys are db_bench's: the key's number in decimal, zero-filled to key_bytes.  Key numbers of a random fill are a
+ * permutation of 0 .. num-1 (a Feistel network with cycle walking: Black and Rogaway, 2002), so that each key is
+ * written once and later benchmarks find every key.  Values are cut out of a buffer of random bytes that compresses
+ * by about half.
  *
- * Latencies: every call of a write, every 16th call of a read, because reading the clock costs as much as a cached read.
+ * Latencies: every call of a write, every 16th call of a read, because reading the clock costs as much as a cached
+ * read.
  */
 #include "workloads.h"
 
@@ -94,7 +96,8 @@ static bool bench_begin(bench *b, store_session *session, const store_adapter *a
     b->to = operations * (thread + 1) / threads;
     if (o->duration_s > 0)
         b->deadline_ns = now_ns() + (uint64_t)(o->duration_s * 1e9);
-    b->values_bytes = 2 * (size_t)(o->value_bytes > o->large_value_bytes ? o->value_bytes : o->large_value_bytes) + 8192;
+    b->values_bytes = 2 * (size_t)(o->value_bytes > o->large_value_bytes ? o->value_bytes : o->large_value_bytes) +
+                      8192;
     b->values = malloc(b->values_bytes);
     if (!b->values) {
         fprintf(stderr, "levin-bench: out of memory\n");

@@ -1,0 +1,104 @@
+#!/bin/bash
+# `make gate`: builds levin-gate twice, around the engine of this tree and around that of the base revision, and runs it.
+#
+#   BASE=rev     what to compare with (default: the commit before HEAD, or HEAD when the tree has changes)
+#   GATE_FLAGS=  more options of levin-gate, such as --json or --workloads=get,put
+#   CC, CFLAGS, CPPFLAGS, LDFLAGS  as for make, for both sides
+#
+#   gate.sh [--accept]
+#
+# Each engine is built with the flags of its own Makefile.  The recorded runs around them are this tree's, so that both
+# sides do the same work; when these cannot be compiled with the base's headers, the base's own levin-gate is taken.
+# Builds are kept in build/gate/, the base's by revision, all by compiler and flags.
+set -eu -o pipefail
+
+cd "$(dirname "$0")/.."
+counters=regress/counters.csv
+jobs=-j$(nproc)
+say() { echo "gate: $*" >&2; }
+die() {
+    say "$*"
+    exit 3
+}
+
+# MAKEFLAGS of a calling make would bring its variables (VARIANT, B) along.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+build() { # log, arguments of make
+    local log=$1
+    shift
+    make --no-print-directory "$jobs" VARIANT=release CC="${CC:-cc}" CFLAGS="${CFLAGS:-}" CPPFLAGS="${CPPFLAGS:-}" \
+        LDFLAGS="${LDFLAGS:-}" "$@" >"$log" 2>&1
+}
+
+# What both sides were built with: a directory of builds for each.
+key=$({ "${CC:-cc}" --version | head -n 1; echo "${CFLAGS:-} ${CPPFLAGS:-} ${LDFLAGS:-}"; } | cksum | cut -d ' ' -f 1)
+root=build/gate/$key
+mkdir -p "$root"
+
+# ---- this tree ----
+now=$root/now
+if ! build "$root/now.log" B="$now" "$now/bin/levin-gate"; then
+    tail -n 30 "$root/now.log" >&2
+    die "this tree does not build"
+fi
+if [ "${1:-}" = --accept ]; then
+    exec "$now/bin/levin-gate" --accept --counters="$counters"
+fi
+
+# ---- the base ----
+# Prints the program to compare with, or nothing and the reason on standard error.
+base_program() { # revision
+    local dir=$root/$1 work
+    if [ ! -e "$dir/engine.ok" ]; then
+        say "building the base revision $(git log -1 --format='%h %s' "$1" | cut -c1-80)"
+        rm -rf "$dir"
+        mkdir -p "$dir/tree"
+        git archive "$1" | tar -x -C "$dir/tree"
+        build "$dir/engine.log" -C "$dir/tree" B=build build/liblevin.a ||
+            { tail -n 30 "$dir/engine.log" >&2; die "the base's engine does not build (BASE=rev chooses another)"; }
+        touch "$dir/engine.ok"
+    fi
+    # This tree's runs beside the base's engine. Files keep their times, so that only what changed is compiled.
+    work=$dir/runner
+    mkdir -p "$work"
+    rm -rf "$work/regress" "$work/faults"
+    cp -a regress faults "$work"
+    cp -p Makefile "$work"
+    mkdir -p "$work/ci" && cp -p ci/packages.txt ci/deps.sh "$work/ci"
+    ln -sfn ../tree/engine "$work/engine"
+    if build "$dir/runner.log" -C "$work" B=build ENGINE_A=../tree/build/liblevin.a build/bin/levin-gate; then
+        echo "$work/build/bin/levin-gate"
+        return
+    fi
+    say "the recorded runs of this tree do not compile with the base's headers:"
+    grep -m 3 -E 'error|Error' "$dir/runner.log" >&2 || true
+    if build "$dir/own.log" -C "$dir/tree" B=build build/bin/levin-gate; then
+        say "comparing with the base's own levin-gate: what differs may be the runs"
+        echo "$dir/tree/build/bin/levin-gate"
+    else
+        say "and the base has no levin-gate that builds"
+    fi
+}
+
+base='' name='' program=''
+if ! git rev-parse --verify -q HEAD >/dev/null 2>&1; then
+    say "no git revision to compare with: instructions are not compared"
+elif [ -n "${BASE:-}" ]; then
+    base=$(git rev-parse --verify -q "$BASE^{commit}") || die "BASE=$BASE is no revision"
+elif [ -n "$(git status --porcelain)" ]; then
+    base=$(git rev-parse HEAD)
+elif ! base=$(git rev-parse --verify -q 'HEAD^1'); then
+    base=
+    say "HEAD has no parent here (a first commit, or a shallow clone): instructions are not compared"
+fi
+if [ -n "$base" ] && ! git cat-file -e "$base:engine/levin.h" 2>/dev/null; then
+    say "the base $(git rev-parse --short "$base") has no engine: instructions are not compared"
+    base=
+fi
+if [ -n "$base" ]; then
+    name=$(git rev-parse --short "$base")
+    program=$(base_program "$base")
+fi
+
+# shellcheck disable=SC2086 # flags are words
+exec "$now/bin/levin-gate" --counters="$counters" ${program:+--base="$program" --base-name="$name"} ${GATE_FLAGS:-}

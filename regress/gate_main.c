@@ -1,0 +1,418 @@
+/*
+ * gate_main.c - levin-gate: has the engine become more expensive?
+ *
+ * Two tiers, neither of which looks at a clock.  Counters: calls, bytes, syncs and allocations of fixed recorded runs, which
+ * must equal those in a file.  Instructions: of the same runs, in user mode, beside a levin-gate that is linked with the
+ * engine of the base revision (regress/gate.sh builds it); both sides are run as `levin-gate --run=instructions`.
+ *
+ * Exit codes: 0 as before or better, 1 regression, 2 usage, 3 the gate itself failed; 130 after Ctrl-C.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../engine/levin.h"
+#include "gate_measure.h"
+#include "gate_ratio.h"
+#include "gate_report.h"
+#include "gate_sides.h"
+#include "gate_work.h"
+
+enum { EXIT_OK, EXIT_REGRESSION, EXIT_USAGE, EXIT_GATE, EXIT_INTERRUPTED = 130 };
+enum { WORKLOADS_MAX = 64, REPETITIONS_MAX = 101, PERF_REPETITIONS = 5 };
+
+typedef enum run_mode { RUN_GATE, RUN_COUNTERS, RUN_INSTRUCTIONS } run_mode;
+typedef enum method_choice { METHOD_AUTO, METHOD_PERF, METHOD_CALLGRIND } method_choice;
+
+typedef struct gate_options {
+    run_mode run;
+    method_choice method;
+    const char *counters, *base, *base_name, *program, *workloads;
+    double tolerance_percent;
+    unsigned repetitions; /* 0: what the method needs */
+    bool accept, json;
+} gate_options;
+
+/* ---- which runs ---- */
+
+static bool chosen(const char *list, const char *name)
+{
+    size_t bytes = strlen(name);
+    for (const char *at = list; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (!strncmp(at, name, bytes) && (at[bytes] == ',' || !at[bytes]))
+            return true;
+    }
+    return !list;
+}
+
+static bool list_is_known(const char *list)
+{
+    for (const char *at = list; at && *at;) {
+        char name[GATE_NAME_BYTES];
+        size_t bytes = strcspn(at, ",");
+        snprintf(name, sizeof name, "%.*s", (int)bytes, at);
+        if (!gate_work_find(name)) {
+            fprintf(stderr, "levin-gate: no such workload: %s (see levin-gate --list)\n", name);
+            return false;
+        }
+        at += bytes + (at[bytes] == ',');
+    }
+    return true;
+}
+
+static void progress(const char *tier, const char *name)
+{
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, name ? "\r%-12s %-16s" : "\r%30s\r", name ? tier : "", name);
+}
+
+/* ---- the recorded runs ---- */
+
+static bool count_all(const gate_options *o, gate_table *counters)
+{
+    const gate_work *w;
+    for (size_t i = 0; (w = gate_work_at(i)); i++) {
+        if (!chosen(o->workloads, gate_work_name(w)))
+            continue;
+        progress("counters", gate_work_name(w));
+        if (!gate_work_run(w, NULL, counters))
+            return false;
+    }
+    progress(NULL, NULL);
+    gate_table_sort(counters);
+    return true;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* What a repetition tells. */
+typedef struct repetition {
+    bool ran;            /* the workload did what it should */
+    bool counted;        /* value is good */
+    char failure[64];    /* why not */
+    uint64_t value;
+} repetition;
+
+static void repeat_here(const gate_work *w, measure_method method, repetition *r)
+{
+    measure m;
+    if (!measure_open(&m, method)) {
+        r->ran = true;
+        snprintf(r->failure, sizeof r->failure, "%s cannot count here", measure_method_text(method));
+        return;
+    }
+    const gate_probe probe = { measure_begin, measure_end, &m };
+    r->ran = gate_work_run(w, &probe, NULL);
+    r->counted = !m.failure;
+    r->value = m.value;
+    snprintf(r->failure, sizeof r->failure, "%s", m.failure ? m.failure : "");
+    measure_close(&m);
+}
+
+/*
+ * In a child of its own, so that each begins with the same heap: what the simulated disk takes from malloc would
+ * otherwise cost more or less after other runs.
+ */
+static bool repeat(const gate_work *w, measure_method method, repetition *r)
+{
+    int ends[2], status = 0;
+    *r = (repetition){ 0 };
+    if (pipe(ends)) {
+        fprintf(stderr, "levin-gate: a pipe could not be made: %s\n", strerror(errno));
+        return false;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        repeat_here(w, method, r);
+        _exit(write(ends[1], r, sizeof *r) == (ssize_t)sizeof *r ? 0 : 1);
+    }
+    close(ends[1]);
+    bool ok = pid > 0 && read(ends[0], r, sizeof *r) == (ssize_t)sizeof *r;
+    close(ends[0]);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (!ok)
+        fprintf(stderr, "levin-gate: the run %s ended with signal %d\n", gate_work_name(w),
+                WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    return ok && r->ran;
+}
+
+/* The median of the repetitions; one that the counter missed is done again, a few times. */
+static bool measure_one(const gate_work *w, measure_method method, unsigned repetitions, uint64_t *instructions)
+{
+    uint64_t values[REPETITIONS_MAX];
+    repetition r = { 0 };
+    unsigned have = 0;
+    for (unsigned tries = 0; have < repetitions && tries < 2 * repetitions + 2; tries++) {
+        if (!repeat(w, method, &r))
+            return false;
+        if (r.counted)
+            values[have++] = r.value;
+    }
+    if (have < repetitions) {
+        fprintf(stderr, "levin-gate: %s: %s\n", gate_work_name(w), r.failure);
+        return false;
+    }
+    qsort(values, have, sizeof *values, by_number);
+    *instructions = values[have / 2];
+    return true;
+}
+
+static int run_instructions(const gate_options *o)
+{
+    gate_table table = { 0 };
+    measure_method method = o->method == METHOD_CALLGRIND ? MEASURE_CALLGRIND : MEASURE_PERF;
+    unsigned repetitions = o->repetitions ? o->repetitions : method == MEASURE_PERF ? PERF_REPETITIONS : 1;
+    bool ok = true;
+    const gate_work *w;
+    for (size_t i = 0; ok && (w = gate_work_at(i)); i++) {
+        uint64_t instructions = 0;
+        const char *name = gate_work_name(w);
+        if (chosen(o->workloads, name))
+            ok = measure_one(w, method, repetitions, &instructions) &&
+                 gate_table_add(&table, name, "operations", gate_work_operations(w)) &&
+                 gate_table_add(&table, name, "instructions", instructions);
+    }
+    ok = ok && gate_table_write(&table, stdout);
+    gate_table_fini(&table);
+    return ok ? EXIT_OK : EXIT_GATE;
+}
+
+static int run_counters(const gate_options *o)
+{
+    gate_table table = { 0 };
+    bool ok = count_all(o, &table) && gate_table_write(&table, stdout);
+    gate_table_fini(&table);
+    return ok ? EXIT_OK : EXIT_GATE;
+}
+
+/* ---- the counters tier ---- */
+
+static bool read_counters(const gate_options *o, gate_table *expected)
+{
+    char message[GATE_MESSAGE_BYTES];
+    gate_table all = { 0 };
+    FILE *f = fopen(o->counters, "re");
+    if (!f) {
+        fprintf(stderr, "levin-gate: %s: %s\n", o->counters, strerror(errno));
+        return false;
+    }
+    bool ok = gate_table_read(&all, f, message);
+    fclose(f);
+    if (!ok)
+        fprintf(stderr, "levin-gate: %s: %s\n", o->counters, message);
+    for (size_t i = 0; i < all.count && ok; i++)
+        if (chosen(o->workloads, all.rows[i].workload))
+            ok = gate_table_add(expected, all.rows[i].workload, all.rows[i].counter, all.rows[i].value);
+    gate_table_fini(&all);
+    gate_table_sort(expected);
+    return ok;
+}
+
+static int accept_counters(const gate_options *o)
+{
+    gate_table expected = { 0 }, found = { 0 };
+    bool ok = count_all(o, &found);
+    if (ok && access(o->counters, F_OK) == 0)
+        ok = read_counters(o, &expected);
+    if (ok) {
+        gate_report_differences(&expected, &found, stdout);
+        FILE *f = fopen(o->counters, "we");
+        ok = f && gate_table_write(&found, f);
+        ok = f && fclose(f) == 0 && ok;
+        if (!ok)
+            fprintf(stderr, "levin-gate: %s could not be written: %s\n", o->counters, strerror(errno));
+        else
+            printf("%s: %zu counters written\n", o->counters, found.count);
+    }
+    gate_table_fini(&expected);
+    gate_table_fini(&found);
+    return ok ? EXIT_OK : EXIT_GATE;
+}
+
+/* ---- the gate ---- */
+
+static measure_method choose_method(const gate_options *o)
+{
+    const char *why;
+    if (o->method != METHOD_AUTO)
+        return o->method == METHOD_PERF ? MEASURE_PERF : MEASURE_CALLGRIND;
+    if (measure_perf_works(&why))
+        return MEASURE_PERF;
+    fprintf(stderr, "levin-gate: %s: instructions are counted by callgrind\n", why);
+    return MEASURE_CALLGRIND;
+}
+
+static int gate(const gate_options *o)
+{
+    static gate_ratio ratios[WORKLOADS_MAX];
+    gate_table expected = { 0 }, found = { 0 };
+    gate_side sides[GATE_SIDES] = { { .program = o->base }, { .program = o->program } };
+    gate_report report = { .counters_path = o->counters, .expected = &expected,
+                           .tolerance_percent = o->tolerance_percent, .ratios = ratios };
+    int code = EXIT_GATE;
+    if (o->counters) {
+        if (!read_counters(o, &expected) || !count_all(o, &found))
+            goto out;
+        report.found = &found;
+        report.differences = gate_table_compare(&expected, &found, NULL, NULL);
+    }
+    if (o->base) {
+        measure_method method = choose_method(o);
+        unsigned repetitions = o->repetitions ? o->repetitions : method == MEASURE_PERF ? PERF_REPETITIONS : 1;
+        progress("instructions", "base and now");
+        sides_result result = gate_sides_run(sides, method, o->workloads, repetitions);
+        progress(NULL, NULL);
+        if (result != SIDES_OK) {
+            code = result == SIDES_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_GATE;
+            goto out;
+        }
+        report.base_name = o->base_name ? o->base_name : o->base;
+        report.method = measure_method_text(method);
+        report.ratio_count = gate_ratios(&sides[GATE_BASE].result, &sides[GATE_NOW].result, o->tolerance_percent, ratios,
+                                         WORKLOADS_MAX);
+        for (size_t i = 0; i < report.ratio_count; i++)
+            report.slower += ratios[i].verdict == GATE_SLOWER;
+    }
+    if (o->json && !gate_report_json(&report, stdout))
+        goto out;
+    if (!o->json)
+        gate_report_text(&report, stdout);
+    code = report.differences || report.slower ? EXIT_REGRESSION : EXIT_OK;
+out:
+    gate_table_fini(&expected);
+    gate_table_fini(&found);
+    for (int i = 0; i < GATE_SIDES; i++)
+        gate_table_fini(&sides[i].result);
+    return code;
+}
+
+/* ---- options ---- */
+
+static void usage(FILE *to)
+{
+    fprintf(to, "usage: levin-gate --counters=FILE [--base=PROGRAM] [options]\n"
+                "       levin-gate --accept --counters=FILE\n\n"
+                "Tells whether the engine has become more expensive; looks at no clock.  `make gate` runs it.\n\n"
+                "  --counters=FILE       calls, bytes, syncs and allocations of the recorded runs must equal FILE\n"
+                "  --accept              write them to FILE instead, and show what changes\n"
+                "  --base=PROGRAM        a levin-gate linked with the engine to compare with: user-mode\n"
+                "                        instructions an operation, on both sides\n"
+                "  --base-name=TEXT      what to call it\n"
+                "  --program=PROGRAM     the other side (default: this program)\n"
+                "  --tolerance=PERCENT   slower by more is a regression (default 0.5)\n"
+                "  --method=METHOD       auto (default): perf where the processor counts, else callgrind\n"
+                "  --repetitions=N       of each run, of which the median counts (default: perf 5, callgrind 1)\n"
+                "  --workloads=LIST      only these, comma-separated\n"
+                "  --list                the workloads\n"
+                "  --run=WHAT            counters or instructions: run the workloads here, print\n"
+                "                        workload,counter,value and end\n"
+                "  --json                JSON instead of text\n"
+                "  --help, --version\n"
+                "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed, 130 after Ctrl-C.\n");
+}
+
+static void __attribute__((noreturn)) bad_usage(const char *what, const char *value)
+{
+    fprintf(stderr, "levin-gate: %s%s%s (see levin-gate --help)\n", what, value ? ": " : "", value ? value : "");
+    exit(EXIT_USAGE);
+}
+
+static double tolerance_of(const char *text)
+{
+    char *end;
+    double v = strtod(text, &end);
+    if (end == text || *end || !(v >= 0 && v <= 1000))
+        bad_usage("a tolerance is a percentage from 0 to 1000", text);
+    return v;
+}
+
+static unsigned repetitions_of(const char *text)
+{
+    char *end;
+    unsigned long v = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || v < 1 || v > REPETITIONS_MAX)
+        bad_usage("repetitions are 1 to 101", text);
+    return (unsigned)v;
+}
+
+static int choice_of(const char *option, const char *text, const char *const *names)
+{
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(text, names[i]))
+            return i;
+    bad_usage(option, text);
+}
+
+static void list_workloads(void)
+{
+    const gate_work *w;
+    for (size_t i = 0; (w = gate_work_at(i)); i++)
+        printf("%-14s %8llu  %s\n", gate_work_name(w), (unsigned long long)gate_work_operations(w),
+               gate_work_description(w));
+}
+
+static void parse(gate_options *o, int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "counters", required_argument, NULL, 'c' },    { "accept", no_argument, NULL, 'a' },
+        { "base", required_argument, NULL, 'b' },        { "base-name", required_argument, NULL, 'n' },
+        { "program", required_argument, NULL, 'p' },     { "tolerance", required_argument, NULL, 't' },
+        { "method", required_argument, NULL, 'm' },      { "repetitions", required_argument, NULL, 'r' },
+        { "workloads", required_argument, NULL, 'w' },   { "list", no_argument, NULL, 'l' },
+        { "run", required_argument, NULL, 'R' },         { "json", no_argument, NULL, 'j' },
+        { "help", no_argument, NULL, 'h' },              { "version", no_argument, NULL, 'v' },
+        { NULL, 0, NULL, 0 },
+    };
+    static const char *const methods[] = { "auto", "perf", "callgrind", NULL };
+    static const char *const runs[] = { "", "counters", "instructions", NULL };
+    for (int id; (id = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (id) {
+        case 'c': o->counters = optarg; break;
+        case 'a': o->accept = true; break;
+        case 'b': o->base = optarg; break;
+        case 'n': o->base_name = optarg; break;
+        case 'p': o->program = optarg; break;
+        case 't': o->tolerance_percent = tolerance_of(optarg); break;
+        case 'm': o->method = (method_choice)choice_of("no such method", optarg, methods); break;
+        case 'r': o->repetitions = repetitions_of(optarg); break;
+        case 'w': o->workloads = optarg; break;
+        case 'l': list_workloads(); exit(EXIT_OK);
+        case 'R': o->run = (run_mode)choice_of("--run is counters or instructions", optarg, runs); break;
+        case 'j': o->json = true; break;
+        case 'h': usage(stdout); exit(EXIT_OK);
+        case 'v': printf("levin-gate %s\n", LEVIN_VERSION); exit(EXIT_OK);
+        default: fprintf(stderr, "levin-gate: see levin-gate --help\n"); exit(EXIT_USAGE);
+        }
+    }
+    if (optind < argc)
+        bad_usage("unexpected argument", argv[optind]);
+    if (!list_is_known(o->workloads))
+        exit(EXIT_USAGE);
+    if (o->accept && (!o->counters || o->workloads || o->base || o->run))
+        bad_usage("--accept takes --counters=FILE and nothing else, for it writes them all", NULL);
+    if (!o->run && !o->counters && !o->base)
+        bad_usage("nothing to compare with: --counters=FILE or --base=PROGRAM", NULL);
+}
+
+int main(int argc, char **argv)
+{
+    gate_options o = { .program = "/proc/self/exe", .tolerance_percent = 0.5 };
+    parse(&o, argc, argv);
+    if (o.accept)
+        return accept_counters(&o);
+    if (o.run == RUN_COUNTERS)
+        return run_counters(&o);
+    if (o.run == RUN_INSTRUCTIONS)
+        return run_instructions(&o);
+    return gate(&o);
+}

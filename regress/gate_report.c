@@ -1,0 +1,139 @@
+/*
+ * gate_report.c - one line for each difference and each workload, a verdict at the end.
+ */
+#include "gate_report.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "../engine/levin.h"
+
+/* ---- text ---- */
+
+typedef struct difference_lines {
+    const gate_table *expected, *found;
+    FILE *to;
+    const char *last_new; /* workload whose absence has been told */
+    bool heading;
+} difference_lines;
+
+static void difference_line(void *context, const gate_difference *d)
+{
+    difference_lines *l = context;
+    const gate_row *first = gate_table_find(l->expected, d->workload, "operations");
+    const gate_row *now = gate_table_find(l->found, d->workload, "operations");
+    if (!first || !now) { /* a whole workload came or went: one line for all of its counters */
+        if (!l->last_new || strcmp(l->last_new, d->workload))
+            fprintf(l->to, "%-14s %s\n", d->workload, first ? "is gone" : "is new");
+        l->last_new = d->workload;
+        return;
+    }
+    if (!l->heading)
+        fprintf(l->to, "%-14s %-28s %14s %14s %12s %14s\n", "workload", "counter", "expected", "found", "difference",
+                "an operation");
+    l->heading = true;
+    double change = (double)d->found - (double)d->expected;
+    fprintf(l->to, "%-14s %-28s %14llu %14llu %+12.0f %+14.4f\n", d->workload, d->counter,
+            (unsigned long long)d->expected, (unsigned long long)d->found, change, change / (double)now->value);
+}
+
+void gate_report_differences(const gate_table *expected, const gate_table *found, FILE *to)
+{
+    difference_lines lines = { .expected = expected, .found = found, .to = to };
+    gate_table_compare(expected, found, difference_line, &lines);
+}
+
+static void counters_text(const gate_report *r, FILE *to)
+{
+    if (!r->differences) {
+        fprintf(to, "counters: all %zu as in %s\n", r->found->count, r->counters_path);
+        return;
+    }
+    gate_report_differences(r->expected, r->found, to);
+    fprintf(to, "counters: %zu differ from %s; if that is meant: make gate-accept, and commit it with the reason\n",
+            r->differences, r->counters_path);
+}
+
+static void instructions_text(const gate_report *r, FILE *to)
+{
+    fprintf(to, "%-14s %10s %14s %14s %9s  %s\n", "workload", "operations", "base", "now", "change", "verdict");
+    for (size_t i = 0; i < r->ratio_count; i++) {
+        const gate_ratio *g = &r->ratios[i];
+        bool compared = g->verdict == GATE_SAME || g->verdict == GATE_SLOWER || g->verdict == GATE_FASTER;
+        fprintf(to, "%-14s %10llu ", g->workload, (unsigned long long)g->operations);
+        if (g->base > 0)
+            fprintf(to, "%14.1f ", g->base);
+        else
+            fprintf(to, "%14s ", "-");
+        if (g->now > 0)
+            fprintf(to, "%14.1f ", g->now);
+        else
+            fprintf(to, "%14s ", "-");
+        if (compared)
+            fprintf(to, "%+8.3f%%  ", g->change_percent);
+        else
+            fprintf(to, "%9s  ", "-");
+        fprintf(to, "%s\n", gate_verdict_text(g->verdict));
+    }
+    fprintf(to, "instructions: user mode, an operation, by %s, against %s: %zu of %zu slower than the %g%% allowed\n",
+            r->method, r->base_name, r->slower, r->ratio_count, r->tolerance_percent);
+}
+
+void gate_report_text(const gate_report *r, FILE *to)
+{
+    if (r->found)
+        counters_text(r, to);
+    if (r->base_name)
+        instructions_text(r, to);
+    else
+        fprintf(to, "instructions: not compared, no base was given\n");
+    fprintf(to, "gate: %s\n", r->differences || r->slower ? "REGRESSION" : "ok");
+}
+
+/* ---- JSON ---- */
+
+static void difference_json(void *context, const gate_difference *d)
+{
+    json_array_append_new(context, json_pack("{s:s, s:s, s:I, s:I}", "workload", d->workload, "counter", d->counter,
+                                             "expected", (json_int_t)d->expected, "found", (json_int_t)d->found));
+}
+
+static json_t *counters_json(const gate_report *r)
+{
+    json_t *differences = json_array();
+    if (!r->found) {
+        json_decref(differences);
+        return json_null();
+    }
+    gate_table_compare(r->expected, r->found, difference_json, differences);
+    return json_pack("{s:s, s:I, s:o}", "file", r->counters_path, "compared", (json_int_t)r->found->count, "differences",
+                     differences);
+}
+
+static json_t *instructions_json(const gate_report *r)
+{
+    json_t *workloads = json_array();
+    if (!r->base_name) {
+        json_decref(workloads);
+        return json_null();
+    }
+    for (size_t i = 0; i < r->ratio_count; i++) {
+        const gate_ratio *g = &r->ratios[i];
+        json_array_append_new(workloads, json_pack("{s:s, s:I, s:f, s:f, s:f, s:s}", "workload", g->workload,
+                                                   "operations", (json_int_t)g->operations, "base", g->base, "now",
+                                                   g->now, "change_percent", g->change_percent, "verdict",
+                                                   gate_verdict_text(g->verdict)));
+    }
+    return json_pack("{s:s, s:s, s:f, s:I, s:o}", "base", r->base_name, "method", r->method, "tolerance_percent",
+                     r->tolerance_percent, "slower", (json_int_t)r->slower, "workloads", workloads);
+}
+
+bool gate_report_json(const gate_report *r, FILE *to)
+{
+    json_t *root = json_pack("{s:s, s:b, s:o, s:o}", "version", LEVIN_VERSION, "ok", !r->differences && !r->slower,
+                             "counters", counters_json(r), "instructions", instructions_json(r));
+    bool ok = root && json_dumpf(root, to, JSON_INDENT(1)) == 0;
+    fputc('\n', to);
+    json_decref(root);
+    return ok && fflush(to) == 0 && !ferror(to);
+}

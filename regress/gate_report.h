@@ -1,0 +1,28 @@
+/*
+ * gate_report.h - what the gate found, as text or JSON.
+ */
+#ifndef LEVIN_GATE_REPORT_H
+#define LEVIN_GATE_REPORT_H
+
+#include "gate_ratio.h"
+#include "gate_table.h"
+
+typedef struct gate_report {
+    /* counters; found NULL: not compared */
+    const char *counters_path;
+    const gate_table *expected, *found; /* sorted */
+    size_t differences;
+    /* instructions; base_name NULL: not compared */
+    const char *base_name, *method;
+    double tolerance_percent;
+    const gate_ratio *ratios;
+    size_t ratio_count, slower;
+} gate_report;
+
+/* The differences of two sorted tables, one a line. */
+void gate_report_differences(const gate_table *expected, const gate_table *found, FILE *to);
+void gate_report_text(const gate_report *r, FILE *to);
+/* False when memory ran out or writing failed. */
+bool gate_report_json(const gate_report *r, FILE *to);
+
+#endif
