@@ -446,6 +446,24 @@ static levin_code replace_unproven(walk *w, levin_error *error)
     return code;
 }
 
+/* A segment of the log that was cut short behind its last group gets its length back: the log is whole again. */
+static levin_code lengthen(walk *w, const wal_segment *segment, levin_error *error)
+{
+    const wal_options *o = &w->log->options;
+    file f;
+    if (segment->file_bytes >= segment->bytes || segment->state != WAL_SEGMENT_GOOD ||
+        segment->number < lsn_segment(w->start->position) || segment->number >= w->log->number)
+        return LEVIN_OK;
+    levin_code code = file_open(&f, o->io, o->directory, wal_segment_name(segment->number).text, LEVIN_FILE_WAL,
+                                LEVIN_IO_WRITE, error);
+    if (!code)
+        code = file_preallocate(&f, segment->bytes, error);
+    if (!code)
+        code = wal_sync_file(w->log, &f, error);
+    file_close(&f);
+    return code;
+}
+
 /* Destroys what salvage cut off: later groups must not pass for proof of rot next time. */
 static levin_code wipe(walk *w, levin_error *error)
 {
@@ -461,6 +479,8 @@ static levin_code wipe(walk *w, levin_error *error)
     for (size_t i = 0; i < w->found.count && !code; i++)
         if (w->found.items[i].number > log->number)
             code = wal_segment_unlink(log, w->found.items[i].number, error);
+        else
+            code = lengthen(w, &w->found.items[i], error);
     if (!code)
         code = wal_sync_directory(log, error);
     return code ? code : wal_sync_file(log, &log->current, error);

@@ -127,9 +127,9 @@ static void damage_one(disk_image *image, const seed_store *seed, const uint8_t 
     damage_operation operation = bytes[0] % DAMAGE_OPERATIONS;
     if (!f.count)
         return;
-    unsigned file = bytes[1] % f.count;
-    damage d = { .image = image, .directory = disk_image_find(image, FUZZ_STORE), .node = f.node[file],
-                 .name = f.name[file], .size = disk_image_size(image, f.node[file]),
+    unsigned which = bytes[1] % f.count;
+    damage d = { .image = image, .directory = disk_image_find(image, FUZZ_STORE), .node = f.node[which],
+                 .name = f.name[which], .size = disk_image_size(image, f.node[which]),
                  .length = load_u16(bytes + 5), .parameter = bytes[7] };
     if (seed->older_count)
         d.older = seed->older[d.parameter / 2 % seed->older_count];

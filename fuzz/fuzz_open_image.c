@@ -95,6 +95,7 @@ typedef struct run {
     size_t allowed_count;
     bool own_put;               /* own_key is in the store */
     bool clean;                 /* levin_check() found no fault */
+    levin_error error;          /* of the last open that failed */
 } run;
 
 /* A code that reading may give: data, or an honest error. */
@@ -317,6 +318,7 @@ static bool open_store(run *r)
 {
     levin_error error = { .code = LEVIN_OK };
     levin_code code = levin_open(FUZZ_STORE, &r->options, &r->store, &error);
+    r->error = error;
     if (code == LEVIN_OK)
         return true;
     fuzz_require(!r->store && error.code == code && error.message[0], "levin_open gave %s and told %s, \"%s\"",
@@ -427,7 +429,8 @@ static void run_store(run *r)
         code = levin_close(r->store);
         fuzz_require(code == LEVIN_OK || (!r->damaged && is_limit(code)), "levin_close gave %s", levin_code_name(code));
     } else {
-        fuzz_require(r->damaged, "a store that was opened, written and closed does not open again");
+        fuzz_require(r->damaged, "a store that was opened, written and closed does not open again: %s (%s)",
+                     r->error.message, r->error.file);
     }
     listing_fini(&before);
     listing_fini(&now);

@@ -9,7 +9,7 @@
  *   - get, contains, multi_get and iterators answer as the model of their snapshot, or of now, does: key, value, code;
  *   - iterators: first, last, both seeks, next, prev, turns of direction, inside any bounds, also over states long replaced
  *     and checkpointed; at an end the status is LEVIN_OK;
- *   - a batch is there whole; tickets commit in order of submission, at the latest when waited for;
+ *   - a batch is there whole; tickets commit in order of submission, when somebody leads: a waiter, a poller, a writer;
  *   - every call succeeds: nothing fails on this disk;
  *   - levin_check() finds no fault, after a checkpoint it counts the model's keys;
  *   - close and open keep everything acknowledged, whatever its durability (a close is no crash);
@@ -45,6 +45,7 @@ typedef struct snapshot {
 typedef struct pending {
     levin_ticket *ticket;     /* NULL: free */
     levin_batch *batch;
+    bool committed;
     unsigned count;
     struct { uint8_t rank; uint32_t value; } change[OPS_BATCH_MAX];
 } pending;
@@ -106,15 +107,22 @@ static void require_value(uint32_t expected, levin_slice found, const char *what
 
 /* ---- writing ---------------------------------------------------------------------------------------------- */
 
-/* Everything submitted has been committed: by whoever led a group since, or waits now. */
+/* Somebody leads: everything submitted is committed. */
 static void apply_pending(run *r)
 {
     for (unsigned i = 0; i < r->ticket_count; i++) {
         pending *p = &r->tickets[i];
-        for (unsigned n = 0; n < p->count; n++)
+        for (unsigned n = 0; n < p->count && !p->committed; n++)
             r->now.value[p->change[n].rank] = p->change[n].value;
-        p->count = 0;
+        p->committed = true;
     }
+}
+
+/* A wait or a poll leads, there being nobody else, unless that ticket is done: then it does nothing. */
+static void apply_for(run *r, const pending *p)
+{
+    if (!p->committed)
+        apply_pending(r);
 }
 
 static levin_durability durability_of(unsigned byte)
@@ -178,7 +186,7 @@ static void do_batch(run *r, const uint8_t op[4])
 static void ticket_end(run *r, unsigned index)
 {
     pending *p = &r->tickets[index];
-    apply_pending(r);
+    apply_for(r, p);
     OK(levin_ticket_wait(p->ticket));
     levin_batch_destroy(p->batch);
     memmove(p, p + 1, (--r->ticket_count - index) * sizeof *p);
@@ -197,6 +205,7 @@ static void do_async(run *r, const uint8_t op[4])
     pending *p = &r->tickets[r->ticket_count];
     OK(levin_batch_create(r->store, &p->batch));
     fill_batch(r, op, p->batch, p);
+    p->committed = false;
     OK(levin_write_async(r->store, p->batch, durability_of(op[3]), &p->ticket));
     r->ticket_count++;
 }
@@ -207,7 +216,7 @@ static void do_ticket(run *r, const uint8_t op[4])
         return;
     unsigned index = op[1] % r->ticket_count;
     if (op[2] & 1) {
-        apply_pending(r); /* a poll leads, there being nobody else */
+        apply_for(r, &r->tickets[index]);
         OK(levin_ticket_poll(r->tickets[index].ticket));
     } else {
         ticket_end(r, index);

@@ -34,11 +34,21 @@ look_libfuzzer() {
     found=$(($(count_files "$corpus") - before))
     crashes=$(($(count_files "$crash_dir") - crashed_before))
 }
-look_afl() {
-    runs=$(stat_of "$corpus/default/fuzzer_stats" execs_done)
-    edges=$(stat_of "$corpus/default/fuzzer_stats" edges_found)
-    found=$(stat_of "$corpus/default/fuzzer_stats" corpus_found)
+look_afl() { # plot_data is newer than fuzzer_stats, but for the end
+    local stats=$corpus/default/fuzzer_stats line
+    line=$(tail -n 1 "$corpus/default/plot_data" 2>/dev/null | tr -d ' ')
+    runs=$(cut -d, -f12 <<<"$line") edges=$(cut -d, -f13 <<<"$line")
+    if [ -n "$ended" ] || ! [[ $runs =~ ^[0-9]+$ ]]; then
+        runs=$(stat_of "$stats" execs_done) edges=$(stat_of "$stats" edges_found)
+    fi
+    found=$(find "$corpus/default/queue" -name 'id*' ! -name '*orig:*' 2>/dev/null | wc -l)
     crashes=$(find "$corpus/default/crashes" "$corpus/default/hangs" -name 'id*' 2>/dev/null | wc -l)
+}
+
+# Processor time of the children waited for so far, in hundredths of a second.
+children_time() {
+    times | sed -n -E '2s/([0-9]+)m([0-9]+)\.([0-9]{2})[0-9]*s ([0-9]+)m([0-9]+)\.([0-9]{2}).*/\1 \2 \3 \4 \5 \6/p' |
+        awk '{ print ($1 + $4) * 6000 + ($2 + $5) * 100 + $3 + $6 }'
 }
 
 start_libfuzzer() {
@@ -48,8 +58,8 @@ start_libfuzzer() {
 start_afl() {
     local mutator=$PWD/build/release/fuzz/mutator_$target.so
     AFL_CUSTOM_MUTATOR_LIBRARY=$mutator AFL_CUSTOM_MUTATOR_ONLY=1 AFL_DISABLE_TRIM=1 AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 \
-        AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1 AFL_BENCH_UNTIL_CRASH=1 \
-        AFL_FUZZER_STATS_UPDATE_INTERVAL=1 AFL_NO_WARN_INSTABILITY=1 \
+        AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1 AFL_FAST_CAL=1 AFL_BENCH_UNTIL_CRASH=1 \
+       \
         afl-fuzz -V "$seconds" -s "$seed" -m none -t 5000 -i "$seeds" -o "$corpus" -- "$root/afl/$target" >"$log" 2>&1 &
 }
 
@@ -61,7 +71,8 @@ run_one() { # target, fuzzer
     "$root/libfuzzer/fuzz/make_seeds" "$target" "$seeds" || exit 3
     before=$(count_files "$corpus") crashed_before=$(count_files "$crash_dir")
     local begin=$SECONDS took=0 last=0 status replay name
-    runs=0 edges=0 found=0 crashes=0
+    runs=0 edges=0 found=0 crashes=0 ended=''
+    local cpu
     "start_$fuzzer"
     child=$!
     while kill -0 "$child" 2>/dev/null; do
@@ -80,9 +91,12 @@ run_one() { # target, fuzzer
         # a fuzzer that does not end by itself
         [ "$took" -lt $((seconds + 60)) ] || kill "$child" 2>/dev/null
     done
+    children_time >"$rows.cpu"
     wait "$child"
     status=$?
-    child=
+    child='' ended=yes
+    cpu=$(($(children_time) - $(cat "$rows.cpu")))
+    rm -f "$rows.cpu"
     [ ! -t 2 ] || printf '\r\033[K' >&2
     took=$((SECONDS - begin))
     "look_$fuzzer"

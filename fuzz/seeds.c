@@ -91,12 +91,12 @@ static void need(const builder *b, levin_code code, const char *step)
         fatal("seed store %s: %s: %s", b->out->name, step, levin_code_text(code));
 }
 
-static int write_hook(void *context, levin_file *file, const levin_slice *parts, size_t count, uint64_t offset,
+static int write_hook(void *context, levin_file *handle, const levin_slice *parts, size_t count, uint64_t offset,
                       size_t *done)
 {
     builder *b = hooked;
     const levin_io *below = simdisk_io(b->disk);
-    int result = below->write_at(context, file, parts, count, offset, done);
+    int result = below->write_at(context, handle, parts, count, offset, done);
     if (b->keep_next_meta && offset < 2 * META_SLOT_BYTES && *done == META_SLOT_BYTES) {
         b->kept = simdisk_image(b->disk);
         b->keep_next_meta = false;
