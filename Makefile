@@ -17,7 +17,15 @@ BUDGET ?= 60
 DATA ?= /var/lib/dpkg/status
 Q := $(if $(filter 1,$(V)),,@)
 
+# make fuzz: which target (all), under which fuzzer (both), for how many seconds each
+TARGET ?=
+FUZZER ?=
+TIME ?= 60
+
 # ---- variants ------------------------------------------------------------------------------------------------
+# Only the engine is instrumented: what the fuzzers see as new is new in the engine, and the harness costs less.
+harness_source = $(filter fuzz/%.c faults/%.c,$<)
+FUZZ_FLAGS := -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(VARIANT),release)
   VFLAGS := -O2 -g -DNDEBUG
 else ifeq ($(VARIANT),debug)
@@ -26,10 +34,16 @@ else ifeq ($(VARIANT),asan)
   VFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 else ifeq ($(VARIANT),tsan)
   VFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+else ifeq ($(VARIANT),libfuzzer)
+  CC = clang
+  VFLAGS = $(if $(harness_source),-O2 -g,$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link)
+else ifeq ($(VARIANT),afl)
+  CC = $(if $(harness_source),clang,afl-clang-fast)
+  VFLAGS = $(if $(harness_source),-O2 -g,$(FUZZ_FLAGS))
 else
-  $(error VARIANT is one of release, debug, asan, tsan)
+  $(error VARIANT is one of release, debug, asan, tsan; make fuzz uses libfuzzer and afl)
 endif
-B := build/$(VARIANT)
+B := $(if $(filter libfuzzer afl,$(VARIANT)),build/fuzz/$(VARIANT),build/$(VARIANT))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla \
         -Wcast-qual -Wwrite-strings -Wformat=2 -Werror
@@ -49,15 +63,22 @@ CLI_SRC    := $(filter-out $(not_library),$(wildcard engine/cli/*.c))
 FAULTS_SRC := $(filter-out $(not_library),$(wildcard faults/*.c))
 CHAOS_SRC  := $(filter-out $(not_library),$(wildcard chaos/*.c))
 REGRESS_SRC := $(filter-out $(not_library),$(wildcard regress/*.c))
-TEST_SRC   := $(wildcard engine/*_test.c engine/cli/*_test.c faults/*_test.c chaos/*_test.c regress/*_test.c)
-TEST_SH    := $(wildcard engine/*_test.sh engine/cli/*_test.sh faults/*_test.sh chaos/*_test.sh regress/*_test.sh ci/*_test.sh)
+FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
+# what is not shared by all targets
+FUZZ_OWN   := $(FUZZ_TARGETS:%=fuzz/%.c) $(wildcard fuzz/mutate_*.c) fuzz/replay_main.c fuzz/make_seeds.c fuzz/afl_mutator.c \
+             fuzz/sanitizer_options.c
+FUZZ_SRC   := $(filter-out $(not_library) $(FUZZ_OWN),$(wildcard fuzz/*.c))
+TEST_SRC   := $(wildcard engine/*_test.c engine/cli/*_test.c faults/*_test.c chaos/*_test.c regress/*_test.c fuzz/*_test.c)
+TEST_SH    := $(wildcard engine/*_test.sh engine/cli/*_test.sh faults/*_test.sh chaos/*_test.sh regress/*_test.sh fuzz/*_test.sh ci/*_test.sh)
 BENCH_SRC  := $(wildcard engine/*_bench.c faults/*_bench.c)
 
 # The packages are looked at again when the list or what dpkg has installed has changed.
-DEPS := build/deps.stamp
+DEPS_STAMP := build/deps.stamp
+DEPS := $(if $(NO_DEPS),,$(DEPS_STAMP))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 name = $(subst /,_,$(basename $(1)))
+FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(B)/fuzz/replay_%)
 TESTS   := $(foreach s,$(TEST_SRC),$(B)/test/$(call name,$(s)))
 BENCHES := $(foreach s,$(BENCH_SRC),$(B)/bench/$(call name,$(s)))
 
@@ -80,12 +101,12 @@ BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/l
 .PHONY: all
 all: $(LIB_A) $(LIB_SO) $(BIN) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
 
-$(DEPS): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
+$(DEPS_STAMP): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
 	@ci/deps.sh
 	@mkdir -p $(@D) && touch $@
 
 .PHONY: deps
-deps: $(DEPS) ## install the Debian packages of ci/packages.txt that are missing (root or sudo)
+deps: $(DEPS_STAMP) ## install the Debian packages of ci/packages.txt that are missing (root or sudo)
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 
@@ -150,7 +171,7 @@ $(foreach s,$(TEST_SRC),$(eval $(call program_rule,$(s),$(B)/test/$(call name,$(
 $(foreach s,$(BENCH_SRC),$(eval $(call program_rule,$(s),$(B)/bench/$(call name,$(s)))))
 
 .PHONY: tests benches concurrent-tests
-tests: $(TESTS) ## build the test programs of $(VARIANT) into build/$(VARIANT)/test
+tests: $(TESTS) $(FUZZ_REPLAYS) $(if $(FUZZ_TARGETS),$(B)/fuzz/make_seeds) ## build the test programs of $(VARIANT) into build/$(VARIANT)/test
 benches: $(BENCHES) ## build the micro-benchmarks into build/$(VARIANT)/bench
 concurrent-tests: $(filter %_concurrent_test,$(TESTS))
 
@@ -182,7 +203,46 @@ gate-proof: $(DEPS) ## the proof that the gate can fail: each slowdown of regres
 
 .PHONY: planted
 planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught
-	$(Q)ci/planted.sh
+	$(Q)chaos/planted.sh
+
+# ---- fuzzing -------------------------------------------------------------------------------------------------
+# The targets run in one thread over their own seams (fuzz/single_thread.c); archives give what they lack.
+FUZZ_A := $(B)/libfuzz.a
+# named, for nothing refers to it: it replaces a weak function of the sanitizer
+FUZZ_OPTIONS := $(B)/obj/fuzz/sanitizer_options.o
+$(FUZZ_A): $(call obj,$(FUZZ_SRC) $(filter-out engine/sync_posix.c engine/reclaim_urcu.c,$(ENGINE_SRC)))
+	$(if $(Q),@echo "  AR    $@")
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+fuzz_link = $(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) -lm
+$(B)/fuzz/replay_%: $(B)/obj/fuzz/%.o $(B)/obj/fuzz/replay_main.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAULTS_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(fuzz_link)
+$(B)/fuzz/make_seeds: $(B)/obj/fuzz/make_seeds.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAULTS_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(fuzz_link)
+# fuzz_x with its mutator mutate_x; libFuzzer brings main, afl-clang-fast links its driver for -fsanitize=fuzzer
+$(B)/fuzz_%: $(B)/obj/fuzz/fuzz_%.o $(B)/obj/fuzz/mutate_%.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAULTS_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(fuzz_link) -fsanitize=fuzzer
+$(B)/fuzz/mutator_fuzz_%.so: $(B)/obj/fuzz/afl_mutator.o $(B)/obj/fuzz/mutate_%.o $(FUZZ_A) $(FAULTS_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(fuzz_link) -shared
+.PHONY: fuzz-libfuzzer fuzz-afl fuzz-mutators
+fuzz-libfuzzer: $(FUZZ_TARGETS:%=$(B)/%) $(FUZZ_REPLAYS) $(B)/fuzz/make_seeds
+fuzz-afl: $(FUZZ_TARGETS:%=$(B)/%)
+fuzz-mutators: $(FUZZ_TARGETS:%=$(B)/fuzz/mutator_%.so)
+
+.PHONY: fuzz
+fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET=fuzz_open_image|fuzz_ops, FUZZER=libfuzzer|afl, TIME=seconds for each)
+	$(Q)$(SUBMAKE) VARIANT=libfuzzer fuzz-libfuzzer
+	$(Q)$(if $(filter libfuzzer,$(FUZZER)),:,AFL_QUIET=1 $(SUBMAKE) VARIANT=afl fuzz-afl)
+	$(Q)$(if $(filter libfuzzer,$(FUZZER)),:,$(SUBMAKE) VARIANT=release fuzz-mutators)
+	$(Q)fuzz/run.sh '$(if $(TARGET),$(TARGET),$(FUZZ_TARGETS))' '$(if $(FUZZER),$(FUZZER),libfuzzer afl)' '$(TIME)'
 
 # ---- install -------------------------------------------------------------------------------------------------
 MAN1 := $(wildcard engine/cli/*.1 chaos/*.1 regress/*.1)
@@ -194,23 +254,24 @@ COMPDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 .PHONY: install uninstall
 install: all ## install library, headers, tools and manual pages under DESTDIR/PREFIX
-	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
-	install -m 755 $(BIN) $(BINDIR)
-	install -m 644 $(LIB_A) $(LIBDIR)
-	install -m 755 $(LIB_SO) $(LIBDIR)
-	ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
-	ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so
-	install -m 644 engine/levin.h engine/io.h $(INCDIR)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ci/levin.pc.in > $(LIBDIR)/pkgconfig/levin.pc
-	chmod 644 $(LIBDIR)/pkgconfig/levin.pc
-	install -m 644 $(MAN1) $(MANDIR)
-	install -m 644 engine/cli/levin.bash $(COMPDIR)/levin
+	$(Q)install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
+	$(Q)install -m 755 $(BIN) $(BINDIR)
+	$(Q)install -m 644 $(LIB_A) $(LIBDIR)
+	$(Q)install -m 755 $(LIB_SO) $(LIBDIR)
+	$(Q)ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
+	$(Q)ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so
+	$(Q)install -m 644 engine/levin.h engine/io.h $(INCDIR)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ci/levin.pc.in > $(LIBDIR)/pkgconfig/levin.pc
+	$(Q)chmod 644 $(LIBDIR)/pkgconfig/levin.pc
+	$(Q)install -m 644 $(MAN1) $(MANDIR)
+	$(Q)install -m 644 engine/cli/levin.bash $(COMPDIR)/levin
+	@echo "  INSTALL $(DESTDIR)$(PREFIX)"
 
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(BINDIR)/,$(notdir $(BIN))) $(addprefix $(MANDIR)/,$(notdir $(MAN1)))
-	rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
-	rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
-	-rmdir $(INCDIR) 2>/dev/null
+	$(Q)rm -f $(addprefix $(BINDIR)/,$(notdir $(BIN))) $(addprefix $(MANDIR)/,$(notdir $(MAN1)))
+	$(Q)rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
+	$(Q)rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
+	$(Q)rmdir $(INCDIR) 2>/dev/null || true
 
 # ---- checks one by one ---------------------------------------------------------------------------------------
 .PHONY: check-layering check-headers check-style
@@ -229,4 +290,4 @@ clean: ## remove build/
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: VARIANT=release|debug|asan|tsan  V=1 (show commands)  PREFIX=/usr/local  DESTDIR=  CC=  CFLAGS=  LDFLAGS="
+	@echo "Variables: VARIANT=release|debug|asan|tsan  V=1 (show commands)  PREFIX=/usr/local  DESTDIR=  CC=  CFLAGS=  LDFLAGS=  NO_DEPS=1 (install nothing)"

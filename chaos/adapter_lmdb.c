@@ -2,8 +2,8 @@
  * adapter_lmdb.c - LMDB behind store.h.
  *
  * Configuration: the default, which is its recommended durable one (mdb_txn_commit syncs); without sync MDB_NOSYNC.
- * MDB_NOTLS, a read transaction per session, reset after use and renewed for the next read, as its documentation advises.
- * The cache is the page cache of the kernel, so cache_bytes is not used; keys are limited to 511 bytes.
+ * MDB_NOTLS, a read transaction per session, reset after use and renewed for the next read, as its documentation
+ * advises. The cache is the page cache of the kernel, so cache_bytes is not used; keys are limited to 511 bytes.
  */
 #include <errno.h>
 #include <lmdb.h>

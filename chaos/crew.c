@@ -1,9 +1,10 @@
 /*
  * crew.c - worker processes over pipes and a shared page.
  *
- * Shared memory holds the next task's number, the stop flag, and one slot a worker (where it stands, ticks, last sign of life).
- * Results come through one pipe a worker, as messages {type, bytes} and the bytes; a message is never longer than the reader can
- * take, since the caller reads until the end of the pipe.  Workers ignore SIGINT: the caller alone hears it and raises the stop flag.
+ * Shared memory holds the next task's number, the stop flag, and one slot a worker (where it stands, ticks, last
+ * sign of life). Results come through one pipe a worker, as messages {type, bytes} and the bytes; a message is
+ * never longer than the reader can take, since the caller reads until the end of the pipe. Workers ignore SIGINT:
+ * the caller alone hears it and raises the stop flag.
  */
 #include "crew.h"
 
@@ -119,7 +120,8 @@ void crew_at(crew_worker *worker, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(worker->slot->where, sizeof worker->slot->where, format, arguments);
     va_end(arguments);
-    atomic_fetch_add_explicit(&worker->slot->ticks, 1, memory_order_relaxed); /* a figure for people: pairs with nothing */
+    atomic_fetch_add_explicit(&worker->slot->ticks, 1,
+                              memory_order_relaxed); /* a figure for people: pairs with nothing */
     atomic_store_explicit(&worker->slot->alive, crew_clock(), memory_order_relaxed);
 }
 
@@ -260,7 +262,8 @@ bool crew_run(const crew_options *options)
             if (!children[i].pid || !(polls[i].revents & (POLLIN | POLLHUP | POLLERR)) ||
                 child_read(&children[i], options))
                 continue;
-            if (child_end(&children[i], &shared->slots[i], options) || interrupted || (options->stop && *options->stop))
+            if (child_end(&children[i], &shared->slots[i], options) || interrupted ||
+                (options->stop && *options->stop))
                 running--;
             else
                 child_start(&children[i], shared, i, options); /* goes on with the next task */

@@ -1,10 +1,10 @@
 /*
  * crew.h - worker processes that share out numbered tasks, and survive the death of one.
  *
- * Each worker is a fork of the caller: what was prepared before crew_run() is inherited copy-on-write.  A task's result is a
- * function of its number alone, so that the merged result does not depend on how many workers there are.  A worker that is
- * killed by a signal, exits, or makes no progress for too long is a finding: the caller is told where it stood, and
- * another worker takes over the remaining tasks.
+ * Each worker is a fork of the caller: what was prepared before crew_run() is inherited copy-on-write. A task's
+ * result is a function of its number alone, so that the merged result does not depend on how many workers there
+ * are. A worker that is killed by a signal, exits, or makes no progress for too long is a finding: the caller is
+ * told where it stood, and another worker takes over the remaining tasks.
  */
 #ifndef CHAOS_CREW_H
 #define CHAOS_CREW_H
@@ -32,7 +32,8 @@ typedef struct crew_options {
     void (*progress)(void *context, uint64_t tasks_done, uint64_t ticks);
 } crew_options;
 
-/* Returns whether all tasks were done (false: stopped by the deadline, by a signal, or a task was lost with its worker). */
+/* Returns whether all tasks were done (false: stopped by the deadline, by a signal, or a task was lost with its
+ * worker). */
 bool crew_run(const crew_options *options);
 
 /* ---- in a worker ---- */

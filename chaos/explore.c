@@ -2,8 +2,8 @@
  * explore.c - walks the explorer's states, opens each distinct image once, and judges it again whenever more had been
  * promised by the time it could come about.
  *
- * What is done with a state (whether writing goes on after its recovery, whether that is crashed again) depends on the seed and
- * the path alone, so that a path is enough to do it again.
+ * What is done with a state (whether writing goes on after its recovery, whether that is crashed again) depends on
+ * the seed and the path alone, so that a path is enough to do it again.
  *
  * A word per distinct image remembers what its recovery showed, and in which history (before or after the recovery at
  * this level) the number of that state counts.
@@ -130,7 +130,9 @@ static bool visit(const walk *k, const crash_state *s, oracle *o, const oracle_l
     else
         going = k->options->found(k->options->context, path, &result);
     if (good && deeper) {
-        explore_judge below = { .before = o, .before_legal = *legal, .recovered = result.recovered, .after = result.after };
+        explore_judge below = {
+            .before = o, .before_legal = *legal, .recovered = result.recovered, .after = result.after
+        };
         const disk_image *image = disk_image_ref(s->image);
         going = explore_level(k, options.record, image, &below, path, 0, UINT64_MAX);
         disk_image_unref(image);
@@ -213,9 +215,9 @@ static void describe(const again *a, crash_explorer *e, const crash_state *s, co
         return;
     char *words = fatal_alloc(DESCRIPTION_BYTES);
     crash_describe(e, s, words, DESCRIPTION_BYTES);
-    fprintf(a->text, "crash at point %llu of %llu, variant %llu (%s), image %016llx\n%s\n", (unsigned long long)s->point,
-            (unsigned long long)trace_length(t), (unsigned long long)s->variant, crash_family_text(s->family),
-            (unsigned long long)s->digest, words);
+    fprintf(a->text, "crash at point %llu of %llu, variant %llu (%s), image %016llx\n%s\n",
+            (unsigned long long)s->point, (unsigned long long)trace_length(t), (unsigned long long)s->variant,
+            crash_family_text(s->family), (unsigned long long)s->digest, words);
     free(words);
 }
 
@@ -233,7 +235,8 @@ static void list_calls(const again *a, const trace *t, uint64_t point, const cha
     }
 }
 
-static bool again_level(const again *a, const trace *t, const disk_image *start, const explore_judge *judge, unsigned depth)
+static bool again_level(const again *a, const trace *t, const disk_image *start, const explore_judge *judge,
+                        unsigned depth)
 {
     explore_path path = *a->path, above = *a->path;
     above.depth = depth;
@@ -256,11 +259,14 @@ static bool again_level(const again *a, const trace *t, const disk_image *start,
         verify_result result;
         bool good = verify_image(a->w, s.image, o, &legal, &options, &result);
         if (a->text)
-            fprintf(a->text, "found: %s%s%s\n", good ? "a legal state" : result.phase, good ? "" : ": ", result.verdict.text);
+            fprintf(a->text, "found: %s%s%s\n", good ? "a legal state" : result.phase, good ? "" : ": ",
+                    result.verdict.text);
         if (last || !good) {
             *a->result = result;
         } else {
-            explore_judge below = { .before = o, .before_legal = legal, .recovered = result.recovered, .after = result.after };
+            explore_judge below = {
+                .before = o, .before_legal = legal, .recovered = result.recovered, .after = result.after
+            };
             const disk_image *image = disk_image_ref(s.image);
             there = again_level(a, options.record, image, &below, depth + 1);
             disk_image_unref(image);

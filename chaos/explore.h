@@ -1,5 +1,6 @@
 /*
- * explore.h - crash states of a trace, each opened and judged, then crash states of the recovery itself, to any depth.
+ * explore.h - crash states of a trace, each opened and judged, then crash states of the recovery itself, to any
+ * depth.
  */
 #ifndef CHAOS_EXPLORE_H
 #define CHAOS_EXPLORE_H

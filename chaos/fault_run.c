@@ -1,12 +1,12 @@
 /*
  * fault_run.c - a store lives, one call fails (once or from then on), the client goes on; then everything is checked.
  *
- * After the fault: no wrong answer while it lasts; once it is gone the handle can be read and holds exactly what was accepted, and can
- * be closed; nothing is left behind (descriptors, memory); a power cut at that moment loses nothing acknowledged; the store
- * opens again without faults, is whole, and can be written to.
+ * After the fault: no wrong answer while it lasts; once it is gone the handle can be read and holds exactly what
+ * was accepted, and can be closed; nothing is left behind (descriptors, memory); a power cut at that moment loses
+ * nothing acknowledged; the store opens again without faults, is whole, and can be written to.
  *
- * Scenarios: "life" starts on an empty disk and reopens on the way; "recovery-n" start on what a crash left of such a life, so that
- * the faults meet the recovery.
+ * Scenarios: "life" starts on an empty disk and reopens on the way; "recovery-n" start on what a crash left of such
+ * a life, so that the faults meet the recovery.
  */
 #include "fault_run.h"
 
@@ -121,9 +121,9 @@ uint64_t fault_plan_count(const fault_scenarios *s, uint64_t *series_count)
 void fault_plan_name(const fault_scenarios *s, const fault_plan *plan, char name[FAULT_NAME_BYTES])
 {
     const fault_way *way = &fault_ways[plan->way];
-    snprintf(name, FAULT_NAME_BYTES, "%s/%s.%s/%s/%s/%llu", s->items[plan->scenario].name, fault_kind_text(plan->kind),
-             fault_operation_text(way->operation), way->name, plan->forever ? "forever" : "once",
-             (unsigned long long)plan->nth);
+    snprintf(name, FAULT_NAME_BYTES, "%s/%s.%s/%s/%s/%llu", s->items[plan->scenario].name,
+             fault_kind_text(plan->kind), fault_operation_text(way->operation), way->name,
+             plan->forever ? "forever" : "once", (unsigned long long)plan->nth);
 }
 
 /* ---- one run ---------------------------------------------------------------------------------------------- */
@@ -193,15 +193,15 @@ static bool check_nothing_held(const life *l, fault_outcome *out)
     return false;
 }
 
-/* A power cut when the store had just been closed: all kept, all dropped, and the variants that come first. */
-static bool check_power_cut(const workload *w, life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out)
+/* A power cut at that point: the variants that come first (all kept, all dropped, ...). */
+static bool cut_at(const workload *w, life *l, const fault_scenario *scenario, uint64_t seed, uint64_t point,
+                   fault_outcome *out)
 {
-    uint64_t end = trace_length(l->t);
     crash_limits limits;
     crash_limits_init(&limits);
-    limits.first_point = end;
+    limits.first_point = limits.last_point = point;
     crash_explorer *e = crash_open(l->t, scenario->start, seed, &limits, NULL);
-    oracle_legal legal = oracle_legal_crash(l->o, end);
+    oracle_legal legal = oracle_legal_crash(l->o, point);
     crash_state s;
     bool good = true;
     for (int i = 0; i < CRASH_VARIANTS && good && crash_next(e, &s); i++) {
@@ -213,6 +213,15 @@ static bool check_power_cut(const workload *w, life *l, const fault_scenario *sc
     }
     crash_close(e);
     return good;
+}
+
+/* A power cut some time after the last reopening, and one when the store had been closed. */
+static bool check_power_cut(const workload *w, life *l, const fault_scenario *scenario, uint64_t seed,
+                            fault_outcome *out)
+{
+    uint64_t end = trace_length(l->t), settled = oracle_settled(l->o);
+    return cut_at(w, l, scenario, seed, settled + seed % (end - settled + 1), out) &&
+           cut_at(w, l, scenario, seed, end, out);
 }
 
 static bool check_reopened(const workload *w, life *l, uint64_t seed, fault_outcome *out)
@@ -231,8 +240,9 @@ static bool check_reopened(const workload *w, life *l, uint64_t seed, fault_outc
 /* Runs the scenario under the rule. The store is closed at the end. */
 static bool live(life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out)
 {
-    workload_target target = { .io = fault_io_table(l->f), .path = VERIFY_PATH, .o = l->o, .now = life_now, .context = l->t,
-                               .faults = true };
+    workload_target target = {
+        .io = fault_io_table(l->f), .path = VERIFY_PATH, .o = l->o, .now = life_now, .context = l->t, .faults = true
+    };
     workload_result lived;
     bool good = workload_run(scenario->w, &target, true, &lived) || wrong(out, "life with the fault", &lived.verdict);
     out->failures = lived.failures;
@@ -259,8 +269,13 @@ bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, 
     *out = (fault_outcome){ .verdict = { .state = ORACLE_NO_STATE } };
     life l = { .failed_sync = way->keeps_pages ? SIMDISK_SYNC_KEEPS_PAGES : SIMDISK_SYNC_LOSES_PAGES };
     life_begin(&l, scenario);
-    fault_rule rule = { .kinds = 1u << plan->kind, .operations = 1u << way->operation, .nth = plan->nth,
-                        .forever = plan->forever, .effect = way->effect, .os_error = way->os_error, .bytes = way->bytes };
+    fault_rule rule = { .kinds = 1u << plan->kind,
+                        .operations = 1u << way->operation,
+                        .nth = plan->nth,
+                        .forever = plan->forever,
+                        .effect = way->effect,
+                        .os_error = way->os_error,
+                        .bytes = way->bytes };
     fault_io_set_rules(l.f, &rule, 1);
     bool cut = way->operation == FAULT_SYNC || way->operation == FAULT_SYNC_DIR || plan->nth % CRASH_ONE_IN == 0;
     bool good = live(&l, scenario, seed, out);
@@ -303,7 +318,9 @@ static bool run_life(fault_scenarios *s, uint64_t seed)
     s->t = trace_create();
     s->o = oracle_create();
     simdisk *disk = simdisk_create(NULL, s->t);
-    workload_target target = { .io = simdisk_io(disk), .path = VERIFY_PATH, .o = s->o, .now = life_now, .context = s->t };
+    workload_target target = {
+        .io = simdisk_io(disk), .path = VERIFY_PATH, .o = s->o, .now = life_now, .context = s->t
+    };
     workload_result lived;
     bool good = workload_run(s->life, &target, false, &lived);
     bool clean = simdisk_destroy(disk, NULL);
@@ -329,7 +346,8 @@ static bool add_recovery(fault_scenarios *s, random_stream *random, uint64_t see
     verify_result result;
     bool good = there && verify_image(s->life, state.image, s->o, &legal, &options, &result);
     if (good) {
-        *scenario = (fault_scenario){ .start = disk_image_ref(state.image), .from = s->o, .from_state = result.state };
+        *scenario =
+            (fault_scenario){ .start = disk_image_ref(state.image), .from = s->o, .from_state = result.state };
         snprintf(scenario->name, sizeof scenario->name, "recovery-%zu", index);
         scenario->w = workload_create_tail(s->life, seed + index);
         s->count++;

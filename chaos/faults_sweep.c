@@ -1,9 +1,10 @@
 /*
  * faults_sweep.c - shares out all fault plans of all seeds among workers.
  *
- * The plans of a seed are dealt to SLICES tasks like cards, so that a sweep that is stopped early is an even sample of all kinds
- * of calls, and says how many of them it made fail.  Each run asserts that its fault fired (the calls before it are those of
- * the run without faults, so it must), and the run past the last call that none did: otherwise the harness itself has failed.
+ * The plans of a seed are dealt to SLICES tasks like cards, so that a sweep that is stopped early is an even sample
+ * of all kinds of calls, and says how many of them it made fail. Each run asserts that its fault fired (the calls
+ * before it are those of the run without faults, so it must), and the run past the last call that none did:
+ * otherwise the harness itself has failed.
  */
 #include "faults_sweep.h"
 
@@ -43,7 +44,8 @@ static uint32_t operations_of(const chaos_options *options)
 
 /* ---- worker ----------------------------------------------------------------------------------------------- */
 
-static void send_finding(crew_worker *worker, uint64_t seed, const char *name, const char *phase, const oracle_verdict *verdict)
+static void send_finding(crew_worker *worker, uint64_t seed, const char *name, const char *phase,
+                         const oracle_verdict *verdict)
 {
     finding f = { .seed = seed };
     snprintf(f.replay, sizeof f.replay, "--fault %s", name);
@@ -141,7 +143,8 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     c->r->faults.seeds_begun += m.slice == 0;
     c->seed_tasks[1] += m.complete;
     if (m.totals.not_fired)
-        snprintf(c->r->harness, sizeof c->r->harness, "a fault did not fire where it should, or fired past the last call: seed %llu %s",
+        snprintf(c->r->harness, sizeof c->r->harness,
+                 "a fault did not fire where it should, or fired past the last call: seed %llu %s",
                  (unsigned long long)m.seed, m.silent);
 }
 
@@ -203,7 +206,10 @@ bool faults_again(uint64_t seed, uint32_t operations, const stanzas *data, const
             fprintf(text, "%s: call %llu of %llu, fired %llu times, %llu calls of the store failed\n", name,
                     (unsigned long long)plan.nth, (unsigned long long)plan.calls, (unsigned long long)out.fired,
                     (unsigned long long)out.failures);
-            fprintf(text, *good ? "all as promised\n" : "%s: %s: %s\n", out.phase, out.verdict.promise, out.verdict.text);
+            if (*good)
+                fprintf(text, "all as promised\n");
+            else
+                fprintf(text, "%s: %s: %s\n", out.phase, out.verdict.promise, out.verdict.text);
         }
         if (!strcmp(name, "none"))
             there = true, fprintf(text, "the runs without faults are as promised\n");

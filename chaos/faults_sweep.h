@@ -1,6 +1,6 @@
 /*
- * faults_sweep.h - every call of the I/O table, and every allocation, made to fail: the first, the second, ... until a whole run
- * meets no fault; once, and for ever.
+ * faults_sweep.h - every call of the I/O table, and every allocation, made to fail: the first, the second, ...
+ * until a whole run meets no fault; once, and for ever.
  */
 #ifndef CHAOS_FAULTS_SWEEP_H
 #define CHAOS_FAULTS_SWEEP_H

@@ -50,8 +50,8 @@ static int replay(const chaos_options *o, const stanzas *data)
     }
     sweep_run run;
     sweep_prepare(&run, o->seed, o->operations, data);
-    printf("workload: %zu steps, %llu I/O calls, %u batches\n", run.result.steps, (unsigned long long)trace_length(run.t),
-           oracle_last_batch(run.o));
+    printf("workload: %zu steps, %llu I/O calls, %u batches\n", run.result.steps,
+           (unsigned long long)trace_length(run.t), oracle_last_batch(run.o));
     int status = EXIT_NOTHING_FOUND;
     if (run.result.verdict.promise) {
         printf("the workload itself: %s: %s\n", run.result.verdict.promise, run.result.verdict.text);

@@ -22,6 +22,7 @@ static const char usage_text[] =
     "  --seed N          first seed (default 1)\n"
     "  --seeds N         so many seeds (default 1; with --budget as many as fit)\n"
     "  --ops N           puts and deletes of the workload (sweep 2000, faults 160)\n"
+    "  --small           a workload that comes to less than it should is no failure of the harness\n"
     "  --depth N         2: crash the recovery as well, 3: and its recovery, up to 4 (default 2)\n"
     "  --budget SECONDS  stop after so long; coverage is printed\n"
     "  --data FILE       control stanzas for names and values (chaos: /var/lib/dpkg/status)\n"
@@ -37,7 +38,8 @@ static const char usage_text[] =
 
 static int mistake(const char *what, const char *argument)
 {
-    fprintf(stderr, "levin-chaos: %s%s%s (see levin-chaos --help)\n", what, argument ? ": " : "", argument ? argument : "");
+    fprintf(stderr, "levin-chaos: %s%s%s (see levin-chaos --help)\n", what, argument ? ": " : "",
+            argument ? argument : "");
     return EXIT_USAGE;
 }
 
@@ -61,8 +63,23 @@ static bool command_parse(chaos_options *o, const char *text)
     return false;
 }
 
-enum { OPT_SEED = 256, OPT_SEEDS, OPT_OPS, OPT_DEPTH, OPT_BUDGET, OPT_DATA, OPT_JOBS, OPT_JSON, OPT_FAIL_FAST, OPT_QUIET,
-       OPT_AT, OPT_FAULT, OPT_HELP, OPT_VERSION };
+enum {
+    OPT_SEED = 256,
+    OPT_SEEDS,
+    OPT_OPS,
+    OPT_DEPTH,
+    OPT_BUDGET,
+    OPT_DATA,
+    OPT_JOBS,
+    OPT_JSON,
+    OPT_FAIL_FAST,
+    OPT_QUIET,
+    OPT_SMALL,
+    OPT_AT,
+    OPT_FAULT,
+    OPT_HELP,
+    OPT_VERSION
+};
 
 static const struct option long_options[] = {
     { "seed", required_argument, NULL, OPT_SEED },     { "seeds", required_argument, NULL, OPT_SEEDS },
@@ -70,6 +87,7 @@ static const struct option long_options[] = {
     { "budget", required_argument, NULL, OPT_BUDGET }, { "data", required_argument, NULL, OPT_DATA },
     { "jobs", required_argument, NULL, OPT_JOBS },     { "json", no_argument, NULL, OPT_JSON },
     { "fail-fast", no_argument, NULL, OPT_FAIL_FAST }, { "quiet", no_argument, NULL, OPT_QUIET },
+    { "small", no_argument, NULL, OPT_SMALL },
     { "at", required_argument, NULL, OPT_AT },         { "fault", required_argument, NULL, OPT_FAULT },
     { "help", no_argument, NULL, OPT_HELP },           { "version", no_argument, NULL, OPT_VERSION },
     { NULL, 0, NULL, 0 },
@@ -120,6 +138,9 @@ static int option_parse(chaos_options *o, int option)
         return -1;
     case OPT_QUIET:
         o->quiet = true;
+        return -1;
+    case OPT_SMALL:
+        o->small = true;
         return -1;
     case OPT_HELP:
         fputs(usage_text, stdout);

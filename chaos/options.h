@@ -21,6 +21,7 @@ typedef struct chaos_options {
     double budget_seconds; /* 0: until everything is done */
     const char *data;      /* NULL: made-up stanzas */
     bool json, fail_fast, quiet;
+    bool small;            /* a workload below the sizes asked for is no failure */
     const char *at;        /* replay: path of a crash state */
     const char *fault;     /* replay: name of a fault run */
     const char *program;

@@ -1,5 +1,6 @@
 /*
- * report.c - what people and programs get to see: a progress line on a terminal, findings as they come, a table or JSON at the end.
+ * report.c - what people and programs get to see: a progress line on a terminal, findings as they come, a table or
+ * JSON at the end.
  */
 #include "report.h"
 
@@ -42,8 +43,8 @@ void report_replay_line(const report *r, const finding *item, char *line, size_t
         snprintf(operations, sizeof operations, " --ops %u", r->options->operations);
     if (r->options->data)
         snprintf(data, sizeof data, " --data %s", r->options->data);
-    snprintf(line, capacity, "levin-chaos replay --seed %llu%s%s%s %s", (ull)item->seed, operations,
-             strstr(item->replay, "/") && r->options->depth != 2 ? "" : "", data, item->replay);
+    snprintf(line, capacity, "levin-chaos replay --seed %llu%s%s %s", (ull)item->seed, operations, data,
+             item->replay);
 }
 
 /* ---- progress --------------------------------------------------------------------------------------------- */
@@ -136,17 +137,17 @@ static void print_sweep(const report *r)
         (ull)t->opened[1], (ull)(t->opened[2] + t->opened[3]));
     row("judged again", "%llu (same image, more promised)", (ull)t->remembered);
     row("written to after recovery", "%llu", (ull)t->tails);
-    row("states per second", "%.0f a core (by its CPU time), %.0f by the clock over %u jobs", rate(s->distinct, s->cpu_seconds),
-        rate(s->distinct, s->seconds), r->options->jobs);
+    row("states per second", "%.0f a core (by its CPU time), %.0f by the clock over %u jobs",
+        rate(s->distinct, s->cpu_seconds), rate(s->distinct, s->seconds), r->options->jobs);
     row("wall time", "%.1f s", s->seconds);
     if (s->seeds_begun) {
         const workload_counts *c = &s->least;
-        row("workload, at least", "%llu operations in %llu batches, %llu segment switches, %llu recycled,", (ull)c->operations,
-            (ull)c->batches, (ull)c->switches, (ull)c->recycled);
+        row("workload, at least", "%llu operations in %llu batches, %llu segment switches, %llu recycled,",
+            (ull)c->operations, (ull)c->batches, (ull)c->switches, (ull)c->recycled);
         row("", "%llu checkpoints, %llu shared groups, %llu snapshots across a checkpoint,", (ull)c->checkpoints,
             (ull)c->shared_groups, (ull)c->snapshots);
-        row("", "%llu deletes, %llu overwrites, %llu values over 4 KiB, %llu reopens", (ull)c->deletes, (ull)c->overwrites,
-            (ull)c->large_values, (ull)c->reopens);
+        row("", "%llu deletes, %llu overwrites, %llu values over 4 KiB, %llu reopens", (ull)c->deletes,
+            (ull)c->overwrites, (ull)c->large_values, (ull)c->reopens);
     }
 }
 
@@ -156,7 +157,8 @@ static void print_faults(const report *r)
     const fault_totals *t = &f->totals;
     printf("fault sweep\n");
     print_seeds(r, f->seeds_complete, f->seeds_begun);
-    row("points (call and effect)", "%llu of %llu in %llu series", (ull)t->points_hit, (ull)t->points, (ull)t->series);
+    row("points (call and effect)", "%llu of %llu in %llu series", (ull)t->points_hit, (ull)t->points,
+        (ull)t->series);
     row("runs", "%llu, of them %llu past the last call", (ull)t->runs, (ull)t->beyond);
     row("faults fired", "%llu", (ull)t->fired);
     row("errors given to the client", "%llu", (ull)t->refused);
@@ -166,15 +168,16 @@ static void print_faults(const report *r)
 
 static void print_table(const report *r)
 {
-    printf("\n%-6s %10s %16s %9s %8s %11s  %s\n", "sweep", "points", "distinct states", "states/s", "faults", "violations", "verdict");
+    printf("\n%-6s %10s %16s %9s %8s %11s  %s\n", "sweep", "points", "distinct states", "states/s", "faults",
+           "violations", "verdict");
     uint64_t of_faults = 0;
     for (size_t i = 0; i < r->found.kept; i++)
         of_faults += !strncmp(r->found.items[i].replay, "--fault", 7);
     uint64_t of_sweep = r->found.count - of_faults;
     if (r->has_sweep)
-        printf("%-6s %10llu %16llu %9.0f %8s %11llu  %s\n", "crash", (ull)r->sweep.totals.points, (ull)r->sweep.distinct,
-               rate(r->sweep.distinct, r->sweep.seconds), "-", (ull)(r->has_faults ? of_sweep : r->found.count),
-               of_sweep ? "VIOLATED" : "nothing found");
+        printf("%-6s %10llu %16llu %9.0f %8s %11llu  %s\n", "crash", (ull)r->sweep.totals.points,
+               (ull)r->sweep.distinct, rate(r->sweep.distinct, r->sweep.seconds), "-",
+               (ull)(r->has_faults ? of_sweep : r->found.count), of_sweep ? "VIOLATED" : "nothing found");
     if (r->has_faults)
         printf("%-6s %10llu %16s %9.0f %8llu %11llu  %s\n", "faults", (ull)r->faults.totals.points_hit, "-",
                rate(r->faults.totals.runs, r->faults.seconds), (ull)r->faults.totals.fired, (ull)of_faults,

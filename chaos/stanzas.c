@@ -1,5 +1,6 @@
 /*
- * stanzas.c - control stanzas: paragraphs of "Field: value" lines, separated by empty lines; the name is the Package field.
+ * stanzas.c - control stanzas: paragraphs of "Field: value" lines, separated by empty lines; the name is the
+ * Package field.
  */
 #include "stanzas.h"
 
@@ -94,8 +95,8 @@ bool stanzas_load(stanzas *s, const char *path, char *message, size_t capacity)
         drop_repeated(s);
         good = s->count >= 16;
         if (!good)
-            snprintf(message, capacity, "%s holds %zu control stanzas with a Package field; at least 16 are needed", path,
-                     s->count);
+            snprintf(message, capacity, "%s holds %zu control stanzas with a Package field; at least 16 are needed",
+                     path, s->count);
     }
     if (!good)
         stanzas_free(s);
@@ -104,23 +105,21 @@ bool stanzas_load(stanzas *s, const char *path, char *message, size_t capacity)
 
 void stanzas_invent(stanzas *s, size_t count, uint64_t seed)
 {
-    static const char *const words[] = { "lib", "store", "light", "page", "log", "perl", "common", "dev", "data", "utils",
-                                         "tree", "x11", "doc", "gtk", "core", "net" };
+    static const char *const words[] = { "lib",  "store", "light", "page", "log", "perl", "common", "dev",
+                                         "data", "utils", "tree",  "x11",  "doc", "gtk",  "core",   "net" };
     enum { STANZA_BYTES_MAX = 2048, WORDS = sizeof words / sizeof words[0] };
     random_stream random = random_open(seed, STREAM_STANZAS);
     *s = (stanzas){ .items = fatal_alloc(count * sizeof *s->items), .count = count,
                     .bytes = fatal_alloc(count * STANZA_BYTES_MAX) };
     char *at = s->bytes;
     for (size_t i = 0; i < count; i++) {
-        char *start = at;
-        at += sprintf(at, "Package: ");
-        char *name = at;
-        at += sprintf(at, "%s%s-%s%zu", words[random_below(&random, WORDS)], words[random_below(&random, WORDS)],
-                      words[random_below(&random, WORDS)], i);
-        size_t name_bytes = (size_t)(at - name);
-        at += sprintf(at, "\nStatus: install ok installed\nDescription:");
+        char *start = at, *end = start + STANZA_BYTES_MAX, *name = start + strlen("Package: ");
+        at += snprintf(at, (size_t)(end - at), "Package: %s%s-%s%zu\n", words[random_below(&random, WORDS)],
+                       words[random_below(&random, WORDS)], words[random_below(&random, WORDS)], i);
+        size_t name_bytes = (size_t)(at - 1 - name);
+        at += snprintf(at, (size_t)(end - at), "Status: install ok installed\nDescription:");
         for (uint64_t n = 10 + random_below(&random, 200); n > 0; n--)
-            at += sprintf(at, " %s", words[random_below(&random, WORDS)]);
+            at += snprintf(at, (size_t)(end - at), " %s", words[random_below(&random, WORDS)]);
         *at++ = '\n';
         s->items[i] = (stanza){ { name, name_bytes }, { start, (size_t)(at - start) } };
     }

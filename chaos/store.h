@@ -1,9 +1,10 @@
 /*
  * store.h - the store interface: what a key-value store must offer to be struck, checked and measured.
  *
- * An adapter is one constant struct store_adapter.  Everything goes through sessions: a session belongs to one thread, so that
- * an adapter can keep a read transaction, a cursor or a buffer in it.  Results are store_result; the text of a failure is left
- * in the session (or in the message of open).  Adapters live in chaos/adapter_NAME.c and are listed in adapters.c.
+ * An adapter is one constant struct store_adapter.  Everything goes through sessions: a session belongs to one
+ * thread, so that an adapter can keep a read transaction, a cursor or a buffer in it.  Results are store_result;
+ * the text of a failure is left in the session (or in the message of open).  Adapters live in chaos/adapter_NAME.c
+ * and are listed in adapters.c.
  *
  * Durability is the caller's word, the adapter maps it to the store's own recommended setting and says so in
  * `configuration`, which is printed with every result: a store is never blamed, or praised, for a setting.
@@ -27,7 +28,7 @@ typedef enum store_result {
 
 enum store_capability {
     STORE_CAN_LEAVE_UNSYNCED = 1, /* a write without sync is cheaper than one with */
-    STORE_CAN_MULTI_GET = 2,      /* has a call of its own for many keys; otherwise multi_get is NULL and callers loop */
+    STORE_CAN_MULTI_GET = 2,      /* for many keys at once; otherwise multi_get is NULL and callers loop */
     STORE_CAN_CHECK = 4,          /* can verify its files */
     STORE_CAN_WRITE_CONCURRENTLY = 8 /* several sessions may write at once (they may still queue) */
 };

@@ -1,9 +1,10 @@
 /*
  * sweep.c - shares out the points of the traces of all seeds among workers, and merges what they found.
  *
- * A seed's trace is cut into CHUNKS equal ranges of points; a task is one range of one seed.  Each worker runs the workload of
- * a seed itself when it comes to it (it is deterministic), so that a crash of the engine there is a finding and not the end.  The
- * ranges are taken in an order that spreads them: a run that is stopped early has looked everywhere a little.
+ * A seed's trace is cut into CHUNKS equal ranges of points; a task is one range of one seed. Each worker runs the
+ * workload of a seed itself when it comes to it (it is deterministic), so that a crash of the engine there is a
+ * finding and not the end. The ranges are taken in an order that spreads them: a run that is stopped early has
+ * looked everywhere a little.
  *
  * Results do not depend on the number of workers: each range has its own explorer.  Distinct images are counted over
  * all ranges by their digests.
@@ -67,7 +68,9 @@ void sweep_prepare(sweep_run *run, uint64_t seed, uint32_t operations, const sta
     *run = (sweep_run){ .w = workload_create(&options), .t = trace_create(), .o = oracle_create() };
     simdisk *disk = simdisk_create(NULL, run->t);
     simdisk_seed(disk, seed);
-    workload_target target = { .io = simdisk_io(disk), .path = VERIFY_PATH, .o = run->o, .now = trace_now, .context = run->t };
+    workload_target target = {
+        .io = simdisk_io(disk), .path = VERIFY_PATH, .o = run->o, .now = trace_now, .context = run->t
+    };
     workload_run(run->w, &target, false, &run->result);
     simdisk_usage usage;
     if (!simdisk_destroy(disk, &usage))
@@ -168,8 +171,7 @@ static void work(void *context, crew_worker *worker, uint64_t task)
     uint64_t first = points * chunk / CHUNKS, end = points * (chunk + 1) / CHUNKS;
     task_message m = { .seed = seed, .chunk = chunk, .points_due = end - first, .counts = run->result.counts };
     char text[200];
-    const char *missing = c->r->options->operations && c->r->options->operations < WORKLOAD_OPERATIONS_DEFAULT
-                              ? NULL : workload_short_of(&run->result.counts, text, sizeof text);
+    const char *missing = c->r->options->small ? NULL : workload_short_of(&run->result.counts, text, sizeof text);
     if (run->result.verdict.promise) {
         if (chunk == 0)
             send_finding(c, "--at 0.0", "the workload itself", &run->result.verdict);
@@ -272,7 +274,8 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
             set_add(&c->seen, digest);
         }
     } else {
-        snprintf(c->r->harness, sizeof c->r->harness, "the workload falls short: %s", (const char *)data);
+        snprintf(c->r->harness, sizeof c->r->harness, "the workload falls short: %s (--small allows it)",
+                 (const char *)data);
         c->stop = true;
     }
 }

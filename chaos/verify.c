@@ -1,6 +1,6 @@
 /*
- * verify.c - one image: open (recover), read everything, check the structure, go on writing, close, reopen, read again, leave nothing
- * behind.
+ * verify.c - one image: open (recover), read everything, check the structure, go on writing, close, reopen, read
+ * again, leave nothing behind.
  *
  * Every image that the explorer builds is one that a power cut may leave, so a refusal to open is as wrong as a wrong
  * answer.  What a store shows once levin_open() has returned is durable from then on: recovery syncs what it accepts.

@@ -1,9 +1,9 @@
 /*
  * workload.c - makes a plan out of a seed.
  *
- * Every value put is unlike every other (it carries a revision number), so that two states differ wherever a batch lies between
- * them and the oracle can tell a stale value from a right one.  Keys: a window of names that moves on through the whole list, a
- * few keys for large values, a few awkward ones (zero bytes, 0xff, the longest).
+ * Every value put is unlike every other (it carries a revision number), so that two states differ wherever a batch
+ * lies between them and the oracle can tell a stale value from a right one. Keys: a window of names that moves on
+ * through the whole list, a few keys for large values, a few awkward ones (zero bytes, 0xff, the longest).
  */
 #include "workload.h"
 
@@ -314,10 +314,11 @@ void workload_store_options(const workload *w, const levin_io *io, levin_options
 
 const char *workload_short_of(const workload_counts *counts, char *text, size_t capacity)
 {
-#define WORKLOAD_COUNT_CHECK(name, least, meaning)                                                              \
-    if (counts->name < (least)) {                                                                               \
-        snprintf(text, capacity, "%llu %s, at least %d are needed", (unsigned long long)counts->name, meaning, least); \
-        return text;                                                                                            \
+#define WORKLOAD_COUNT_CHECK(name, least, meaning)                                                             \
+    if (counts->name < (least)) {                                                                              \
+        snprintf(text, capacity, "%llu %s, at least %d are needed", (unsigned long long)counts->name, meaning, \
+                 least);                                                                                       \
+        return text;                                                                                           \
     }
     WORKLOAD_COUNTS(WORKLOAD_COUNT_CHECK)
 #undef WORKLOAD_COUNT_CHECK

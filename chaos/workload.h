@@ -1,10 +1,11 @@
 /*
  * workload.h - what a client does to a store, as a plan made from a seed, and the running of it.
  *
- * A plan is a pure function of its options: batches with mixed durability, groups of several submitters (asynchronous
- * writes on one thread), syncs, checkpoints, bounded steps of background work, snapshots held across checkpoints, reads
- * checked at once, reopening.  Running it tells the oracle all that the store promised.  Keys are bounded in number,
- * so that a state stays small: a window over the names, which moves on; what falls out of it is deleted.
+ * A plan is a pure function of its options: batches with mixed durability, groups of several submitters
+ * (asynchronous writes on one thread), syncs, checkpoints, bounded steps of background work, snapshots held across
+ * checkpoints, reads checked at once, reopening. Running it tells the oracle all that the store promised. Keys are
+ * bounded in number, so that a state stays small: a window over the names, which moves on; what falls out of it is
+ * deleted.
  */
 #ifndef CHAOS_WORKLOAD_H
 #define CHAOS_WORKLOAD_H
@@ -75,14 +76,14 @@ typedef struct workload_result {
 void workload_store_options(const workload *w, const levin_io *io, levin_options *options);
 
 /*
- * Runs the plan on a new or given store.  keep_open: the store is left open in result->store (NULL when it could not be opened).
- * Returns whether there was no violation.
+ * Runs the plan on a new or given store. keep_open: the store is left open in result->store (NULL when it could not
+ * be opened). Returns whether there was no violation.
  */
 bool workload_run(const workload *w, const workload_target *target, bool keep_open, workload_result *result);
 
 /*
- * A short plan (about ten operations, sometimes a checkpoint) with which to go on after the recovery of a store of `of`: new
- * bytes over a cut log.  For workload_continue() only.
+ * A short plan (about ten operations, sometimes a checkpoint) with which to go on after the recovery of a store of
+ * `of`: new bytes over a cut log. For workload_continue() only.
  */
 workload *workload_create_tail(const workload *of, uint64_t seed);
 /* Runs a plan without reopening on an open store, which stays open. */

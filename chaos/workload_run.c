@@ -1,9 +1,9 @@
 /*
  * workload_run.c - runs a plan on a store and tells the oracle what was promised.
  *
- * Without faults any failing call, any answer that differs from the model, is a violation and ends the run.  With faults a failure is
- * recorded and the plan goes on (a client that does not give up); a wrong answer is still a violation.  One thread: the submitters of
- * a group are batches submitted before any is waited for.
+ * Without faults any failing call, any answer that differs from the model, is a violation and ends the run. With
+ * faults a failure is recorded and the plan goes on (a client that does not give up); a wrong answer is still a
+ * violation. One thread: the submitters of a group are batches submitted before any is waited for.
  */
 #include <stdio.h>
 #include <string.h>
@@ -125,7 +125,8 @@ static bool step_write(runner *r, const plan_step *s)
     return answered(r, oracle_submit(r->target->o, b->durability, before), code, b);
 }
 
-/* Several submitters: all submit, then all wait, in the order of submission, the reverse, or mixed; some poll first. */
+/* Several submitters: all submit, then all wait, in the order of submission, the reverse, or mixed; some poll first.
+ */
 static bool step_group(runner *r, const plan_step *s)
 {
     levin_ticket *tickets[GROUP_BATCHES_MAX];
@@ -279,8 +280,9 @@ static bool open_store(runner *r)
         if (code != LEVIN_OK) {
             r->result->failures++;
             if (!r->target->faults || code == LEVIN_CORRUPT || code == LEVIN_INVALID || r->store) {
-                oracle_fault(&r->result->verdict, code == LEVIN_CORRUPT ? "DETECT" : "FAULT", "levin_open failed%s: %s: %s",
-                             r->target->faults ? "" : " without a fault", levin_code_name(code), error.message);
+                oracle_fault(&r->result->verdict, code == LEVIN_CORRUPT ? "DETECT" : "FAULT",
+                             "levin_open failed%s: %s: %s", r->target->faults ? "" : " without a fault",
+                             levin_code_name(code), error.message);
                 r->result->verdict.code = code;
                 r->store = NULL;
                 return false;
@@ -310,7 +312,9 @@ static bool step_reopen(runner *r)
         return false;
     oracle *o = r->target->o;
     oracle_legal legal = oracle_legal_crash(o, now(r));
-    oracle_check_options with = { .seed = r->result->steps, .points = 6, .ranges = 2, .faults_active = r->target->faults };
+    oracle_check_options with = {
+        .seed = r->result->steps, .points = 6, .ranges = 2, .faults_active = r->target->faults
+    };
     oracle_verdict v = { .state = ORACLE_NO_STATE };
     for (int attempt = 0; attempt < OPEN_ATTEMPTS && v.state == ORACLE_NO_STATE; attempt++)
         if (!checked(r, oracle_check(o, &legal, r->store, &with, &v), &v, "check after reopening"))

@@ -48,14 +48,16 @@ rule "white space at the end of lines"
 bad=$(grep -nwE 'TO''DO|FIX''ME' "${texts[@]}" /dev/null)
 rule "marks of unfinished work"
 
-bad=$(grep -nE '(^|[^A-Za-z0-9_.>])(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|alloca|tmpnam)\(' "${c_files[@]}" /dev/null)
-rule "banned functions"
+bad=$(grep -nE '(^|[^A-Za-z0-9_.>])(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|alloca|tmpnam)\(' "${c_files[@]}" /dev/null |
+    grep -vE '^[a-z_/0-9]*_(test|bench)\.c:')
+rule "functions banned outside tests"
 
 bad=$(for f in "${c_files[@]}"; do
-    n=$(wc -l <"$f")
-    [ "$n" -le 900 ] || echo "$f: $n lines"
+    n=$(wc -l <"$f") limit=900
+    case $f in *_test.c) limit=1200 ;; esac
+    [ "$n" -le "$limit" ] || echo "$f: $n lines"
 done)
-rule "C files over 900 lines"
+rule "C files over 900 lines (tests: 1200)"
 
 bad=$(shellcheck -x "${scripts[@]}" 2>&1)
 rule "shellcheck"

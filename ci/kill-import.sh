@@ -2,7 +2,7 @@
 # Kills `levin import` with SIGKILL in the middle of synced batches, ROUNDS times, and looks at what is left each time:
 # the store opens, `levin check` is clean, everything acknowledged is there, and the store equals the first records of
 # the source up to the end of some batch, byte for byte.  Every other round goes on in the store that the kill left
-# behind, so that recovery runs on what a recovery wrote.
+# behind, so that recovery runs on what a recovery wrote.  At the end the whole source goes in and comes out, byte for byte.
 #
 #   kill-import.sh [SOURCE]   control stanzas; default: `apt-cache dumpavail`, or the dpkg status file where that is small
 #   LEVIN=build/release/bin/levin  ROUNDS=20  SEED=1  BATCH=100  RECORDS=N (the first N only)
@@ -80,6 +80,18 @@ for ((round = 1; round <= rounds; round++)); do
     model "$kept" records | cmp - got || fail "the store is not the first $kept records"
     printf '%5d %9d %9d %9d %10s %9d\n' "$round" "$total" "$acked" "$kept" "$((reopen_us / 1000)).$(printf %03d $((reopen_us % 1000)))" "$replayed"
 done
+
+# Without a kill: all of it, over what the last kill left, compared byte for byte; then exported and imported once more.
+round=end
+checks=$((checks + 1))
+"$levin" import store --key $key --from records --memtable 1M --json >report 2>err || fail "the whole import"
+"$levin" check store >check.log 2>err || fail "levin check: $(grep -m 3 fault check.log)"
+"$levin" export store >got 2>err || fail "export"
+model "$total" records | cmp - got || fail "the store is not the source, sorted"
+"$levin" import again --key $key --from got --quiet 2>err || fail "import of the export"
+"$levin" export again 2>err | cmp - got || fail "the export of the import of the export differs"
+jq -r '"whole: \(.records) records, \(.input_bytes / 1e6 | floor) MB in \(.seconds) s"' report
+
 checks=$((checks + 1))
 [ "$mid" -ge $((rounds * 3 / 4)) ] || fail "only $mid of $rounds kills came before the end: the test proves little"
 echo "$mid of $rounds killed in the middle; slowest reopen $((slowest / 1000)).$(printf %03d $((slowest % 1000))) ms"

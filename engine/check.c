@@ -4,8 +4,8 @@
  * Metas, tree (tree_check), free list, the account of every page of the file (used once, or free once, never both,
  * never neither), and the log from the replay position on.
  *
- * Concurrency: under work_mutex, so that the durable state stays; readers and writers go on, but for the log's part, which
- * holds up commits while it reads.  The tree is kept by a reference on its version.
+ * Concurrency: under work_mutex, so that the durable state stays; readers and writers go on, but for the log's part,
+ * which holds up commits while it reads.  The tree is kept by a reference on its version.
  */
 #include <string.h>
 

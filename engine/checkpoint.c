@@ -6,15 +6,16 @@
  *   FREE_LIST  the free list of the new state is written; same
  *   SYNC       everything the new meta page will refer to is durable
  *   META       the meta page of generation g is written over that of g - 2
- *   META_SYNC  g is durable: a crash from here on finds g, or, when the meta page was torn, g - 1, whose pages and log are
- *              still all there
+ *   META_SYNC  g is durable: a crash from here on finds g, or, when the meta page was torn, g - 1, whose pages and
+ *              log are still all there
  *   PUBLISH    readers see the new tree; the frozen memtable is let go
  *   MARK       the log says, durably, that g is durable: from here on a missing g is damage and not a torn write
  *   RELEASE    only now the pages of g - 1 may be reused and its log recycled; the file is cut where its end is free
  *
- * Failure: up to SYNC everything is given up, the space is put back, and the memtable stays frozen for the next attempt.
- * A failed sync poisons the store.  A failed write of the meta page may have reached the device in full, so the same bytes
- * are written again by the next step, and nothing else is done to the file until that has succeeded.  The same goes for MARK.
+ * Failure: up to SYNC everything is given up, the space is put back, and the memtable stays frozen for the next
+ * attempt. A failed sync poisons the store.  A failed write of the meta page may have reached the device in full, so
+ * the same bytes are written again by the next step, and nothing else is done to the file until that has succeeded.
+ * The same goes for MARK.
  *
  * Concurrency: all under work_mutex; PUBLISH, MARK and RELEASE also take commit_mutex.
  */
@@ -23,7 +24,16 @@
 
 #include "db.h"
 
-enum checkpoint_step { STEP_MERGE, STEP_FREE_LIST, STEP_SYNC, STEP_META, STEP_META_SYNC, STEP_PUBLISH, STEP_MARK, STEP_RELEASE };
+enum checkpoint_step {
+    STEP_MERGE,
+    STEP_FREE_LIST,
+    STEP_SYNC,
+    STEP_META,
+    STEP_META_SYNC,
+    STEP_PUBLISH,
+    STEP_MARK,
+    STEP_RELEASE
+};
 
 struct checkpoint {
     enum checkpoint_step step;
@@ -193,7 +203,8 @@ static levin_code gather_free(levin *db, checkpoint *c, extent_list *all, levin_
     if (code == LEVIN_OK)
         code = gather_list(&g, &c->base->tree->free_list);
     if (code == LEVIN_OK && !extent_list_normalise(all))
-        code = error_corrupt(error, PAGE_FILE_NAME, 0, 0, 0, "a page became free twice: two places of the tree used it");
+        code = error_corrupt(error, PAGE_FILE_NAME, 0, 0, 0,
+                             "a page became free twice: two places of the tree used it");
     return code;
 }
 
@@ -205,7 +216,8 @@ static uint64_t list_pages(const extent_list *list)
     return pages;
 }
 
-/* Writes the list into the pages of c->tree->free_list, back to front, for each page carries the checksum of the next. */
+/* Writes the list into the pages of c->tree->free_list, back to front, for each page carries the checksum of the
+ * next. */
 static levin_code write_free_list(levin *db, checkpoint *c, const extent_list *all, levin_error *error)
 {
     const uint32_t page_bytes = db->page_bytes;
@@ -469,6 +481,24 @@ out:
     return code;
 }
 
+levin_code checkpoint_prepare_log(levin *db, levin_error *error)
+{
+    sync_mutex_lock(&db->commit_mutex);
+    bool wanted = wal_wants_spare(db->log);
+    uint64_t bytes = wal_segment_bytes(db->log);
+    db->spare_asked = false;
+    sync_mutex_unlock(&db->commit_mutex);
+    if (!wanted)
+        return LEVIN_OK;
+    levin_code code = wal_spare_make(db->io, db->directory, bytes, error);
+    if (code == LEVIN_OK) {
+        sync_mutex_lock(&db->commit_mutex);
+        wal_spare_adopt(db->log);
+        sync_mutex_unlock(&db->commit_mutex);
+    }
+    return code;
+}
+
 levin_code checkpoint_drive(levin *db, levin_error *error)
 {
     bool more = true;
@@ -504,6 +534,8 @@ levin_code levin_work(levin *store, bool *more)
     levin_error error = { 0 };
     bool left = false;
     levin_code code = store->options.read_only ? LEVIN_OK : checkpoint_work(store, &left, &error);
+    if (code == LEVIN_OK && !left && !store->thread_started && !store->options.read_only)
+        code = checkpoint_prepare_log(store, &error);
     if (!left) {
         version_reclaim(&store->versions);
         page_cache_reclaim(store->cache);

@@ -1,6 +1,6 @@
 /*
- * checksum_test.c - the checksum is the same however the bytes come, differs by place, store and every bit, and is the one
- * that existing files hold.
+ * checksum_test.c - the checksum is the same however the bytes come, differs by place, store and every bit, and is
+ * the one that existing files hold.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -6,6 +6,7 @@
  * does; "sync" really writes and syncs a preallocated file in the current directory.
  * Usage: engine_commit_bench [milliseconds per line]
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -134,7 +135,13 @@ static void reclaim_lines(void)
 int main(int count, char **arguments)
 {
     static const int threads[] = { 1, 2, 4, 8, 16, 32, 64 };
-    long milliseconds = count > 1 ? atol(arguments[1]) : 300;
+    char *end = NULL;
+    errno = 0;
+    long milliseconds = count > 1 ? strtol(arguments[1], &end, 10) : 300;
+    if (errno || milliseconds < 1 || (end && (end == arguments[1] || *end)) || count > 2) {
+        fprintf(stderr, "usage: %s [milliseconds per line]\n", arguments[0]);
+        return EXIT_FAILURE;
+    }
     static const struct {
         enum work work;
         uint64_t group_ns;

@@ -47,6 +47,7 @@ struct levin {
     sync_mutex commit_mutex;
     uint64_t group;              /* commit_mutex: number of the newest group */
     uint64_t sequence;           /* commit_mutex: of the newest batch */
+    bool spare_asked;            /* commit_mutex: the background thread knows that the log wants a spare segment */
     uint64_t lazy_bytes;         /* commit_mutex: appended, not yet flushed */
     uint64_t frozen_replay;      /* commit_mutex: where the log after the frozen memtable begins */
     uint64_t frozen_chain;
@@ -105,6 +106,8 @@ levin_code db_freeze(levin *db, levin_error *error);
 levin_code checkpoint_work(levin *db, bool *more, levin_error *error);
 /* Does steps until no memtable is frozen and no checkpoint is running. */
 levin_code checkpoint_drive(levin *db, levin_error *error);
+/* Makes a spare log segment ready when the log wants one, outside all locks but for a moment. */
+levin_code checkpoint_prepare_log(levin *db, levin_error *error);
 /* At close: forgets the checkpoint in progress. */
 void checkpoint_abandon(levin *db);
 

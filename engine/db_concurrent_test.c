@@ -1,8 +1,8 @@
 /*
  * db_concurrent_test.c - many threads on one store, also under ThreadSanitizer.
  *
- * Invariants checked: a batch is seen whole or not at all by gets, multi-gets, snapshots and iterators, while writers commit and
- * checkpoints run; a value read belongs to the key asked for and never goes back in time; counters add up.
+ * Invariants checked: a batch is seen whole or not at all by gets, multi-gets, snapshots and iterators, while writers
+ * commit and checkpoints run; a value read belongs to the key asked for and never goes back in time; counters add up.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -187,7 +187,8 @@ static void run(levin_background background)
     atomic_store(&s.writing, WRITERS);
     for (int i = 0; i < WRITERS + READERS; i++) {
         workers[i] = (worker){ .s = &s, .id = i };
-        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, i < WRITERS ? writer_run : reader_run, &workers[i]), 0);
+        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, i < WRITERS ? writer_run : reader_run, &workers[i]),
+                         0);
     }
     for (int i = 0; i < WRITERS + READERS; i++)
         pthread_join(workers[i].thread, NULL);

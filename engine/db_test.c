@@ -445,7 +445,8 @@ START_TEST(db__prefix_of_0xff_bytes)
     static const struct {
         const char *prefix;
         int count;
-    } cases[] = { { "a", 4 }, { "a\xff", 3 }, { "a\xff\xff", 2 }, { "\xff", 3 }, { "\xff\xff", 2 }, { "", 8 }, { "c", 0 } };
+    } cases[] = { { "a", 4 },        { "a\xff", 3 }, { "a\xff\xff", 2 }, { "\xff", 3 },
+                  { "\xff\xff", 2 }, { "", 8 },      { "c", 0 } };
     for (int layer = 0; layer < 2; layer++) {
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             levin_iter_options io = { .prefix = { cases[i].prefix, strlen(cases[i].prefix) } };
@@ -481,7 +482,8 @@ START_TEST(db__killed_process_keeps_what_was_logged)
                 _exit(2);
             for (int i = 0; i < 2000; i++) {
                 snprintf(key, sizeof key, "%d-%d", round, i);
-                if (levin_put(db, key, strlen(key), key, strlen(key), i % 100 ? LEVIN_LOGGED : LEVIN_SYNCED) != LEVIN_OK)
+                if (levin_put(db, key, strlen(key), key, strlen(key), i % 100 ? LEVIN_LOGGED : LEVIN_SYNCED) !=
+                    LEVIN_OK)
                     _exit(3);
             }
             _exit(0); /* without closing */

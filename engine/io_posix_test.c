@@ -46,9 +46,10 @@ static void begin(void)
 {
     io = levin_io_posix();
     descriptors_before = count_descriptors();
-    strcpy(directory, "build/io_posix_test.XXXXXX"); /* the disk that the tree is on, not a tmpfs */
+    /* the disk that the tree is on, not a tmpfs */
+    snprintf(directory, sizeof directory, "build/io_posix_test.XXXXXX");
     if (!mkdtemp(directory)) {
-        strcpy(directory, "/tmp/io_posix_test.XXXXXX");
+        snprintf(directory, sizeof directory, "/tmp/io_posix_test.XXXXXX");
         ck_assert_ptr_nonnull(mkdtemp(directory));
     }
 }

@@ -1,14 +1,16 @@
 /*
  * iter.c - iterators: an ordered merge of memtable, frozen memtable and page tree of one version, inside bounds.
  *
- * Forward, every source stands at its first key at or after the current one, and the current pair is that of the smallest
- * key; backward the same mirrored.  Of equal keys the newest source wins and the others step along with it.  Deletes are passed
- * over.  A turn of direction puts every source on the other side of the current key.
+ * Forward, every source stands at its first key at or after the current one, and the current pair is that of the
+ * smallest key; backward the same mirrored.  Of equal keys the newest source wins and the others step along with it.
+ * Deletes are passed over.  A turn of direction puts every source on the other side of the current key.
  *
- * Prefix and bounds become one lower and one upper bound when the iterator is opened, so a move compares with at most one.
+ * Prefix and bounds become one lower and one upper bound when the iterator is opened, so a move compares with at most
+ * one.
  *
  * Concurrency: an iterator belongs to one thread; it holds a reference on its version, so writers do not disturb it.
- * An error of the tree (damage, a failed read) makes the iterator invalid and is kept as its status: never an early end.
+ * An error of the tree (damage, a failed read) makes the iterator invalid and is kept as its status: never an early
+ * end.
  */
 #include <assert.h>
 #include <string.h>

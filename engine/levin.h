@@ -186,7 +186,8 @@ LEVIN_API size_t levin_batch_bytes(const levin_batch *batch); /* bytes it takes 
 /*
  * One log write and at most one sync for the whole batch, shared with all batches submitted at the same time.
  * An empty batch with LEVIN_SYNCED syncs all that was written before.  The batch may be reused on return.
- * On any error the batch is invisible; after LEVIN_POISONED or a failed sync it may or may not be there after reopening, whole.
+ * On any error the batch is invisible; after LEVIN_POISONED or a failed sync it may or may not be there after
+ * reopening, whole.
  */
 LEVIN_API levin_code levin_write(levin *store, const levin_batch *batch, levin_durability durability) LEVIN_MUST_USE;
 

@@ -203,7 +203,8 @@ int main(int argc, char **argv)
         qsort(scan, rounds, sizeof scan[0], ascending);
         qsort(read, rounds, sizeof read[0], ascending);
         printf("%-36s %9.1f %8.1f %10.1f %9.1f %9.1f %12.1f %9zu\n", loads[l].name, insert[rounds / 2],
-               find[rounds / 2], many[rounds / 2], scan[rounds / 2], read[rounds / 2], f.index_bytes, f.held_bytes >> 20);
+               find[rounds / 2], many[rounds / 2], scan[rounds / 2], read[rounds / 2], f.index_bytes,
+               f.held_bytes >> 20);
         fflush(stdout);
     }
     return 0;

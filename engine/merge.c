@@ -2,13 +2,14 @@
  * merge.c - the walk over the old tree and the operations, side by side (merge.h).
  *
  * The walk keeps the path of old branch pages on a stack.  The children before the one that the next operation falls
- * into are shared; that one is descended.  A leaf takes all operations below its upper bound.  When the operations have gone past
- * a branch, its remaining children are shared and it is left.  What comes out goes to the builders (merge_build.h).
+ * into are shared; that one is descended.  A leaf takes all operations below its upper bound.  When the operations
+ * have gone past a branch, its remaining children are shared and it is left.  What comes out goes to the builders
+ * (merge_build.h).
  *
  * Invariants
  *   - Frames on the stack, and the leaf's, are pinned; bounds of keys point into them.
- *   - Every old page that was descended, and every extent of a value overwritten or deleted, is in result.freed; all other old
- *     pages are reached from the new tree.
+ *   - Every old page that was descended, and every extent of a value overwritten or deleted, is in result.freed; all
+ *     other old pages are reached from the new tree.
  *   - A leaf in which nothing changes is shared, unless an under-filled page takes it in.
  * Concurrency: one thread at a time; a step pins what it has to keep.
  * Crash safety: the old tree is only read.  New pages are not reachable before the caller publishes them.
@@ -157,8 +158,9 @@ static levin_code walk_start(merge *m, levin_error *error)
         m->state = WALK_DONE;
         return LEVIN_OK;
     }
-    if (old->height > PAGE_HEIGHT_MAX)
-        return error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, old->height, "impossible tree height");
+    levin_code code = tree_height_check(old, error);
+    if (code)
+        return code;
     if (old->height)
         return walk_enter(m, old->root, old->height - 1, lowest, lowest, false, error);
     m->leaf_lower = lowest;
@@ -177,10 +179,12 @@ static levin_code walk_descend(merge *m, walk_branch *w, levin_error *error)
     unsigned i = w->next++, level = page_level(w->frame->page) - 1;
     bool last = i + 1 == w->cells;
     split_key upper = last ? w->upper : page_split_key(w->frame->page, m->o.old.page_bytes, i + 1);
-    return walk_enter(m, branch_child(w->frame->page, i), level, child_lower(m, w, i), upper, !last || w->bounded, error);
+    return walk_enter(m, branch_child(w->frame->page, i), level, child_lower(m, w, i), upper, !last || w->bounded,
+                      error);
 }
 
-/* Shares the children up to `end`, or as many as come before one that an under-filled page has to take in: descends there. */
+/* Shares the children up to `end`, or as many as come before one that an under-filled page has to take in:
+ * descends there. */
 static levin_code walk_share(merge *m, walk_branch *w, unsigned end, levin_error *error)
 {
     unsigned level = page_level(w->frame->page) - 1;
@@ -245,7 +249,8 @@ static levin_code leaf_probe(merge *m, levin_error *error)
             return LEVIN_OK;
         bool present = record_kind(record) == RECORD_PUT;
         if (!present)
-            page_lower_bound(m->leaf->page, m->o.old.page_bytes, record_key(record), record_key_bytes(record), &present);
+            page_lower_bound(m->leaf->page, m->o.old.page_bytes, record_key(record), record_key_bytes(record),
+                             &present);
         if (present)
             return leaf_replace(m, error);
         operation_done(m);

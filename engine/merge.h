@@ -1,14 +1,14 @@
 /*
  * merge.h - the functional merge of a memtable into a page tree: the work of a checkpoint.
  *
- * Reads the old tree and a sorted stream of operations, writes new pages for every path that changes, in runs of contiguous
- * pages (one write of up to 1 MiB at a time), and shares untouched subtrees.  The old tree stays whole.  A node is
- * replaced by zero or more nodes; a leaf or branch that falls under a quarter of a page shares cells with the new page before it, or
- * takes in its right neighbour; at the right edge of the tree it may stay (merge_build.h says how full pages get).  A root
- * with one child is dropped.  Values over a quarter page go to extents.
+ * Reads the old tree and a sorted stream of operations, writes new pages for every path that changes, in runs of
+ * contiguous pages (one write of up to 1 MiB at a time), and shares untouched subtrees.  The old tree stays whole.  A
+ * node is replaced by zero or more nodes; a leaf or branch that falls under a quarter of a page shares cells with the
+ * new page before it, or takes in its right neighbour; at the right edge of the tree it may stay (merge_build.h says
+ * how full pages get).  A root with one child is dropped.  Values over a quarter page go to extents.
  *
- * merge_step() does a bounded piece (about one leaf of the old tree, or one large value) and can be called again and again: nothing
- * is visible until the caller publishes the result.  No sync is done here.
+ * merge_step() does a bounded piece (about one leaf of the old tree, or one large value) and can be called again and
+ * again: nothing is visible until the caller publishes the result.  No sync is done here.
  */
 #ifndef LEVIN_MERGE_H
 #define LEVIN_MERGE_H
@@ -37,7 +37,8 @@ typedef struct merge_options {
 } merge_options;
 
 levin_code merge_begin(const merge_options *options, merge **m, levin_error *error);
-/* *done: the new tree is complete and all its pages are written (not synced). On failure the merge can only be ended. */
+/* *done: the new tree is complete and all its pages are written (not synced). On failure the merge can only be
+ * ended. */
 levin_code merge_step(merge *m, bool *done, levin_error *error);
 /* After done. Fills *result. */
 void merge_finish(merge *m, merge_result *result);

@@ -2,8 +2,8 @@
  * merge_build.c - level builders and page output of a merge (merge_build.h).
  *
  * Invariants
- *   - A level above the leaves gets its entries in key order: pages leave in order, and a subtree is shared only after
- *     all lower levels have been settled.
+ *   - A level above the leaves gets its entries in key order: pages leave in order, and a subtree is shared only
+ *     after all lower levels have been settled.
  *   - The entries at the left edge of the tree have the empty key.
  *   - Every page buffer is in one place: a draft, the run, the spare or the idle list.
  *   - Every page taken from the space is in `taken`.
@@ -60,7 +60,8 @@ static levin_code run_flush(tree_build *b, levin_error *error)
         return LEVIN_OK;
     for (unsigned i = 0; i < b->run_count; i++)
         parts[i] = (levin_slice){b->run[i].page, b->page_bytes};
-    levin_code code = file_write(page_cache_file(b->cache), parts, b->run_count, b->run_first * b->page_bytes, NULL, error);
+    levin_code code = file_write(page_cache_file(b->cache), parts, b->run_count, b->run_first * b->page_bytes, NULL,
+                                 error);
     if (code)
         return code;
     for (unsigned i = 0; i < b->run_count; i++) {
@@ -142,7 +143,8 @@ static levin_code level_use(tree_build *b, unsigned level, levin_error *error)
     if (level < b->levels)
         return LEVIN_OK;
     if (level >= PAGE_HEIGHT_MAX)
-        return error_set(error, LEVIN_TOO_BIG, PAGE_FILE_NAME, "the tree would be higher than %d levels", PAGE_HEIGHT_MAX);
+        return error_set(error, LEVIN_TOO_BIG, PAGE_FILE_NAME, "the tree would be higher than %d levels",
+                         PAGE_HEIGHT_MAX);
     b->level[level].bound = io_alloc(b->io, LEVIN_KEY_MAX_BYTES(b->page_bytes));
     if (!b->level[level].bound)
         return error_memory(error, LEVIN_KEY_MAX_BYTES(b->page_bytes));
@@ -150,11 +152,13 @@ static levin_code level_use(tree_build *b, unsigned level, levin_error *error)
     return LEVIN_OK;
 }
 
-static levin_code level_add(tree_build *b, unsigned level, split_key key, const page_payload *payload, levin_error *error);
+static levin_code level_add(tree_build *b, unsigned level, split_key key, const page_payload *payload,
+                            levin_error *error);
 
 /*
- * The lower bound of a page's keys, for its entry above, into the level's buffer.  A leaf's is the shortest that separates it from
- * the leaf before (Bayer, Unterauer 1977); when that one is shared and unknown, the bound that the old tree had there.
+ * The lower bound of a page's keys, for its entry above, into the level's buffer.  A leaf's is the shortest that
+ * separates it from the leaf before (Bayer, Unterauer 1977); when that one is shared and unknown, the bound that the
+ * old tree had there.
  */
 static size_t page_bound(tree_build *b, const page_draft *d)
 {
@@ -244,7 +248,8 @@ static bool level_is_top(const tree_build *b, unsigned level)
     return true;
 }
 
-static levin_code level_add(tree_build *b, unsigned level, split_key key, const page_payload *payload, levin_error *error)
+static levin_code level_add(tree_build *b, unsigned level, split_key key, const page_payload *payload,
+                            levin_error *error)
 {
     build_level *v = &b->level[level];
     if (level && v->cells == 0 && level_is_top(b, level)) /* nothing is left of it */

@@ -1,22 +1,23 @@
 /*
  * merge_build.h - the new tree of a merge, from the leaves up: a builder for each level, and the output of pages.
  *
- * Cells, or whole subtrees of the old tree, come in key order.  Each level keeps two pages in memory: the open one, which is
- * being filled, and the last finished one, so that the two can still share their cells evenly.  A page that leaves becomes an
- * entry of the level above.  Pages get their numbers in the order in which they leave, and are written in runs of contiguous
- * pages.
+ * Cells, or whole subtrees of the old tree, come in key order.  Each level keeps two pages in memory: the open one,
+ * which is being filled, and the last finished one, so that the two can still share their cells evenly.  A page that
+ * leaves becomes an entry of the level above.  Pages get their numbers in the order in which they leave, and are
+ * written in runs of contiguous pages.
  *
  * How full pages get:
  *  - New keys past the end of the old tree (ascending loads): full.  Nothing will come between them.
- *  - A page that overflows in the midst of old keys is cut at 90 %, so that the next few insertions do not split it again.
- *  - At the end of each old page the new one is cut too, if it is at least three quarters full.  So an old page whose size does not
- *    change (overwrites) stays one page, also a full one: without this, overwriting a run of full pages would cut
- *    each at 90 % and leave a half-filled page at the end of each run.
- *  - Before a shared subtree the last two pages even out, when the open one is under a quarter, or under a half after an
- *    overflow.  When there is one only and it is under a quarter, build_settle() refuses, and the caller takes the subtree's
- *    first page in.
- *  - At the right edge of the tree the open page may stay under-filled when it has no page before it to share with, or was
- *    filled by appends: the next append finds it there.
+ *  - A page that overflows in the midst of old keys is cut at 90 %, so that the next few insertions do not split it
+ *    again.
+ *  - At the end of each old page the new one is cut too, if it is at least three quarters full.  So an old page whose
+ *    size does not change (overwrites) stays one page, also a full one: without this, overwriting a run of full pages
+ *    would cut each at 90 % and leave a half-filled page at the end of each run.
+ *  - Before a shared subtree the last two pages even out, when the open one is under a quarter, or under a half after
+ *    an overflow.  When there is one only and it is under a quarter, build_settle() refuses, and the caller takes the
+ *    subtree's first page in.
+ *  - At the right edge of the tree the open page may stay under-filled when it has no page before it to share with,
+ *    or was filled by appends: the next append finds it there.
  */
 #ifndef LEVIN_MERGE_BUILD_H
 #define LEVIN_MERGE_BUILD_H
@@ -28,7 +29,8 @@
 enum {
     BUILD_RUN_BYTES = 1 << 20,
     BUILD_RUN_PAGES_MAX = BUILD_RUN_BYTES / LEVIN_PAGE_MIN_BYTES,
-    BUILD_RUN_PAGES_FIRST = 8 /* wanted for the first run; doubles up to BUILD_RUN_BYTES, so that small merges take little */
+    /* wanted for the first run; doubles up to BUILD_RUN_BYTES, so that small merges take little */
+    BUILD_RUN_PAGES_FIRST = 8
 };
 
 typedef struct build_level {
@@ -89,13 +91,15 @@ levin_code build_extent(tree_build *b, const uint8_t *value, size_t bytes, uint8
 /* The end of an old page of that level. */
 levin_code build_boundary(tree_build *b, unsigned level, levin_error *error);
 /*
- * Ends all pages of the levels 0 .. level, so that a shared subtree of that level may follow.  *settled is false when a page is
- * under-filled and has none before it to share with: the caller then descends into the subtree instead.
+ * Ends all pages of the levels 0 .. level, so that a shared subtree of that level may follow.  *settled is false when
+ * a page is under-filled and has none before it to share with: the caller then descends into the subtree instead.
  */
 levin_code build_settle(tree_build *b, unsigned level, bool *settled, levin_error *error);
-/* A subtree of the old tree whose root is of that level; the levels up to it are settled. key: the lower bound of its keys. */
+/* A subtree of the old tree whose root is of that level; the levels up to it are settled. key: the lower bound of
+ * its keys. */
 levin_code build_share(tree_build *b, unsigned level, split_key key, page_ref ref, levin_error *error);
-/* Ends all levels, writes what is left and gives unused pages back. root.number and height are 0 when the tree is empty. */
+/* Ends all levels, writes what is left and gives unused pages back. root.number and height are 0 when the tree is
+ * empty. */
 levin_code build_finish(tree_build *b, page_ref *root, uint32_t *height, levin_error *error);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * merge_test.c - merges against a model: contents, order, page accounting, shapes of pages, failures of every call.
  *
- * Checked after every merge: the tree holds exactly the model's pairs, forward, in reverse, by key, and in gaps; tree_check() finds
- * nothing; the counts of keys and pages are those of the walk; each page of the file is reached once, or free.
+ * Checked after every merge: the tree holds exactly the model's pairs, forward, in reverse, by key, and in gaps;
+ * tree_check() finds nothing; the counts of keys and pages are those of the walk; each page of the file is reached
+ * once, or free.
  */
 #include "../faults/check_main.h"
 #include "ram_store_test.h"
@@ -148,9 +149,10 @@ static const mem_node *batch_end(fixture *f)
     return memtable_finish(f->mem, &replaced);
 }
 
-static size_t number_key(uint8_t *key, uint64_t n)
+enum { NUMBER_KEY_ROOM = 24 }; /* "key", the digits of any n, and the end that snprintf writes */
+static size_t number_key(uint8_t key[NUMBER_KEY_ROOM], uint64_t n)
 {
-    return (size_t)sprintf((char *)key, "key%010llu", (unsigned long long)n);
+    return (size_t)snprintf((char *)key, NUMBER_KEY_ROOM, "key%010llu", (unsigned long long)n);
 }
 
 /* Lengths up to a quarter page; many share long beginnings. Distinct for distinct n. */
@@ -161,7 +163,7 @@ static size_t long_key(uint8_t *key, uint64_t n, uint32_t page_bytes)
     size_t at = (h >> 32) % (bytes - 10);
     char digits[24];
     memset(key, 'a', bytes);
-    sprintf(digits, "%09llu", (unsigned long long)n);
+    snprintf(digits, sizeof digits, "%09llu", (unsigned long long)n);
     memcpy(key + at, digits, 9);
     return bytes;
 }
@@ -581,6 +583,40 @@ START_TEST(merge__deletes_leave_no_under_filled_pages)
 }
 END_TEST
 
+START_TEST(merge__a_shared_root_with_one_child_is_dropped)
+{
+    fixture f;
+    uint8_t key[32];
+    uint64_t n = 0;
+    setup(&f, 4096, 4 << 20, 54);
+    while (f.s.branch_pages < 3) { /* until the right edge is a branch with one leaf */
+        batch_begin(&f);
+        for (uint64_t end = n + 10; n < end; n++)
+            put(&f, key, number_key(key, n), 60);
+        merge_now(&f, batch_end(&f));
+    }
+    ck_assert_uint_eq(f.s.t.height, 3);
+    batch_begin(&f);
+    const uint8_t *root = f.disk.bytes + f.s.t.root.number * 4096;
+    levin_slice prefix = page_prefix(root, 4096), suffix = page_key_suffix(root, 1);
+    uint8_t separator[64];
+    memcpy(separator, prefix.data, prefix.size);
+    memcpy(separator + prefix.size, suffix.data, suffix.size);
+    for (uint64_t i = 0; i < n; i++) { /* all that is left of the edge, so that the edge is shared */
+        size_t bytes = number_key(key, i);
+        if (key_compare(key, bytes, separator, prefix.size + suffix.size) >= 0)
+            break;
+        delete(&f, key, bytes);
+    }
+    merge_now(&f, batch_end(&f));
+    ck_assert_uint_eq(f.s.t.height, 1);
+    ck_assert_uint_eq(f.s.branch_pages, 0);
+    accounting_check(&f);
+    scans_check(&f);
+    teardown(&f);
+}
+END_TEST
+
 START_TEST(merge__steps_are_bounded)
 {
     fixture f;
@@ -611,7 +647,8 @@ START_TEST(merge__steps_are_bounded)
         page_cache_count(f.s.cache, &after);
         uint64_t gets = after.hits + after.misses - before.hits - before.misses;
         ck_assert_msg(gets <= f.s.t.height + 2, "%llu pages in one step", (unsigned long long)gets);
-        ck_assert_msg(f.disk.writes - writes <= 8, "%llu writes in one step", (unsigned long long)(f.disk.writes - writes));
+        ck_assert_msg(f.disk.writes - writes <= 8, "%llu writes in one step",
+                      (unsigned long long)(f.disk.writes - writes));
     }
     merge_finish(m, &result);
     merge_end(m);
@@ -633,6 +670,10 @@ START_TEST(merge__can_be_ended_at_any_step)
     for (unsigned i = 0; i < 3000; i++)
         put(&f, key, number_key(key, i), 60);
     merge_now(&f, batch_end(&f));
+    page_cache_counters before, after;
+    scans_check(&f); /* all old pages are in the cache now */
+    page_cache_reclaim(f.s.cache);
+    page_cache_count(f.s.cache, &before);
     batch_begin(&f);
     for (unsigned i = 0; i < 300; i++)
         put(&f, key, number_key(key, random_next(&f.random) % 4000), i % 20 ? 60 : 6000);
@@ -650,6 +691,9 @@ START_TEST(merge__can_be_ended_at_any_step)
         space_destroy(f.s.space);
         f.s.space = clone;
         free(tree_clean(&f, &f.s.t, &r));
+        page_cache_reclaim(f.s.cache);
+        page_cache_count(f.s.cache, &after);
+        ck_assert_uint_eq(after.bytes, before.bytes); /* its pages are forgotten */
     }
     merge_now(&f, changes);
     accounting_check(&f);
@@ -773,6 +817,7 @@ LEVIN_TEST_MAIN("merge", TEST(merge__equals_the_model_in_small_pages), TEST(merg
                 TEST(merge__of_nothing_returns_the_same_tree), TEST(merge__deletes_of_absent_keys_share_every_leaf),
                 TEST(merge__deleting_all_leaves_an_empty_tree), TEST(merge__ascending_loads_fill_pages),
                 TEST(merge__overwrites_do_not_split_full_pages), TEST(merge__random_inserts_keep_pages_well_filled),
-                TEST(merge__deletes_leave_no_under_filled_pages), TEST(merge__steps_are_bounded),
+                TEST(merge__deletes_leave_no_under_filled_pages), TEST(merge__a_shared_root_with_one_child_is_dropped),
+                TEST(merge__steps_are_bounded),
                 TEST(merge__can_be_ended_at_any_step), TEST(merge__every_failure_leaves_the_old_tree_and_leaks_nothing),
                 TEST(merge__after_a_failure_succeeds_with_the_restored_space))

@@ -3,15 +3,16 @@
  *
  * Files of a store: "lock", "pages" (page_format.h), "wal-%016x" (wal_format.h).
  *
- * Creation: the log's first segment first, then "pages.new" with both meta pages, synced, renamed to "pages", and the directory
- * synced.  The rename makes the store: before it there is nothing to lose, so leftovers of an unfinished creation are
- * replaced; after it the log is known to be there.
+ * Creation: the log's first segment first, then "pages.new" with both meta pages, synced, renamed to "pages", and the
+ * directory synced.  The rename makes the store: before it there is nothing to lose, so leftovers of an unfinished
+ * creation are replaced; after it the log is known to be there.
  *
- * Opening: the newest valid meta page of generation g is chosen.  If the newer slot is damaged the older one is taken, whose
- * pages and log are kept until the newer is known durable; the log refuses (LEVIN_CORRUPT) when it knows better.  Then the log
- * is replayed into a memtable.  If the log does not prove that the meta page is durable (the process may have died
- * between its write and its sync, and the page cache shows more than the device has) the meta page is written again and
- * synced, and only then a mark makes that known and lets the older one go.
+ * Opening: the newest valid meta page of generation g is chosen.  If the newer slot is damaged the older one is
+ * taken, whose pages and log are kept until the newer is known durable; the log refuses (LEVIN_CORRUPT) when it
+ * knows better.  Then the log is replayed into a memtable.  If the log does not prove that the meta page is durable
+ * (the process may have died between its write and its sync, and the page cache shows more than the device has) the
+ * meta page is written again and synced before recovery writes to the log, which then makes that known and lets the
+ * older one go.
  *
  * Concurrency: nobody else has the handle yet, or any more.
  */
@@ -102,6 +103,9 @@ static void background_run(void *argument)
                 more = false;
             }
         }
+        levin_error error;
+        if (checkpoint_prepare_log(db, &error) != LEVIN_OK) /* the next switch makes one, or fails for all to see */
+            db_log(db, LEVIN_LOG_WARNING, "no spare log segment: %s", error.message);
         version_reclaim(&db->versions);
         page_cache_reclaim(db->cache);
         sync_wait(&db->work_word, seen, 0);
@@ -133,8 +137,8 @@ static levin_code make_directory(levin *db, levin_error *error)
 }
 
 /*
- * The names of the store's files, and of the directory itself, may be in the page cache only, left there by a process that died
- * between a change and its sync: they are made durable before anything is promised.
+ * The names of the store's files, and of the directory itself, may be in the page cache only, left there by a process
+ * that died between a change and its sync: they are made durable before anything is promised.
  */
 static levin_code sync_names(levin *db, levin_error *error)
 {
@@ -212,7 +216,8 @@ typedef struct leftover_scan {
 } leftover_scan;
 
 /*
- * A log with anything in it belongs to a store whose page file is gone: creation makes the page file before it writes the first group.
+ * A log with anything in it belongs to a store whose page file is gone: creation makes the page file before it writes
+ * the first group.
  */
 static int leftover_entry(void *context, const char *name)
 {
@@ -262,7 +267,8 @@ static levin_code read_meta(levin *db, unsigned slot, page_meta *meta, levin_err
     return meta_decode(bytes, slot, meta, error);
 }
 
-/* The newest valid one. A meta page that cannot be read for another reason than damage decides nothing: that is an error. */
+/* The newest valid one. A meta page that cannot be read for another reason than damage decides nothing: that is an
+ * error. */
 static levin_code choose_meta(levin *db, levin_error *error)
 {
     page_meta meta[2];
@@ -427,21 +433,23 @@ static levin_code publish_first(levin *db, memtable *mem, extent_list *free_list
     return LEVIN_OK;
 }
 
-/* The meta page in use may be in the page cache only: makes it durable, then says so in the log. */
-static levin_code prove_meta(levin *db, levin_error *error)
+/*
+ * The meta page in use may be in the page cache only, left there by a process that died before its sync; then it is
+ * made durable before recovery writes anything that relies on it.  While the log does not prove it, the one before
+ * and its log are all there, so that a crash in this very write loses nothing.  Once the log proves it, it must not
+ * be written again.
+ */
+static levin_code replay_prove(void *context, uint64_t proven_generation, levin_error *error)
 {
+    levin *db = ((replay *)context)->db;
     const page_meta *m = &db->meta;
-    if (wal_generation(db->log) >= m->generation)
+    if (proven_generation >= m->generation)
         return LEVIN_OK;
     uint8_t slot[META_SLOT_BYTES] = { 0 };
     meta_encode(slot, m);
     levin_slice part = { slot, sizeof slot };
     levin_code code = file_write(&db->pages, &part, 1, m->generation % 2 * META_SLOT_BYTES, NULL, error);
-    if (code == LEVIN_OK)
-        code = file_sync(&db->pages, error);
-    if (code == LEVIN_OK)
-        code = wal_mark(db->log, m->generation, error);
-    return code == LEVIN_OK ? wal_recycle(db->log, m->replay, error) : code;
+    return code == LEVIN_OK ? file_sync(&db->pages, error) : code;
 }
 
 static levin_code recover(levin *db, levin_error *error)
@@ -466,7 +474,7 @@ static levin_code recover(levin *db, levin_error *error)
             .generation = m->generation,
         };
         replay r = { .db = db, .mem = mem };
-        wal_visitor visitor = { &r, replay_reserve, replay_batch };
+        wal_visitor visitor = { &r, replay_reserve, replay_batch, replay_prove };
         wal_options_of(db, &options);
         memtable_begin(mem, 1);
         code = wal_recover(&options, &start, &visitor, &db->log, error);
@@ -476,8 +484,6 @@ static levin_code recover(levin *db, levin_error *error)
             code = publish_first(db, mem, &free_list, error);
         }
     }
-    if (code == LEVIN_OK && !db->options.read_only)
-        code = prove_meta(db, error);
     extent_list_fini(&free_list, db->io);
     if (mem)
         memtable_unref(mem);
@@ -508,7 +514,8 @@ static bool power_of_two(uint64_t n)
 static levin_code options_check(const levin_options *o, levin_error *error)
 {
     if (o->struct_bytes != sizeof *o)
-        return error_set(error, LEVIN_INVALID, NULL, "options were not filled by levin_options_init(): struct_bytes is %u, not %zu",
+        return error_set(error, LEVIN_INVALID, NULL,
+                         "options were not filled by levin_options_init(): struct_bytes is %u, not %zu",
                          o->struct_bytes, sizeof *o);
     if (!power_of_two(o->page_bytes) || o->page_bytes < LEVIN_PAGE_MIN_BYTES || o->page_bytes > LEVIN_PAGE_MAX_BYTES)
         return error_set(error, LEVIN_INVALID, NULL, "page_bytes is %u: a power of two from %u to %u is needed",

@@ -1,20 +1,18 @@
 /*
- * page.c - one page: checks, search, sizes and building.
+ * page.c - one page: checks and search.
  *
  * Invariants of a verified page (page_verify), on which the accessors and the search rely:
  *   - slots end at or before the heap, each cell (fixed part, key, inline value or pointer) stands in the heap;
  *   - keys are strictly ascending, each head is key_head32() of the key after the prefix;
  *   - a leaf is of level 0 and its keys have at least one byte; a branch is of level 1 .. PAGE_HEIGHT_MAX - 1;
  *   - children, extents and free entries lie in [page_first, page_count).
- * Cells may overlap one another: no access gets out of bounds by it, and page_write() never makes such a page.
+ * Cells may overlap one another: no access gets out of bounds by it, and page_draft.c never makes such a page.
  *
  * Concurrency: pure functions over immutable pages; any thread.
  * Crash safety: the checksum is seeded with store and page number and stands in the parent too, so a torn, stale,
  * lost or misdirected write does not verify.
  */
 #include "page.h"
-
-#include <assert.h>
 
 #include "checksum.h"
 
@@ -285,153 +283,4 @@ unsigned branch_child_for(const uint8_t *p, uint32_t page_bytes, const uint8_t *
     bool equal;
     unsigned i = page_lower_bound(p, page_bytes, key, key_bytes, &equal);
     return equal || i == 0 ? i : i - 1;
-}
-
-/* ---- building ---- */
-
-static size_t common_prefix(const uint8_t *a, const uint8_t *b, size_t bytes)
-{
-    size_t n = 0;
-    while (n + 8 <= bytes) {
-        uint64_t difference = load_u64(a + n) ^ load_u64(b + n);
-        if (difference)
-            return n + (size_t)__builtin_ctzll(difference) / 8;
-        n += 8;
-    }
-    while (n < bytes && a[n] == b[n])
-        n++;
-    return n;
-}
-
-/* Bytes that a cell and its slot take besides the key. */
-static size_t cell_other_bytes(const page_cell *cell, enum page_type type)
-{
-    if (type == PAGE_BRANCH)
-        return SLOT_BYTES + BRANCH_CELL_KEY;
-    return SLOT_BYTES + LEAF_CELL_KEY + (cell->value.kind == VALUE_INLINE ? cell->value.bytes : EXTENT_POINTER_BYTES);
-}
-
-void page_fill_init(page_fill *fill, enum page_type type)
-{
-    memset(fill, 0, sizeof *fill);
-    fill->type = type;
-}
-
-/* The prefix is stored once and left out of each key. */
-static size_t fill_bytes(size_t other_bytes, size_t key_bytes, size_t prefix_bytes, size_t count)
-{
-    return PAGE_HEADER_BYTES + other_bytes + key_bytes - prefix_bytes * count + prefix_bytes;
-}
-
-size_t page_fill_bytes(const page_fill *fill)
-{
-    return fill_bytes(fill->other_bytes, fill->key_bytes, fill->prefix_bytes, fill->count);
-}
-
-static size_t fill_prefix_with(const page_fill *fill, const page_cell *cell)
-{
-    if (fill->count == 0)
-        return cell->key_bytes;
-    return common_prefix(fill->first_key, cell->key,
-                         fill->prefix_bytes < cell->key_bytes ? fill->prefix_bytes : cell->key_bytes);
-}
-
-size_t page_fill_add_would(const page_fill *fill, const page_cell *cell)
-{
-    return fill_bytes(fill->other_bytes + cell_other_bytes(cell, fill->type), fill->key_bytes + cell->key_bytes,
-                      fill_prefix_with(fill, cell), fill->count + 1);
-}
-
-void page_fill_add(page_fill *fill, const page_cell *cell)
-{
-    fill->prefix_bytes = fill_prefix_with(fill, cell);
-    if (fill->count == 0)
-        fill->first_key = cell->key;
-    fill->key_bytes += cell->key_bytes;
-    fill->other_bytes += cell_other_bytes(cell, fill->type);
-    fill->count++;
-}
-
-static size_t cells_prefix(const page_cell *cells, size_t count)
-{
-    const page_cell *last = &cells[count - 1];
-    return common_prefix(cells->key, last->key,
-                         cells->key_bytes < last->key_bytes ? cells->key_bytes : last->key_bytes);
-}
-
-size_t page_cells_bytes(const page_cell *cells, size_t count, enum page_type type)
-{
-    size_t other_bytes = 0, key_bytes = 0;
-    if (count == 0)
-        return PAGE_HEADER_BYTES;
-    for (size_t i = 0; i < count; i++) {
-        other_bytes += cell_other_bytes(&cells[i], type);
-        key_bytes += cells[i].key_bytes;
-    }
-    return fill_bytes(other_bytes, key_bytes, cells_prefix(cells, count), count);
-}
-
-/* Writes a cell and returns its end. */
-static uint8_t *cell_write(uint8_t *at, enum page_type type, const page_cell *cell, const uint8_t *key,
-                           size_t key_bytes)
-{
-    if (type == PAGE_BRANCH) {
-        store_u64(at + BRANCH_CELL_CHILD, cell->child.number);
-        store_u64(at + BRANCH_CELL_CHECKSUM, cell->child.checksum);
-        at += BRANCH_CELL_KEY;
-    } else {
-        store_u32(at, (uint32_t)cell->value.bytes | (uint32_t)cell->value.kind << VALUE_KIND_SHIFT);
-        at += LEAF_CELL_KEY;
-    }
-    if (key_bytes)
-        memcpy(at, key, key_bytes);
-    at += key_bytes;
-    if (type == PAGE_BRANCH)
-        return at;
-    if (cell->value.kind == VALUE_EXTENT) {
-        store_u64(at, cell->value.first_page);
-        store_u64(at + 8, cell->value.checksum);
-        return at + EXTENT_POINTER_BYTES;
-    }
-    if (cell->value.bytes)
-        memcpy(at, cell->value.data, cell->value.bytes);
-    return at + cell->value.bytes;
-}
-
-uint64_t page_write(uint8_t *page, uint32_t page_bytes, uint64_t identity, uint64_t number, uint64_t generation,
-                    enum page_type type, unsigned level, const page_cell *cells, size_t count)
-{
-    size_t used = page_cells_bytes(cells, count, type);
-    assert(count >= 1 && used <= page_bytes && (type == PAGE_BRANCH) == (level > 0));
-    size_t prefix_bytes = cells_prefix(cells, count), slots_end = PAGE_HEADER_BYTES + count * SLOT_BYTES;
-    size_t heap = page_bytes - (used - slots_end);
-
-    memset(page, 0, PAGE_HEADER_BYTES);
-    store_u64(page + PAGE_NUMBER, number);
-    store_u64(page + PAGE_GENERATION, generation);
-    store_u8(page + PAGE_TYPE, (uint8_t)type);
-    store_u8(page + PAGE_LEVEL, (uint8_t)level);
-    store_u16(page + PAGE_CELLS, (uint16_t)count);
-    store_u32(page + PAGE_HEAP, (uint32_t)heap);
-    store_u32(page + PAGE_PREFIX_BYTES, (uint32_t)prefix_bytes);
-    memset(page + slots_end, 0, heap - slots_end);
-
-    uint8_t *at = page + heap, *slot = page + PAGE_HEADER_BYTES;
-    for (size_t i = 0; i < count; i++, slot += SLOT_BYTES) {
-        /* NULL + 0 is not defined in C: an empty key may have no address */
-        const uint8_t *key = prefix_bytes ? cells[i].key + prefix_bytes : cells[i].key;
-        size_t key_bytes = cells[i].key_bytes - prefix_bytes;
-        assert(i == 0 || key_compare(cells[i - 1].key, cells[i - 1].key_bytes, cells[i].key, cells[i].key_bytes) < 0);
-        store_u32(slot + SLOT_HEAD, key_head32(key, key_bytes));
-        store_u16(slot + SLOT_OFFSET, (uint16_t)(at - page));
-        store_u16(slot + SLOT_KEY_BYTES, (uint16_t)key_bytes);
-        at = cell_write(at, type, &cells[i], key, key_bytes);
-    }
-    if (prefix_bytes)
-        memcpy(at, cells->key, prefix_bytes);
-    assert(at + prefix_bytes == page + page_bytes);
-
-    uint64_t sum = page_checksum(page, page_bytes, identity, number);
-    store_u64(page + PAGE_CHECKSUM, sum);
-    return sum;
 }

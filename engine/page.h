@@ -1,5 +1,5 @@
 /*
- * page.h - one page: checks, search, access to cells, and building.  Bytes: page_format.h.
+ * page.h - one page: checks, search and access to cells.  Bytes: page_format.h; building: page_draft.h.
  *
  * page_verify() is the gate through which every page read from disk passes once; after it all other functions here
  * may trust offsets and lengths, so they check nothing and cannot fail.
@@ -116,50 +116,6 @@ static inline page_value leaf_value(const uint8_t *p, unsigned i)
     }
     return value;
 }
-
-/* ---- building ---- */
-/*
- * A page is written in one go from an array of cells in strictly ascending key order.  The prefix is the common
- * prefix of the first and the last key.  Keys and inline values are referenced, not copied: they stay until
- * page_write() returns.
- */
-typedef struct page_cell {
-    const uint8_t *key;      /* whole key */
-    uint32_t key_bytes;
-    page_value value;        /* leaf */
-    page_ref child;          /* branch */
-} page_cell;
-/*
- * Bytes a page with cells[0..count) would take, with the prefix that they share; > page_bytes does not fit.
- * O(count).
- */
-size_t page_cells_bytes(const page_cell *cells, size_t count, enum page_type type);
-
-/*
- * The same sum for cells that come one at a time, in ascending order: each addition costs one key comparison.  The
- * first cell's key is referenced until the next page_fill_init().
- */
-typedef struct page_fill {
-    enum page_type type;
-    const uint8_t *first_key;
-    size_t prefix_bytes;     /* shared by all keys so far */
-    size_t key_bytes;        /* sum over whole keys */
-    size_t other_bytes;      /* slots, fixed parts of cells, inline values */
-    size_t count;
-} page_fill;
-void page_fill_init(page_fill *fill, enum page_type type);
-/* Bytes of the page as it is; of the empty page: its header. */
-size_t page_fill_bytes(const page_fill *fill);
-/* Bytes of the page if this cell were added: > page_bytes does not fit. */
-size_t page_fill_add_would(const page_fill *fill, const page_cell *cell);
-void page_fill_add(page_fill *fill, const page_cell *cell);
-
-/*
- * Writes the page (checksum included) into `page`; bytes that nothing occupies become 0. The cells fit and count >=
- * 1. Returns the checksum.
- */
-uint64_t page_write(uint8_t *page, uint32_t page_bytes, uint64_t identity, uint64_t number, uint64_t generation,
-                    enum page_type type, unsigned level, const page_cell *cells, size_t count);
 
 /* ---- meta ---- */
 typedef struct page_meta {

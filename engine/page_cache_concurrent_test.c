@@ -15,6 +15,7 @@
 
 #include "../faults/check_main.h"
 #include "page_cache.h"
+#include "page_write_test.h"
 #include "sync.h"
 
 enum {

@@ -11,6 +11,7 @@
 
 #include "../faults/check_main.h"
 #include "page_cache.h"
+#include "page_write_test.h"
 
 enum { PAGE = 4096, PAGES = 600, FIRST = 2, FRAME = PAGE + 128, GENERATION = 5 };
 static const uint64_t IDENTITY = 0xabcdefu;

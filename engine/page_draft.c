@@ -1,8 +1,8 @@
 /*
  * page_draft.c - appends cells to a page in place; the prefix shrinks as keys demand.
  *
- * Invariants: cell i + 1 stands directly below cell i, so that dropping cells at the end is moving `heap` up; the prefix is
- * shared by all keys of the draft; used bytes never exceed the page.
+ * Invariants: cell i + 1 stands directly below cell i, so that dropping cells at the end is moving `heap` up; the
+ * prefix is shared by all keys of the draft; used bytes never exceed the page.
  * Concurrency: one thread at a time.  Crash safety: memory only.
  */
 #include "page_draft.h"
@@ -26,12 +26,20 @@ static inline size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static inline size_t key_common(const uint8_t *a, size_t a_bytes, split_key k)
+{
+    size_t c = 0;
+    if (k.prefix.size) {
+        c = common(a, k.prefix.data, smaller(a_bytes, k.prefix.size));
+        if (c < k.prefix.size)
+            return c;
+    }
+    return c + common(a + c, k.suffix.data, smaller(a_bytes - c, k.suffix.size));
+}
+
 size_t split_key_common(const uint8_t *a, size_t a_bytes, split_key k)
 {
-    size_t n = smaller(a_bytes, k.prefix.size), c = common(a, k.prefix.data, n);
-    if (c < k.prefix.size)
-        return c;
-    return c + common(a + c, k.suffix.data, smaller(a_bytes - c, k.suffix.size));
+    return key_common(a, a_bytes, k);
 }
 
 int split_key_compare(const uint8_t *key, size_t key_bytes, split_key k)
@@ -137,7 +145,7 @@ bool page_draft_add(page_draft *d, uint8_t **spare, split_key key, const page_pa
         prefix_bytes = key_bytes; /* the prefix of one key is the key */
         used = PAGE_HEADER_BYTES + prefix_bytes;
     } else {
-        prefix_bytes = split_key_common(d->page + d->page_bytes - d->prefix_bytes, d->prefix_bytes, key);
+        prefix_bytes = key_common(d->page + d->page_bytes - d->prefix_bytes, d->prefix_bytes, key);
         used = page_draft_used(d) + (d->cells - 1) * (d->prefix_bytes - prefix_bytes);
     }
     if (used + SLOT_BYTES + fixed + key_bytes - prefix_bytes + payload->bytes > d->page_bytes)

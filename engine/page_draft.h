@@ -1,14 +1,14 @@
 /*
  * page_draft.h - a tree page under construction: cells are appended in place, in ascending key order.
  *
- * The draft is at every moment a well-formed page but for header and checksum: it keeps the longest prefix that all its
- * keys share, and when a key comes that shares less, the cells are laid out again with the shorter prefix (which happens a few
- * times in a page).  So nothing is staged: a record goes into its page with one copy, and the room a page takes is known
- * exactly before each addition.  Cells grow down from the prefix, slots up from the header.
+ * The draft is at every moment a well-formed page but for header and checksum: it keeps the longest prefix that all
+ * its keys share, and when a key comes that shares less, the cells are laid out again with the shorter prefix (which
+ * happens a few times in a page).  So nothing is staged: a record goes into its page with one copy, and the room a
+ * page takes is known exactly before each addition.  Cells grow down from the prefix, slots up from the header.
  *
- * Requires ascending keys of at most a quarter page and values of at most page_inline_value_max(); the first cell always fits.
- * One thread at a time.  Never fails, never allocates: `spare` is another buffer of a page, and changes places with the
- * draft's own when the cells are laid out again.
+ * Requires ascending keys of at most a quarter page and values of at most page_inline_value_max(); the first cell
+ * always fits. One thread at a time.  Never fails, never allocates: `spare` is another buffer of a page, and changes
+ * places with the draft's own when the cells are laid out again.
  */
 #ifndef LEVIN_PAGE_DRAFT_H
 #define LEVIN_PAGE_DRAFT_H

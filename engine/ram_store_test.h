@@ -1,6 +1,6 @@
 /*
- * ram_store_test.h - for tests and benchmarks: a page file in memory behind an I/O table that counts and fails on request,
- * and a store of tree, space and cache over it that takes batches through memtable and merge.
+ * ram_store_test.h - for tests and benchmarks: a page file in memory behind an I/O table that counts and fails on
+ * request, and a store of tree, space and cache over it that takes batches through memtable and merge.
  */
 #ifndef LEVIN_RAM_STORE_TEST_H
 #define LEVIN_RAM_STORE_TEST_H
@@ -151,8 +151,8 @@ static inline void store_cool(ram_store *s)
 }
 
 /* io: the disk's table, or another. */
-static inline void store_init(ram_store *s, ram_disk *disk, const levin_io *io, const char *directory, uint32_t page_bytes,
-                              uint64_t cache_bytes)
+static inline void store_init(ram_store *s, ram_disk *disk, const levin_io *io, const char *directory,
+                              uint32_t page_bytes, uint64_t cache_bytes)
 {
     levin_error error;
     uint8_t identity[16] = "identity of test";

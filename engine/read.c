@@ -1,9 +1,9 @@
 /*
  * read.c - point reads and snapshots.
  *
- * A read looks in the memtable, the frozen memtable and the page tree of one version, in that order, inside one read-side
- * section, which keeps the version's memory, pages and page numbers alive: no latch, no reference count, no allocation.
- * Values in extents may be long, so they are read outside the section, under a reference on the version.
+ * A read looks in the memtable, the frozen memtable and the page tree of one version, in that order, inside one
+ * read-side section, which keeps the version's memory, pages and page numbers alive: no latch, no reference count, no
+ * allocation. Values in extents may be long, so they are read outside the section, under a reference on the version.
  *
  * Concurrency: any number of readers beside the writer.  Progress: wait-free but for I/O on a cache miss.
  */

@@ -7,8 +7,8 @@
  * ThreadSanitizer sees; grace periods are annotated for it in reclaim_urcu.c.
  *
  * Guarantee: whatever was unreachable from every published pointer before reclaim_synchronize() was called is
- * referenced by no read-side section when it returns.  Read-side sections are wait-free and nest; they may do I/O, and must
- * not call reclaim_synchronize() or wait for somebody who does.
+ * referenced by no read-side section when it returns.  Read-side sections are wait-free and nest; they may do I/O,
+ * and must not call reclaim_synchronize() or wait for somebody who does.
  */
 #ifndef LEVIN_RECLAIM_H
 #define LEVIN_RECLAIM_H

@@ -1,5 +1,6 @@
 /*
- * stats.c - gathers the counters of all parts into one struct.  Any thread; the numbers are each exact, but not of one instant.
+ * stats.c - gathers the counters of all parts into one struct.  Any thread; the numbers are each exact, but not of
+ * one instant.
  */
 #include <string.h>
 

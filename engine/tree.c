@@ -1,8 +1,8 @@
 /*
  * tree.c - point lookup in a page tree, and values held in extents.
  *
- * Invariants: a page of level n is reached only from a page of level n + 1, so every descent ends after `height` steps,
- * whatever the pages say.  All pages come through the cache and are verified.
+ * Invariants: a page of level n is reached only from a page of level n + 1, so every descent ends after `height`
+ * steps, whatever the pages say.  All pages come through the cache and are verified.
  * Concurrency: the tree is immutable; the caller's read-side section keeps the frames.
  * Crash safety: nothing is written here.
  */
@@ -18,21 +18,29 @@ levin_code tree_page(const tree *t, page_ref ref, unsigned level, page_frame **f
     return page_cache_get(t->cache, &expect, frame, error); /* checks type and level on a hit, too */
 }
 
+levin_code tree_height_check(const tree *t, levin_error *error)
+{
+    if (t->height <= PAGE_HEIGHT_MAX)
+        return LEVIN_OK;
+    return error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, t->height, "impossible tree height");
+}
+
 levin_code tree_find(const tree *t, const uint8_t *key, size_t key_bytes, page_value *value, levin_error *error)
 {
     page_frame *frame;
     page_ref ref = t->root;
     if (t->height == 0)
         return LEVIN_NOT_FOUND;
-    if (t->height > PAGE_HEIGHT_MAX)
-        return error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, t->height, "impossible tree height");
+    levin_code code = tree_height_check(t, error);
+    if (code)
+        return code;
     for (unsigned level = t->height - 1; level > 0; level--) {
-        levin_code code = tree_page(t, ref, level, &frame, error);
+        code = tree_page(t, ref, level, &frame, error);
         if (code)
             return code;
         ref = branch_child(frame->page, branch_child_for(frame->page, t->page_bytes, key, key_bytes));
     }
-    levin_code code = tree_page(t, ref, 0, &frame, error);
+    code = tree_page(t, ref, 0, &frame, error);
     if (code)
         return code;
     bool equal;

@@ -21,17 +21,21 @@ typedef struct tree {
 } tree;
 
 /*
- * The page at `ref`, verified and of that level (0: leaf).  Inside a read-side section; pin it to keep it longer.  A page of
- * another level is LEVIN_CORRUPT, which bounds every descent, also in a tree that points back into itself.
+ * The page at `ref`, verified and of that level (0: leaf).  Inside a read-side section; pin it to keep it longer.  A
+ * page of another level is LEVIN_CORRUPT, which bounds every descent, also in a tree that points back into itself.
  */
 levin_code tree_page(const tree *t, page_ref ref, unsigned level, page_frame **frame, levin_error *error);
 
+/* LEVIN_CORRUPT when the height is beyond PAGE_HEIGHT_MAX. */
+levin_code tree_height_check(const tree *t, levin_error *error);
+
 /*
- * Looks the key up inside a read-side section of the caller: value->data of an inline value stays good until that section
- * ends. LEVIN_NOT_FOUND.
+ * Looks the key up inside a read-side section of the caller: value->data of an inline value stays good until that
+ * section ends. LEVIN_NOT_FOUND.
  */
 levin_code tree_find(const tree *t, const uint8_t *key, size_t key_bytes, page_value *value, levin_error *error);
-/* Reads and verifies a value that is held in an extent; buffer has value->bytes. Inside a read-side section or a held version. */
+/* Reads and verifies a value that is held in an extent; buffer has value->bytes. Inside a read-side section or a
+ * held version. */
 levin_code tree_read_extent(const tree *t, const page_value *value, uint8_t *buffer, levin_error *error);
 
 typedef struct tree_cursor {
@@ -50,7 +54,7 @@ levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error);
 void tree_cursor_close(tree_cursor *c);
 /*
  * The moves: LEVIN_OK and on a key; LEVIN_NOT_FOUND past an end (invalid then); or an error (invalid).
- * next and prev only from a valid cursor.
+ * next and prev only from a valid cursor; the key sought is not the cursor's own.
  */
 levin_code tree_cursor_first(tree_cursor *c, levin_error *error);
 levin_code tree_cursor_last(tree_cursor *c, levin_error *error);
@@ -105,8 +109,8 @@ static inline levin_code tree_cursor_prev(tree_cursor *c, levin_error *error)
 
 /*
  * Walks the whole tree: every page and every extent verified, levels, key order across pages, separators, each page
- * reached once (marked in `used`, one bit a page, page_count bits, given zeroed).  Every fault goes to report; the walk
- * goes on around damaged pages.  Adds to *result.
+ * reached once (marked in `used`, one bit a page, page_count bits, given zeroed).  Every fault goes to report; the
+ * walk goes on around damaged pages.  Adds to *result.
  */
 levin_code tree_check(const tree *t, uint8_t *used, levin_check_report report, void *context,
                       levin_check_result *result, levin_error *error);

@@ -97,7 +97,8 @@ static void bench_build(bench *b, enum order order)
         }
     }
     memtable_unref(mem);
-    report_line(order == ALL_ASCENDING ? "build, records in key order" : "build, records anywhere", median(b), "M records/s");
+    report_line(order == ALL_ASCENDING ? "build, records in key order" : "build, records anywhere", median(b),
+                "M records/s");
     if (order == ALL_ASCENDING)
         return;
     store_adopt(&b->s, &result);

@@ -2,7 +2,8 @@
  * tree_check.c - walks a whole tree and reports every fault.
  *
  * Reads the file and not the cache: what stands in memory was right when it was read, and the question is what stands
- * on disk now.  A page that does not verify is reported and left out with all that is below it; the walk goes on beside it.
+ * on disk now.  A page that does not verify is reported and left out with all that is below it; the walk goes on
+ * beside it.
  *
  * Invariants: no page is visited twice (the bitmap), no page has a level other than its parent's minus one, so the
  * walk ends.  Memory is bounded by the height: one buffer a level, and one window for extents.
@@ -101,19 +102,22 @@ static int key_against(checker *c, const uint8_t *page, unsigned i, split_key bo
     return split_key_compare(c->key, bytes, bound);
 }
 
-/* All keys lie between the separators above. Keys ascend within a page (page_verify), so the first and the last tell. */
+/* All keys lie between the separators above. Keys ascend within a page (page_verify), so the first and the last
+ * tell. */
 static void bounds_check(checker *c, const check_page *at, uint64_t number)
 {
     unsigned last = page_cells(at->page) - 1;
     levin_error e;
     if (key_against(c, at->page, 0, at->lower) < 0) {
         error_corrupt(&e, c->pages->name, page_offset(c, number), 0, 0,
-                      "the first key of page %llu is below the bound that its parent gives", (unsigned long long)number);
+                      "the first key of page %llu is below the bound that its parent gives",
+                      (unsigned long long)number);
         fault(c, &e);
     }
     if (at->bounded && key_against(c, at->page, last, at->upper) >= 0) {
         error_corrupt(&e, c->pages->name, page_offset(c, number), 0, last,
-                      "the last key of page %llu is not below the bound that its parent gives", (unsigned long long)number);
+                      "the last key of page %llu is not below the bound that its parent gives",
+                      (unsigned long long)number);
         fault(c, &e);
     }
 }
@@ -143,8 +147,8 @@ static void extent_check(checker *c, const page_value *value)
         size_t data = at >= value->bytes ? 0 : value->bytes - at < want ? (size_t)(value->bytes - at) : want;
         if (data)
             checksum_add(&stream, c->window, data);
-        for (size_t i = data; i < want; i++)
-            padded = padded && c->window[i] == 0;
+        if (data < want) /* zero and equal to its neighbour, all along */
+            padded = padded && c->window[data] == 0 && !memcmp(c->window + data, c->window + data + 1, want - data - 1);
     }
     uint64_t found = checksum_end(&stream);
     if (found != value->checksum) {
@@ -226,8 +230,7 @@ levin_code tree_check(const tree *t, uint8_t *used, levin_check_report report, v
 
     if (t->height == 0)
         return LEVIN_OK;
-    if (t->height > PAGE_HEIGHT_MAX) {
-        error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, t->height, "impossible tree height");
+    if (tree_height_check(t, error)) {
         fault(&c, error);
         return LEVIN_CORRUPT;
     }

@@ -2,9 +2,11 @@
  * tree_cursor.c - a position in a page tree, from the root down.
  *
  * Invariants: a valid cursor (height > 0) pins the frames of its path and holds the whole key; an invalid one pins
- * nothing.  Any failure leaves it invalid.
- * Concurrency: a cursor belongs to one thread at a time.  Each move that leaves the leaf runs in a read-side section of its
- * own: a frame is pinned in the section that looked it up.  The caller holds none: a move may wait for a grace period.
+ * nothing.  Any failure leaves it invalid.  Keys ascend from leaf to leaf, and a seek never lands on the wrong side of its key:
+ * page_verify() sees one page at a time, so this is checked where a cursor goes from one leaf to another.
+ * Concurrency: a cursor belongs to one thread at a time.  Each move that leaves the leaf runs in a read-side section
+ * of its own: a frame is pinned in the section that looked it up.  The caller holds none: a move may wait for a grace
+ * period.
  * Crash safety: nothing is written here.
  */
 #include "tree.h"
@@ -66,7 +68,7 @@ static void leaf_enter(tree_cursor *c)
 
 enum path_side { PATH_FIRST, PATH_LAST };
 
-/* From the page at the end of the path, whose slot is set, down to the first or last cell of the leaf below. */
+/* From the page at the end of the path, whose slot is set, down to the leaf, at its first or last cell. */
 static levin_code path_descend(tree_cursor *c, enum path_side side, levin_error *error)
 {
     while (c->height < c->t.height) {
@@ -77,12 +79,36 @@ static levin_code path_descend(tree_cursor *c, enum path_side side, levin_error 
         if (side == PATH_LAST)
             c->slot[c->height - 1] = page_cells(c->frame[c->height - 1]->page) - 1;
     }
-    leaf_enter(c);
-    tree_cursor_set_slot(c, c->slot[c->height - 1]);
     return LEVIN_OK;
 }
 
-/* Up to the nearest branch with a child on that side, and down again. */
+/* The key of the leaf at the end of the path becomes the cursor's. */
+static void path_finish(tree_cursor *c)
+{
+    leaf_enter(c);
+    tree_cursor_set_slot(c, c->slot[c->height - 1]);
+}
+
+static levin_code out_of_order(const tree_cursor *c, levin_error *error)
+{
+    uint64_t number = c->frame[c->height - 1]->number;
+    return error_corrupt(error, page_cache_file(c->t.cache)->name, number * c->t.page_bytes, 0, number,
+                         "the keys of page %llu do not go on from those of the leaf beside it",
+                         (unsigned long long)number);
+}
+
+/* The cursor's key against the cell that the path ends at. */
+static int key_against_path(const tree_cursor *c)
+{
+    const uint8_t *leaf = c->frame[c->height - 1]->page;
+    levin_slice prefix = page_prefix(leaf, c->t.page_bytes), suffix = page_key_suffix(leaf, c->slot[c->height - 1]);
+    if (c->key_bytes < prefix.size)
+        return key_compare(c->key, c->key_bytes, prefix.data, prefix.size); /* never 0 */
+    int order = prefix.size ? memcmp(c->key, prefix.data, prefix.size) : 0;
+    return order ? order : key_compare(c->key + prefix.size, c->key_bytes - prefix.size, suffix.data, suffix.size);
+}
+
+/* Up to the nearest branch with a child on that side, and down again. The cursor holds the last key of its leaf on that side. */
 static levin_code leaf_beside(tree_cursor *c, enum path_side entry, levin_error *error)
 {
     levin_code code = LEVIN_NOT_FOUND;
@@ -102,33 +128,40 @@ static levin_code leaf_beside(tree_cursor *c, enum path_side entry, levin_error 
         reclaim_read_lock();
         code = path_descend(c, entry, error);
         section_end(c);
+        if (!code) {
+            int order = key_against_path(c);
+            code = (entry == PATH_FIRST ? order < 0 : order > 0) ? LEVIN_OK : out_of_order(c, error);
+        }
     }
     if (code)
         path_drop(c, 0);
+    else
+        path_finish(c);
     return code;
 }
 
 levin_code tree_cursor_next_leaf(tree_cursor *c, levin_error *error)
 {
+    tree_cursor_set_slot(c, c->cells - 1); /* a seek may be past it */
     return leaf_beside(c, PATH_FIRST, error);
 }
 
 levin_code tree_cursor_prev_leaf(tree_cursor *c, levin_error *error)
 {
+    tree_cursor_set_slot(c, 0);
     return leaf_beside(c, PATH_LAST, error);
 }
 
-static levin_code height_check(const tree *t, levin_error *error)
+/* LEVIN_NOT_FOUND in an empty tree. */
+static levin_code tree_enter_check(const tree *t, levin_error *error)
 {
-    if (t->height > PAGE_HEIGHT_MAX)
-        return error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, t->height, "impossible tree height");
-    return t->height ? LEVIN_OK : LEVIN_NOT_FOUND;
+    return t->height ? tree_height_check(t, error) : LEVIN_NOT_FOUND;
 }
 
 static levin_code cursor_end(tree_cursor *c, enum path_side side, levin_error *error)
 {
     path_drop(c, 0);
-    levin_code code = height_check(&c->t, error);
+    levin_code code = tree_enter_check(&c->t, error);
     if (code)
         return code;
     reclaim_read_lock();
@@ -141,6 +174,8 @@ static levin_code cursor_end(tree_cursor *c, enum path_side side, levin_error *e
     section_end(c);
     if (code)
         path_drop(c, 0);
+    else
+        path_finish(c);
     return code;
 }
 
@@ -159,7 +194,7 @@ static levin_code seek_leaf(tree_cursor *c, const uint8_t *key, size_t key_bytes
                             levin_error *error)
 {
     path_drop(c, 0);
-    levin_code code = height_check(&c->t, error);
+    levin_code code = tree_enter_check(&c->t, error);
     if (code)
         return code;
     page_ref ref = c->t.root;
@@ -177,10 +212,24 @@ static levin_code seek_leaf(tree_cursor *c, const uint8_t *key, size_t key_bytes
         path_drop(c, 0);
         return code;
     }
-    /* first the search, then the new prefix: `key` may be the cursor's own */
     *slot = page_lower_bound(c->frame[c->height - 1]->page, c->t.page_bytes, key, key_bytes, equal);
     leaf_enter(c);
     return LEVIN_OK;
+}
+
+/* The key sought lies beside the leaf: on to the next one, which must lie on the other side of it. */
+static levin_code seek_beside(tree_cursor *c, enum path_side entry, const uint8_t *key, size_t key_bytes,
+                              levin_error *error)
+{
+    levin_code code = entry == PATH_FIRST ? tree_cursor_next_leaf(c, error) : tree_cursor_prev_leaf(c, error);
+    if (code)
+        return code;
+    int order = key_compare(c->key, c->key_bytes, key, key_bytes);
+    if (entry == PATH_FIRST ? order > 0 : order < 0)
+        return LEVIN_OK;
+    code = out_of_order(c, error);
+    path_drop(c, 0);
+    return code;
 }
 
 levin_code tree_cursor_seek(tree_cursor *c, const uint8_t *key, size_t key_bytes, levin_error *error)
@@ -191,7 +240,7 @@ levin_code tree_cursor_seek(tree_cursor *c, const uint8_t *key, size_t key_bytes
     if (code)
         return code;
     if (slot == c->cells)
-        return tree_cursor_next_leaf(c, error);
+        return seek_beside(c, PATH_FIRST, key, key_bytes, error);
     tree_cursor_set_slot(c, slot);
     return LEVIN_OK;
 }
@@ -204,7 +253,7 @@ levin_code tree_cursor_seek_for_prev(tree_cursor *c, const uint8_t *key, size_t 
     if (code)
         return code;
     if (!equal && slot == 0)
-        return tree_cursor_prev_leaf(c, error);
+        return seek_beside(c, PATH_LAST, key, key_bytes, error);
     tree_cursor_set_slot(c, equal ? slot : slot - 1);
     return LEVIN_OK;
 }

@@ -1,9 +1,11 @@
 /*
- * tree_test.c - lookups, cursors and tree_check() under failing calls, damaged pages and trees that contradict themselves.
+ * tree_test.c - lookups, cursors and tree_check() under failing calls, damaged pages and trees that contradict
+ * themselves.
  *
  * That they equal a model on sound trees is shown in merge_test.c, after every merge.
  */
 #include "../faults/check_main.h"
+#include "page_write_test.h"
 #include "ram_store_test.h"
 
 enum { KEYS = 3000, PAGE = 4096 };
@@ -14,9 +16,10 @@ typedef struct fixture {
     uint64_t random;
 } fixture;
 
-static size_t number_key(uint8_t *key, uint64_t n)
+enum { NUMBER_KEY_ROOM = 24 }; /* "key", the digits of any n, and the end that snprintf writes */
+static size_t number_key(uint8_t key[NUMBER_KEY_ROOM], uint64_t n)
 {
-    return (size_t)sprintf((char *)key, "key%010llu", (unsigned long long)n);
+    return (size_t)snprintf((char *)key, NUMBER_KEY_ROOM, "key%010llu", (unsigned long long)n);
 }
 
 static void value_of(uint8_t *value, uint64_t n, size_t *bytes)
@@ -109,10 +112,11 @@ static levin_code scan_check(fixture *f, bool forward, levin_error *error)
         page_value value = tree_cursor_value(&c);
         seen++;
         code = value_check(f, &value, n, error);
-        if (!code)
-            code = forward ? tree_cursor_next(&c, error) : tree_cursor_prev(&c, error);
+        if (code)
+            break;
+        code = forward ? tree_cursor_next(&c, error) : tree_cursor_prev(&c, error);
+        ck_assert(!code == tree_cursor_valid(&c));
     }
-    ck_assert(code != LEVIN_NOT_FOUND || !tree_cursor_valid(&c));
     tree_cursor_close(&c);
     ck_assert(code != LEVIN_NOT_FOUND || seen == KEYS / 2);
     return code == LEVIN_NOT_FOUND ? LEVIN_OK : code;

@@ -1,8 +1,9 @@
 /*
  * version.c - the list of living versions and trees, and the dead lists.  The rules stand in version.h.
  *
- * Crash safety: none of this is on disk.  Pages called reusable here are also unreachable from every meta page that could
- * be chosen after a crash, because a checkpoint releases the old tree only after its own meta page is known durable.
+ * Crash safety: none of this is on disk.  Pages called reusable here are also unreachable from every meta page that
+ * could be chosen after a crash, because a checkpoint releases the old tree only after its own meta page is known
+ * durable.
  */
 #include "version.h"
 

@@ -5,14 +5,16 @@
  * Readers use it inside a read-side section; snapshots and iterators hold a reference.  All versions that are
  * still referenced stand in a list, oldest first, and so do the page trees that they name.
  *
- * When is a replaced memtable node free?  A node that version v reaches and its successor does not goes on v's dead list.  When v
- * dies, a dead node born after the next older living version cannot be reached by anybody and is recycled; the
- * others move to that older version's list (the dead lists of ZFS: Bonwick and Moore, 2003; Matthew Ahrens).
- * When is a replaced page free?  The same, but without births: pages replaced by a checkpoint are free once the tree
- * that used them and all older trees are dead.
+ * When is a replaced memtable node free?  A node that version v reaches and its successor does not goes on v's dead
+ * list.  When v dies, a dead node born after the next older living version cannot be reached by anybody and is
+ * recycled; the others move to that older version's list (the dead lists of ZFS: Bonwick and Moore, 2003; Matthew
+ * Ahrens).
+ * When is a replaced page free?  The same, but without births: pages replaced by a checkpoint are free once
+ * the tree that used them and all older trees are dead.
  *
- * Concurrency: set->mutex guards lists and reference counts.  A version's first reference belongs to the store and is dropped
- * one grace period after the next version was published, so a version seen in a read-side section can be referenced.
+ * Concurrency: set->mutex guards lists and reference counts.  A version's first reference belongs to the store and is
+ * dropped one grace period after the next version was published, so a version seen in a read-side section can be
+ * referenced.
  */
 #ifndef LEVIN_VERSION_INTERNAL_H
 #define LEVIN_VERSION_INTERNAL_H
@@ -73,8 +75,9 @@ version *version_create(version_set *set);
 void version_discard(version *v); /* of one that was never published */
 
 /*
- * Makes v the newest.  v's fields from group to tree are filled in by the caller and not referenced yet: the call takes its own references
- * on memtables and tree.  dead: nodes that the version before reaches and v does not.  One thread at a time (commit mutex).
+ * Makes v the newest.  v's fields from group to tree are filled in by the caller and not referenced yet: the call
+ * takes its own references on memtables and tree.  dead: nodes that the version before reaches and v does not.  One
+ * thread at a time (commit mutex).
  */
 void version_publish(version_set *set, version *v, mem_node_list *dead);
 

@@ -4,15 +4,16 @@
  * All calls are made by one thread at a time (the commit leader).
  *
  * Crash safety, in short:
- *  - A group starts on its own sector and chains the checksum of the group before it, its position and incarnation: a torn
- *    group takes no neighbour along, and bytes of an earlier life never verify.
+ *  - A group starts on its own sector and chains the checksum of the group before it, its position and incarnation: a
+ *    torn group takes no neighbour along, and bytes of an earlier life never verify.
  *  - Each group says up to which position the log was known durable. If the chain breaks before a position that some
  *    later group of the log calls durable, that is rot (LEVIN_CORRUPT); otherwise the tail is torn, and is cut.
  *  - Before a segment is sealed its successor exists, has a durable header and directory entry. A sealed segment
  *    whose successor is missing or unreadable is rot.
  *  - A failed sync is never tried again: the log is poisoned (LEVIN_POISONED) until it is recovered anew.
- *  - After a failed write the bytes at the end may be anything, also the whole failed group. The next append first writes a mark
- *    with a new incarnation over them and syncs it, so that a failed group cannot come back once something else was accepted.
+ *  - After a failed write the bytes at the end may be anything, also the whole failed group. The next append first
+ *    writes a mark with a new incarnation over them and syncs it, so that a failed group cannot come back once
+ *    something else was accepted.
  *  - Recovery does not trust the page cache past the last proven durable position: it writes those groups again with
  *    the same bytes, syncs, then appends a mark under a new incarnation before anything else is accepted.
  */
@@ -43,6 +44,13 @@ typedef struct wal_visitor {
     /* A batch of well-formed operations inside reserved memory. */
     levin_code (*batch)(void *context, uint64_t sequence, const uint8_t *operations, size_t bytes, size_t count,
                         levin_error *error);
+    /*
+     * The replay has succeeded and nothing has been written yet.  On return the meta page that the start came from
+     * is on the device: what recovery writes now may rely on it.  proven_generation is the newest checkpoint that
+     * the log proves to be there; that meta page must not be written again.  Not called when read_only.  NULL:
+     * nothing to do.
+     */
+    levin_code (*prove)(void *context, uint64_t proven_generation, levin_error *error);
 } wal_visitor;
 
 /* Where the replay begins, out of the meta page. */
@@ -82,16 +90,17 @@ void wal_close(wal *log);
 size_t wal_group_bytes(const wal *log, size_t payload_bytes);
 
 /*
- * Appends a data group.  `group` is wal_group_bytes(payload_bytes) long, with the payload at WAL_GROUP_HEADER_BYTES; the log
- * fills the header and the padding.  The memory must stay until wal_flush() has succeeded.  Nothing is written yet, unless the
- * group opens a new segment (then everything before it is flushed, synced and sealed first).  On failure the group is
- * not in the log.
+ * Appends a data group.  `group` is wal_group_bytes(payload_bytes) long, with the payload at WAL_GROUP_HEADER_BYTES;
+ * the log fills the header and the padding.  The memory must stay until wal_flush() has succeeded.  Nothing is
+ * written yet, unless the group opens a new segment (then everything before it is flushed, synced and sealed first).
+ * On failure the group is not in the log.
  */
 levin_code wal_append(wal *log, uint8_t *group, size_t payload_bytes, uint32_t batches, uint64_t sequence,
                       levin_error *error);
-/* Takes the last appended, not yet flushed group out again (its wal_flush() or a later step failed before the log was written,
- * or the write failed). Groups before it stay to be flushed. May be called once for each group still pending, newest first;
- * does nothing once the log is poisoned. The next call that writes fences the place off, if a failed write touched it. */
+/* Takes the last appended, not yet flushed group out again (its wal_flush() or a later step failed before the log
+ * was written, or the write failed). Groups before it stay to be flushed. May be called once for each group still
+ * pending, newest first; does nothing once the log is poisoned. The next call that writes fences the place off, if
+ * a failed write touched it. */
 void wal_take_back(wal *log);
 /* Hands all appended groups to the kernel. On failure they stay appended, and may be flushed again. */
 levin_code wal_flush(wal *log, levin_error *error);
@@ -104,6 +113,15 @@ levin_code wal_mark(wal *log, uint64_t durable_generation, levin_error *error);
 levin_code wal_recycle(wal *log, uint64_t position, levin_error *error);
 /* Makes a spare segment ready, so that the next switch creates none. Does nothing when one is ready. */
 levin_code wal_prepare(wal *log, levin_error *error);
+/*
+ * The same with the long part outside the log: when wal_wants_spare() (half of the segment is used and there is no
+ * spare), wal_spare_make() may be called by any one thread, without any lock, and wal_spare_adopt() hands the
+ * result to the log.
+ */
+bool wal_wants_spare(const wal *log);
+levin_code wal_spare_make(const levin_io *io, const char *directory, uint64_t segment_bytes, levin_error *error);
+uint64_t wal_segment_bytes(const wal *log); /* of ordinary segments */
+void wal_spare_adopt(wal *log);
 /* Flush, sync, close mark, sync. */
 levin_code wal_finish(wal *log, levin_error *error);
 
@@ -118,8 +136,9 @@ uint64_t wal_segments(const wal *log);   /* live segments, spares apart */
 uint64_t wal_live_bytes(const wal *log, uint64_t from); /* bytes of log since that position, about */
 void wal_count(const wal *log, wal_counters *counters);
 
-/* Reads the live log again from start to its end and reports every fault (report may be NULL; false stops). groups, segments
- * and faults are added to. LEVIN_OK also when there were faults; an error when the log could not be read. */
+/* Reads the live log again from start to its end and reports every fault (report may be NULL; false stops).
+ * groups, segments and faults are added to. LEVIN_OK also when there were faults; an error when the log could not
+ * be read. */
 levin_code wal_check(wal *log, const wal_start *start, levin_check_report report, void *context, uint64_t *groups,
                      uint64_t *segments, uint64_t *faults, levin_error *error);
 

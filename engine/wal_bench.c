@@ -96,7 +96,7 @@ static size_t fill(uint8_t *group, size_t group_bytes)
 
 static wal *open_log(const wal_options *o, wal_start *start, struct sink *sink)
 {
-    const wal_visitor visitor = { sink, sink_reserve, sink_batch };
+    const wal_visitor visitor = { .context = sink, .reserve = sink_reserve, .batch = sink_batch };
     levin_error error;
     wal *log;
     must(wal_recover(o, start, &visitor, &log, &error), &error);

@@ -139,6 +139,7 @@ struct wal {
     wal_segments_list spares;
     file next;              /* made ready for number + 1, when next_bytes is not 0 */
     uint64_t next_bytes;
+    bool spare_made;        /* WAL_SPARE_NAME is a file of segment_bytes, to be used before it is made anew */
     wal_counters counters;
 };
 

@@ -446,6 +446,24 @@ static levin_code replace_unproven(walk *w, levin_error *error)
     return code;
 }
 
+/* A segment of the log that was cut short behind its last group gets its length back: the log is whole again. */
+static levin_code lengthen(walk *w, const wal_segment *segment, levin_error *error)
+{
+    const wal_options *o = &w->log->options;
+    file f;
+    if (segment->file_bytes >= segment->bytes || segment->state != WAL_SEGMENT_GOOD ||
+        segment->number < lsn_segment(w->start->position) || segment->number >= w->log->number)
+        return LEVIN_OK;
+    levin_code code = file_open(&f, o->io, o->directory, wal_segment_name(segment->number).text, LEVIN_FILE_WAL,
+                                LEVIN_IO_WRITE, error);
+    if (!code)
+        code = file_preallocate(&f, segment->bytes, error);
+    if (!code)
+        code = wal_sync_file(w->log, &f, error);
+    file_close(&f);
+    return code;
+}
+
 /* Destroys what salvage cut off: later groups must not pass for proof of rot next time. */
 static levin_code wipe(walk *w, levin_error *error)
 {
@@ -461,18 +479,11 @@ static levin_code wipe(walk *w, levin_error *error)
     for (size_t i = 0; i < w->found.count && !code; i++)
         if (w->found.items[i].number > log->number)
             code = wal_segment_unlink(log, w->found.items[i].number, error);
+        else
+            code = lengthen(w, &w->found.items[i], error);
     if (!code)
         code = wal_sync_directory(log, error);
     return code ? code : wal_sync_file(log, &log->current, error);
-}
-
-/*
- * The meta page that was chosen may be in the page cache only, until the log says that it is durable.  Until then a crash
- * can bring back the one before, with all segments that it needs: they stay live, for wal_recycle() to let go.
- */
-static bool keeps_older(const walk *w, const wal_segment *s)
-{
-    return w->generation < w->start->generation && s->state == WAL_SEGMENT_GOOD;
 }
 
 /* Sets the end of the log, and its list of segments; touches no file. */
@@ -485,12 +496,12 @@ static levin_code adopt(walk *w, levin_error *error)
     log->durable = w->position;
     log->chain = w->chain;
     log->incarnation = w->highest;
-    log->generation = w->generation;
+    log->generation = w->start->generation;
     log->sequence = w->sequence + 1;
     log->replayed = w->sequence;
     for (size_t i = 0; i < w->found.count; i++) {
         const wal_segment *s = &w->found.items[i];
-        if (s->number > log->number || (s->number < lsn_segment(w->start->position) && !keeps_older(w, s)))
+        if (s->number < lsn_segment(w->start->position) || s->number > log->number)
             continue;
         levin_code code = wal_segments_reserve(&log->live, log->options.io, error);
         if (code)
@@ -526,7 +537,7 @@ static levin_code tidy(walk *w, levin_error *error)
     for (size_t i = 0; i < w->found.count; i++) {
         const wal_segment *s = &w->found.items[i];
         levin_code code = LEVIN_OK;
-        if (s->number < lsn_segment(w->start->position) && !keeps_older(w, s))
+        if (s->number < lsn_segment(w->start->position))
             code = wal_segment_retire(log, s, error);
         else if (s->number > log->number)
             code = wal_segment_unlink(log, s->number, error);
@@ -545,11 +556,13 @@ static levin_code make_ready(walk *w, levin_error *error)
     if (!code)
         code = replace_unproven(w, error);
     if (!code)
-        code = tidy(w, error);
+        code = file_unlink(log->options.io, log->options.directory, WAL_SPARE_NAME, error);
     if (code)
         return code;
     log->incarnation = w->highest + 1;
-    return wal_mark(log, w->generation, error);
+    code = wal_mark(log, w->start->generation, error);
+    /* Not before: what the log knows of the meta page may stand in a cut-off group that the copy left out. */
+    return code ? code : tidy(w, error);
 }
 
 levin_code wal_recover(const wal_options *options, const wal_start *start, const wal_visitor *visitor, wal **out,
@@ -565,6 +578,8 @@ levin_code wal_recover(const wal_options *options, const wal_start *start, const
     code = w.window ? walk_run(&w, error) : error_memory(error, WAL_WINDOW_BYTES);
     if (!code)
         code = adopt(&w, error);
+    if (!code && !options->read_only && visitor->prove)
+        code = visitor->prove(visitor->context, w.generation, error);
     if (!code && !options->read_only)
         code = make_ready(&w, error);
     wal_segments_fini(&w.found, io);

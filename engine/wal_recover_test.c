@@ -530,7 +530,7 @@ START_TEST(wal_recover__failed_replay_changes_nothing)
 {
     client *c = some_log(40, 8 << 10, true);
     disk *before = disk_copy(c->d);
-    const wal_visitor visitor = { c, client_reserve, refuse_batch };
+    const wal_visitor visitor = { .context = c, .reserve = client_reserve, .batch = refuse_batch };
     assert_code(LEVIN_NO_MEMORY, wal_recover(&c->options, &c->start, &visitor, &c->log, &c->error));
     for (size_t i = 0; i < c->reserved_count; i++)
         c->d->io.free(c->d, c->reserved[i], c->reserved_bytes[i]);

@@ -8,6 +8,7 @@
  *    the file is renamed, then the directory is synced.  An interruption leaves a file whose header contradicts
  *    its name, or has none, under an old name, or (the directory not synced) under both names; such a file is
  *    never used again, only unlinked: unlinking one of two names does the other no harm.
+ *  - A spare may also be made ahead, outside the log, under a name of its own; a left-over one is unlinked.
  *  - A file under a number past the end of the log that no SEAL names means nothing; whoever wants the number
  *    unlinks it first.
  *  - Segments longer than usual, made for one big group, are removed instead of kept.
@@ -209,11 +210,16 @@ levin_code wal_segment_unlink(wal *log, uint64_t number, levin_error *error)
 }
 
 /* After a failure: the file is of no use, and would be replaced anyway; the first error stays the error. */
-static void discard(wal *log, file *f, uint64_t number)
+static void discard_name(wal *log, file *f, wal_name name)
 {
     levin_error ignored;
     file_close(f);
-    (void)wal_segment_unlink(log, number, &ignored);
+    (void)file_unlink(log->options.io, log->options.directory, name.text, &ignored);
+}
+
+static void discard(wal *log, file *f, uint64_t number)
+{
+    discard_name(log, f, wal_segment_name(number));
 }
 
 levin_code wal_segment_create(wal *log, uint64_t number, uint64_t bytes, file *out, levin_error *error)
@@ -239,21 +245,67 @@ levin_code wal_segment_create(wal *log, uint64_t number, uint64_t bytes, file *o
     return code;
 }
 
+/* Takes the name of a spare: an old segment, or a file made for it. False: there is none. */
+static bool spare_take(wal *log, wal_name *name)
+{
+    if (log->spares.count) {
+        *name = wal_segment_name(log->spares.items[--log->spares.count].number);
+        return true;
+    }
+    if (!log->spare_made)
+        return false;
+    log->spare_made = false;
+    snprintf(name->text, sizeof name->text, "%s", WAL_SPARE_NAME);
+    return true;
+}
+
+bool wal_wants_spare(const wal *log)
+{
+    return !log->options.read_only && !log->poisoned && !log->next_bytes && !log->spares.count && !log->spare_made &&
+           log->offset > log->bytes / 2;
+}
+
+uint64_t wal_segment_bytes(const wal *log)
+{
+    return log->segment_bytes;
+}
+
+levin_code wal_spare_make(const levin_io *io, const char *directory, uint64_t segment_bytes, levin_error *error)
+{
+    file f;
+    levin_code code = file_unlink(io, directory, WAL_SPARE_NAME, error);
+    if (code)
+        return code;
+    code = file_open(&f, io, directory, WAL_SPARE_NAME, LEVIN_FILE_WAL,
+                     LEVIN_IO_WRITE | LEVIN_IO_CREATE | LEVIN_IO_EXCLUSIVE, error);
+    if (code)
+        return code;
+    code = file_preallocate(&f, segment_bytes, error);
+    if (!code)
+        code = file_sync(&f, error);
+    file_close(&f);
+    return code;
+}
+
+void wal_spare_adopt(wal *log)
+{
+    log->spare_made = true;
+}
+
 /* Makes the newest spare segment `number`. LEVIN_NOT_FOUND when there is none that will do. */
 static levin_code segment_recycle(wal *log, uint64_t number, file *out, levin_error *error)
 {
     const wal_options *o = &log->options;
-    wal_name name = wal_segment_name(number);
-    while (log->spares.count) {
-        uint64_t old = log->spares.items[--log->spares.count].number, bytes = 0;
-        wal_name old_name = wal_segment_name(old);
+    wal_name name = wal_segment_name(number), old_name;
+    while (spare_take(log, &old_name)) {
+        uint64_t bytes = 0;
         levin_code code = file_open(out, o->io, o->directory, old_name.text, LEVIN_FILE_WAL, LEVIN_IO_WRITE, error);
         if (code == LEVIN_NOT_FOUND)
             continue;
         if (!code)
             code = file_size(out, &bytes, error);
         if (!code && bytes != log->segment_bytes) { /* somebody else cut it */
-            discard(log, out, old);
+            discard_name(log, out, old_name);
             continue;
         }
         if (!code)
@@ -261,7 +313,7 @@ static levin_code segment_recycle(wal *log, uint64_t number, file *out, levin_er
         if (!code)
             code = file_rename(o->io, o->directory, old_name.text, name.text, error);
         if (code) {
-            discard(log, out, old);
+            discard_name(log, out, old_name);
             return code;
         }
         memcpy(out->name, name.text, sizeof name.text);

@@ -551,7 +551,7 @@ static inline levin_code client_batch(void *context, uint64_t sequence, const ui
 
 static inline levin_code client_open(client *c)
 {
-    const wal_visitor visitor = { c, client_reserve, client_batch };
+    const wal_visitor visitor = { .context = c, .reserve = client_reserve, .batch = client_batch };
     c->first = c->last = 0;
     c->bad = false;
     levin_code code = wal_recover(&c->options, &c->start, &visitor, &c->log, &c->error);

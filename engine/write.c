@@ -12,8 +12,8 @@
  * A failed sync poisons the store: the group may or may not be on the device, and the kernel may have dropped its
  * pages and marked them clean, so nothing that follows could be promised.
  *
- * Back-pressure: a full memtable is frozen; when the one before is still being merged the leader helps with that merge (it
- * gives up commit_mutex meanwhile, for the checkpoint needs it at its end).
+ * Back-pressure: a full memtable is frozen; when the one before is still being merged the leader helps with that
+ * merge (it gives up commit_mutex meanwhile, for the checkpoint needs it at its end).
  *
  * Concurrency: one leader at a time (commit.h) under commit_mutex, which the checkpoint takes for its short last steps.
  */
@@ -266,7 +266,11 @@ void write_lead(void *context, commit_request *list)
             code = group_commit(db, &g, &error);
         if (db->log && wal_poisoned(db->log))
             db_poison(db);
+        bool ask = db->thread_started && !db->spare_asked && wal_wants_spare(db->log);
+        db->spare_asked |= ask;
         sync_mutex_unlock(&db->commit_mutex);
+        if (ask)
+            db_wake(db);
         list = g.end;
         group_complete(&g, code, &error);
         reclaim_after_group(db);

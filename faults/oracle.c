@@ -1,13 +1,13 @@
 /*
  * oracle.c - the model: a history of batches, the state that each stands for, and which states are legal.
  *
- * Every key keeps the versions that batches gave it, ascending; a state is read by taking, for each key, the newest version
- * whose batch belongs to the state.  Each state has an order-independent digest (the sum of a hash of each pair), kept up
- * incrementally, so that a scan finds its state without comparing with every candidate; it is then confirmed byte by
- * byte, so that a collision cannot hide anything.
+ * Every key keeps the versions that batches gave it, ascending; a state is read by taking, for each key, the newest
+ * version whose batch belongs to the state. Each state has an order-independent digest (the sum of a hash of each
+ * pair), kept up incrementally, so that a scan finds its state without comparing with every candidate; it is then
+ * confirmed byte by byte, so that a collision cannot hide anything.
  *
- * Invariants: batches are numbered in order of submission; versions of a key have ascending batches; events ascend in time, state and
- * barrier.  Memory: chunks for bytes, all freed together.
+ * Invariants: batches are numbered in order of submission; versions of a key have ascending batches; events ascend
+ * in time, state and barrier. Memory: chunks for bytes, all freed together.
  */
 #include "oracle.h"
 
@@ -250,8 +250,8 @@ static void oracle_event_add(oracle *o, uint64_t time, uint32_t first, uint32_t 
 }
 
 /*
- * One failed group can be found: failed batches that were under way together, with nothing accepted between.  An answer may
- * change the groups of later batches that were answered before.
+ * One failed group can be found: failed batches that were under way together, with nothing accepted between. An
+ * answer may change the groups of later batches that were answered before.
  */
 static void find_runs(oracle *o, uint32_t from)
 {
@@ -328,8 +328,14 @@ void oracle_settle(oracle *o, uint32_t state, uint64_t time)
                                     (b->fate == FATE_FAILED && i >= run));
         b->fate = there ? FATE_ACCEPTED : FATE_VOID;
     }
+    o->settled = time;
     oracle_changed(o, 1);
     oracle_event_add(o, time, state, oracle_last_batch(o));
+}
+
+uint64_t oracle_settled(const oracle *o)
+{
+    return o->settled;
 }
 
 /* ---- states ----------------------------------------------------------------------------------------------- */

@@ -1,14 +1,14 @@
 /*
  * oracle.h - what a store may legally contain: a model with the set of legal outcomes.
  *
- * The oracle shares no code with the engine and sees levin.h only.  A client tells it the history: the batches in the
- * order of submission (which is the order of commit), when each was acknowledged or failed, and when everything was made
- * durable.  Times are positions in a trace: the number of I/O calls made before that moment.
+ * The oracle shares no code with the engine and sees levin.h only. A client tells it the history: the batches in
+ * the order of submission (which is the order of commit), when each was acknowledged or failed, and when everything
+ * was made durable. Times are positions in a trace: the number of I/O calls made before that moment.
  *
- * One state stands for each batch.  state(0) is the beginning.  state(b) of an accepted (or still pending) batch b holds all accepted
- * batches up to b.  state(b) of a failed batch holds the accepted batches before it and the failed ones of its group up to b (those under way
- * together with it): a failed group may be found after a crash, whole batches, a prefix of it, but nothing accepted later
- * stands on it.
+ * One state stands for each batch. state(0) is the beginning. state(b) of an accepted (or still pending) batch b
+ * holds all accepted batches up to b. state(b) of a failed batch holds the accepted batches before it and the
+ * failed ones of its group up to b (those under way together with it): a failed group may be found after a crash,
+ * whole batches, a prefix of it, but nothing accepted later stands on it.
  *
  * Legal after a crash at time t:
  *   - state(b) for b from the last batch covered by a sync acknowledged by t, to the last batch submitted by t;
@@ -42,10 +42,13 @@ uint32_t oracle_submit(oracle *o, levin_durability durability, uint64_t time);
 void oracle_acknowledge(oracle *o, uint32_t batch, uint64_t time);
 /* A failure without I/O since the submission means that the batch is nowhere. */
 void oracle_fail(oracle *o, uint32_t batch, uint64_t time);
-/* levin_sync, levin_checkpoint or levin_close succeeded: all that was acknowledged is durable, and what failed is gone. */
+/* levin_sync, levin_checkpoint or levin_close succeeded: all that was acknowledged is durable, and what failed is
+ * gone. */
 void oracle_durable(oracle *o, uint64_t time);
 /* The store was opened anew and showed this state: it is the truth from here on, and durable. */
 void oracle_settle(oracle *o, uint32_t state, uint64_t time);
+/* When that was last; crashes before that time cannot be judged any more. */
+uint64_t oracle_settled(const oracle *o);
 
 uint32_t oracle_last_batch(const oracle *o);
 /* The newest state in which every accepted batch is present. */

@@ -1,8 +1,9 @@
 /*
  * oracle_check.c - reads an open store in every way there is and compares it with a legal state.
  *
- * The forward scan finds the state: candidates are narrowed by digest, then compared byte by byte.  Everything after that (reverse
- * scan, point reads, multi-get, ranges, prefixes, changes of direction) is compared with that one state, on one snapshot.
+ * The forward scan finds the state: candidates are narrowed by digest, then compared byte by byte. Everything after
+ * that (reverse scan, point reads, multi-get, ranges, prefixes, changes of direction) is compared with that one
+ * state, on one snapshot.
  *
  * With faults_active a failed call ends the check without a verdict; answers given before it are still compared.
  */
@@ -212,7 +213,8 @@ bool oracle_probe_reverse(const oracle_pairs *expected, levin *store, const orac
 }
 
 /* A key for a probe: one of the store, or one near it that is probably absent. */
-static levin_slice probe_key(const oracle_pairs *expected, random_stream *random, unsigned char buffer[PROBE_KEY_BYTES])
+static levin_slice probe_key(const oracle_pairs *expected, random_stream *random,
+                             unsigned char buffer[PROBE_KEY_BYTES])
 {
     if (expected->count == 0 || chance(random, 5)) {
         size_t n = 1 + random_below(random, 8);

@@ -41,7 +41,8 @@ typedef struct oracle_batch {
     size_t chain_pairs;
 } oracle_batch;
 
-/* From `time` on, states before `first` are gone, and so are failed batches up to `barrier`. Ascending in all three. */
+/* From `time` on, states before `first` are gone, and so are failed batches up to `barrier`. Ascending in all three.
+ */
 typedef struct oracle_event {
     uint64_t time;
     uint32_t first, barrier;
@@ -61,6 +62,7 @@ struct oracle {
     uint32_t digests_good; /* batches below this have their digest */
     oracle_pairs spelled;  /* the state last spelled out */
     uint32_t spelled_state;
+    uint64_t settled;      /* time */
     uint64_t order;        /* of the last submission or answer */
     oracle_chunk *chunks;  /* memory for keys and values */
     oracle_scan *scan;     /* kept for reuse */

@@ -1,8 +1,9 @@
 /*
  * oracle_test.c - the oracle accepts every legal state and names what is wrong with every other.
  *
- * Checked: each promise has a wrong state that breaks it and the verdict that says so (a canary for each); legal sets by time;
- * failed, refused and pending batches; histories continued after a recovery; the probes of an open store can fail.
+ * Checked: each promise has a wrong state that breaks it and the verdict that says so (a canary for each); legal
+ * sets by time; failed, refused and pending batches; histories continued after a recovery; the probes of an open
+ * store can fail.
  */
 #include "oracle.h"
 
@@ -95,8 +96,10 @@ START_TEST(oracle__accepts_each_state_from_the_last_sync_to_the_last_batch)
     LEGAL(o, oracle_legal_crash(o, 4), 3u, { "a", "3" }, { "b", "1" }, { "c", "2" }, { "d", "3" }, );
     LEGAL(o, oracle_legal_crash(o, 9), 3u, { "a", "3" }, { "b", "1" }, { "c", "2" }, { "d", "3" }, );
     LEGAL(o, oracle_legal_crash(o, 9), 4u, { "a", "3" }, { "b", "4" }, { "c", "2" }, { "d", "3" }, );
-    LEGAL(o, oracle_legal_crash(o, 9), 5u, { "a", "3" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" }, { "f", "5" }, );
-    LEGAL(o, oracle_legal_live(o), 5u, { "a", "3" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" }, { "f", "5" }, );
+    LEGAL(o, oracle_legal_crash(o, 9), 5u, { "a", "3" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" },
+          { "f", "5" }, );
+    LEGAL(o, oracle_legal_live(o), 5u, { "a", "3" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" },
+          { "f", "5" }, );
     oracle_destroy(o);
 }
 END_TEST
@@ -107,8 +110,8 @@ START_TEST(oracle__sees_a_suffix_lost_beyond_the_sync)
     WRONG(o, oracle_legal_crash(o, 2), "DURABLE", "1 batches are lost", );
     WRONG(o, oracle_legal_crash(o, 6), "DURABLE", "as after batch 2, but batch 3", { "b", "1" }, { "c", "2" }, );
     WRONG(o, oracle_legal_crash(o, 6), "DURABLE", "3 batches are lost", );
-    WRONG(o, oracle_legal_live(o), "EXACT", "as after batch 4, but batch 5 was acknowledged", { "a", "3" }, { "b", "4" },
-          { "c", "2" }, { "d", "3" }, );
+    WRONG(o, oracle_legal_live(o), "EXACT", "as after batch 4, but batch 5 was acknowledged", { "a", "3" },
+          { "b", "4" }, { "c", "2" }, { "d", "3" }, );
     oracle_verdict v;
     oracle_legal legal = oracle_legal_crash(o, 6);
     ck_assert(oracle_check_state(o, &legal, 3, &v));
@@ -138,8 +141,8 @@ END_TEST
 START_TEST(oracle__sees_half_a_batch)
 {
     oracle *o = small_history();
-    WRONG(o, oracle_legal_crash(o, 9), "ATOMIC", "batch 5 is there in part: 1 of its changes are, 2 are not", { "a", "3" },
-          { "b", "5" }, { "c", "2" }, { "d", "3" }, );
+    WRONG(o, oracle_legal_crash(o, 9), "ATOMIC", "batch 5 is there in part: 1 of its changes are, 2 are not",
+          { "a", "3" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, );
     WRONG(o, oracle_legal_crash(o, 4), "ATOMIC", "batch 2 is there in part", { "b", "1" }, );
     oracle_destroy(o);
 }
@@ -148,8 +151,8 @@ END_TEST
 START_TEST(oracle__sees_an_extra_key_a_missing_key_and_a_stale_value)
 {
     oracle *o = small_history();
-    WRONG(o, oracle_legal_crash(o, 3), "EXACT", "key bb (1 value bytes) was never written", { "b", "1" }, { "bb", "9" },
-          { "c", "2" }, );
+    WRONG(o, oracle_legal_crash(o, 3), "EXACT", "key bb (1 value bytes) was never written", { "b", "1" },
+          { "bb", "9" }, { "c", "2" }, );
     WRONG(o, oracle_legal_crash(o, 7), "EXACT", "key c holds nothing, not the 1 bytes of batch 2", { "a", "3" },
           { "b", "5" }, { "d", "3" }, { "e", "5" }, { "f", "5" }, { "g", "1" }, );
     WRONG(o, oracle_legal_crash(o, 7), "EXACT", "key a holds the 1 bytes of batch 1, not the 1 bytes of batch 3",
@@ -162,7 +165,8 @@ END_TEST
 START_TEST(oracle__sees_a_scan_out_of_order_and_a_key_twice)
 {
     oracle *o = small_history();
-    WRONG(o, oracle_legal_crash(o, 2), "EXACT", "out of order: pair 1 has key a after b", { "b", "1" }, { "a", "1" }, );
+    WRONG(o, oracle_legal_crash(o, 2), "EXACT", "out of order: pair 1 has key a after b", { "b", "1" },
+          { "a", "1" }, );
     WRONG(o, oracle_legal_crash(o, 2), "EXACT", "out of order", { "a", "1" }, { "a", "1" }, { "b", "1" }, );
     oracle_destroy(o);
 }
@@ -188,7 +192,8 @@ static void failed_group(int first_answer)
     WRONG(o, legal, "ATOMIC", "batch 2 is there in part", { "a", "1" }, { "c", "2" }, );
     WRONG(o, legal, "PREFIX", "hole", { "a", "1" }, { "d", "3" }, );
     LEGAL(o, oracle_legal_live(o), 1u, { "a", "1" }, );
-    WRONG(o, oracle_legal_live(o), "POISON", "batch 2 had failed and in the open store", { "a", "1" }, { "b", "2" }, { "c", "2" }, );
+    WRONG(o, oracle_legal_live(o), "POISON", "batch 2 had failed and in the open store", { "a", "1" }, { "b", "2" },
+          { "c", "2" }, );
 
     put(o, "e", "4");
     oracle_acknowledge(o, oracle_submit(o, LEVIN_LOGGED, 5), 6);
@@ -230,7 +235,8 @@ START_TEST(oracle__a_batch_that_failed_without_io_is_nowhere)
     put(o, "a", "1");
     oracle_fail(o, oracle_submit(o, LEVIN_SYNCED, 3), 3);
     LEGAL(o, oracle_legal_crash(o, 5), 0u, );
-    WRONG(o, oracle_legal_crash(o, 5), "EXACT", "key a holds the 1 bytes of batch 1, which was refused", { "a", "1" }, );
+    WRONG(o, oracle_legal_crash(o, 5), "EXACT", "key a holds the 1 bytes of batch 1, which was refused",
+          { "a", "1" }, );
     put(o, "zz", "discarded");
     oracle_discard(o);
     put(o, "b", "2");
@@ -283,14 +289,16 @@ START_TEST(oracle__settles_on_what_a_reopened_store_shows)
     put(o, "y", "7");
     oracle_fail(o, oracle_submit(o, LEVIN_SYNCED, 9), 9);
     oracle_settle(o, 6, 12);
-    const pair *now = PAIRS({ "a", "3" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" }, { "f", "5" }, { "x", "6" }, );
+    const pair *now =
+        PAIRS({ "a", "3" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" }, { "f", "5" }, { "x", "6" }, );
     oracle_verdict v;
     ck_assert_uint_eq(judge(o, oracle_legal_live(o), now, &v), 6);
     ck_assert_uint_eq(judge(o, oracle_legal_crash(o, 12), now, &v), 6);
     WRONG(o, oracle_legal_crash(o, 12), "DURABLE", "lost", { "a", "3" }, { "b", "4" }, { "c", "2" }, { "d", "3" }, );
     put(o, "a", "8");
     oracle_acknowledge(o, oracle_submit(o, LEVIN_SYNCED, 12), 13);
-    LEGAL(o, oracle_legal_crash(o, 14), 8u, { "a", "8" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" }, { "f", "5" }, { "x", "6" }, );
+    LEGAL(o, oracle_legal_crash(o, 14), 8u, { "a", "8" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" },
+          { "f", "5" }, { "x", "6" }, );
     oracle_destroy(o);
 }
 END_TEST
@@ -445,7 +453,8 @@ LEVIN_TEST_MAIN("oracle", TEST(oracle__accepts_each_state_from_the_last_sync_to_
                 TEST(oracle__a_failed_group_may_be_there_whole_as_a_prefix_and_only_until_the_next_success),
                 TEST(oracle__failed_groups_do_not_add_up), TEST(oracle__a_batch_that_failed_without_io_is_nowhere),
                 TEST(oracle__a_sync_makes_durable_what_was_acknowledged_and_ends_what_failed),
-                TEST(oracle__a_pending_batch_may_be_there_or_not), TEST(oracle__settles_on_what_a_reopened_store_shows),
-                TEST(oracle__continues_from_a_state), TEST(oracle__a_batch_that_changes_nothing_is_the_state_before_it),
+                TEST(oracle__a_pending_batch_may_be_there_or_not),
+                TEST(oracle__settles_on_what_a_reopened_store_shows), TEST(oracle__continues_from_a_state),
+                TEST(oracle__a_batch_that_changes_nothing_is_the_state_before_it),
                 TEST(oracle__accepts_a_store_equal_to_the_model), TEST(oracle__each_probe_can_fail),
                 TEST(oracle__checks_a_snapshot_against_its_own_state))

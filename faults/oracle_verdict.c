@@ -1,9 +1,9 @@
 /*
  * oracle_verdict.c - says which promise was broken, and how, when a store is in no legal state.
  *
- * Slow on purpose: it runs once per failure.  The cases, in this order: the store equals a state that is not legal now (lost past
- * a sync, failed batch come back, ...); it equals a state and a part of one batch; one batch is missing under later ones;
- * otherwise the differences from the nearest legal state.
+ * Slow on purpose: it runs once per failure. The cases, in this order: the store equals a state that is not legal
+ * now (lost past a sync, failed batch come back, ...); it equals a state and a part of one batch; one batch is
+ * missing under later ones; otherwise the differences from the nearest legal state.
  */
 #include <stdio.h>
 #include <string.h>
@@ -86,8 +86,9 @@ void oracle_explain_state(const oracle *o, const oracle_legal *legal, uint32_t s
                      "%s the store is as after batch %u, but batch %u was acknowledged%s: %u batches are lost", when,
                      state, legal->first, legal->live ? "" : " as durable", legal->first - state);
     else if (state > legal->last)
-        oracle_fault(verdict, legal->live ? "EXACT" : "PREFIX", "%s the store is as after batch %u, but the last one %s was %u",
-                     when, state, legal->live ? "to be seen" : "submitted", legal->last);
+        oracle_fault(verdict, legal->live ? "EXACT" : "PREFIX",
+                     "%s the store is as after batch %u, but the last one %s was %u", when, state,
+                     legal->live ? "to be seen" : "submitted", legal->last);
     else
         oracle_fault(verdict, "PREFIX", "%s the store is as after batch %u, which is not a legal state", when, state);
 }
@@ -116,8 +117,9 @@ static bool half_a_batch(oracle_scan *scan, uint32_t b, difference_list *list, o
     compare_with(scan, b - 1, list);
     if (list->count == 0)
         return false; /* wholly absent */
-    oracle_fault(verdict, "ATOMIC", "batch %u is there in part: %zu of its changes are, %zu are not, among them that of key %s",
-                 b, list->count, missing, text);
+    oracle_fault(verdict, "ATOMIC",
+                 "batch %u is there in part: %zu of its changes are, %zu are not, among them that of key %s", b,
+                 list->count, missing, text);
     return true;
 }
 
@@ -147,8 +149,9 @@ static bool hole(const oracle_scan *scan, uint32_t s, difference_list *list, ora
     if (missing >= s)
         return false;
     char text[80];
-    oracle_fault(verdict, "PREFIX", "a hole: %zu changes of batch %u are missing (key %s) under batch %u, which is there",
-                 list->count, missing, oracle_text(list->items[0].key, text), s);
+    oracle_fault(verdict, "PREFIX",
+                 "a hole: %zu changes of batch %u are missing (key %s) under batch %u, which is there", list->count,
+                 missing, oracle_text(list->items[0].key, text), s);
     return true;
 }
 

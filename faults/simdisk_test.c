@@ -65,8 +65,11 @@ static void list_sorted(const struct side *side, const char *path, struct outcom
     while (entries[n][0])
         n++;
     qsort(entries, n, sizeof entries[0], by_text);
-    for (size_t i = 0; i < n; i++)
-        strcat(strcat(out->list, entries[i]), " ");
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        used += (size_t)snprintf(out->list + used, sizeof out->list - used, "%s ", entries[i]);
+        ck_assert_uint_lt(used, sizeof out->list);
+    }
 }
 
 static void on_file(struct side *side, const struct op *op, struct outcome *out)
@@ -147,7 +150,7 @@ START_TEST(simdisk__answers_as_a_real_directory_does)
         struct side sim = { .io = simdisk_io(disk), .root = "root" }, real = { .io = levin_io_posix() };
         struct outcome *of_sim = malloc(sizeof *of_sim), *of_real = malloc(sizeof *of_real);
         char command[80];
-        strcpy(real.root, "/tmp/levin-simdisk-XXXXXX");
+        snprintf(real.root, sizeof real.root, "/tmp/levin-simdisk-XXXXXX");
         ck_assert_ptr_nonnull(mkdtemp(real.root));
         ck_assert_int_eq(sim.io->make_dir(sim.io->context, "root"), 0);
         for (int step = 0; step < STEPS; step++) {

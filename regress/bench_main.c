@@ -1,11 +1,12 @@
 /*
  * bench_main.c - levin-bench: benchmarks in the manner of db_bench, over one or several stores, interleaved.
  *
- * With several stores each round runs the whole list on each of them in turn (A B A B), in fresh directories, so that what
- * the machine does meanwhile falls on all alike; the table shows the median of the rounds and its ratio to the first store.
+ * With several stores each round runs the whole list on each of them in turn (A B A B), in fresh directories, so that
+ * what the machine does meanwhile falls on all alike; the table shows the median of the rounds and its ratio to the
+ * first store.
  *
- * Exit codes: 0 done, 2 usage, 3 a store or the machine failed, 130 after Ctrl-C, which ends the running benchmark, closes
- * and removes the store and reports what there is; a second one kills.
+ * Exit codes: 0 done, 2 usage, 3 a store or the machine failed, 130 after Ctrl-C, which ends the running benchmark,
+ * closes and removes the store and reports what there is; a second one kills.
  */
 #include <errno.h>
 #include <ftw.h>
@@ -103,7 +104,8 @@ static bool store_stop(const store_adapter *a, open_store *os)
 
 /* ---- running ---- */
 
-static bool run_open(const bench_setup *s, const store_adapter *a, const char *path, open_store *os, bench_result *result)
+static bool run_open(const bench_setup *s, const store_adapter *a, const char *path, open_store *os,
+                     bench_result *result)
 {
     if (!store_stop(a, os))
         return false;
@@ -115,8 +117,8 @@ static bool run_open(const bench_setup *s, const store_adapter *a, const char *p
 }
 
 /* The store is opened for what the benchmark does: some stores choose between synced and not when they are opened. */
-static bool run_bench(const bench_setup *s, const workload *w, const store_adapter *a, const char *path, open_store *os,
-                      bench_result *result)
+static bool run_bench(const bench_setup *s, const workload *w, const store_adapter *a, const char *path,
+                      open_store *os, bench_result *result)
 {
     const bool synced = w->synced || (w->fresh && s->o.sync);
     if (w->fresh || !os->db || os->synced != synced)
@@ -201,10 +203,35 @@ static void usage(FILE *to)
             "\nExit codes: 0 done, 2 usage, 3 a store or the machine failed, 130 after Ctrl-C.\n");
 }
 
-enum option_id { OPTION_BENCHMARKS = 256, OPTION_STORE, OPTION_NUM, OPTION_READS, OPTION_SYNCS, OPTION_LARGE, OPTION_KEY,
-                 OPTION_VALUE, OPTION_LARGE_VALUE, OPTION_BATCH, OPTION_LARGE_BATCH, OPTION_MULTI, OPTION_NEXTS,
-                 OPTION_HOT, OPTION_THREADS, OPTION_DURATION, OPTION_SYNC, OPTION_ROUNDS, OPTION_SEED, OPTION_CACHE,
-                 OPTION_WRITE_BUFFER, OPTION_DB, OPTION_KEEP, OPTION_NO_PIN, OPTION_JSON, OPTION_HELP, OPTION_VERSION };
+enum option_id {
+    OPTION_BENCHMARKS = 256,
+    OPTION_STORE,
+    OPTION_NUM,
+    OPTION_READS,
+    OPTION_SYNCS,
+    OPTION_LARGE,
+    OPTION_KEY,
+    OPTION_VALUE,
+    OPTION_LARGE_VALUE,
+    OPTION_BATCH,
+    OPTION_LARGE_BATCH,
+    OPTION_MULTI,
+    OPTION_NEXTS,
+    OPTION_HOT,
+    OPTION_THREADS,
+    OPTION_DURATION,
+    OPTION_SYNC,
+    OPTION_ROUNDS,
+    OPTION_SEED,
+    OPTION_CACHE,
+    OPTION_WRITE_BUFFER,
+    OPTION_DB,
+    OPTION_KEEP,
+    OPTION_NO_PIN,
+    OPTION_JSON,
+    OPTION_HELP,
+    OPTION_VERSION
+};
 
 static const struct option options[] = {
     { "benchmarks", required_argument, NULL, OPTION_BENCHMARKS },
@@ -371,9 +398,9 @@ int main(int argc, char **argv)
     static char bench_list[PATH_BYTES], store_list[PATH_BYTES] = "levin", directory[PATH_BYTES];
     static bench_setup s = { .rounds = 3, .cache_bytes = 1u << 30 };
     s.o = (bench_options){
-        .num = 1000000, .syncs = 20000, .large = 2000, .key_bytes = 16, .value_bytes = 100, .large_value_bytes = 65536,
-        .batch = 1000, .large_batch = 64, .multi = 16, .seek_nexts = 100, .threads = 1, .hot_share = 0.01, .seed = 1,
-        .pin = true, .stop = &interrupted,
+        .num = 1000000, .syncs = 20000, .large = 2000, .key_bytes = 16, .value_bytes = 100,
+        .large_value_bytes = 65536, .batch = 1000, .large_batch = 64, .multi = 16, .seek_nexts = 100,
+        .threads = 1, .hot_share = 0.01, .seed = 1, .pin = true, .stop = &interrupted,
     };
     snprintf(bench_list, sizeof bench_list, "%s", DEFAULT_BENCHES);
     parse(&s, argc, argv, bench_list, store_list);

@@ -49,8 +49,8 @@ static bench_round total_of(const bench_cell *c)
 
 static const char *configuration_of(const bench_setup *s, size_t which, bool synced)
 {
-    store_config config = { .sync = synced, .cache_bytes = s->cache_bytes, .write_buffer_bytes = s->write_buffer_bytes,
-                            .background = true };
+    store_config config = { .sync = synced, .cache_bytes = s->cache_bytes,
+                            .write_buffer_bytes = s->write_buffer_bytes, .background = true };
     return s->store[which]->configuration(&config);
 }
 
@@ -89,8 +89,8 @@ void bench_report_text(const bench_setup *s, const bench_row *rows)
     printf("%llu keys of %u B, values of %u B, batches of %u, %u thread(s), %u round(s), seed %llu\n\n",
            (unsigned long long)s->o.num, s->o.key_bytes, s->o.value_bytes, s->o.batch, s->o.threads, s->rounds,
            (unsigned long long)s->o.seed);
-    printf("%-16s %-8s %13s %8s %10s %9s %9s %9s\n", "benchmark", "store", "median", "ratio", "MB/s", "p50 ns", "p99 ns",
-           "p99.9 ns");
+    printf("%-16s %-8s %13s %8s %10s %9s %9s %9s\n", "benchmark", "store", "median", "ratio", "MB/s", "p50 ns",
+           "p99 ns", "p99.9 ns");
     for (size_t b = 0; b < s->benches; b++)
         for (size_t i = 0; i < s->stores; i++)
             if (rows[i].bench[b].rounds)
@@ -113,8 +113,8 @@ static json_t *json_of_cell(const bench_setup *s, size_t i, size_t b, const benc
         json_array_append_new(rounds, json_pack("{s:I, s:I, s:f}", "operations", (json_int_t)c->round[r].operations,
                                                 "bytes", (json_int_t)c->round[r].bytes, "seconds",
                                                 c->round[r].seconds));
-    return json_pack("{s:s, s:s, s:f, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "benchmark", s->bench_name[b], "store",
-                     s->store[i]->name, "median_per_second", bench_cell_median(c), "cut", c->cut, "not_found",
+    return json_pack("{s:s, s:s, s:f, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "benchmark", s->bench_name[b],
+                     "store", s->store[i]->name, "median_per_second", bench_cell_median(c), "cut", c->cut, "not_found",
                      (json_int_t)c->not_found, "latency_ns", "count", (json_int_t)h->count, "p50",
                      (json_int_t)histogram_quantile(h, 0.5), "p99", (json_int_t)histogram_quantile(h, 0.99), "p99.9",
                      (json_int_t)histogram_quantile(h, 0.999), "max", (json_int_t)h->max, "rounds", rounds);
@@ -132,8 +132,8 @@ bool bench_report_json(const bench_setup *s, const bench_row *rows)
                 json_array_append_new(results, json_of_cell(s, i, b, &rows[i].bench[b]));
     }
     const bench_options *o = &s->o;
-    json_t *root = json_pack("{s:s, s:{s:I, s:i, s:i, s:i, s:i, s:I, s:I}, s:o, s:o}", "version", LEVIN_VERSION, "options",
-                             "num", (json_int_t)o->num, "key_size", (int)o->key_bytes, "value_size",
+    json_t *root = json_pack("{s:s, s:{s:I, s:i, s:i, s:i, s:i, s:I, s:I}, s:o, s:o}", "version", LEVIN_VERSION,
+                             "options", "num", (json_int_t)o->num, "key_size", (int)o->key_bytes, "value_size",
                              (int)o->value_bytes, "batch_size", (int)o->batch, "threads", (int)o->threads, "seed",
                              (json_int_t)o->seed, "cache_size", (json_int_t)s->cache_bytes, "stores", stores,
                              "results", results);

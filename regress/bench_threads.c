@@ -1,8 +1,8 @@
 /*
  * bench_threads.c - threads open their sessions, wait at a gate, run, and are added up.
  *
- * The time taken is from the first thread's first instruction behind the gate to the last one's end: a thread that gets
- * the processor late (more threads than processors) does not make the others look faster than they were.
+ * The time taken is from the first thread's first instruction behind the gate to the last one's end: a thread that
+ * gets the processor late (more threads than processors) does not make the others look faster than they were.
  *
  * Concurrency: the gate is a mutex and a condition; results are read after the join.
  */
@@ -126,7 +126,8 @@ static void add_up(const bench_thread *threads, unsigned n, bench_result *sum)
     sum->seconds = ended_s - began_s;
 }
 
-bool bench_threads_run(const workload *w, store *db, const store_adapter *a, const bench_options *o, bench_result *sum)
+bool bench_threads_run(const workload *w, store *db, const store_adapter *a, const bench_options *o,
+                       bench_result *sum)
 {
     const unsigned n = w->threaded ? o->threads : 1;
     start_gate gate = { .mutex = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
@@ -137,7 +138,8 @@ bool bench_threads_run(const workload *w, store *db, const store_adapter *a, con
         return false;
     }
     for (; started < n; started++) {
-        threads[started] = (bench_thread){ .gate = &gate, .w = w, .a = a, .o = o, .db = db, .index = started, .count = n };
+        threads[started] = (bench_thread){ .gate = &gate, .w = w, .a = a, .o = o, .db = db, .index = started,
+                                           .count = n };
         if (pthread_create(&threads[started].thread, NULL, thread_run, &threads[started]) != 0) {
             fprintf(stderr, "levin-bench: thread %u of %u could not be started\n", started + 1, n);
             break;

@@ -1,6 +1,6 @@
 /*
- * gate_table_test.c - tables survive being written and read, damaged ones are refused, and comparisons find what differs;
- * verdicts on both sides of the tolerance.
+ * gate_table_test.c - tables survive being written and read, damaged ones are refused, and comparisons find what
+ * differs; verdicts on both sides of the tolerance.
  */
 #include "gate_table.h"
 
@@ -54,7 +54,8 @@ END_TEST
 START_TEST(gate_table__damaged_text_is_refused_with_its_line)
 {
     static const char *const bad[] = {
-        "a,b,1\n", "workload,counter,value\na,b\n", "workload,counter,value\na,b,-1\n", "workload,counter,value\na,b,1x\n",
+        "a,b,1\n", "workload,counter,value\na,b\n", "workload,counter,value\na,b,-1\n",
+        "workload,counter,value\na,b,1x\n",
         "workload,counter,value\na,b,\n", "workload,counter,value\n,b,1\n", "workload,counter,value\na,,1\n",
         "workload,counter,value\na,b,99999999999999999999\n", "workload,counter,value\na,b,1,2\n",
         "workload,counter,value\na,0123456789012345678901234567890123456789012345678,1\n",

@@ -108,7 +108,8 @@ START_TEST(gate_measure__counts_the_stretch_alone)
     uint64_t counted[2];
     for (int turn = 0; turn < 2; turn++) {
         size_t pages = turn ? PAGES : PAGES / 2;
-        volatile char *memory = mmap(NULL, 2 * PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        volatile char *memory = mmap(NULL, 2 * PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                                     -1, 0);
         ck_assert_ptr_ne((void *)(uintptr_t)memory, MAP_FAILED);
         madvise((void *)(uintptr_t)memory, 2 * PAGES * PAGE, MADV_NOHUGEPAGE);
         memory[(2 * PAGES - 1) * PAGE] = 1; /* before: not counted */

@@ -1,5 +1,6 @@
 /*
- * histogram.h - latencies in nanoseconds, counted in buckets of at most 1/32 relative width (HdrHistogram: Tene, 2012).
+ * histogram.h - latencies in nanoseconds, counted in buckets of at most 1/32 relative width (HdrHistogram: Tene,
+ * 2012).
  */
 #ifndef LEVIN_HISTOGRAM_H
 #define LEVIN_HISTOGRAM_H
@@ -16,7 +17,8 @@ typedef struct histogram {
 
 void histogram_add(histogram *h, uint64_t ns);
 void histogram_merge(histogram *into, const histogram *from);
-/* The value at or below which this share (0 .. 1) of the counts lies: the upper edge of its bucket, at most the maximum. */
+/* The value at or below which this share (0 .. 1) of the counts lies: the upper edge of its bucket, at most the
+ * maximum. */
 uint64_t histogram_quantile(const histogram *h, double share);
 
 #endif

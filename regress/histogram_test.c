@@ -48,4 +48,5 @@ START_TEST(histogram__largest_value_has_a_bucket)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("histogram", TEST(histogram__quantiles_are_within_a_bucket), TEST(histogram__largest_value_has_a_bucket))
+LEVIN_TEST_MAIN("histogram", TEST(histogram__quantiles_are_within_a_bucket),
+                TEST(histogram__largest_value_has_a_bucket))

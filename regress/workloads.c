@@ -1,10 +1,11 @@
 /*
  * workloads.c - what each benchmark does to a store.
  *
- * Key numbers of a random fill are a permutation of 0 .. num-1, so that each key is written once and later benchmarks find
- * every key.  Values are cut out of one buffer that is made before the clock starts.
+ * Key numbers of a random fill are a permutation of 0 .. num-1, so that each key is written once and later benchmarks
+ * find every key.  Values are cut out of one buffer that is made before the clock starts.
  *
- * Latencies: every call of a write, every 16th call of a read, because reading the clock costs as much as a cached read.
+ * Latencies: every call of a write, every 16th call of a read, because reading the clock costs as much as a cached
+ * read.
  *
  * Concurrency: each thread has its own bench, session and result; they share the options and the values, read-only.
  */
@@ -323,8 +324,8 @@ static const workload workloads[] = {
       .run = run_readseq },
     { .name = "readreverse", .description = "the whole store backwards, three times", .operations = three,
       .run = run_readreverse },
-    { .name = "filllarge", .description = "large values, in batches, each batch synced", .synced = true, .fresh = true,
-      .operations = large_of, .run = run_filllarge },
+    { .name = "filllarge", .description = "large values, in batches, each batch synced", .synced = true,
+      .fresh = true, .operations = large_of, .run = run_filllarge },
     { .name = "readlarge", .description = "random large values", .threaded = true, .timed = true,
       .operations = large_reads_of, .run = run_readlarge },
 };

@@ -1,6 +1,6 @@
 /*
- * workloads_test.c - each benchmark, over a store that only counts: every key of a fill once, every operation of a share
- * done by exactly one thread, threads bound to processors, an early end, a store that fails.
+ * workloads_test.c - each benchmark, over a store that only counts: every key of a fill once, every operation of a
+ * share done by exactly one thread, threads bound to processors, an early end, a store that fails.
  */
 #include "workloads.h"
 
@@ -76,7 +76,8 @@ static store_result counting_write(store_session *session, const store_operation
     return STORE_OK;
 }
 
-static store_result counting_get(store_session *session, store_slice key, void *buffer, size_t capacity, size_t *bytes)
+static store_result counting_get(store_session *session, store_slice key, void *buffer, size_t capacity,
+                                 size_t *bytes)
 {
     (void)buffer;
     session->s->gets++;

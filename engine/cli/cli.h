@@ -1,8 +1,8 @@
 /*
  * cli.h - what the commands of `levin` share: the shape of a command, exit codes, options, opening, errors.
  *
- * A command is one file, cmd_NAME.c, that defines `const cli_command command_NAME`, and one line in the table in main.c.
- * The tool sees levin.h only.  One thread.
+ * A command is one file, cmd_NAME.c, that defines `const cli_command command_NAME`, and one line in the table in
+ * main.c. The tool sees levin.h only.  One thread.
  */
 #ifndef CLI_H
 #define CLI_H

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tests of the `levin` command (build/asan/bin/levin, or $LEVIN): every subcommand, exit codes, messages, the three text
 # formats with nasty bytes, malformed input, duplicates, interrupts.  Works in a scratch directory.
-# shellcheck disable=SC1003,SC2016,SC2059 # texts are written as they stand; printf formats come from tables of bytes
+# shellcheck disable=SC2129,SC1003,SC2016,SC2059 # texts are written as they stand; printf formats come from tables of bytes
 set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 3
@@ -54,6 +54,13 @@ for command in create get put delete scan import export stats check; do
     says "$command names itself" err "^levin $command: "
     expect "$command with an unknown option" 2 "$levin" "$command" --no-such-option
     says "the option is named" err "no-such-option"
+done
+sed 's/\\-/-/g' "$root/engine/cli/levin.1" >manual
+for command in create get put delete scan import export stats check; do
+    for option in $("$levin" "$command" --help | grep -oE -e '(^| )--[a-z-]+' | sort -u); do
+        checks=$((checks + 1))
+        grep -q -e "$option" manual || fail "$command $option is not in the manual page"
+    done
 done
 expect "version" 0 "$levin" --version
 says "version" out '^levin [0-9]+\.[0-9]+\.[0-9]+$'
@@ -176,11 +183,10 @@ back\\slash\\	\\
 \t\t	\n
 "quoted"	{"key":1}
 Package: x	Field: y\n z\n
-empty	
 utf8 äöü€😀	日本
 #comment	#
 END
-printf ' leading and trailing \t  \n' >>nasty.tsv
+printf ' leading and trailing \t  \nempty\t\n' >>nasty.tsv
 awk 'BEGIN { printf "long\t"; for (i = 0; i < 70000; i++) printf "x%d\\n", i; print "" }' >>nasty.tsv
 expect "import tsv" 0 "$levin" import t1 --format tsv --from nasty.tsv
 says "report" err '^levin import: 521 records in 1 batches'

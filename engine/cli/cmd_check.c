@@ -20,9 +20,10 @@ static bool on_fault(void *context, const levin_error *fault)
         printf("fault: %s [%s]\n", fault->message, levin_code_name(fault->code));
         return true;
     }
-    json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "code", levin_code_name(fault->code), "file", fault->file,
-                               "offset", (json_int_t)fault->offset, "expected", (json_int_t)fault->expected, "found",
-                               (json_int_t)fault->found, "message", fault->message);
+    json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "code", levin_code_name(fault->code), "file",
+                               fault->file, "offset", (json_int_t)fault->offset, "expected",
+                               (json_int_t)fault->expected, "found", (json_int_t)fault->found, "message",
+                               fault->message);
     if (!object || json_array_append_new(list->array, object))
         cli_die_no_memory();
     return true;
@@ -52,7 +53,8 @@ static void print_result(const fault_list *list, const levin_check_result *resul
     }
     json_t *object = json_object();
     int failed = !object || json_object_set_new(object, "verdict", json_string(verdict));
-#define MEMBER(name, text) failed = failed || json_object_set_new(object, #name, json_integer((json_int_t)result->name));
+#define MEMBER(name, text)                                                                                           \
+    failed = failed || json_object_set_new(object, #name, json_integer((json_int_t)result->name));
     RESULT_FIELDS(MEMBER)
 #undef MEMBER
     if (failed || json_object_set(object, "fault_list", list->array))

@@ -62,7 +62,8 @@ static int export(const cli_command *command, const char *path, const export_req
     if (why) {
         fprintf(stderr, "levin export: %s: key '", path);
         text_print(stderr, levin_iter_key(iter));
-        fprintf(stderr, "' cannot be written as %s: %s; --format ndjson and tsv take any bytes\n", request->format->name, why);
+        fprintf(stderr, "' cannot be written as %s: %s; --format ndjson and tsv take any bytes\n",
+                request->format->name, why);
         status = CLI_ERROR;
     } else if (code != LEVIN_OK) {
         status = cli_fail_call(command, path, store, code);

@@ -2,8 +2,9 @@
  * cmd_import.c - levin import: records from text into the store, in whole batches.
  *
  * A batch is committed when it has --batch records or BATCH_BYTES; what is malformed or unreadable stops the import
- * with the batches before it in the store and nothing of the batch that it stands in.  With --ack the number of records whose
- * batches are on the device is printed, and flushed, after each batch: whatever happens next, those are in the store.
+ * with the batches before it in the store and nothing of the batch that it stands in.  With --ack the number of
+ * records whose batches are on the device is printed, and flushed, after each batch: whatever happens next, those are
+ * in the store.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -92,8 +93,8 @@ static int add_record(import_state *s)
     levin_code code = levin_batch_put(s->batch, key.data, key.size, value.data, value.size);
     if (code == LEVIN_TOO_BIG) {
         reader_malformed(&s->reader, s->reader.line, 1,
-                         "key of %zu or value of %zu bytes is over the store's limit (levin create --page-size)", key.size,
-                         value.size);
+                         "key of %zu or value of %zu bytes is over the store's limit (levin create --page-size)",
+                         key.size, value.size);
         return malformed(s);
     }
     if (code != LEVIN_OK)
@@ -176,8 +177,10 @@ static int import(const cli_command *command, const char *path, const import_req
     levin_code code = levin_batch_create(s.store, &s.batch);
     status = code == LEVIN_OK ? import_all(&s) : fail_call(&s, code);
     code = LEVIN_OK;
+    /* whatever the durability of the batches, what is reported is on the device; a whole import also leaves no log
+     * to replay */
     if (status == CLI_OK || status == CLI_INTERRUPTED)
-        code = levin_sync(s.store); /* whatever the durability of the batches: what is reported is on the device */
+        code = status == CLI_OK ? levin_checkpoint(s.store) : levin_sync(s.store);
     if (code != LEVIN_OK)
         status = fail_call(&s, code);
     report(&s, status);
@@ -271,10 +274,12 @@ const cli_command command_import = {
     "import", "STORE [--from FILE] [--format deb822|tsv|ndjson] [--key FIELD,...]",
     "Reads records from FILE or standard input; makes the store if there is none",
     "      --from FILE          read FILE instead of standard input\n"
-    "      --format F           deb822, tsv or ndjson; default: by the ending of FILE (.tsv, .ndjson, .jsonl), else deb822\n"
+    "      --format F           deb822, tsv or ndjson; default: by the ending of FILE (.tsv, .ndjson, .jsonl), else "
+    "deb822\n"
     "      --key FIELD,...      deb822: the key is these fields' text (Package); ndjson: member with the key (key)\n"
     "      --separator TEXT     deb822: stands between the parts of a key of several fields (/)\n"
-    "      --value FIELD        deb822: the value is this field's text (default: the whole stanza); ndjson: member (value)\n"
+    "      --value FIELD        deb822: the value is this field's text (default: the whole stanza); ndjson: member "
+    "(value)\n"
     "      --whole              ndjson: the value is the line as it stands\n"
     "      --key-column N       tsv: column of the key (1)\n"
     "      --value-column N     tsv: column of the value (2)\n"
@@ -287,7 +292,8 @@ const cli_command command_import = {
     "      --memtable SIZE      a checkpoint begins after so many bytes (64M)\n"
     "      --json               report as JSON on standard output (with --ack on standard error)\n"
     "  -q, --quiet              no progress, and no report unless something went wrong\n"
-    "A malformed record is reported as FILE:LINE:COLUMN and ends the import with code 3; batches before it stay, nothing\n"
+    "A malformed record is reported as FILE:LINE:COLUMN and ends the import with code 3; batches before it stay, "
+    "nothing\n"
     "of its own batch does. Ctrl-C likewise, with code 130. Of records with the same key the last one stays.\n",
     run
 };

@@ -151,7 +151,8 @@ static int run(const cli_command *command, int argc, char **argv)
 }
 
 const cli_command command_scan = {
-    "scan", "STORE [--prefix P] [--from KEY] [--to KEY] [--reverse] [--limit N]", "Prints pairs in the order of their keys",
+    "scan", "STORE [--prefix P] [--from KEY] [--to KEY] [--reverse] [--limit N]",
+    "Prints pairs in the order of their keys",
     "One line a pair, KEY <tab> VALUE, with \\\\ \\n \\t \\r \\xHH for what would not show on a line.\n"
     "      --prefix P     only keys that begin with P\n"
     "      --from KEY     begin at KEY            --after KEY    begin after KEY\n"

@@ -8,7 +8,8 @@
  *
  * Written: {"key":"...","value":"..."}, no white space, key first, only ", \ and control characters escaped (\b \f \n
  * \r \t, else \u00XX), base64 exactly where bytes are no UTF-8.  A file of such lines, sorted by key, each key once,
- * comes back from import and export byte for byte; so does any NDJSON with --whole and unique keys that is sorted by them.
+ * comes back from import and export byte for byte; so does any NDJSON with --whole and unique keys that is sorted by
+ * them.
  */
 #include <jansson.h>
 #include <string.h>

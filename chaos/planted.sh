@@ -1,0 +1,95 @@
+#!/bin/bash
+# Proof that the harness can fail: each bug of faults/planted/ is put into a scratch copy of the tree and must be caught by a detector.
+#   SEEDS=N      seeds tried before a bug counts as survived (default 4)
+#   ALL=1        run both detectors on each bug, to see which kill what
+#   ONLY=word    only the bugs with that word in their name
+# Exit: 0 all caught and the unpatched tree clean, 1 a bug survived or the clean tree did not, 3 a patch does not apply or build.
+set -u
+
+cd "$(dirname "$0")/.." || exit 3
+seeds=${SEEDS:-4} all=${ALL:-0} only=${ONLY:-}
+make=${MAKE:-make}
+scratch=$PWD/build/planted
+mkdir -p "$scratch"
+survived=0 broken=0
+
+# The tree with all its objects, so that only what a patch changes is compiled again.
+prepare() { # name, patch ("" for none)
+    local dir=$scratch/$1
+    rm -rf "$dir" && mkdir -p "$dir/build/release" || exit 3
+    cp -a engine faults chaos Makefile "$dir/" || exit 3
+    [ -d ci ] && cp -a ci "$dir/"
+    [ -d regress ] && cp -a regress "$dir/"
+    [ -d build/release/obj ] && cp -a build/release/obj "$dir/build/release/"
+    if [ -n "$2" ] && ! patch -s -d "$dir" -p1 --fuzz=0 -f <"$2" >"$dir/patch.log" 2>&1; then
+        echo "$1: the patch no longer applies:" >&2
+        cat "$dir/patch.log" >&2
+        return 1
+    fi
+    # CFLAGS: a bug may leave something unused
+    if ! $make -s -C "$dir" NO_DEPS=1 CFLAGS=-Wno-unused build/release/bin/levin-chaos >"$dir/build.log" 2>&1; then
+        echo "$1: the patched tree does not build:" >&2
+        tail -20 "$dir/build.log" >&2
+        return 1
+    fi
+}
+
+# Seeds up to the first that the detector catches; 0: none.  Prints "seeds seconds promise violated".
+detect() { # name, detector
+    local begin seed status caught=0 promise=-
+    begin=$(date +%s.%N)
+    for seed in $(seq "$seeds"); do
+        "$scratch/$1/build/release/bin/levin-chaos" "$2" --seed "$seed" --fail-fast --quiet \
+            >"$scratch/$1/$2.$seed.log" 2>&1
+        status=$?
+        [ "$status" = 0 ] && continue
+        if [ "$status" = 1 ]; then
+            caught=$seed
+            promise=$(grep -m1 -oE '^[A-Z][A-Za-z ]+ \(' "$scratch/$1/$2.$seed.log" | sed 's/ (//')
+        fi
+        [ "$status" = 1 ] || echo "$1: $2 of seed $seed ended with status $status" >&2
+        break
+    done
+    echo "$caught $(date +%s.%N) $begin $promise" | awk '{ printf "%d %.1f", $1, $2 - $3; for (i = 4; i <= NF; i++) printf " %s", $i }'
+}
+
+row() { printf '%-42s | %-8s | %-14s | %7s | %s\n' "$@"; }
+
+row bug detector "seeds to catch" seconds violated
+row ------------------------------------------ -------- -------------- ------- --------
+
+[ -f build/release/bin/levin-chaos ] || $make -s || exit 3
+for patch in "" faults/planted/*.patch; do
+    name=$(basename "${patch:-none}" .patch)
+    [[ -n $patch && -n $only && $name != *"$only"* ]] && continue
+    if ! prepare "$name" "$patch"; then
+        broken=$((broken + 1))
+        continue
+    fi
+    killed=0
+    for detector in sweep faults; do
+        read -r caught seconds promise <<<"$(detect "$name" "$detector")"
+        if [ "$caught" != 0 ]; then
+            killed=1
+            row "$name" "$detector" "$caught" "$seconds" "$promise"
+        elif [ -z "$patch" ]; then
+            row "(no bug)" "$detector" "clean in $seeds" "$seconds" -
+        elif [ "$all" = 1 ]; then
+            row "$name" "$detector" "not in $seeds" "$seconds" -
+        fi
+        [ "$killed" = 1 ] && [ "$all" != 1 ] && break
+    done
+    if [ -z "$patch" ]; then
+        if [ "$killed" = 1 ]; then
+            echo "the tree without a planted bug is not clean" >&2
+            survived=$((survived + 1))
+        fi
+    elif [ "$killed" = 0 ]; then
+        row "$name" none SURVIVED - -
+        survived=$((survived + 1))
+    fi
+    [ "$killed" = 1 ] && rm -rf "${scratch:?}/$name/build/release/obj"
+done
+
+[ "$broken" = 0 ] || exit 3
+[ "$survived" = 0 ] || exit 1

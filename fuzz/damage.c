@@ -1,0 +1,251 @@
+/*
+ * damage.c - damages a seed store, and says what DETECT then allows (damage.h).
+ *
+ * The promise: each answer is right, or an error.  Right is the seed store's last state.  The one thing not promised is to
+ * tell damage to the end of the log from a torn tail.  The log says of each group how far it was on the device before;
+ * so the tail may be taken for torn at the first damaged group, exactly when no group behind it that is still whole calls
+ * a position past that place durable.  Then, and only then, the state before that group is legal too.
+ *  - Which groups are replayed depends on the meta page: the newest when it is whole, otherwise the older.
+ *  - When both meta pages were changed they may have been rolled back with all that follows ("all files together, to an older,
+ *    consistent set"): if nothing behind the first damaged group is whole, every state up to it is legal.
+ *  - Salvage cuts at damage whatever later groups prove, and also at a damaged segment header or a missing segment:
+ *    every state from the meta page's on is legal.
+ *
+ * Invariants: bytes decide and not operations: a group or meta page is damaged when the bytes that its checksum covers
+ * differ from the seed store's, or are gone.
+ */
+#include "damage.h"
+
+#include <string.h>
+
+#include "../engine/wal_internal.h"
+#include "../faults/random.h"
+#include "fuzz.h"
+
+enum { FILES_MAX = 16 };
+
+typedef struct files {
+    const disk_image *image;
+    unsigned count;
+    disk_node node[FILES_MAX];
+    char name[FILES_MAX][DISK_NAME_MAX + 1];
+} files;
+
+static int files_entry(void *context, const char *name, disk_node node)
+{
+    files *f = context;
+    if (f->count == FILES_MAX || !strcmp(name, "lock"))
+        return 0;
+    f->node[f->count] = node;
+    memcpy(f->name[f->count++], name, strlen(name) + 1);
+    return 0;
+}
+
+static files files_of(const disk_image *image)
+{
+    files f = { .image = image };
+    disk_image_list(image, disk_image_find(image, FUZZ_STORE), files_entry, &f);
+    return f;
+}
+
+/* ---- operations ------------------------------------------------------------------------------------------- */
+
+typedef struct damage {
+    disk_image *image;
+    const disk_image *older;
+    disk_node directory, node;
+    const char *name;
+    uint64_t size, offset;
+    size_t length;
+    uint8_t parameter;
+} damage;
+
+static void damage_range(const damage *d, damage_operation operation)
+{
+    uint8_t bytes[1 << 16];
+    size_t n = d->length < d->size - d->offset ? d->length : (size_t)(d->size - d->offset);
+    memset(bytes, operation == DAMAGE_ONES ? 0xff : 0, n);
+    if (operation == DAMAGE_GARBAGE) {
+        random_stream random = random_open(d->parameter, d->offset);
+        random_fill(&random, bytes, n);
+    }
+    disk_image_write(d->image, d->node, bytes, n, d->offset);
+}
+
+static void damage_misdirect(const damage *d, size_t unit)
+{
+    uint8_t bytes[DISK_BLOCK_BYTES] = { 0 };
+    uint64_t units = (d->size + unit - 1) / unit;
+    disk_image_read(d->image, d->node, bytes, unit, d->length % units * unit);
+    uint64_t at = d->offset / unit * unit, left = d->size - at;
+    disk_image_write(d->image, d->node, bytes, left < unit ? (size_t)left : unit, at);
+}
+
+/* The same file at the earlier moment. */
+static disk_node older_node(const damage *d)
+{
+    disk_node directory = d->older ? disk_image_find(d->older, FUZZ_STORE) : DISK_NONE;
+    return directory == DISK_NONE ? DISK_NONE : disk_image_lookup(d->older, directory, d->name);
+}
+
+static void damage_stale(const damage *d, bool torn)
+{
+    uint8_t bytes[DISK_SECTOR_BYTES];
+    disk_node from = older_node(d);
+    uint64_t end = d->size - d->offset < d->length ? d->size : d->offset + d->length;
+    if (from == DISK_NONE)
+        return;
+    for (uint64_t at = d->offset; at < end;) {
+        uint64_t next = (at / DISK_SECTOR_BYTES + 1) * DISK_SECTOR_BYTES;
+        next = next < end ? next : end;
+        memset(bytes, 0, sizeof bytes);
+        disk_image_read(d->older, from, bytes, (size_t)(next - at), at);
+        if (!torn || at / DISK_SECTOR_BYTES % 2 == d->parameter % 2)
+            disk_image_write(d->image, d->node, bytes, (size_t)(next - at), at);
+        at = next;
+    }
+}
+
+static void damage_stale_file(const damage *d)
+{
+    disk_node from = older_node(d);
+    if (from == DISK_NONE) {
+        disk_image_unlink(d->image, d->directory, d->name);
+        return;
+    }
+    uint64_t size = disk_image_size(d->older, from);
+    disk_image_resize(d->image, d->node, 0);
+    disk_image_resize(d->image, d->node, size);
+    for (uint64_t i = 0; i * DISK_BLOCK_BYTES < size; i++) {
+        disk_image_put_block(d->image, d->node, i, disk_image_block(d->older, from, i));
+    }
+}
+
+static void damage_one(disk_image *image, const seed_store *seed, const uint8_t *bytes)
+{
+    files f = files_of(image);
+    damage_operation operation = bytes[0] % DAMAGE_OPERATIONS;
+    if (!f.count)
+        return;
+    unsigned which = bytes[1] % f.count;
+    damage d = { .image = image, .directory = disk_image_find(image, FUZZ_STORE), .node = f.node[which],
+                 .name = f.name[which], .size = disk_image_size(image, f.node[which]),
+                 .length = load_u16(bytes + 5), .parameter = bytes[7] };
+    if (seed->older_count)
+        d.older = seed->older[d.parameter / 2 % seed->older_count];
+    d.offset = d.size ? (load_u32(bytes + 1) >> 8) % d.size : 0;
+    uint8_t byte = 0;
+    if (!d.size && operation < DAMAGE_CUT)
+        return;
+    disk_image_read(image, d.node, &byte, 1, d.offset);
+    switch (operation) {
+    case DAMAGE_FLIP:
+    case DAMAGE_BYTE:
+        byte = operation == DAMAGE_BYTE ? d.parameter : byte ^ (uint8_t)(1u << d.parameter % 8);
+        disk_image_write(image, d.node, &byte, 1, d.offset);
+        return;
+    case DAMAGE_ZERO:
+    case DAMAGE_ONES:
+    case DAMAGE_GARBAGE:
+        damage_range(&d, operation);
+        return;
+    case DAMAGE_SECTOR:
+    case DAMAGE_BLOCK:
+        damage_misdirect(&d, operation == DAMAGE_SECTOR ? DISK_SECTOR_BYTES : DISK_BLOCK_BYTES);
+        return;
+    case DAMAGE_STALE:
+    case DAMAGE_TORN:
+        damage_stale(&d, operation == DAMAGE_TORN);
+        return;
+    case DAMAGE_CUT:
+        disk_image_resize(image, d.node, d.offset);
+        return;
+    case DAMAGE_GROW:
+        disk_image_resize(image, d.node, d.size + d.length);
+        return;
+    case DAMAGE_LOST:
+        disk_image_unlink(image, d.directory, d.name);
+        return;
+    case DAMAGE_STALE_FILE:
+        damage_stale_file(&d);
+        return;
+    case DAMAGE_SWAP:
+        disk_image_link(image, d.directory, d.name, f.node[d.parameter % f.count]);
+        disk_image_link(image, d.directory, f.name[d.parameter % f.count], d.node);
+        return;
+    case DAMAGE_OPERATIONS:
+        return;
+    }
+}
+
+/* ---- what is legal ---------------------------------------------------------------------------------------- */
+
+/* Whether a range of a file is as it was. */
+static bool range_whole(const seed_store *seed, const disk_image *image, const char *name, uint64_t offset, size_t bytes)
+{
+    disk_node is = disk_image_lookup(image, disk_image_find(image, FUZZ_STORE), name);
+    disk_node was = disk_image_lookup(seed->image, disk_image_find(seed->image, FUZZ_STORE), name);
+    uint8_t now[DISK_BLOCK_BYTES], then[DISK_BLOCK_BYTES];
+    if (is == DISK_NONE || disk_image_size(image, is) < offset + bytes)
+        return false;
+    for (uint64_t at = offset, end = offset + bytes; at < end;) {
+        uint64_t index = at / DISK_BLOCK_BYTES, next = (index + 1) * DISK_BLOCK_BYTES;
+        size_t part = (size_t)((next < end ? next : end) - at);
+        if (disk_image_block(image, is, index) != disk_image_block(seed->image, was, index)) {
+            disk_image_read(image, is, now, part, at);
+            disk_image_read(seed->image, was, then, part, at);
+            if (memcmp(now, then, part))
+                return false;
+        }
+        at += part;
+    }
+    return true;
+}
+
+static bool group_whole(const seed_store *seed, const disk_image *image, size_t index)
+{
+    const seed_group *g = &seed->groups[index];
+    return range_whole(seed, image, wal_segment_name(lsn_segment(g->position)).text, lsn_offset(g->position), g->bytes);
+}
+
+static void judge(const seed_store *seed, const disk_image *image, bool salvage, damage_legal *legal)
+{
+    bool meta_whole[2];
+    *legal = (damage_legal){ .seed = seed, .first = 1, .last = 0, .final = seed->state_count - 1 };
+    for (unsigned i = 0; i < 2; i++)
+        meta_whole[i] = range_whole(seed, image, PAGE_FILE_NAME, (uint64_t)seed->slot[i] * META_SLOT_BYTES, META_BYTES);
+    unsigned base = meta_whole[0] ? 0 : 1;
+    if (meta_whole[base] && !seed->meta_usable[base])
+        return; /* the older meta page, whose log is gone: no way but an error */
+    if (salvage) {
+        legal->first = meta_whole[base] ? seed->meta_state[base] : 0;
+        legal->last = legal->final;
+        return;
+    }
+    size_t first = meta_whole[base] ? seed->first_group[base] : 0, damaged = first;
+    while (damaged < seed->group_count && group_whole(seed, image, damaged))
+        damaged++;
+    if (damaged == seed->group_count)
+        return;
+    bool proven = false, any_whole = false;
+    for (size_t i = damaged + 1; i < seed->group_count; i++)
+        if (group_whole(seed, image, i)) {
+            any_whole = true;
+            proven = proven || seed->groups[i].durable > seed->groups[damaged].position;
+        }
+    if (meta_whole[base] && !proven)
+        legal->first = legal->last = seed->groups[damaged].state_before;
+    else if (!meta_whole[base] && !any_whole)
+        *legal = (damage_legal){ .seed = seed, .last = seed->groups[damaged].state_before, .final = legal->final };
+}
+
+disk_image *damage_apply(const uint8_t *data, size_t size, bool salvage, damage_legal *legal)
+{
+    const seed_store *seed = seed_get(size > 2 ? data[2] % seed_count() : 0);
+    disk_image *image = disk_image_fork(seed->image);
+    size_t at = DAMAGE_AT;
+    for (unsigned i = 0; i < DAMAGE_MAX && at + DAMAGE_BYTES <= size; i++, at += DAMAGE_BYTES)
+        damage_one(image, seed, data + at);
+    judge(seed, image, salvage, legal);
+    return image;
+}

@@ -1,0 +1,110 @@
+/*
+ * make_seeds.c - writes the seed corpus of a target.
+ *
+ *   make_seeds fuzz_open_image|fuzz_ops DIRECTORY
+ *
+ * fuzz_open_image: each seed store as files, with several scripts, and damages to each; fuzz_ops: sequences that use each
+ * operation.  The same files each time.
+ * Concurrency: one thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../faults/fatal.h"
+#include "../faults/random.h"
+#include "container.h"
+#include "damage.h"
+#include "ops.h"
+
+static void write_seed(const char *directory, const char *name, const char *variant, const uint8_t *data, size_t size)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s-%s", directory, name, variant);
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(data, 1, size, file) != size || fclose(file))
+        fatal("%s cannot be written", path);
+}
+
+static void open_image_seeds(const char *directory)
+{
+    static uint8_t data[2 * CONTAINER_TOTAL_MAX];
+    char variant[64];
+    for (unsigned i = 0; i < seed_count(); i++) {
+        container c;
+        container_from_image(&c, seed_get(i)->image);
+        for (unsigned script = 0; script < 16; script += i == 0 ? 15 : 5) {
+            c.script = (uint8_t)script;
+            size_t size = container_encode(&c, data, sizeof data);
+            snprintf(variant, sizeof variant, "files-%u", script);
+            write_seed(directory, seed_name(i), variant, data, size);
+        }
+        container_fini(&c);
+        for (unsigned operation = 0; operation < DAMAGE_OPERATIONS; operation++) {
+            random_stream random = random_open(i, operation);
+            uint8_t damage[DAMAGE_AT + DAMAGE_BYTES] = { INPUT_DAMAGE, (uint8_t)(operation % 2 * SCRIPT_CHECKPOINT),
+                                                         (uint8_t)i };
+            random_fill(&random, damage + DAMAGE_AT, DAMAGE_BYTES);
+            damage[DAMAGE_AT] = (uint8_t)operation;
+            snprintf(variant, sizeof variant, "damage-%u", operation);
+            write_seed(directory, seed_name(i), variant, damage, sizeof damage);
+        }
+    }
+}
+
+/* Random operations out of a mix; each name stresses one part. */
+static const struct ops_mix {
+    const char *name;
+    uint8_t weight[OPS_KINDS]; /* put delete batch async ticket get multi iter-open iter-move snapshot upkeep */
+    unsigned count;
+} mixes[] = {
+    { "all", { 4, 2, 2, 1, 1, 2, 1, 2, 4, 1, 1 }, 30 },
+    { "writes", { 8, 4, 4, 0, 0, 1, 0, 0, 0, 0, 1 }, 30 },
+    { "tickets", { 1, 1, 1, 6, 4, 1, 1, 0, 0, 0, 1 }, 20 },
+    { "iterators", { 2, 1, 1, 0, 0, 0, 0, 2, 8, 1, 1 }, 40 },
+    { "snapshots", { 3, 3, 1, 0, 0, 3, 1, 1, 2, 3, 2 }, 30 },
+    { "upkeep", { 4, 2, 1, 0, 0, 1, 0, 0, 0, 0, 8 }, 15 },
+    { "reads", { 1, 0, 0, 0, 0, 6, 4, 1, 2, 1, 0 }, 20 },
+};
+
+static uint8_t pick_kind(random_stream *random, const uint8_t weight[OPS_KINDS])
+{
+    unsigned total = 0, kind = 0;
+    for (unsigned i = 0; i < OPS_KINDS; i++)
+        total += weight[i];
+    for (uint64_t at = random_below(random, total); at >= weight[kind]; kind++)
+        at -= weight[kind];
+    return (uint8_t)kind;
+}
+
+static void ops_seeds(const char *directory)
+{
+    uint8_t data[OPS_HEADER_BYTES + OPS_MAX * OPS_BYTES];
+    for (size_t m = 0; m < sizeof mixes / sizeof mixes[0]; m++)
+        for (unsigned start = 0; start < 6; start++) {
+            random_stream random = random_open(m, start);
+            size_t size = OPS_HEADER_BYTES + mixes[m].count * OPS_BYTES;
+            char variant[16];
+            random_fill(&random, data, size);
+            data[0] = (uint8_t)start;
+            for (size_t at = OPS_HEADER_BYTES; at < size; at += OPS_BYTES)
+                data[at] = pick_kind(&random, mixes[m].weight);
+            snprintf(variant, sizeof variant, "%u", start);
+            write_seed(directory, mixes[m].name, variant, data, size);
+        }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3 || (strcmp(argv[1], "fuzz_open_image") && strcmp(argv[1], "fuzz_ops"))) {
+        fprintf(stderr, "usage: %s fuzz_open_image|fuzz_ops DIRECTORY\n", argv[0]);
+        return 2;
+    }
+    mkdir(argv[2], 0777);
+    if (!strcmp(argv[1], "fuzz_ops"))
+        ops_seeds(argv[2]);
+    else
+        open_image_seeds(argv[2]);
+    return 0;
+}

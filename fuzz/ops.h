@@ -1,0 +1,46 @@
+/*
+ * ops.h - the bytes of an input of fuzz_ops, and the 256 keys that there are.
+ *
+ *   byte 0    the disk to start from (modulo)
+ *   byte 1    bit 0: log sectors of 4096 bytes, for a new store
+ *   then operations of 4 bytes: kind (modulo OPS_KINDS) and three arguments, which fuzz_ops.c explains where it uses them
+ */
+#ifndef LEVIN_FUZZ_OPS_H
+#define LEVIN_FUZZ_OPS_H
+
+#include "../engine/levin.h"
+
+enum ops_kind {
+    OPS_PUT,
+    OPS_DELETE,
+    OPS_BATCH,
+    OPS_ASYNC,
+    OPS_TICKET,
+    OPS_GET,
+    OPS_MULTI_GET,
+    OPS_ITER_OPEN,
+    OPS_ITER_MOVE,
+    OPS_SNAPSHOT,
+    OPS_UPKEEP,
+    OPS_KINDS
+};
+
+enum {
+    OPS_KEYS = 256,
+    OPS_HEADER_BYTES = 2,
+    OPS_BYTES = 4,
+    OPS_MAX = 200,      /* operations of one run */
+    OPS_BATCH_MAX = 16,
+    OPS_CURSORS = 3,
+    OPS_SNAPSHOTS = 3,
+    OPS_TICKETS = 4
+};
+
+/* Once, before the other two. */
+void ops_keys_init(void);
+/* The key of that rank in the order of keys: rank 0 is the smallest. */
+levin_slice ops_key(uint8_t rank);
+/* One of the prefixes that keys have, and the ranks of the keys with it; *from > *to: none. */
+levin_slice ops_prefix(unsigned choice, int *from, int *to);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * repair.h - makes the checksums of mutated files right again, so that the mutation is seen by what stands behind them.
+ */
+#ifndef LEVIN_FUZZ_REPAIR_H
+#define LEVIN_FUZZ_REPAIR_H
+
+#include "container.h"
+
+enum repair_what {
+    REPAIR_PAGES = 1, /* pages that a meta page reaches, extents, free lists, references up to the metas, the metas */
+    REPAIR_HEADS = 2, /* the heads of slots as well */
+    REPAIR_LOG = 4,   /* segment headers, the chain of groups from the metas' replay positions on */
+    REPAIR_ALL = 7
+};
+
+/* Any bytes: reads and writes inside the files only, and does bounded work. */
+void repair_files(container *c, unsigned what);
+
+#endif

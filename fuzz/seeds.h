@@ -1,0 +1,55 @@
+/*
+ * seeds.h - small stores of each feature, made in the process by the engine itself, with all that is known about them.
+ *
+ * They are the seed corpora (make_seeds.c), and the stores whose contents the oracle of fuzz_open_image knows.  Made
+ * with a fixed seed: the same bytes in every process.
+ */
+#ifndef LEVIN_FUZZ_SEEDS_H
+#define LEVIN_FUZZ_SEEDS_H
+
+#include "../engine/levin.h"
+#include "../engine/page.h"
+#include "../faults/disk_image.h"
+
+typedef struct seed_pair {
+    levin_slice key, value;
+} seed_pair;
+
+/* What the store holds after its batches 1 .. n: states[n]. Pairs in key order. */
+typedef struct seed_state {
+    size_t count;
+    const seed_pair *pairs;
+} seed_state;
+
+/* A group of the log, in the order of the chain. */
+typedef struct seed_group {
+    uint64_t position, durable;
+    uint32_t bytes;         /* header and payload: what its checksum covers, and the checksum */
+    size_t state_before;    /* index in states[]: what is left when the log is cut here */
+} seed_group;
+
+enum { SEED_OLDER_MAX = 4 };
+
+typedef struct seed_store {
+    const char *name;
+    uint32_t page_bytes;
+    const disk_image *image;                  /* the store's files, FUZZ_STORE/... */
+    const disk_image *older[SEED_OLDER_MAX];  /* earlier moments of it, the oldest first */
+    unsigned older_count;
+    seed_state *states;
+    size_t state_count;                       /* states[state_count - 1] is what it holds */
+    seed_group *groups;                       /* from the older meta page's replay position, where that is still there */
+    size_t group_count;
+    page_meta meta[2];                        /* [0] the newest, [1] the older one */
+    unsigned slot[2];                         /* where they stand */
+    size_t meta_state[2];                     /* index in states[] of what the tree holds */
+    size_t first_group[2];                    /* index in groups[] of the first that is replayed over it */
+    bool meta_usable[2];                      /* its log is still there */
+} seed_store;
+
+unsigned seed_count(void);
+const char *seed_name(unsigned index);
+/* Made when first asked for; lives as long as the process. */
+const seed_store *seed_get(unsigned index);
+
+#endif
