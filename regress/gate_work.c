@@ -593,7 +593,6 @@ static bool add_counts(gate_table *t, const char *workload, const gate_counts *n
         }
     const stat_value memory[] = { { "memory.allocations", n->allocations }, { "memory.frees", n->frees },
                                   { "memory.allocated.bytes", n->allocated_bytes },
-                                  { "memory.held.bytes", n->held_bytes },
                                   { "memory.peak.bytes", n->held_peak_bytes } };
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         if (memory[i].value)
