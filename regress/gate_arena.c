@@ -1,9 +1,9 @@
 /*
- * gate_arena.c - blocks of powers of two, each aligned to its size up to 2 MiB, from a bump pointer or the list of those
- * that were given back.
+ * gate_arena.c - blocks of powers of two, each aligned to its size up to 2 MiB, from a bump pointer or the list of
+ * those that were given back.
  *
- * A header in front of a block would break its alignment, and free is told the size but not the alignment; so a block's
- * class is kept in an array of bytes at the arena's beginning, one for each unit.
+ * A header in front of a block would break its alignment, and free is told the size but not the alignment; so a
+ * block's class is kept in an array of bytes at the arena's beginning, one for each unit.
  */
 #include "gate_arena.h"
 

@@ -1,8 +1,9 @@
 /*
  * gate_arena.h - memory whose price does not depend on what was allocated before.
  *
- * malloc takes different paths as its heap fills and breaks up: a change of the order of two allocations somewhere would show
- * as a few percent of a short scan.  Here a block costs the same every time, and lies at the same place in every run.
+ * malloc takes different paths as its heap fills and breaks up: a change of the order of two allocations somewhere
+ * would show as a few percent of a short scan.  Here a block costs the same every time, and lies at the same place in
+ * every run.
  */
 #ifndef LEVIN_GATE_ARENA_H
 #define LEVIN_GATE_ARENA_H

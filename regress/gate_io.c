@@ -1,7 +1,8 @@
 /*
  * gate_io.c - counts each call after it has been made, so that bytes are those transferred, then returns its result.
  *
- * A file of this table is a small handle around the one below, which remembers the kind.  Failed calls count as calls.
+ * A file of this table is a small handle around the one below, which remembers the kind.  Failed calls count as
+ * calls.
  */
 #include "gate_io.h"
 

@@ -1,9 +1,10 @@
 /*
  * gate_main.c - levin-gate: has the engine become more expensive?
  *
- * Two tiers, neither of which looks at a clock.  Counters: calls, bytes, syncs and allocations of fixed recorded runs, which
- * must equal those in a file.  Instructions: of the same runs, in user mode, beside a levin-gate that is linked with the
- * engine of the base revision (regress/gate.sh builds it); both sides are run as `levin-gate --run=instructions`.
+ * Two tiers, neither of which looks at a clock.  Counters: calls, bytes, syncs and allocations of fixed recorded
+ * runs, which must equal those in a file.  Instructions: of the same runs, in user mode, beside a levin-gate that is
+ * linked with the engine of the base revision (regress/gate.sh builds it); both sides are run as `levin-gate
+ * --run=instructions`.
  *
  * Exit codes: 0 as before or better, 1 regression, 2 usage, 3 the gate itself failed; 130 after Ctrl-C.
  */
@@ -278,8 +279,8 @@ static int gate(const gate_options *o)
         }
         report.base_name = o->base_name ? o->base_name : o->base;
         report.method = measure_method_text(method);
-        report.ratio_count = gate_ratios(&sides[GATE_BASE].result, &sides[GATE_NOW].result, o->tolerance_percent, ratios,
-                                         WORKLOADS_MAX);
+        report.ratio_count = gate_ratios(&sides[GATE_BASE].result, &sides[GATE_NOW].result, o->tolerance_percent,
+                                         ratios, WORKLOADS_MAX);
         for (size_t i = 0; i < report.ratio_count; i++)
             report.slower += ratios[i].verdict == GATE_SLOWER;
     }

@@ -1,11 +1,11 @@
 /*
  * gate_measure.c - perf_event_open(2) around a stretch, or callgrind's client requests.
  *
- * perf: one pinned event, user mode only, of the calling thread.  A stretch in which the kernel could not keep it on the
- * processor all the time (another user of the counters) has no number, never an extrapolated one.
+ * perf: one pinned event, user mode only, of the calling thread.  A stretch in which the kernel could not keep it on
+ * the processor all the time (another user of the counters) has no number, never an extrapolated one.
  *
- * callgrind: instrumentation is switched on for the stretch alone; then the counts are dumped to "out.N" and read back
- * from its line "totals: N".
+ * callgrind: instrumentation is switched on for the stretch alone; then the counts are dumped to "out.N" and read
+ * back from its line "totals: N".
  */
 #include "gate_measure.h"
 
@@ -70,8 +70,9 @@ bool measure_perf_works(const char **why)
     const char *reason = NULL;
     measure m;
     if (!measure_open(&m, MEASURE_PERF)) {
-        reason = errno == EACCES || errno == EPERM ? "perf_event_open is not allowed here (kernel.perf_event_paranoid)"
-                                                   : "this machine has no instruction counter";
+        bool denied = errno == EACCES || errno == EPERM;
+        reason = denied ? "perf_event_open is not allowed here (kernel.perf_event_paranoid)"
+                        : "this machine has no instruction counter";
     } else {
         measure_begin(&m);
         for (volatile int i = 0; i < TURNS; i++)

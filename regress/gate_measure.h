@@ -27,7 +27,7 @@ bool measure_perf_works(const char **why);
 /* Whether this process runs under callgrind. */
 bool measure_callgrind_works(void);
 
-/* False with *m unusable. callgrind: instrumentation must be off, and its output file "out" in the working directory. */
+/* False with *m unusable. callgrind: its output file must be "out" in the working directory, instrumentation off. */
 bool measure_open(measure *m, measure_method method);
 /* Another event of perf_event_open(2), for tests. */
 bool measure_open_event(measure *m, uint32_t type, uint64_t config);

@@ -1,5 +1,6 @@
 /*
- * gate_ratio.c - instruction counts are exact, so a verdict is one division; what was not measured alike is not divided.
+ * gate_ratio.c - instruction counts are exact, so a verdict is one division; what was not measured alike is not
+ * divided.
  */
 #include "gate_ratio.h"
 
@@ -21,7 +22,8 @@ static double per_operation(const gate_table *t, const char *workload)
     return operations ? (double)gate_table_value(t, workload, "instructions") / (double)operations : 0;
 }
 
-static gate_ratio ratio_of(const gate_table *base, const gate_table *now, const char *workload, double tolerance_percent)
+static gate_ratio ratio_of(const gate_table *base, const gate_table *now, const char *workload,
+                           double tolerance_percent)
 {
     gate_ratio r = { .operations = gate_table_value(now, workload, "operations"),
                      .base = per_operation(base, workload), .now = per_operation(now, workload) };

@@ -31,8 +31,9 @@ typedef struct gate_ratio {
 const char *gate_verdict_text(gate_verdict verdict);
 
 /*
- * The workloads of both tables (counters "operations" and "instructions"), in the order of now, those that only base has at
- * the end.  Beyond tolerance_percent, either way, is a change; at most `room` entries are filled.  Returns how many.
+ * The workloads of both tables (counters "operations" and "instructions"), in the order of now, those that only base
+ * has at the end.  Beyond tolerance_percent, either way, is a change; at most `room` entries are filled.  Returns how
+ * many.
  */
 size_t gate_ratios(const gate_table *base, const gate_table *now, double tolerance_percent, gate_ratio *ratios,
                    size_t room);

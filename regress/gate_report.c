@@ -106,8 +106,8 @@ static json_t *counters_json(const gate_report *r)
         return json_null();
     }
     gate_table_compare(r->expected, r->found, difference_json, differences);
-    return json_pack("{s:s, s:I, s:o}", "file", r->counters_path, "compared", (json_int_t)r->found->count, "differences",
-                     differences);
+    return json_pack("{s:s, s:I, s:o}", "file", r->counters_path, "compared", (json_int_t)r->found->count,
+                     "differences", differences);
 }
 
 static json_t *instructions_json(const gate_report *r)

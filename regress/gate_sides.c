@@ -1,6 +1,6 @@
 /*
- * gate_sides.c - a scratch directory with one directory a side, where its program stands as a link of the same name and
- * leaves its table, its messages and what callgrind dumps; fork, exec, wait; the directory goes in the end.
+ * gate_sides.c - a scratch directory with one directory a side, where its program stands as a link of the same name
+ * and leaves its table, its messages and what callgrind dumps; fork, exec, wait; the directory goes in the end.
  *
  * Ctrl-C and SIGTERM end the children first.  SIGINT also reaches them from the terminal.
  */
@@ -128,8 +128,9 @@ static bool side_collect(gate_side *side, const char *directory, int status)
 {
     char path[SCRATCH_BYTES + 32], message[GATE_MESSAGE_BYTES] = "";
     if (!WIFEXITED(status) || WEXITSTATUS(status)) {
-        fprintf(stderr, "levin-gate: %s ended with %s %d:\n", side->program,
-                WIFEXITED(status) ? "exit code" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+        bool exited = WIFEXITED(status);
+        fprintf(stderr, "levin-gate: %s ended with %s %d:\n", side->program, exited ? "exit code" : "signal",
+                exited ? WEXITSTATUS(status) : WTERMSIG(status));
         show_file(directory, "messages");
         show_file(directory, "valgrind.log");
         return false;
@@ -167,8 +168,8 @@ sides_result gate_sides_run(gate_side sides[GATE_SIDES], measure_method method, 
     const char *tmp = getenv("TMPDIR");
     struct sigaction watch = { .sa_handler = on_signal }, old_int, old_term; /* no SA_RESTART: waitpid returns */
     bool ok = true;
-    if ((size_t)snprintf(scratch, sizeof scratch, "%s/levin-gate-XXXXXX", tmp && *tmp ? tmp : "/tmp") >= sizeof scratch ||
-        !mkdtemp(scratch)) {
+    size_t bytes = (size_t)snprintf(scratch, sizeof scratch, "%s/levin-gate-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (bytes >= sizeof scratch || !mkdtemp(scratch)) {
         fprintf(stderr, "levin-gate: a directory could not be made as %s: %s\n", scratch, strerror(errno));
         return SIDES_FAILED;
     }

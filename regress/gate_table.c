@@ -1,5 +1,6 @@
 /*
- * gate_table.c - a growing array of rows; files are read strictly, for a baseline that is half understood proves nothing.
+ * gate_table.c - a growing array of rows; files are read strictly, for a baseline that is half understood proves
+ * nothing.
  */
 #include "gate_table.h"
 

@@ -1,6 +1,6 @@
 /*
- * gate_table.h - rows of (workload, counter, value): what a run of the gate produces, what regress/counters.csv holds,
- * and what the two sides of a comparison tell each other.
+ * gate_table.h - rows of (workload, counter, value): what a run of the gate produces, what regress/counters.csv
+ * holds, and what the two sides of a comparison tell each other.
  *
  * As text: a line "workload,counter,value" at the top, then one row a line; lines that begin with '#' are comments.
  */

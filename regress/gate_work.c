@@ -2,8 +2,8 @@
  * gate_work.c - prepares a store, measures fixed work on it, counts.
  *
  * Key numbers are even, in a fixed random order, so that odd ones are absent and lie between those that are there.
- * Keys and values are made before the measured part, which holds calls of levin.h and little else.  Every run checks its
- * own results (found, absent, pairs seen), outside the loop where that is possible.
+ * Keys and values are made before the measured part, which holds calls of levin.h and little else.  Every run checks
+ * its own results (found, absent, pairs seen), outside the loop where that is possible.
  *
  * One thread; nothing depends on the clock, the environment or an address.
  */
@@ -395,7 +395,8 @@ static bool run_get_large(gate_run *r)
 static bool run_check(gate_run *r)
 {
     levin_check_result result;
-    return good(r, levin_check(r->db, NULL, NULL, &result), "check") && as_named(result.keys == KEYS, "all is checked");
+    return good(r, levin_check(r->db, NULL, NULL, &result), "check") &&
+           as_named(result.keys == KEYS, "all is checked");
 }
 
 static bool run_reopen(gate_run *r)
@@ -415,8 +416,8 @@ static bool run_recovery(gate_run *r)
 
 static const gate_work works[] = {
     { "load", "batches of 100 into an empty store, unsynced", KEYS, prepare_open, run_load },
-    { "ingest", "batches of 100 through a memtable of 512 KiB, checkpoints included", KEYS_ALL, prepare_small_memtable,
-      run_ingest },
+    { "ingest", "batches of 100 through a memtable of 512 KiB, checkpoints included", KEYS_ALL,
+      prepare_small_memtable, run_ingest },
     { "put", "one at a time, unsynced", 10000, prepare_open, run_put },
     { "put-synced", "one at a time, each synced", 2000, prepare_open, run_put_synced },
     { "group", "eight tickets at a time, synced as one group", 2000, prepare_open, run_group },
@@ -434,7 +435,8 @@ static const gate_work works[] = {
     { "scan-merged", "the whole store in order, a quarter of it in the memtable too", KEYS, prepare_tree_and_memtable,
       run_scan },
     { "scan-short", "20 pairs from a random key, cached", 500 * SCAN_PAIRS, prepare_cached_tree, run_scan_short },
-    { "checkpoint", "5000 overwritten keys into a tree of 20000", KEYS / 4, prepare_tree_and_memtable, run_checkpoint },
+    { "checkpoint", "5000 overwritten keys into a tree of 20000", KEYS / 4, prepare_tree_and_memtable,
+      run_checkpoint },
     { "check", "levin_check of a checkpointed store", KEYS, prepare_tree, run_check },
     { "reopen", "open and close a cleanly closed store", 20, prepare_closed, run_reopen },
     { "recovery", "open a killed store with 2000 batches of 10 in its log", KEYS, prepare_killed, run_recovery },
@@ -580,7 +582,8 @@ static bool add_counts(gate_table *t, const char *workload, const gate_counts *n
     for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
         for (int operation = 0; operation < GATE_OPERATION_COUNT; operation++) {
             char name[GATE_NAME_BYTES];
-            const char *k = gate_kind_text((levin_file_kind)kind), *o = gate_operation_text((gate_operation)operation);
+            const char *k = gate_kind_text((levin_file_kind)kind);
+            const char *o = gate_operation_text((gate_operation)operation);
             snprintf(name, sizeof name, "%s.%s.calls", k, o);
             if (n->file[kind][operation].calls)
                 ok = ok && gate_table_add(t, workload, name, n->file[kind][operation].calls);
@@ -590,7 +593,7 @@ static bool add_counts(gate_table *t, const char *workload, const gate_counts *n
         }
     const stat_value memory[] = { { "memory.allocations", n->allocations }, { "memory.frees", n->frees },
                                   { "memory.allocated.bytes", n->allocated_bytes },
-                                  { "memory.held.bytes", n->held_bytes }, { "memory.peak.bytes", n->held_peak_bytes } };
+                                  { "memory.peak.bytes", n->held_peak_bytes } };
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         if (memory[i].value)
             ok = ok && gate_table_add(t, workload, memory[i].name, memory[i].value);

@@ -1,6 +1,6 @@
 /*
- * gate_work.h - the recorded runs of the gate: fixed work on a fixed store, over the simulated disk, with
- * background = none and one thread, so that each run makes the same calls, and all but the same instructions, every time.
+ * gate_work.h - the recorded runs of the gate: fixed work on a fixed store, over the simulated disk, with background
+ * = none and one thread, so that each run makes the same calls, and all but the same instructions, every time.
  *
  * A run has a part that prepares and a part that is measured; only the second one counts.
  */
@@ -27,9 +27,9 @@ typedef struct gate_probe {
 } gate_probe;
 
 /*
- * Runs it once with the probe (may be NULL) around its measured part, and adds every counter that is not 0 to *counters
- * (may be NULL).
- * False with a message on standard error: the store failed, or the run did not do what its name says.
+ * Runs it once with the probe (may be NULL) around its measured part, and adds every counter that is not 0 to
+ * *counters (may be NULL). False with a message on standard error: the store failed, or the run did not do what its
+ * name says.
  */
 bool gate_work_run(const gate_work *w, const gate_probe *probe, gate_table *counters);
 

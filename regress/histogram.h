@@ -1,5 +1,6 @@
 /*
- * histogram.h - latencies in nanoseconds, counted in buckets of at most 1/32 relative width (HdrHistogram: Tene, 2012).
+ * histogram.h - latencies in nanoseconds, counted in buckets of at most 1/32 relative width (HdrHistogram: Tene,
+ * 2012).
  */
 #ifndef LEVIN_HISTOGRAM_H
 #define LEVIN_HISTOGRAM_H

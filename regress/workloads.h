@@ -4,8 +4,12 @@
 #ifndef LEVIN_WORKLOADS_H
 #define LEVIN_WORKLOADS_H
 
+#include <signal.h>
+
 #include "../chaos/store.h"
 #include "histogram.h"
+
+enum { BENCH_BATCH_MAX = 65536, BENCH_MULTI_MAX = 256 };
 
 typedef struct bench_options {
     uint64_t num;              /* keys */
@@ -13,23 +17,28 @@ typedef struct bench_options {
     uint64_t syncs;            /* operations of fillsync, over all threads */
     uint64_t large;            /* values of a large-value benchmark */
     uint32_t key_bytes, value_bytes, large_value_bytes;
-    uint32_t batch, large_batch, multi, seek_nexts;
+    uint32_t batch, large_batch, multi, seek_nexts; /* at most BENCH_BATCH_MAX, BENCH_MULTI_MAX */
     unsigned threads;
     double hot_share;
-    double duration_s;         /* 0: by count */
+    double duration_s;         /* 0: by count; else of benchmarks that say `timed` */
     uint64_t seed;
     bool sync;                 /* of fillseq, fillrandom */
     bool pin;
-    bool histogram;
+    const char *values;        /* of bench_values_create(); all threads read it */
+    size_t values_bytes;
+    const volatile sig_atomic_t *stop; /* not 0: benchmarks end early; NULL: never */
 } bench_options;
 
 typedef struct bench_result {
     uint64_t operations;       /* keys written or read */
     uint64_t bytes;            /* of keys and values that went in or came out */
-    double seconds;            /* wall time of the slowest thread */
     uint64_t not_found;
+    double seconds;            /* wall time, from the first thread's start to the last one's end */
+    bool cut;                  /* ended early */
     histogram latency;         /* of calls; sampled for reads */
 } bench_result;
+
+struct bench; /* one thread's state */
 
 typedef struct workload {
     const char *name;
@@ -37,12 +46,22 @@ typedef struct workload {
     bool synced;               /* asks for synced writes: the store is opened for them */
     bool fresh;                /* begins with an empty store */
     bool threaded;             /* uses options->threads; otherwise one */
-    /* Runs one thread's share. Returns false with a message printed when the store failed. */
-    bool (*run)(store_session *session, const store_adapter *a, const bench_options *o, unsigned thread,
-                unsigned threads, bench_result *result);
+    bool timed;                /* goes on for options->duration_s when that is given */
+    uint64_t (*operations)(const bench_options *o); /* of all threads together */
+    bool (*run)(struct bench *b);
 } workload;
 
 const workload *workload_find(const char *name);
 const workload *workloads_all(size_t *count);
+
+/* Fills options->values with bytes that compress by about half; NULL when memory ran out. Free it with free(). */
+char *bench_values_create(const bench_options *o, size_t *bytes);
+
+/*
+ * One thread's share, added to *r (but for seconds).  Returns false with a message printed when the store failed.
+ * Requires thread < threads, values made.
+ */
+bool workload_run(const workload *w, store_session *session, const store_adapter *a, const bench_options *o,
+                  unsigned thread, unsigned threads, bench_result *r);
 
 #endif

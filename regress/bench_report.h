@@ -1,0 +1,51 @@
+/*
+ * bench_report.h - the rounds of each benchmark on each store, and how they are shown.
+ */
+#ifndef LEVIN_BENCH_REPORT_H
+#define LEVIN_BENCH_REPORT_H
+
+#include "workloads.h"
+
+enum { BENCH_STORES_MAX = 16, BENCH_BENCHES_MAX = 32, BENCH_ROUNDS_MAX = 101 };
+
+typedef struct bench_round {
+    uint64_t operations, bytes;
+    double seconds;
+} bench_round;
+
+/* One benchmark on one store. */
+typedef struct bench_cell {
+    bench_round round[BENCH_ROUNDS_MAX];
+    unsigned rounds;
+    bool cut; /* its one round was ended early */
+    uint64_t not_found;
+    histogram latency; /* of all rounds */
+} bench_cell;
+
+typedef struct bench_setup {
+    bench_options o;
+    const store_adapter *store[BENCH_STORES_MAX];
+    size_t stores;
+    const workload *bench[BENCH_BENCHES_MAX]; /* NULL: "open" */
+    const char *bench_name[BENCH_BENCHES_MAX];
+    size_t benches;
+    unsigned rounds;
+    uint64_t cache_bytes, write_buffer_bytes;
+    const char *db;
+    bool json, keep;
+} bench_setup;
+
+typedef struct bench_row { /* of one store */
+    bench_cell bench[BENCH_BENCHES_MAX];
+} bench_row;
+
+/* A round that was cut short counts only where there is no whole one. */
+void bench_cell_add(bench_cell *c, const bench_result *r);
+/* Operations a second; 0 without rounds. */
+double bench_cell_median(const bench_cell *c);
+
+void bench_report_text(const bench_setup *s, const bench_row *rows);
+/* False when memory ran out or writing failed. */
+bool bench_report_json(const bench_setup *s, const bench_row *rows);
+
+#endif

@@ -1,0 +1,137 @@
+/*
+ * gate_work_test.c - recorded runs count the same every time, and what their names say; the arena; the event counter.
+ */
+#include "gate_work.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../faults/check_main.h"
+#include "../faults/random.h"
+#include "gate_arena.h"
+#include "gate_measure.h"
+
+START_TEST(gate_work__counters_are_the_same_every_time)
+{
+    gate_table first = { 0 }, second = { 0 };
+    const gate_work *w;
+    size_t works = 0;
+    for (; (w = gate_work_at(works)); works++)
+        ck_assert(gate_work_run(w, NULL, &first));
+    while (works-- > 0) { /* the other way round: no run depends on those before it */
+        w = gate_work_at(works);
+        ck_assert_ptr_eq(gate_work_find(gate_work_name(w)), w);
+        ck_assert(gate_work_run(w, NULL, &second));
+    }
+    gate_table_sort(&first);
+    gate_table_sort(&second);
+    ck_assert_uint_gt(first.count, 300);
+    ck_assert_uint_eq(gate_table_compare(&first, &second, NULL, NULL), 0);
+    gate_table_fini(&first);
+    gate_table_fini(&second);
+}
+END_TEST
+
+static uint64_t counter_of(const char *workload, const char *counter)
+{
+    gate_table t = { 0 };
+    ck_assert(gate_work_run(gate_work_find(workload), NULL, &t));
+    uint64_t value = gate_table_value(&t, workload, counter);
+    gate_table_fini(&t);
+    return value;
+}
+
+START_TEST(gate_work__runs_do_what_their_names_say)
+{
+    ck_assert_uint_ge(counter_of("put-synced", "wal.sync.calls"), 2000);
+    ck_assert_uint_eq(counter_of("put", "stats.puts"), 10000);
+    ck_assert_uint_eq(counter_of("group", "stats.groups"), 250);
+    ck_assert_uint_eq(counter_of("group", "stats.batches"), 2000);
+    ck_assert_uint_eq(counter_of("delete", "stats.deletes"), 5000);
+    ck_assert_uint_eq(counter_of("get", "pages.read.calls"), 0);
+    ck_assert_uint_eq(counter_of("get-memtable", "stats.cache_hits"), 0);
+    ck_assert_uint_ge(counter_of("get-uncached", "pages.read.calls"), 4000);
+    ck_assert_uint_eq(counter_of("checkpoint", "stats.checkpoints"), 1);
+    ck_assert_uint_ge(counter_of("ingest", "stats.checkpoints"), 3);
+    ck_assert_uint_eq(counter_of("recovery", "stats.replayed_batches"), 2000);
+    ck_assert_uint_gt(counter_of("put-large", "wal.write.bytes"), 64 * 65536);
+}
+END_TEST
+
+START_TEST(gate_arena__blocks_are_aligned_apart_and_used_again)
+{
+    enum { BLOCKS = 400 };
+    gate_arena a;
+    random_stream r = random_open(3, 0);
+    struct {
+        unsigned char *at;
+        size_t bytes;
+    } block[BLOCKS] = { 0 };
+    ck_assert(gate_arena_init(&a, 64 << 20));
+    for (int turn = 0; turn < 20000; turn++) {
+        size_t i = random_below(&r, BLOCKS);
+        if (block[i].at) {
+            for (size_t at = 0; at < block[i].bytes; at += 61)
+                ck_assert_uint_eq(block[i].at[at], (unsigned char)i);
+            gate_arena_free(&a, block[i].at);
+            block[i].at = NULL;
+        } else {
+            size_t alignment = (size_t)1 << random_below(&r, 13);
+            block[i].bytes = 1 + random_below(&r, (size_t)1 << random_below(&r, 16));
+            block[i].at = gate_arena_alloc(&a, block[i].bytes, alignment);
+            ck_assert_ptr_nonnull(block[i].at);
+            ck_assert_uint_eq((uintptr_t)block[i].at % alignment, 0);
+            memset(block[i].at, (int)i, block[i].bytes);
+        }
+    }
+    for (size_t i = 0; i < BLOCKS; i++)
+        gate_arena_free(&a, block[i].at);
+    ck_assert_uint_eq(a.held_blocks, 0);
+    ck_assert_ptr_null(gate_arena_alloc(&a, (size_t)65 << 20, 8));
+    ck_assert_ptr_null(gate_arena_alloc(&a, 8, (size_t)4 << 20));
+    gate_arena_fini(&a);
+}
+END_TEST
+
+/* The processor's counter may be missing; a counter of the kernel goes the same way. */
+START_TEST(gate_measure__counts_the_stretch_alone)
+{
+    enum { PAGES = 2000, PAGE = 4096, OTHERS = PAGES / 8 + 20 }; /* others: AddressSanitizer's shadow of the pages */
+    measure m;
+    if (!measure_open_event(&m, PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS)) {
+        printf("perf_event_open: %s: not looked at\n", strerror(errno));
+        return;
+    }
+    uint64_t counted[2];
+    for (int turn = 0; turn < 2; turn++) {
+        size_t pages = turn ? PAGES : PAGES / 2;
+        volatile char *memory = mmap(NULL, 2 * PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                                     -1, 0);
+        ck_assert_ptr_ne((void *)(uintptr_t)memory, MAP_FAILED);
+        madvise((void *)(uintptr_t)memory, 2 * PAGES * PAGE, MADV_NOHUGEPAGE);
+        memory[(2 * PAGES - 1) * PAGE] = 1; /* before: not counted */
+        measure_begin(&m);
+        for (size_t i = 0; i < pages; i++)
+            memory[i * PAGE] = 1;
+        measure_end(&m);
+        for (size_t i = PAGES; i < PAGES + PAGES / 2; i++) /* after */
+            memory[i * PAGE] = 1;
+        munmap((void *)(uintptr_t)memory, 2 * PAGES * PAGE);
+        ck_assert_ptr_null(m.failure);
+        counted[turn] = m.value;
+    }
+    ck_assert_uint_ge(counted[0], PAGES / 2);
+    ck_assert_uint_le(counted[0], PAGES / 2 + OTHERS);
+    ck_assert_uint_ge(counted[1], PAGES);
+    ck_assert_uint_le(counted[1], PAGES + OTHERS);
+    measure_close(&m);
+}
+END_TEST
+
+LEVIN_TEST_MAIN("gate_work", TEST(gate_work__counters_are_the_same_every_time),
+                TEST(gate_work__runs_do_what_their_names_say),
+                TEST(gate_arena__blocks_are_aligned_apart_and_used_again),
+                TEST(gate_measure__counts_the_stretch_alone))
