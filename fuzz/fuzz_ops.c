@@ -104,7 +104,8 @@ static levin_slice value_of(uint32_t value)
 static void require_value(uint32_t expected, levin_slice found, const char *what)
 {
     levin_slice value = value_of(expected);
-    bool same = found.size == value.size && (!value.size || (found.data && !memcmp(found.data, value.data, value.size)));
+    bool same = found.size == value.size &&
+                (!value.size || (found.data && !memcmp(found.data, value.data, value.size)));
     fuzz_require(same,
                  "%s: not value %u of %zu bytes, but %zu bytes", what, expected >> 4, value.size, found.size);
 }
@@ -306,7 +307,7 @@ static void cursor_close(cursor *c)
     c->it = NULL;
 }
 
-/* op[1] lower, op[2] upper; op[3]: bits 0-1 cursor, 2 lower, 3 exclusive, 4 upper, 5 inclusive, 6 prefix, 7 snapshot */
+/* op[1] lower, op[2] upper, op[3]: 0-1 cursor, then bits lower, exclusive, upper, inclusive, prefix, snapshot. */
 static void do_iter_open(run *r, const uint8_t op[4])
 {
     cursor *c = &r->cursors[(op[3] & 3) % OPS_CURSORS];
