@@ -2,8 +2,8 @@
  * tree_cursor.c - a position in a page tree, from the root down.
  *
  * Invariants: a valid cursor (height > 0) pins the frames of its path and holds the whole key; an invalid one pins
- * nothing.  Any failure leaves it invalid.  Keys ascend from leaf to leaf, and a seek never lands on the wrong side of its key:
- * page_verify() sees one page at a time, so this is checked where a cursor goes from one leaf to another.
+ * nothing.  Any failure leaves it invalid.  Keys ascend from leaf to leaf, and a seek never lands on the wrong side of
+ * its key: page_verify() sees one page at a time, so this is checked where a cursor goes from one leaf to another.
  * Concurrency: a cursor belongs to one thread at a time.  Each move that leaves the leaf runs in a read-side section
  * of its own: a frame is pinned in the section that looked it up.  The caller holds none: a move may wait for a grace
  * period.
@@ -105,7 +105,10 @@ static int key_against_path(const tree_cursor *c)
     return split_key_compare(c->key, c->key_bytes, page_split_key(leaf, c->t.page_bytes, c->slot[c->height - 1]));
 }
 
-/* Up to the nearest branch with a child on that side, and down again. The cursor holds the last key of its leaf on that side. */
+/*
+ * Up to the nearest branch with a child on that side, and down again.  The cursor holds the last key of its leaf on
+ * that side.
+ */
 static levin_code leaf_beside(tree_cursor *c, enum path_side entry, levin_error *error)
 {
     levin_code code = LEVIN_NOT_FOUND;
