@@ -244,6 +244,13 @@ fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET=fuzz_open_image|fuzz_ops, FUZ
 	$(Q)$(if $(filter libfuzzer,$(FUZZER)),:,$(SUBMAKE) VARIANT=release fuzz-mutators)
 	$(Q)fuzz/run.sh '$(if $(TARGET),$(TARGET),$(FUZZ_TARGETS))' '$(if $(FUZZER),$(FUZZER),libfuzzer afl)' '$(TIME)'
 
+.PHONY: fuzz-planted
+fuzz-planted: $(DEPS) ## the proof that the fuzzers can fail: each bug of fuzz/planted/ put into a scratch copy must be found by both
+	$(Q)$(SUBMAKE) VARIANT=libfuzzer fuzz-libfuzzer
+	$(Q)AFL_QUIET=1 $(SUBMAKE) VARIANT=afl fuzz-afl
+	$(Q)$(SUBMAKE) VARIANT=release fuzz-mutators
+	$(Q)fuzz/planted.sh
+
 # ---- install -------------------------------------------------------------------------------------------------
 MAN1 := $(wildcard engine/cli/*.1 chaos/*.1 regress/*.1)
 BINDIR := $(DESTDIR)$(PREFIX)/bin

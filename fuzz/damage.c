@@ -6,10 +6,12 @@
  * so the tail may be taken for torn at the first damaged group, exactly when no group behind it that is still whole calls
  * a position past that place durable.  Then, and only then, the state before that group is legal too.
  *  - Which groups are replayed depends on the meta page: the newest when it is whole, otherwise the older.
- *  - When both meta pages were changed they may have been rolled back with all that follows ("all files together, to an older,
- *    consistent set"): if nothing behind the first damaged group is whole, every state up to it is legal.
+ *  - When both meta pages were changed, or only one is left whose log is gone, they may have been rolled back with all that
+ *    follows ("all files together, to an older, consistent set"): if nothing behind the first damaged group is whole, every
+ *    state up to it is legal.
  *  - Salvage cuts at damage whatever later groups prove, and also at a damaged segment header or a missing segment:
- *    every state from the meta page's on is legal.
+ *    every state from the meta page's on is legal; but not another meta page than one whose log is there, while a whole group
+ *    knows of the newest.
  *
  * Invariants: bytes decide and not operations: a group or meta page is damaged when the bytes that its checksum covers
  * differ from the seed store's, or are gone.
@@ -208,6 +210,13 @@ static bool group_whole(const seed_store *seed, const disk_image *image, size_t 
     return range_whole(seed, image, wal_segment_name(lsn_segment(g->position)).text, lsn_offset(g->position), g->bytes);
 }
 
+static bool any_group_whole(const seed_store *seed, const disk_image *image, size_t from)
+{
+    while (from < seed->group_count && !group_whole(seed, image, from))
+        from++;
+    return from < seed->group_count;
+}
+
 static void judge(const seed_store *seed, const disk_image *image, bool salvage, damage_legal *legal)
 {
     bool meta_whole[2];
@@ -215,27 +224,27 @@ static void judge(const seed_store *seed, const disk_image *image, bool salvage,
     for (unsigned i = 0; i < 2; i++)
         meta_whole[i] = range_whole(seed, image, PAGE_FILE_NAME, (uint64_t)seed->slot[i] * META_SLOT_BYTES, META_BYTES);
     unsigned base = meta_whole[0] ? 0 : 1;
-    if (meta_whole[base] && !seed->meta_usable[base])
-        return; /* the older meta page, whose log is gone: no way but an error */
+    /* a meta page that may be in use, and where its log begins */
+    bool usable = meta_whole[base] && seed->meta_usable[base];
+    size_t damaged = usable ? seed->first_group[base] : 0;
     if (salvage) {
-        legal->first = meta_whole[base] ? seed->meta_state[base] : 0;
-        legal->last = legal->final;
+        bool known = false;
+        for (size_t i = 0; i < seed->group_count && !usable; i++)
+            known = known || (seed->groups[i].generation == seed->meta[0].generation && group_whole(seed, image, i));
+        if (!known)
+            *legal = (damage_legal){ seed, usable ? seed->meta_state[base] : 0, legal->final, legal->final };
         return;
     }
-    size_t first = meta_whole[base] ? seed->first_group[base] : 0, damaged = first;
     while (damaged < seed->group_count && group_whole(seed, image, damaged))
         damaged++;
     if (damaged == seed->group_count)
         return;
-    bool proven = false, any_whole = false;
-    for (size_t i = damaged + 1; i < seed->group_count; i++)
-        if (group_whole(seed, image, i)) {
-            any_whole = true;
-            proven = proven || seed->groups[i].durable > seed->groups[damaged].position;
-        }
-    if (meta_whole[base] && !proven)
+    bool proven = false;
+    for (size_t i = damaged + 1; i < seed->group_count && !proven; i++)
+        proven = seed->groups[i].durable > seed->groups[damaged].position && group_whole(seed, image, i);
+    if (usable && !proven)
         legal->first = legal->last = seed->groups[damaged].state_before;
-    else if (!meta_whole[base] && !any_whole)
+    else if (!usable && !any_group_whole(seed, image, damaged + 1))
         *legal = (damage_legal){ .seed = seed, .last = seed->groups[damaged].state_before, .final = legal->final };
 }
 

@@ -15,7 +15,7 @@ read -ra fuzzers <<<"$2"
 seconds=$3
 rows=$(mktemp) || exit 3
 child=
-trap 'rm -f "$rows" "$rows.before" "$rows.after"' EXIT
+trap 'rm -f "$rows"' EXIT
 trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit 130' INT TERM
 
 stat_of() { # file, name: a value of libFuzzer's or AFL++'s statistics, 0 when there is none yet
@@ -45,10 +45,16 @@ look_afl() { # plot_data is newer than fuzzer_stats, but for the end
     crashes=$(find "$corpus/default/crashes" "$corpus/default/hangs" -name 'id*' 2>/dev/null | wc -l)
 }
 
-# Hundredths of a second of processor time, out of what `times` wrote: all children so far (looking costs about 1 %).
-children_time() { # file
-    sed -n -E '2s/([0-9]+)m([0-9]+)\.([0-9]{2})[0-9]*s ([0-9]+)m([0-9]+)\.([0-9]{2}).*/\1 \2 \3 \4 \5 \6/p' "$1" |
-        awk '{ print ($1 + $4) * 6000 + ($2 + $5) * 100 + $3 + $6 }'
+# Hundredths of a second of processor time that a process, all below it, and those that these have waited for have taken.
+cpu_time() { # pid
+    local sum=0 stat child_pid
+    stat=$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) || { echo 0; return; }
+    read -ra stat <<<"$stat"
+    [ ${#stat[@]} -lt 15 ] || sum=$((stat[11] + stat[12] + stat[13] + stat[14]))
+    for child_pid in $(pgrep -P "$1"); do
+        sum=$((sum + $(cpu_time "$child_pid")))
+    done
+    echo "$sum"
 }
 
 start_libfuzzer() {
@@ -72,12 +78,13 @@ run_one() { # target, fuzzer
     before=$(count_files "$corpus") crashed_before=$(count_files "$crash_dir")
     local begin=$SECONDS took=0 last=0 status replay name
     runs=0 edges=0 found=0 crashes=0 ended=''
-    local cpu
-    times >"$rows.before"
+    local cpu=0 cpu_now
     "start_$fuzzer"
     child=$!
     while kill -0 "$child" 2>/dev/null; do
         sleep 1
+        cpu_now=$(cpu_time "$child") # the last look is at most a second before its end
+        [ "$cpu_now" -le "$cpu" ] || cpu=$cpu_now
         took=$((SECONDS - begin))
         "look_$fuzzer"
         local line
@@ -94,9 +101,7 @@ run_one() { # target, fuzzer
     done
     wait "$child"
     status=$?
-    times >"$rows.after"
     child='' ended=yes
-    cpu=$(($(children_time "$rows.after") - $(children_time "$rows.before")))
     [ ! -t 2 ] || printf '\r\033[K' >&2
     took=$((SECONDS - begin))
     "look_$fuzzer"

@@ -391,8 +391,8 @@ static uint64_t list_groups(seed_store *s, const page_meta *from)
     while (read_group(s, position, chain, &g)) {
         if (s->group_count == GROUPS_MAX)
             fatal("seed store %s has too many log groups", s->name);
-        s->groups[s->group_count++] = (seed_group){ position, g.durable, WAL_GROUP_HEADER_BYTES + g.payload_bytes,
-                                                    state };
+        s->groups[s->group_count++] = (seed_group){ position, g.durable, g.generation,
+                                                    WAL_GROUP_HEADER_BYTES + g.payload_bytes, state };
         state = g.sequence + g.batches - 1;
         chain = g.checksum;
         position = g.kind == WAL_SEAL ? lsn_make(g.next_segment, from->sector_bytes)

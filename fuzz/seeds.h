@@ -23,7 +23,7 @@ typedef struct seed_state {
 
 /* A group of the log, in the order of the chain. */
 typedef struct seed_group {
-    uint64_t position, durable;
+    uint64_t position, durable, generation;
     uint32_t bytes;         /* header and payload: what its checksum covers, and the checksum */
     size_t state_before;    /* index in states[]: what is left when the log is cut here */
 } seed_group;

@@ -1,0 +1,37 @@
+#!/bin/bash
+# Replays the seed corpus of each target, made anew, and every kept finding (fuzz/findings/TARGET/NAME) under the sanitizers of the
+# asan build; seeds must be the same bytes each time.
+#   BIN=build/asan/fuzz   where the replay programs stand
+set -u
+
+cd "$(dirname "$0")/.." || exit 3
+bin=${BIN:-build/asan/fuzz}
+scratch=$(mktemp -d) || exit 3
+trap 'rm -rf "$scratch"' EXIT
+export ASAN_OPTIONS="abort_on_error=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+checks=0 failures=0
+check() { # what, command...
+    local what=$1
+    shift
+    checks=$((checks + 1))
+    if ! "$@" >"$scratch/log" 2>&1; then
+        failures=$((failures + 1))
+        echo "FAILED: $what"
+        tail -n 30 "$scratch/log"
+    fi
+}
+
+for source in fuzz/fuzz_*.c; do
+    target=$(basename "$source" .c)
+    check "$target: seeds are made" "$bin/make_seeds" "$target" "$scratch/$target"
+    cp -r "$scratch/$target" "$scratch/again"
+    check "$target: seeds are made again" "$bin/make_seeds" "$target" "$scratch/again"
+    check "$target: the same bytes each time" diff -r "$scratch/$target" "$scratch/again"
+    rm -rf "$scratch/again"
+    check "$target: seeds, twice" "$bin/replay_$target" -n 2 "$scratch/$target"
+    for finding in fuzz/findings/"$target"/*; do
+        [ ! -f "$finding" ] || check "$finding" "$bin/replay_$target" "$finding"
+    done
+done
+echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
+[ "$failures" -eq 0 ]
