@@ -25,6 +25,8 @@
 #include "../faults/fatal.h"
 
 enum { WHERE_BYTES = 256, POLL_MS = 100, HANG_SECONDS_DEFAULT = 30 };
+/* The most that one look at the workers adds to their silence: while the caller itself was stopped, so were they. */
+static const double look_seconds_max = 0.5;
 
 typedef struct crew_slot {
     _Atomic uint64_t ticks;
@@ -50,6 +52,7 @@ typedef struct crew_child {
     int pipe;
     unsigned char *bytes; /* received, not yet a whole message */
     size_t count, capacity;
+    double alive, silent; /* last sign of life; seconds that the caller has watched since */
     bool killed;
 } crew_child;
 
@@ -225,14 +228,18 @@ static bool child_end(crew_child *child, const crew_slot *slot, const crew_optio
     return false;
 }
 
-static void watch(crew_shared *shared, crew_child *children, const crew_options *options)
+static void watch(crew_shared *shared, crew_child *children, const crew_options *options, double *looked)
 {
+    double now = crew_clock(), passed = now - *looked < look_seconds_max ? now - *looked : look_seconds_max;
+    *looked = now;
     double limit = options->hang_seconds > 0 ? options->hang_seconds : HANG_SECONDS_DEFAULT;
     uint64_t ticks = 0;
     for (unsigned i = 0; i < options->jobs; i++) {
         ticks += atomic_load_explicit(&shared->slots[i].ticks, memory_order_relaxed); /* a figure for people */
         double alive = atomic_load_explicit(&shared->slots[i].alive, memory_order_relaxed);
-        if (children[i].pid && !children[i].killed && crew_clock() - alive > limit) {
+        children[i].silent = alive > children[i].alive ? 0 : children[i].silent + passed;
+        children[i].alive = alive;
+        if (children[i].pid && !children[i].killed && children[i].silent > limit) {
             children[i].killed = true;
             kill(children[i].pid, SIGKILL);
         }
@@ -254,6 +261,7 @@ bool crew_run(const crew_options *options)
     unsigned running = options->jobs;
     for (unsigned i = 0; i < options->jobs; i++)
         child_start(&children[i], shared, i, options);
+    double looked = crew_clock();
     while (running > 0) {
         for (unsigned i = 0; i < options->jobs; i++)
             polls[i] = (struct pollfd){ .fd = children[i].pid ? children[i].pipe : -1, .events = POLLIN };
@@ -268,7 +276,7 @@ bool crew_run(const crew_options *options)
             else
                 child_start(&children[i], shared, i, options); /* goes on with the next task */
         }
-        watch(shared, children, options);
+        watch(shared, children, options, &looked);
     }
     bool all = atomic_load(&shared->done) == options->tasks;
     for (unsigned i = 0; i < options->jobs; i++)

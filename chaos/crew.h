@@ -20,7 +20,8 @@ typedef struct crew_options {
     uint64_t tasks;          /* numbered from 0 */
     double deadline;         /* crew_clock() at which workers stop; 0: none */
     const bool *stop;        /* may be NULL: the caller's callbacks set it to end early */
-    double hang_seconds;     /* a worker that says nothing for so long is killed; 0: 30 */
+    double hang_seconds;     /* a worker that says nothing for so long is killed; 0: 30.
+                              * Time in which the caller was stopped too (Ctrl-Z) does not count. */
     void *context;
     /* In a worker. Sends its results before it returns. */
     void (*work)(void *context, crew_worker *worker, uint64_t task);

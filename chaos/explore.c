@@ -59,14 +59,25 @@ void explore_options_init(explore_options *options, uint64_t seed)
     deep->garbage = deep->zeroed = 2;
 }
 
-oracle *explore_judge_at(const explore_judge *judge, uint64_t point, oracle_legal *legal)
+/*
+ * What may be found in a state.  With everything kept the power cut is no more than the end of the process: what was
+ * acknowledged as logged must be there too.
+ */
+static oracle *judge_state(const explore_judge *judge, const crash_state *s, oracle_legal *legal)
 {
-    if (point < judge->recovered) {
+    if (s->point < judge->recovered) {
         *legal = judge->before_legal;
         return judge->before;
     }
-    *legal = oracle_legal_crash(judge->after, point);
+    *legal = s->family == CRASH_ALL_KEPT ? oracle_legal_process_end(judge->after, s->point)
+                                         : oracle_legal_crash(judge->after, s->point);
     return judge->after;
+}
+
+/* What a power cut during the recovery of that state may leave. */
+static oracle_legal legal_below(const oracle *o, const oracle_legal *legal)
+{
+    return legal->process_end ? oracle_legal_crash(o, legal->time) : *legal;
 }
 
 static uint64_t *promise_classes(const trace *t, const explore_judge *judge)
@@ -131,7 +142,7 @@ static bool visit(const walk *k, const crash_state *s, oracle *o, const oracle_l
         going = k->options->found(k->options->context, path, &result);
     if (good && deeper) {
         explore_judge below = {
-            .before = o, .before_legal = *legal, .recovered = result.recovered, .after = result.after
+            .before = o, .before_legal = legal_below(o, legal), .recovered = result.recovered, .after = result.after
         };
         const disk_image *image = disk_image_ref(s->image);
         going = explore_level(k, options.record, image, &below, path, 0, UINT64_MAX);
@@ -170,7 +181,7 @@ static bool explore_level(const walk *k, const trace *t, const disk_image *start
     bool going = true;
     while (going && crash_next(e, &s)) {
         oracle_legal legal;
-        oracle *o = explore_judge_at(judge, s.point, &legal);
+        oracle *o = judge_state(judge, &s, &legal);
         bool after = o == judge->after, known;
         path.step[path.depth - 1].point = s.point;
         path.step[path.depth - 1].variant = s.variant;
@@ -249,7 +260,7 @@ static bool again_level(const again *a, const trace *t, const disk_image *start,
         list_calls(a, t, s.point, depth ? "recovery and what came after it" : "workload");
         describe(a, e, &s, t);
         oracle_legal legal;
-        oracle *o = explore_judge_at(judge, s.point, &legal);
+        oracle *o = judge_state(judge, &s, &legal);
         bool deeper, last = path.depth == a->path->depth;
         verify_options options = options_for(a->options, &path, &deeper);
         options.record = trace_create();
@@ -265,7 +276,8 @@ static bool again_level(const again *a, const trace *t, const disk_image *start,
             *a->result = result;
         } else {
             explore_judge below = {
-                .before = o, .before_legal = legal, .recovered = result.recovered, .after = result.after
+                .before = o, .before_legal = legal_below(o, &legal), .recovered = result.recovered,
+                .after = result.after
             };
             const disk_image *image = disk_image_ref(s.image);
             there = again_level(a, options.record, image, &below, depth + 1);

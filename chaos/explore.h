@@ -47,7 +47,6 @@ typedef struct explore_judge {
     uint64_t recovered;
     oracle *after;               /* from there on, by point */
 } explore_judge;
-oracle *explore_judge_at(const explore_judge *judge, uint64_t point, oracle_legal *legal);
 
 /* Points first .. last of a trace that began at start (NULL: an empty disk). Returns false when told to stop. */
 bool explore(const workload *w, const trace *t, const disk_image *start, const explore_judge *judge,

@@ -75,8 +75,10 @@ static void work(void *context, crew_worker *worker, uint64_t task)
     task_message m = { .seed = c->r->options->seed + task / SLICES, .slice = task % SLICES, .complete = true };
     prepare(c, worker, m.seed, m.slice == 0);
     uint64_t series, plans = c->usable ? fault_plan_count(&c->scenarios, &series) : 0;
-    if (m.slice == 0 && c->usable)
+    if (m.slice == 0 && c->usable) {
         m.totals.series = series;
+        m.totals.points = plans - series; /* the last plan of a series is past its last call */
+    }
     unsigned found = 0;
     for (uint64_t i = m.slice; i < plans; i += SLICES) {
         fault_plan plan;
@@ -85,11 +87,10 @@ static void work(void *context, crew_worker *worker, uint64_t task)
             break;
         fault_plan_name(&c->scenarios, &plan, name);
         bool beyond = plan.nth > plan.calls;
-        m.totals.points += !beyond;
         if (crew_should_stop(worker))
             m.complete = false;
         if (!m.complete || found >= FINDINGS_PER_TASK)
-            continue; /* goes on counting what there was to do */
+            break;
         crew_at(worker, "%llu --fault %s", (unsigned long long)m.seed, name);
         fault_outcome out;
         bool good = fault_run(&c->scenarios, &plan, random_mix(m.seed * SLICES + i), &out);

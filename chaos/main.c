@@ -90,6 +90,19 @@ static void sweeps(report *r, const stanzas *data)
     }
 }
 
+/* A sweep that came to nothing has shown nothing. */
+static void require_work(report *r)
+{
+    if (r->harness[0] || r->found.count || r->interrupted)
+        return;
+    const char *idle = r->has_sweep && r->sweep.distinct == 0      ? "the crash sweep looked at no state"
+                       : r->has_faults && r->faults.totals.fired == 0 ? "the fault sweep fired no fault"
+                                                                      : NULL;
+    if (idle)
+        snprintf(r->harness, sizeof r->harness, "%s: the budget of %g s is too short for it", idle,
+                 r->options->budget_seconds);
+}
+
 int main(int argc, char **argv)
 {
     chaos_options options;
@@ -114,6 +127,7 @@ int main(int argc, char **argv)
     } else {
         crew_catch_signals();
         sweeps(r, &data);
+        require_work(r);
         status = report_print(r);
     }
     stanzas_free(&data);

@@ -17,7 +17,7 @@ static const char usage_text[] =
     "usage: levin-chaos sweep  [options]   crash states of a workload, at every I/O call\n"
     "       levin-chaos faults [options]   every I/O call and allocation made to fail, one at a time\n"
     "       levin-chaos chaos  [options]   both, over the machine's own package list, and a table\n"
-    "       levin-chaos replay --seed N [--ops N] (--at PATH | --fault NAME) [--data FILE]\n"
+    "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME) [--data FILE]\n"
     "\n"
     "  --seed N          first seed (default 1)\n"
     "  --seeds N         so many seeds (default 1; with --budget as many as fit)\n"
@@ -34,7 +34,7 @@ static const char usage_text[] =
     "  --fault NAME      replay: fault run, as printed\n"
     "  --help, --version\n"
     "\n"
-    "exit status: 0 nothing found, 1 violation, 2 usage, 3 the harness itself failed\n";
+    "exit status: 0 nothing found, 1 violation, 2 usage, 3 the harness itself failed, 130 interrupted\n";
 
 static int mistake(const char *what, const char *argument)
 {
@@ -156,7 +156,7 @@ static int option_parse(chaos_options *o, int option)
 int chaos_options_parse(chaos_options *o, int argc, char **argv)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    *o = (chaos_options){ .seed = 1, .depth = 2, .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0] };
+    *o = (chaos_options){ .seed = 1, .depth = DEPTH_DEFAULT, .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0] };
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         int status = option_parse(o, option);

@@ -3,7 +3,8 @@
 #   SEEDS=N      seeds tried before a bug counts as survived (default 4)
 #   ALL=1        run both detectors on each bug, to see which kill what
 #   ONLY=word    only the bugs with that word in their name
-# Exit: 0 all caught and the unpatched tree clean, 1 a bug survived or the clean tree did not, 3 a patch does not apply or build.
+# Exit: 0 all caught and the unpatched tree clean, 1 a bug survived or the clean tree did not, 3 a patch does not apply
+# or build, or a detector failed by itself.
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
@@ -47,7 +48,7 @@ detect() { # name, detector
             caught=$seed
             promise=$(grep -m1 -oE '^[A-Z][A-Za-z ]+ \(' "$scratch/$1/$2.$seed.log" | sed 's/ (//')
         fi
-        [ "$status" = 1 ] || echo "$1: $2 of seed $seed ended with status $status" >&2
+        [ "$status" = 1 ] || { echo "$1: $2 of seed $seed ended with status $status" >&2; caught=-1; }
         break
     done
     echo "$caught $(date +%s.%N) $begin $promise" | awk '{ printf "%d %.1f", $1, $2 - $3; for (i = 4; i <= NF; i++) printf " %s", $i }'
@@ -69,7 +70,9 @@ for patch in "" faults/planted/*.patch; do
     killed=0
     for detector in sweep faults; do
         read -r caught seconds promise <<<"$(detect "$name" "$detector")"
-        if [ "$caught" != 0 ]; then
+        if [ "$caught" = -1 ]; then
+            broken=$((broken + 1)) # neither caught nor clean
+        elif [ "$caught" != 0 ]; then
             killed=1
             row "$name" "$detector" "$caught" "$seconds" "$promise"
         elif [ -z "$patch" ]; then

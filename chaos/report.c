@@ -26,6 +26,7 @@ static int finding_order(const finding *a, const finding *b)
 void findings_add(findings *f, const finding *item)
 {
     f->count++;
+    f->of_faults += !strncmp(item->replay, "--fault", 7);
     size_t at = f->kept;
     while (at > 0 && finding_order(item, &f->items[at - 1]) < 0)
         at--;
@@ -38,12 +39,14 @@ void findings_add(findings *f, const finding *item)
 
 void report_replay_line(const report *r, const finding *item, char *line, size_t capacity)
 {
-    char operations[32] = "", data[300] = "";
+    char operations[32] = "", depth[16] = "", data[300] = "";
     if (r->options->operations)
         snprintf(operations, sizeof operations, " --ops %u", r->options->operations);
+    if (r->options->depth != DEPTH_DEFAULT) /* it decides what is done with each state */
+        snprintf(depth, sizeof depth, " --depth %u", r->options->depth);
     if (r->options->data)
         snprintf(data, sizeof data, " --data %s", r->options->data);
-    snprintf(line, capacity, "levin-chaos replay --seed %llu%s%s %s", (ull)item->seed, operations, data,
+    snprintf(line, capacity, "levin-chaos replay --seed %llu%s%s%s %s", (ull)item->seed, operations, depth, data,
              item->replay);
 }
 
@@ -77,7 +80,7 @@ static int report_status(const report *r)
 {
     if (r->harness[0])
         return EXIT_HARNESS;
-    return r->found.count ? EXIT_VIOLATION : EXIT_NOTHING_FOUND;
+    return r->found.count ? EXIT_VIOLATION : r->interrupted ? EXIT_INTERRUPTED : EXIT_NOTHING_FOUND;
 }
 
 static const char *report_verdict(const report *r)
@@ -170,14 +173,11 @@ static void print_table(const report *r)
 {
     printf("\n%-6s %10s %16s %9s %8s %11s  %s\n", "sweep", "points", "distinct states", "states/s", "faults",
            "violations", "verdict");
-    uint64_t of_faults = 0;
-    for (size_t i = 0; i < r->found.kept; i++)
-        of_faults += !strncmp(r->found.items[i].replay, "--fault", 7);
-    uint64_t of_sweep = r->found.count - of_faults;
+    uint64_t of_faults = r->found.of_faults, of_sweep = r->found.count - of_faults;
     if (r->has_sweep)
         printf("%-6s %10llu %16llu %9.0f %8s %11llu  %s\n", "crash", (ull)r->sweep.totals.points,
                (ull)r->sweep.distinct, rate(r->sweep.distinct, r->sweep.seconds), "-",
-               (ull)(r->has_faults ? of_sweep : r->found.count), of_sweep ? "VIOLATED" : "nothing found");
+               (ull)of_sweep, of_sweep ? "VIOLATED" : "nothing found");
     if (r->has_faults)
         printf("%-6s %10llu %16s %9.0f %8llu %11llu  %s\n", "faults", (ull)r->faults.totals.points_hit, "-",
                rate(r->faults.totals.runs, r->faults.seconds), (ull)r->faults.totals.fired, (ull)of_faults,

@@ -20,7 +20,7 @@ enum { FINDINGS_KEPT = 24 };
 typedef struct findings {
     finding items[FINDINGS_KEPT]; /* the smallest by (seed, replay), so that the order of arrival does not matter */
     size_t kept;
-    uint64_t count;
+    uint64_t count, of_faults; /* all; those of the fault sweep */
 } findings;
 void findings_add(findings *f, const finding *item);
 
@@ -29,7 +29,7 @@ typedef struct fault_totals {
     uint64_t runs;         /* with one fault */
     uint64_t fired;        /* in which it fired */
     uint64_t beyond;       /* runs with N past the last call, in which nothing may fire */
-    uint64_t points;       /* calls that could be made to fail */
+    uint64_t points;       /* calls that could be made to fail, of the seeds begun */
     uint64_t points_hit;   /* that were */
     uint64_t not_fired;    /* faults that should have fired and did not: the harness failed */
     uint64_t refused;      /* calls of the store that returned an error */

@@ -22,7 +22,7 @@ enum { CHUNK_BITS = 5, CHUNKS = 1 << CHUNK_BITS, FINDINGS_PER_TASK = 8 };
 enum { MESSAGE_TASK = 1, MESSAGE_FINDING, MESSAGE_DIGESTS, MESSAGE_SHORT };
 
 typedef struct task_message {
-    uint64_t seed, chunk, points_due;
+    uint64_t seed, chunk, seed_points;
     explore_totals totals;
     workload_counts counts;
     double cpu_seconds;
@@ -169,7 +169,7 @@ static void work(void *context, crew_worker *worker, uint64_t task)
     const sweep_run *run = &c->run;
     uint64_t points = trace_length(run->t) + 1;
     uint64_t first = points * chunk / CHUNKS, end = points * (chunk + 1) / CHUNKS;
-    task_message m = { .seed = seed, .chunk = chunk, .points_due = end - first, .counts = run->result.counts };
+    task_message m = { .seed = seed, .chunk = chunk, .seed_points = points, .counts = run->result.counts };
     char text[200];
     const char *missing = c->r->options->small ? NULL : workload_short_of(&run->result.counts, text, sizeof text);
     if (run->result.verdict.promise) {
@@ -232,7 +232,6 @@ static void merge_task(sweep_context *c, const task_message *m)
     for (int f = 0; f < CRASH_FAMILY_COUNT; f++)
         to->families[f] += from->families[f];
     s->cpu_seconds += m->cpu_seconds;
-    s->points_due += m->points_due;
     uint64_t index = m->seed - c->r->options->seed;
     while (index >= c->chunks_capacity) {
         uint64_t n = c->chunks_capacity ? 2 * c->chunks_capacity : 64;
@@ -244,6 +243,7 @@ static void merge_task(sweep_context *c, const task_message *m)
     if (!*begun) {
         *begun = 1;
         s->seeds_begun++;
+        s->points_due += m->seed_points;
 #define LEAST(name, least_count, text)                                                                          \
     if (s->seeds_begun == 1 || m->counts.name < s->least.name)                                                  \
         s->least.name = m->counts.name;

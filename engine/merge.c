@@ -114,6 +114,22 @@ static levin_code old_free(merge *m, uint64_t first, uint64_t pages, levin_error
     return extent_list_add(&m->result.freed, m->o.io, first, pages, error);
 }
 
+/*
+ * Whether all keys of a page lie in [lower, upper).  page_verify() has seen that they ascend, but nothing of the pages
+ * around; the builders rely on the order of all.  m->upper serves as scratch: no leaf is open.
+ */
+static bool page_inside(merge *m, const uint8_t *page, split_key lower, split_key upper, bool bounded)
+{
+    const uint32_t page_bytes = m->o.old.page_bytes;
+    size_t bytes = split_key_copy(m->upper, lower);
+    if (split_key_compare(m->upper, bytes, page_split_key(page, page_bytes, 0)) > 0)
+        return false;
+    if (!bounded)
+        return true;
+    bytes = split_key_copy(m->upper, upper);
+    return split_key_compare(m->upper, bytes, page_split_key(page, page_bytes, page_cells(page) - 1)) > 0;
+}
+
 /* Into the page at ref, whose keys are in [lower, upper). */
 static levin_code walk_enter(merge *m, page_ref ref, unsigned level, split_key lower, split_key upper, bool bounded,
                              levin_error *error)
@@ -122,6 +138,12 @@ static levin_code walk_enter(merge *m, page_ref ref, unsigned level, split_key l
     levin_code code = page_hold(&m->o.old, ref, level, &frame, error);
     if (code)
         return code;
+    if (!page_inside(m, frame->page, lower, upper, bounded)) {
+        page_frame_unpin(frame);
+        return error_corrupt(error, PAGE_FILE_NAME, ref.number * m->o.old.page_bytes, 0, ref.number,
+                             "page %llu has keys outside the bounds that its parent gives",
+                             (unsigned long long)ref.number);
+    }
     if (level) {
         m->stack[m->depth++] = (walk_branch){frame, 0, page_cells(frame->page), lower, upper, bounded};
         m->state = WALK_BRANCH;

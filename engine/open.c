@@ -25,6 +25,7 @@
 #include "db.h"
 
 #define LOCK_FILE_NAME "lock"
+#define GENERATIONS_RESERVE ((uint64_t)1 << 48) /* more checkpoints than one handle makes */
 #define NEW_PAGE_FILE_NAME "pages.new"
 
 /* ---- errors, log, poison, wake ---- */
@@ -292,6 +293,10 @@ static levin_code choose_meta(levin *db, levin_error *error)
         return error_corrupt(error, PAGE_FILE_NAME, META_SLOT_BYTES, load_u64(meta[best].identity),
                              load_u64(meta[!best].identity), "the meta pages are of different stores");
     db->meta = meta[best];
+    if (!db->options.read_only && db->meta.generation > UINT64_MAX - GENERATIONS_RESERVE)
+        return error_set(error, LEVIN_TOO_BIG, PAGE_FILE_NAME,
+                         "the numbers of checkpoints are used up (generation %llu): the store can only be read",
+                         (unsigned long long)db->meta.generation);
     uint64_t bytes;
     levin_code sized = file_size(&db->pages, &bytes, error);
     if (sized == LEVIN_OK && bytes < db->meta.page_count * db->meta.page_bytes)

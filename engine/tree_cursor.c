@@ -9,6 +9,7 @@
  * period.
  * Crash safety: nothing is written here.
  */
+#include "page_draft.h"
 #include "tree.h"
 
 levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error)
@@ -101,11 +102,7 @@ static levin_code out_of_order(const tree_cursor *c, levin_error *error)
 static int key_against_path(const tree_cursor *c)
 {
     const uint8_t *leaf = c->frame[c->height - 1]->page;
-    levin_slice prefix = page_prefix(leaf, c->t.page_bytes), suffix = page_key_suffix(leaf, c->slot[c->height - 1]);
-    if (c->key_bytes < prefix.size)
-        return key_compare(c->key, c->key_bytes, prefix.data, prefix.size); /* never 0 */
-    int order = prefix.size ? memcmp(c->key, prefix.data, prefix.size) : 0;
-    return order ? order : key_compare(c->key + prefix.size, c->key_bytes - prefix.size, suffix.data, suffix.size);
+    return split_key_compare(c->key, c->key_bytes, page_split_key(leaf, c->t.page_bytes, c->slot[c->height - 1]));
 }
 
 /* Up to the nearest branch with a child on that side, and down again. The cursor holds the last key of its leaf on that side. */

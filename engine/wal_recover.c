@@ -221,9 +221,10 @@ static levin_code scan_judge(walk *w, wal_reader *r, uint64_t offset, const wal_
     if (g->generation > w->start->generation)
         return error_corrupt(error, r->f.name, offset, g->generation, w->start->generation,
                              "the log knows a later checkpoint than the page file: its newest meta page is lost");
-    if (g->durable > w->position)
+    if (g->durable > w->position && w->log->options.recovery != LEVIN_RECOVERY_CUT_AT_DAMAGE)
         return damage(w, g->durable, w->position,
                       "the log breaks off here, but a later group proves that it was durable beyond", error);
+    w->cut = w->cut || g->durable > w->position; /* salvage: but a later checkpoint may still be found */
     if (g->incarnation <= WAL_INCARNATION_MAX && w->highest < g->incarnation)
         w->highest = g->incarnation;
     /* The group is cut off, but what it says of the page file was true: that meta page must not be written again. */
@@ -269,6 +270,7 @@ static levin_code scan(walk *w, levin_error *error)
 /* The whole replay. */
 static levin_code walk_run(walk *w, levin_error *error)
 {
+    const bool salvage = w->log->options.recovery == LEVIN_RECOVERY_CUT_AT_DAMAGE;
     bool more = true;
     levin_code code = wal_segments_list_names(&w->log->options, &w->found, error);
     for (size_t i = 0; i < w->found.count && !code; i++)
@@ -277,9 +279,14 @@ static levin_code walk_run(walk *w, levin_error *error)
         code = walk_start(w, error);
     while (!code && more)
         code = walk_step(w, &more, error);
+    if (code == LEVIN_CORRUPT && w->rot && salvage) {
+        w->cut = true; /* what is cut off must not know a later checkpoint */
+        w->rot = false;
+        code = LEVIN_OK;
+    }
     if (!code)
         code = scan(w, error);
-    if (code == LEVIN_CORRUPT && w->rot && w->log->options.recovery == LEVIN_RECOVERY_CUT_AT_DAMAGE) {
+    if (code == LEVIN_CORRUPT && w->rot && salvage) {
         w->cut = true;
         code = LEVIN_OK;
     }
@@ -550,6 +557,10 @@ static levin_code tidy(walk *w, levin_error *error)
 static levin_code make_ready(walk *w, levin_error *error)
 {
     wal *log = w->log;
+    if (w->highest > WAL_INCARNATION_MAX - WAL_NUMBERS_RESERVE || w->sequence > WAL_SEQUENCE_MAX - WAL_NUMBERS_RESERVE)
+        return error_set(error, LEVIN_TOO_BIG, NULL,
+                         "the numbers of the log are used up (incarnation %llu, sequence %llu): it can only be read",
+                         (unsigned long long)w->highest, (unsigned long long)w->sequence);
     levin_code code = open_last(w, error);
     if (!code && w->cut)
         code = wipe(w, error);

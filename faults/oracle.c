@@ -465,6 +465,21 @@ oracle_legal oracle_legal_crash(const oracle *o, uint64_t time)
     return legal;
 }
 
+oracle_legal oracle_legal_process_end(const oracle *o, uint64_t time)
+{
+    oracle_legal legal = oracle_legal_crash(o, time);
+    legal.process_end = true;
+    for (uint32_t b = legal.last; b > legal.first; b--) {
+        const oracle_batch *batch = &o->batches[b];
+        if (batch->fate != FATE_ACCEPTED || batch->durability == LEVIN_NONE || batch->answered > time)
+            continue;
+        legal.first = b;
+        legal.barrier = legal.barrier > b - 1 ? legal.barrier : b - 1;
+        break;
+    }
+    return legal;
+}
+
 oracle_legal oracle_legal_live(const oracle *o)
 {
     return (oracle_legal){ .first = oracle_accepted(o), .last = oracle_last_batch(o), .live = true,

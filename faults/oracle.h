@@ -14,6 +14,8 @@
  *   - state(b) for b from the last batch covered by a sync acknowledged by t, to the last batch submitted by t;
  *   - of failed batches only those after which nothing was accepted into the log by t;
  *   - never a batch that was refused before any I/O was made for it.
+ * Legal after the end of the process at time t, when the kernel lost nothing: the same, but from the last batch on that
+ * was acknowledged by t as logged or synced.
  * Legal in an open store: every acknowledged batch is seen, no failed one; a pending one may be seen.
  *
  * The memory is the harness's own (malloc; running out of it ends the program).  One thread.
@@ -62,9 +64,11 @@ typedef struct oracle_legal {
     uint32_t first, last; /* states, both in */
     uint32_t barrier;     /* failed batches up to here are gone for good */
     bool live;            /* an open store, not one after a crash */
+    bool process_end;     /* the process ended, the machine did not */
     uint64_t time;
 } oracle_legal;
 oracle_legal oracle_legal_crash(const oracle *o, uint64_t time);
+oracle_legal oracle_legal_process_end(const oracle *o, uint64_t time);
 oracle_legal oracle_legal_live(const oracle *o);
 /* One state only. */
 oracle_legal oracle_legal_exactly(uint32_t state);

@@ -121,6 +121,19 @@ START_TEST(oracle__sees_a_suffix_lost_beyond_the_sync)
 }
 END_TEST
 
+START_TEST(oracle__the_end_of_the_process_spares_what_was_logged)
+{
+    oracle *o = small_history();
+    LEGAL(o, oracle_legal_crash(o, 7), 3, { "a", "3" }, { "b", "1" }, { "c", "2" }, { "d", "3" }, );
+    WRONG(o, oracle_legal_process_end(o, 7), "DURABLE", "acknowledged as logged: 2 batches are lost", { "a", "3" },
+          { "b", "1" }, { "c", "2" }, { "d", "3" }, );
+    LEGAL(o, oracle_legal_process_end(o, 6), 3, { "a", "3" }, { "b", "1" }, { "c", "2" }, { "d", "3" }, );
+    LEGAL(o, oracle_legal_process_end(o, 7), 5, { "a", "3" }, { "b", "5" }, { "c", "2" }, { "d", "3" }, { "e", "5" },
+          { "f", "5" }, );
+    oracle_destroy(o);
+}
+END_TEST
+
 START_TEST(oracle__sees_a_batch_before_it_was_submitted)
 {
     oracle *o = small_history();
@@ -447,7 +460,8 @@ END_TEST
 
 LEVIN_TEST_MAIN("oracle", TEST(oracle__accepts_each_state_from_the_last_sync_to_the_last_batch),
                 TEST(oracle__sees_a_suffix_lost_beyond_the_sync), TEST(oracle__sees_a_batch_before_it_was_submitted),
-                TEST(oracle__sees_a_hole), TEST(oracle__sees_half_a_batch),
+                TEST(oracle__the_end_of_the_process_spares_what_was_logged), TEST(oracle__sees_a_hole),
+                TEST(oracle__sees_half_a_batch),
                 TEST(oracle__sees_an_extra_key_a_missing_key_and_a_stale_value),
                 TEST(oracle__sees_a_scan_out_of_order_and_a_key_twice),
                 TEST(oracle__a_failed_group_may_be_there_whole_as_a_prefix_and_only_until_the_next_success),

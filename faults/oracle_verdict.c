@@ -76,7 +76,9 @@ static void compare_with(const oracle_scan *scan, uint32_t state, difference_lis
 void oracle_explain_state(const oracle *o, const oracle_legal *legal, uint32_t state, oracle_verdict *verdict)
 {
     const oracle_batch *b = &o->batches[state];
-    const char *when = legal->live ? "in the open store" : "after the crash";
+    const char *when = legal->live          ? "in the open store"
+                       : legal->process_end ? "after the end of the process"
+                                            : "after the crash";
     verdict->state = state;
     if (b->fate == FATE_FAILED && (legal->live || state <= legal->barrier))
         oracle_fault(verdict, "POISON", "batch %u had failed and %s it is there%s", state, when,
@@ -84,7 +86,8 @@ void oracle_explain_state(const oracle *o, const oracle_legal *legal, uint32_t s
     else if (state < legal->first)
         oracle_fault(verdict, legal->live ? "EXACT" : "DURABLE",
                      "%s the store is as after batch %u, but batch %u was acknowledged%s: %u batches are lost", when,
-                     state, legal->first, legal->live ? "" : " as durable", legal->first - state);
+                     state, legal->first, legal->live ? "" : legal->process_end ? " as logged" : " as durable",
+                     legal->first - state);
     else if (state > legal->last)
         oracle_fault(verdict, legal->live ? "EXACT" : "PREFIX",
                      "%s the store is as after batch %u, but the last one %s was %u", when, state,

@@ -31,7 +31,7 @@ _Noreturn void fuzz_fail(const char *file, int line, const char *format, ...) __
  * The disk of one run: a simdisk that refuses to be used up.  More memory or more calls than any small store needs
  * are a broken promise ("no hang, no allocation sized by damaged bytes").  One at a time.
  */
-enum { FUZZ_MEMORY_MAX = 16 << 20, FUZZ_CALLS_MAX = 1 << 18 };
+enum { FUZZ_MEMORY_MAX = 16 << 20, FUZZ_CALLS_MAX = 1 << 18, FUZZ_FILE_MAX = 8 << 20 };
 typedef struct fuzz_disk {
     simdisk *disk;
     levin_io table;

@@ -131,8 +131,9 @@ static void require_legal(const run *r, const char *what, levin_slice key)
     for (size_t i = 0; i < r->legal.seed->state_count; i++)
         if (r->allowed[i])
             return;
-    fuzz_require(false, "DETECT: a wrong answer of %s at key \"%.*s\" of damaged store %s", what,
-                 (int)(key.size < 64 ? key.size : 64), (const char *)key.data, r->legal.seed->name);
+    fuzz_require(false, "DETECT: a wrong answer of %s at key \"%.*s\" of damaged store %s%s (legal: states %zu to %zu and %zu)",
+                 what, (int)(key.size < 64 ? key.size : 64), (const char *)key.data, r->legal.seed->name,
+                 r->script & SCRIPT_SALVAGE ? ", salvaged" : "", r->legal.first, r->legal.last, r->legal.final);
 }
 
 static bool slices_equal(levin_slice a, levin_slice b)
@@ -429,7 +430,7 @@ static void run_store(run *r)
         code = levin_close(r->store);
         fuzz_require(code == LEVIN_OK || (!r->damaged && is_limit(code)), "levin_close gave %s", levin_code_name(code));
     } else {
-        fuzz_require(r->damaged, "a store that was opened, written and closed does not open again: %s (%s)",
+        fuzz_require(r->damaged || is_limit(r->error.code), "a store that was opened, written and closed does not open again: %s (%s)",
                      r->error.message, r->error.file);
     }
     listing_fini(&before);

@@ -385,6 +385,7 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8
     }
     if (random_chance(&random, 2))
         repair_files(&a, REPAIR_ALL);
+    a.form = INPUT_FILES;
     size_t used = a.count ? container_encode(&a, out, capacity) : 0;
     container_fini(&a);
     container_fini(&b);

@@ -15,7 +15,7 @@ read -ra fuzzers <<<"$2"
 seconds=$3
 rows=$(mktemp) || exit 3
 child=
-trap 'rm -f "$rows"' EXIT
+trap 'rm -f "$rows" "$rows.before" "$rows.after"' EXIT
 trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit 130' INT TERM
 
 stat_of() { # file, name: a value of libFuzzer's or AFL++'s statistics, 0 when there is none yet
@@ -45,9 +45,9 @@ look_afl() { # plot_data is newer than fuzzer_stats, but for the end
     crashes=$(find "$corpus/default/crashes" "$corpus/default/hangs" -name 'id*' 2>/dev/null | wc -l)
 }
 
-# Processor time of the children waited for so far, in hundredths of a second.
-children_time() {
-    times | sed -n -E '2s/([0-9]+)m([0-9]+)\.([0-9]{2})[0-9]*s ([0-9]+)m([0-9]+)\.([0-9]{2}).*/\1 \2 \3 \4 \5 \6/p' |
+# Hundredths of a second of processor time, out of what `times` wrote: all children so far (looking costs about 1 %).
+children_time() { # file
+    sed -n -E '2s/([0-9]+)m([0-9]+)\.([0-9]{2})[0-9]*s ([0-9]+)m([0-9]+)\.([0-9]{2}).*/\1 \2 \3 \4 \5 \6/p' "$1" |
         awk '{ print ($1 + $4) * 6000 + ($2 + $5) * 100 + $3 + $6 }'
 }
 
@@ -73,6 +73,7 @@ run_one() { # target, fuzzer
     local begin=$SECONDS took=0 last=0 status replay name
     runs=0 edges=0 found=0 crashes=0 ended=''
     local cpu
+    times >"$rows.before"
     "start_$fuzzer"
     child=$!
     while kill -0 "$child" 2>/dev/null; do
@@ -91,12 +92,11 @@ run_one() { # target, fuzzer
         # a fuzzer that does not end by itself
         [ "$took" -lt $((seconds + 60)) ] || kill "$child" 2>/dev/null
     done
-    children_time >"$rows.cpu"
     wait "$child"
     status=$?
+    times >"$rows.after"
     child='' ended=yes
-    cpu=$(($(children_time) - $(cat "$rows.cpu")))
-    rm -f "$rows.cpu"
+    cpu=$(($(children_time "$rows.after") - $(children_time "$rows.before")))
     [ ! -t 2 ] || printf '\r\033[K' >&2
     took=$((SECONDS - begin))
     "look_$fuzzer"
@@ -106,8 +106,8 @@ run_one() { # target, fuzzer
         echo "fuzz: $fuzzer did not run $target (status $status)" >&2
         exit 3
     fi
-    printf '%s %s %d %d %d %d %d %d\n' "$target" "$fuzzer" "$took" "$runs" $((runs / (took > 0 ? took : 1))) "${edges:-0}" \
-        "$found" "$crashes" >>"$rows"
+    printf '%s %s %d %d %d %d %d %d %d\n' "$target" "$fuzzer" "$took" "$runs" $((runs / (took > 0 ? took : 1))) \
+        $((runs * 100 / (cpu > 0 ? cpu : 1))) "${edges:-0}" "$found" "$crashes" >>"$rows"
     [ "$crashes" -eq 0 ] || {
         echo "$target under $fuzzer: $crashes crashes after $took s; replay with"
         if [ "$fuzzer" = afl ]; then
@@ -128,10 +128,14 @@ for target_name in "${targets[@]}"; do
         run_one "$target_name" "$fuzzer_name"
     done
 done
-printf '%-18s %-10s %8s %12s %8s %7s %11s %8s\n' target fuzzer seconds runs runs/s edges 'new inputs' crashes
+# per CPU-s: what counts on a busy machine
+row='%-18s %-10s %8s %12s %8s %10s %7s %11s %8s\n'
+# shellcheck disable=SC2059 # the format
+printf "$row" target fuzzer seconds runs runs/s 'per CPU-s' edges 'new inputs' crashes
 crashed=0
-while read -r t f s r p e n c; do
-    printf '%-18s %-10s %8d %12d %8d %7d %11d %8d\n' "$t" "$f" "$s" "$r" "$p" "$e" "$n" "$c"
-    crashed=$((crashed + c))
+while read -r -a fields; do
+    # shellcheck disable=SC2059 # the format
+    printf "$row" "${fields[@]}"
+    crashed=$((crashed + fields[8]))
 done <"$rows"
 [ "$crashed" -eq 0 ]

@@ -163,7 +163,8 @@ expect "check of a damaged store" 1 "$levin" check rotten
 says "the damage is told" out '^fault: .*LEVIN_CORRUPT'
 expect "get from a damaged store" 3 "$levin" get rotten ka1
 expect "check json of a damaged store" 1 "$levin" check rotten --json
-expect "it is JSON" 0 jq -e '.faults > 0 and (.fault_list[0].message | length) > 0' out
+expect "it is JSON" 0 jq -e '.faults > 0 and (.fault_list[0].message | length) > 0
+                               and (.fault_list[0].found | test("^0x[0-9a-f]+$"))' out
 
 # ---- formats: round trips with nasty bytes ----
 # every byte as key, in a key, and as value; what looks like the formats' own syntax; escapes at the ends; a long value
@@ -345,6 +346,10 @@ exec 9>&-
 says "interrupt: report" err 'interrupted: 2 records in 1 batches.*1 of an unfinished batch left out'
 expect "interrupt: count" 0 "$levin" scan v --count
 is "interrupt: whole batches" out 2
+
+expect "a directory is no input" 3 "$levin" import from-directory --from .
+says "and is told so" err 'Is a directory'
+checks=$((checks + 1)); [ ! -e from-directory ] || fail "a store was made although nothing can be read"
 
 # ---- a second process ----
 checks=$((checks + 1))

@@ -1,6 +1,7 @@
 /*
  * cmd_check.c - levin check: reads the whole store and lists every fault.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "cli.h"
@@ -20,10 +21,12 @@ static bool on_fault(void *context, const levin_error *fault)
         printf("fault: %s [%s]\n", fault->message, levin_code_name(fault->code));
         return true;
     }
-    json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "code", levin_code_name(fault->code), "file",
-                               fault->file, "offset", (json_int_t)fault->offset, "expected",
-                               (json_int_t)fault->expected, "found", (json_int_t)fault->found, "message",
-                               fault->message);
+    char expected[32], found[32]; /* checksums are no numbers, and many readers of JSON keep 53 bits only */
+    snprintf(expected, sizeof expected, "0x%" PRIx64, fault->expected);
+    snprintf(found, sizeof found, "0x%" PRIx64, fault->found);
+    json_t *object = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "code", levin_code_name(fault->code), "file",
+                               fault->file, "offset", (json_int_t)fault->offset, "expected", expected, "found", found,
+                               "message", fault->message);
     if (!object || json_array_append_new(list->array, object))
         cli_die_no_memory();
     return true;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -20,7 +21,14 @@ int source_open(source *s, const char *name)
     bool standard = !name || !strcmp(name, "-");
     *s = (source){ .fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC),
                    .name = standard ? "standard input" : name };
-    return s->fd < 0 ? errno : 0;
+    if (s->fd < 0)
+        return errno;
+    struct stat status; /* told now, before a store is made for it; reading would tell it later */
+    if (fstat(s->fd, &status) == 0 && S_ISDIR(status.st_mode)) {
+        source_close(s);
+        return EISDIR;
+    }
+    return 0;
 }
 
 void source_close(source *s)

@@ -1,0 +1,75 @@
+#!/bin/bash
+# Tests of the `levin-chaos` command (build/asan/bin/levin-chaos, or $LEVIN_CHAOS): exit codes, JSON, an interrupt, and
+# that a sweep that looked at nothing is no success.
+set -u
+
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
+chaos=${LEVIN_CHAOS:-$root/build/asan/bin/levin-chaos}
+scratch=$(mktemp -d) || exit 3
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 3
+checks=0 failures=0
+
+# expect NAME STATUS COMMAND...: runs it; leaves its output in out and err
+expect() {
+    local name=$1 want=$2 got
+    shift 2
+    checks=$((checks + 1))
+    "$@" >out 2>err </dev/null
+    got=$?
+    [ "$got" -eq "$want" ] && return
+    failures=$((failures + 1))
+    echo "FAILED: $name: exit $got, not $want"
+    tail -n 20 out err
+}
+says() { # NAME FILE PATTERN
+    checks=$((checks + 1))
+    grep -qE -- "$3" "$2" && return
+    failures=$((failures + 1))
+    echo "FAILED: $1: no '$3' in $2"
+    tail -n 20 "$2"
+}
+
+expect "no command" 2 "$chaos"
+expect "an unknown command" 2 "$chaos" strike
+expect "an unknown option" 2 "$chaos" sweep --hard
+expect "a replay of nothing" 2 "$chaos" replay --seed 1
+expect "a budget that is no number" 2 "$chaos" sweep --budget soon
+expect "help" 0 "$chaos" --help
+sed 's/\\-/-/g' "$root/chaos/levin-chaos.1" >manual
+grep -oE -e ' --[a-z-]+' out | sort -u >options
+while read -r option; do
+    says "the manual knows $option" manual "$option"
+done <options
+
+expect "no such data" 3 "$chaos" sweep --data nowhere
+expect "a workload too small for its name" 3 "$chaos" sweep --ops 30
+says "and says which count falls short" out 'falls short: .* at least 2000 are needed'
+for sweep in sweep faults chaos; do
+    expect "$sweep: a budget in which nothing was looked at" 3 "$chaos" "$sweep" --budget 0.000001
+    says "$sweep: and says so" out 'the harness failed: the (crash sweep looked at no state|fault sweep fired no fault)'
+done
+
+expect "a small sweep" 0 "$chaos" sweep --ops 30 --small --json
+expect "its JSON" 0 jq -e '.verdict == "nothing found" and .violations == 0 and .sweep.complete
+                           and .sweep.points == .sweep.points_due and .sweep.distinct_states > 100' out
+for sweep in sweep faults; do # until the budget is long enough for a beginning
+    for budget in 0.5 1 2 4 8 16; do
+        "$chaos" "$sweep" --budget "$budget" --json --jobs 1 >out && break
+    done
+    expect "$sweep: cut short, it says how much there was" 0 \
+        jq -e ".$sweep | .points > 0 and .points < .points_due and .points_due > 1000" out
+done
+
+checks=$((checks + 1))
+"$chaos" sweep --seeds 100 --jobs 1 >out 2>err &
+pid=$!
+until grep -q 'SigCgt:.*[2367abef]$' "/proc/$pid/status" 2>/dev/null; do kill -0 "$pid" || break; done # it catches SIGINT
+kill -INT "$pid"
+wait "$pid"
+status=$?
+[ "$status" -eq 130 ] || { failures=$((failures + 1)); echo "FAILED: interrupt: exit $status, not 130"; }
+says "an interrupted sweep reports" out 'nothing found, interrupted'
+
+echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
+[ "$failures" -eq 0 ]
