@@ -115,8 +115,8 @@ static levin_code old_free(merge *m, uint64_t first, uint64_t pages, levin_error
 }
 
 /*
- * Whether all keys of a page lie in [lower, upper).  page_verify() has seen that they ascend, but nothing of the pages
- * around; the builders rely on the order of all.  m->upper serves as scratch: no leaf is open.
+ * Whether all keys of a page lie in [lower, upper).  page_verify() has seen that they ascend, but nothing of the
+ * pages around; the builders rely on the order of all.  m->upper serves as scratch: no leaf is open.
  */
 static bool page_inside(merge *m, const uint8_t *page, split_key lower, split_key upper, bool bounded)
 {

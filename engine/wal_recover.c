@@ -582,7 +582,8 @@ static levin_code tidy(walk *w, levin_error *error)
 static levin_code make_ready(walk *w, levin_error *error)
 {
     wal *log = w->log;
-    if (w->highest > WAL_INCARNATION_MAX - WAL_NUMBERS_RESERVE || w->sequence > WAL_SEQUENCE_MAX - WAL_NUMBERS_RESERVE)
+    if (w->highest > WAL_INCARNATION_MAX - WAL_NUMBERS_RESERVE ||
+        w->sequence > WAL_SEQUENCE_MAX - WAL_NUMBERS_RESERVE)
         return error_set(error, LEVIN_TOO_BIG, NULL,
                          "the numbers of the log are used up (incarnation %llu, sequence %llu): it can only be read",
                          (unsigned long long)w->highest, (unsigned long long)w->sequence);

@@ -2,9 +2,9 @@
  * afl_mutator.c - a custom mutator of libFuzzer's interface as a library for AFL++ (AFL_CUSTOM_MUTATOR_LIBRARY).
  *
  * Purpose: one mutator for both fuzzers.  AFL++ loads build/fuzz/mutator_TARGET.so and calls afl_custom_fuzz(); a
- * quarter of the calls join two inputs.  LLVMFuzzerMutate() here is a few blind mutations, no more: AFL++ has its own.
- * Invariants: the buffer given back is the mutator's and stays until the next call.
- * Concurrency: one thread per afl_custom_init().
+ * quarter of the calls join two inputs.  LLVMFuzzerMutate() here is a few blind mutations, no more: AFL++ has its
+ * own. Invariants: the buffer given back is the mutator's and stays until the next call. Concurrency: one thread
+ * per afl_custom_init().
  */
 #include <stdlib.h>
 #include <string.h>

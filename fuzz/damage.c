@@ -1,20 +1,21 @@
 /*
  * damage.c - damages a seed store, and says what DETECT then allows (damage.h).
  *
- * The promise: each answer is right, or an error.  Right is the seed store's last state.  The one thing not promised is to
- * tell damage to the end of the log from a torn tail.  The log says of each group how far it was on the device before;
- * so the tail may be taken for torn at the first damaged group, exactly when no group behind it that is still whole calls
- * a position past that place durable.  Then, and only then, the state before that group is legal too.
+ * The promise: each answer is right, or an error.  Right is the seed store's last state.  The one thing not
+ * promised is to tell damage to the end of the log from a torn tail.  The log says of each group how far it was on
+ * the device before; so the tail may be taken for torn at the first damaged group, exactly when no group behind it
+ * that is still whole calls a position past that place durable.  Then, and only then, the state before that group
+ * is legal too.
  *  - Which groups are replayed depends on the meta page: the newest when it is whole, otherwise the older.
- *  - When both meta pages were changed, or only one is left whose log is gone, they may have been rolled back with all that
- *    follows ("all files together, to an older, consistent set"): if nothing behind the first damaged group is whole, every
- *    state up to it is legal.
+ *  - When both meta pages were changed, or only one is left whose log is gone, they may have been rolled back with
+ *    all that follows ("all files together, to an older, consistent set"): if nothing behind the first damaged
+ *    group is whole, every state up to it is legal.
  *  - Salvage cuts at damage whatever later groups prove, and also at a damaged segment header or a missing segment:
- *    every state from the meta page's on is legal; but not another meta page than one whose log is there, while a whole group
- *    knows of the newest.
+ *    every state from the meta page's on is legal; but not another meta page than one whose log is there, while a
+ *    whole group knows of the newest.
  *
- * Invariants: bytes decide and not operations: a group or meta page is damaged when the bytes that its checksum covers
- * differ from the seed store's, or are gone.
+ * Invariants: bytes decide and not operations: a group or meta page is damaged when the bytes that its checksum
+ * covers differ from the seed store's, or are gone.
  */
 #include "damage.h"
 
@@ -183,7 +184,8 @@ static void damage_one(disk_image *image, const seed_store *seed, const uint8_t 
 /* ---- what is legal ---------------------------------------------------------------------------------------- */
 
 /* Whether a range of a file is as it was. */
-static bool range_whole(const seed_store *seed, const disk_image *image, const char *name, uint64_t offset, size_t bytes)
+static bool range_whole(const seed_store *seed, const disk_image *image, const char *name, uint64_t offset,
+                        size_t bytes)
 {
     disk_node is = disk_image_lookup(image, disk_image_find(image, FUZZ_STORE), name);
     disk_node was = disk_image_lookup(seed->image, disk_image_find(seed->image, FUZZ_STORE), name);
@@ -207,7 +209,8 @@ static bool range_whole(const seed_store *seed, const disk_image *image, const c
 static bool group_whole(const seed_store *seed, const disk_image *image, size_t index)
 {
     const seed_group *g = &seed->groups[index];
-    return range_whole(seed, image, wal_segment_name(lsn_segment(g->position)).text, lsn_offset(g->position), g->bytes);
+    wal_name name = wal_segment_name(lsn_segment(g->position));
+    return range_whole(seed, image, name.text, lsn_offset(g->position), g->bytes);
 }
 
 static bool any_group_whole(const seed_store *seed, const disk_image *image, size_t from)
@@ -222,7 +225,8 @@ static void judge(const seed_store *seed, const disk_image *image, bool salvage,
     bool meta_whole[2];
     *legal = (damage_legal){ .seed = seed, .first = 1, .last = 0, .final = seed->state_count - 1 };
     for (unsigned i = 0; i < 2; i++)
-        meta_whole[i] = range_whole(seed, image, PAGE_FILE_NAME, (uint64_t)seed->slot[i] * META_SLOT_BYTES, META_BYTES);
+        meta_whole[i] = range_whole(seed, image, PAGE_FILE_NAME, (uint64_t)seed->slot[i] * META_SLOT_BYTES,
+                                    META_BYTES);
     unsigned base = meta_whole[0] ? 0 : 1;
     /* a meta page that may be in use, and where its log begins */
     bool usable = meta_whole[base] && seed->meta_usable[base];

@@ -3,9 +3,9 @@
  *
  * Invariants: a bound is far above what the largest input can need honestly (files are 1 MiB together at most), so
  * passing it means that damaged bytes decided about memory or work.  A file that grows far beyond that meets a full
- * device: a segment header with right checksum may say 1 GiB, and salvage gives a short segment its length back.  Counts calls and not time: the same input meets
- * the same bound on any machine.
- * Concurrency: one thread, one disk at a time.
+ * device: a segment header with right checksum may say 1 GiB, and salvage gives a short segment its length back.
+ * Counts calls and not time: the same input meets the same bound on any machine. Concurrency: one thread, one disk
+ * at a time.
  */
 #include "fuzz.h"
 
@@ -19,8 +19,8 @@ void __asan_poison_memory_region(const volatile void *address, size_t bytes) __a
 void __asan_unpoison_memory_region(const volatile void *address, size_t bytes) __attribute__((weak));
 
 /*
- * Buffers of 64 KiB and more are kept for the next run: the allocator would map and unmap them each time, which was half of a
- * run.  While nobody has one it is poisoned, so that a use after free is still seen.
+ * Buffers of 64 KiB and more are kept for the next run: the allocator would map and unmap them each time, which was
+ * half of a run.  While nobody has one it is poisoned, so that a use after free is still seen.
  */
 enum { LARGE_BYTES = 64 << 10, LARGE_KEPT_MAX = 8 };
 static struct large {
@@ -33,8 +33,8 @@ static void *large_alloc(size_t bytes, size_t alignment)
 {
     for (struct large *l = large; l < large + LARGE_KEPT_MAX; l++) {
         if (!l->memory) {
-            *l = (struct large){ aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment), bytes, alignment,
-                                 true };
+            size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+            *l = (struct large){ aligned_alloc(alignment, rounded), bytes, alignment, true };
             return l->memory;
         }
         if (!l->used && l->bytes == bytes && l->alignment == alignment) {

@@ -2,8 +2,8 @@
  * fuzz.h - what all targets share: the end of a run that saw a broken promise, the disk of one run, and options for
  * small stores.
  *
- * A target is one LLVMFuzzerTestOneInput() (libFuzzer's interface, which AFL++'s driver and replay_main.c call too). One
- * thread; a run leaves nothing behind that changes the next one.
+ * A target is one LLVMFuzzerTestOneInput() (libFuzzer's interface, which AFL++'s driver and replay_main.c call
+ * too). One thread; a run leaves nothing behind that changes the next one.
  */
 #ifndef LEVIN_FUZZ_H
 #define LEVIN_FUZZ_H

@@ -1,23 +1,25 @@
 /*
- * fuzz_open_image.c - property: whatever stands in a store's files, opening and using it is safe, and what it answers is right
- * as far as the files can tell.
+ * fuzz_open_image.c - property: whatever stands in a store's files, opening and using it is safe, and what it
+ * answers is right as far as the files can tell.
  *
- * Inputs (container.h, damage.h): the files of a store, mutated in any way, with checksums repaired or not; or damage to
- * one of the seed stores, which leaves all checksums as they were.
+ * Inputs (container.h, damage.h): the files of a store, mutated in any way, with checksums repaired or not; or
+ * damage to one of the seed stores, which leaves all checksums as they were.
  *
  * Invariants, of any input:
- *   - no signal, no hang, no deadlock, memory and calls bounded, nothing left behind when the store is closed (disk.c);
+ *   - no signal, no hang, no deadlock, memory and calls bounded, nothing left behind when the store is closed
+ *     (disk.c);
  *   - every failure of open is an error with a message; LEVIN_CORRUPT names a file;
  *   - keys come in strictly ascending order forwards, strictly descending backwards, all inside the limits;
- *   - a put that was acknowledged as synced is there: at once, after a checkpoint that succeeded, and after reopening;
+ *   - a put that was acknowledged as synced is there: at once, after a checkpoint that succeeded, and after
+ *     reopening;
  *   - reading only changes no byte on the disk.
  * Of an input in whose store levin_check() finds no fault (checksums repaired: a legal store of another content):
  *   - forward scan = reverse scan = get of each key; no read fails;
  *   - a checkpoint succeeds, after which levin_check() finds no fault and counts exactly the keys of the scan;
  *   - all is the same after reopening.
- * Of damage (DETECT): every answer of get and of both scans is that of one legal state of the seed store (damage.c), or
- * LEVIN_CORRUPT, also after a put, a checkpoint and reopening.
- * Limits that a store of odd numbers can meet (LEVIN_TOO_BIG, LEVIN_NO_SPACE) are honest answers to writes.
+ * Of damage (DETECT): every answer of get and of both scans is that of one legal state of the seed store
+ * (damage.c), or LEVIN_CORRUPT, also after a put, a checkpoint and reopening. Limits that a store of odd numbers
+ * can meet (LEVIN_TOO_BIG, LEVIN_NO_SPACE) are honest answers to writes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +133,8 @@ static void require_legal(const run *r, const char *what, levin_slice key)
     for (size_t i = 0; i < r->legal.seed->state_count; i++)
         if (r->allowed[i])
             return;
-    fuzz_require(false, "DETECT: a wrong answer of %s at key \"%.*s\" of damaged store %s%s (legal: states %zu to %zu and %zu)",
+    fuzz_require(false,
+                 "DETECT: a wrong answer of %s at key \"%.*s\" of damaged store %s%s (legal: states %zu to %zu and %zu)",
                  what, (int)(key.size < 64 ? key.size : 64), (const char *)key.data, r->legal.seed->name,
                  r->script & SCRIPT_SALVAGE ? ", salvaged" : "", r->legal.first, r->legal.last, r->legal.final);
 }
@@ -166,7 +169,8 @@ static void detect_scan(run *r, bool forward, size_t nth, levin_slice key, levin
             continue;
         size_t count = state_pairs(r, i);
         const seed_pair *expected = nth < count ? state_pair(r, i, forward ? nth : count - 1 - nth) : NULL;
-        r->allowed[i] = expected ? key.data && slices_equal(expected->key, key) && slices_equal(expected->value, value)
+        r->allowed[i] = expected ? key.data && slices_equal(expected->key, key) &&
+                                       slices_equal(expected->value, value)
                                  : !key.data;
     }
     require_legal(r, forward ? "a forward scan" : "a reverse scan", key);
@@ -300,7 +304,8 @@ static listing read_all(run *r)
 {
     listing forward = scan(r, true), reverse = scan(r, false);
     if (r->clean) {
-        fuzz_require(forward.count == reverse.count, "%zu pairs forwards, %zu backwards", forward.count, reverse.count);
+        fuzz_require(forward.count == reverse.count, "%zu pairs forwards, %zu backwards", forward.count,
+                     reverse.count);
         for (size_t i = 0; i < forward.count; i++) {
             size_t j = reverse.count - 1 - i;
             fuzz_require(slices_equal(listing_key(&forward, i), listing_key(&reverse, j)) &&
@@ -373,8 +378,8 @@ static void write_some(run *r)
     bool clean = check(r, &result);
     fuzz_require(clean || !r->clean, "a checkpoint made a fault, or left one that levin_check() had not found");
     if (clean)
-        fuzz_require(now.code != LEVIN_OK || now.count == result.keys, "a scan shows %zu keys, levin_check() counts %llu",
-                     now.count, (unsigned long long)result.keys);
+        fuzz_require(now.code != LEVIN_OK || now.count == result.keys,
+                     "a scan shows %zu keys, levin_check() counts %llu", now.count, (unsigned long long)result.keys);
     listing_fini(&now);
 }
 
@@ -428,10 +433,11 @@ static void run_store(run *r)
         }
         listing_fini(&again);
         code = levin_close(r->store);
-        fuzz_require(code == LEVIN_OK || (!r->damaged && is_limit(code)), "levin_close gave %s", levin_code_name(code));
+        fuzz_require(code == LEVIN_OK || (!r->damaged && is_limit(code)), "levin_close gave %s",
+                     levin_code_name(code));
     } else {
-        fuzz_require(r->damaged || is_limit(r->error.code), "a store that was opened, written and closed does not open again: %s (%s)",
-                     r->error.message, r->error.file);
+        fuzz_require(r->damaged || is_limit(r->error.code),
+                     "a store that was opened, written and closed does not open again: %s (%s)", r->error.message, r->error.file);
     }
     listing_fini(&before);
     listing_fini(&now);

@@ -2,14 +2,16 @@
  * fuzz_ops.c - property: any sequence of calls on a store answers as a sorted array would (EXACT), and leaves nothing
  * behind.
  *
- * Input: byte 0 chooses the disk to start from, byte 1 options; then operations of four bytes (ops.h).  Bytes decode to some
- * sequence of legal calls whatever they are.
+ * Input: byte 0 chooses the disk to start from, byte 1 options; then operations of four bytes (ops.h).  Bytes
+ * decode to some sequence of legal calls whatever they are.
  *
  * Invariants, after each operation:
- *   - get, contains, multi_get and iterators answer as the model of their snapshot, or of now, does: key, value, code;
- *   - iterators: first, last, both seeks, next, prev, turns of direction, inside any bounds, also over states long replaced
- *     and checkpointed; at an end the status is LEVIN_OK;
- *   - a batch is there whole; tickets commit in order of submission, when somebody leads: a waiter, a poller, a writer;
+ *   - get, contains, multi_get and iterators answer as the model of their snapshot, or of now, does: key, value,
+ *     code;
+ *   - iterators: first, last, both seeks, next, prev, turns of direction, inside any bounds, also over states long
+ *     replaced and checkpointed; at an end the status is LEVIN_OK;
+ *   - a batch is there whole; tickets commit in order of submission, when somebody leads: a waiter, a poller, a
+ *     writer;
  *   - every call succeeds: nothing fails on this disk;
  *   - levin_check() finds no fault, after a checkpoint it counts the model's keys;
  *   - close and open keep everything acknowledged, whatever its durability (a close is no crash);
@@ -73,7 +75,8 @@ static void require_ok(levin_code code, const char *call, int line)
 /* ---- values ----------------------------------------------------------------------------------------------- */
 
 /* A value number is a stamp and a class of length; its bytes follow from it. */
-static const uint32_t value_lengths[16] = { 0, 1, 5, 8, 20, 60, 100, 200, 400, 1000, 1024, 1025, 3000, 4096, 4097, 9000 };
+static const uint32_t value_lengths[16] = { 0, 1, 5, 8, 20, 60, 100, 200, 400, 1000, 1024, 1025, 3000, 4096, 4097,
+                                            9000 };
 enum { VALUE_BYTES_MAX = 9000 };
 
 static uint32_t new_value(run *r, unsigned length_class)
@@ -86,7 +89,7 @@ static size_t value_bytes(uint32_t value)
     return value_lengths[value & 15];
 }
 
-/* Eight bytes of stamp, then one byte over and over: a byte of another value, or from elsewhere in this one, shows. */
+/* Mostly one byte over and over, with stamps: a byte of another value, or from elsewhere in this one, shows. */
 static levin_slice value_of(uint32_t value)
 {
     static uint8_t bytes[VALUE_BYTES_MAX + 8];
@@ -101,7 +104,8 @@ static levin_slice value_of(uint32_t value)
 static void require_value(uint32_t expected, levin_slice found, const char *what)
 {
     levin_slice value = value_of(expected);
-    fuzz_require(found.size == value.size && (!value.size || (found.data && !memcmp(found.data, value.data, value.size))),
+    bool same = found.size == value.size && (!value.size || (found.data && !memcmp(found.data, value.data, value.size)));
+    fuzz_require(same,
                  "%s: not value %u of %zu bytes, but %zu bytes", what, expected >> 4, value.size, found.size);
 }
 
@@ -257,7 +261,8 @@ static void do_get(run *r, const uint8_t op[4])
     switch (op[3] >> 6) {
     case 0: {
         levin_code code = levin_contains(r->store, s, key.data, key.size);
-        fuzz_require(code == (expected ? LEVIN_OK : LEVIN_NOT_FOUND), "levin_contains gave %s", levin_code_name(code));
+        fuzz_require(code == (expected ? LEVIN_OK : LEVIN_NOT_FOUND), "levin_contains gave %s",
+                     levin_code_name(code));
         return;
     }
     case 1: {
@@ -301,7 +306,7 @@ static void cursor_close(cursor *c)
     c->it = NULL;
 }
 
-/* op[1] lower, op[2] upper, op[3]: bits 0-1 cursor, 2 lower, 3 exclusive, 4 upper, 5 inclusive, 6 prefix, 7 snapshot. */
+/* op[1] lower, op[2] upper; op[3]: bits 0-1 cursor, 2 lower, 3 exclusive, 4 upper, 5 inclusive, 6 prefix, 7 snapshot */
 static void do_iter_open(run *r, const uint8_t op[4])
 {
     cursor *c = &r->cursors[(op[3] & 3) % OPS_CURSORS];
@@ -569,7 +574,8 @@ static void start_make(start *s, unsigned index)
     if (index >= 2)
         do_checkpoint(&r, true);
     for (unsigned i = 0; index == 3 && i < OPS_KEYS; i += 40) {
-        const uint8_t put[4] = { OPS_PUT, (uint8_t)(i + 1), 4, LEVIN_NONE }, delete[4] = { OPS_DELETE, (uint8_t)i, 0, 0 };
+        const uint8_t put[4] = { OPS_PUT, (uint8_t)(i + 1), 4, LEVIN_NONE };
+        const uint8_t delete[4] = { OPS_DELETE, (uint8_t)i, 0, LEVIN_NONE };
         do_put(&r, put);
         do_delete(&r, delete);
     }

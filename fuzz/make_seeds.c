@@ -3,9 +3,8 @@
  *
  *   make_seeds fuzz_open_image|fuzz_ops DIRECTORY
  *
- * fuzz_open_image: each seed store as files, with several scripts, and damages to each; fuzz_ops: sequences that use each
- * operation.  The same files each time.
- * Concurrency: one thread.
+ * fuzz_open_image: each seed store as files, with several scripts, and damages to each; fuzz_ops: sequences that
+ * use each operation.  The same files each time. Concurrency: one thread.
  */
 #include <stdio.h>
 #include <stdlib.h>

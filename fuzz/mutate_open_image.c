@@ -1,11 +1,12 @@
 /*
- * mutate_open_image.c - the custom mutator of fuzz_open_image: works on pages, metas, log groups and damages, and repairs
- * checksums half of the time.
+ * mutate_open_image.c - the custom mutator of fuzz_open_image: works on pages, metas, log groups and damages, and
+ * repairs checksums half of the time.
  *
- * libFuzzer finds LLVMFuzzerCustomMutator() in the program; for AFL++ afl_mutator.c wraps the same function in a library.
- * Purpose: a blind mutation dies at a checksum.  Here a mutation is a change of one field, cell, group, sector or file; behind
- * repaired checksums it meets the checks of lengths, orders and references, which is what they are there for.
- * Invariants: a pure function of (input, seed), but for LLVMFuzzerMutate(), which is the fuzzer's.
+ * libFuzzer finds LLVMFuzzerCustomMutator() in the program; for AFL++ afl_mutator.c wraps the same function in a
+ * library. Purpose: a blind mutation dies at a checksum.  Here a mutation is a change of one field, cell, group,
+ * sector or file; behind repaired checksums it meets the checks of lengths, orders and references, which is what
+ * they are there for. Invariants: a pure function of (input, seed), but for LLVMFuzzerMutate(), which is the
+ * fuzzer's.
  */
 #include <string.h>
 
@@ -92,8 +93,9 @@ static const field slot_fields[] = { { SLOT_HEAD, 4 }, { SLOT_OFFSET, 2 }, { SLO
                                      { SLOT_KEY_BYTES, 2 } };
 static const field group_fields[] = {
     { WAL_GROUP_MAGIC_AT, 4 }, { WAL_GROUP_KIND, 1 }, { WAL_GROUP_KIND, 4 }, { WAL_GROUP_POSITION, 8 },
-    { WAL_GROUP_INCARNATION, 8 }, { WAL_GROUP_DURABLE, 8 }, { WAL_GROUP_GENERATION, 8 }, { WAL_GROUP_PAYLOAD_BYTES, 4 },
-    { WAL_GROUP_PAYLOAD_BYTES, 4 }, { WAL_GROUP_BATCHES, 4 }, { WAL_GROUP_SEQUENCE, 8 }, { WAL_GROUP_NEXT_SEGMENT, 8 } };
+    { WAL_GROUP_INCARNATION, 8 }, { WAL_GROUP_DURABLE, 8 }, { WAL_GROUP_GENERATION, 8 },
+    { WAL_GROUP_PAYLOAD_BYTES, 4 }, { WAL_GROUP_PAYLOAD_BYTES, 4 }, { WAL_GROUP_BATCHES, 4 },
+    { WAL_GROUP_SEQUENCE, 8 }, { WAL_GROUP_NEXT_SEGMENT, 8 } };
 /* of the first batch and its first operation */
 static const field batch_fields[] = {
     { BATCH_OPS_BYTES, 4 }, { BATCH_OP_COUNT, 4 }, { BATCH_DURABILITY, 4 }, { BATCH_RESERVED, 4 },
@@ -101,8 +103,8 @@ static const field batch_fields[] = {
     { BATCH_HEADER_BYTES + RECORD_KEY_BYTES, 2 }, { BATCH_HEADER_BYTES + RECORD_VALUE_BYTES, 4 },
     { BATCH_HEADER_BYTES + RECORD_HEADER_BYTES, 1 } };
 static const field segment_fields[] = {
-    { WAL_SEGMENT_VERSION, 4 }, { WAL_SEGMENT_SECTOR_BYTES, 4 }, { WAL_SEGMENT_IDENTITY, 8 }, { WAL_SEGMENT_NUMBER, 8 },
-    { WAL_SEGMENT_BYTES, 8 }, { WAL_SEGMENT_INCARNATION, 8 } };
+    { WAL_SEGMENT_VERSION, 4 }, { WAL_SEGMENT_SECTOR_BYTES, 4 }, { WAL_SEGMENT_IDENTITY, 8 },
+    { WAL_SEGMENT_NUMBER, 8 }, { WAL_SEGMENT_BYTES, 8 }, { WAL_SEGMENT_INCARNATION, 8 } };
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 
@@ -259,8 +261,8 @@ static void mutate_blindly(random_stream *random, container *c)
     case 3: { /* a sector from elsewhere */
         size_t to_sectors = f->bytes / 512, from_sectors = from->bytes / 512;
         if (to_sectors && from_sectors)
-            memmove(f->data + random_below(random, to_sectors) * 512, from->data + random_below(random, from_sectors) * 512,
-                    512);
+            memmove(f->data + random_below(random, to_sectors) * 512,
+                    from->data + random_below(random, from_sectors) * 512, 512);
         return;
     }
     case 4:

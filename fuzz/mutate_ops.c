@@ -1,9 +1,10 @@
 /*
  * mutate_ops.c - the custom mutator of fuzz_ops: works on operations of four bytes.
  *
- * Purpose: a byte that is inserted or lost shifts all operations behind it into others; here operations are inserted, repeated,
- * moved, dropped and changed whole.  Now and then the fuzzer's own mutations have their turn, which know comparisons.
- * Invariants: a pure function of (input, seed), but for LLVMFuzzerMutate(), which is the fuzzer's.
+ * Purpose: a byte that is inserted or lost shifts all operations behind it into others; here operations are
+ * inserted, repeated, moved, dropped and changed whole.  Now and then the fuzzer's own mutations have their turn,
+ * which know comparisons. Invariants: a pure function of (input, seed), but for LLVMFuzzerMutate(), which is the
+ * fuzzer's.
  */
 #include <string.h>
 
@@ -83,7 +84,8 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8
     random_stream random = random_open(seed, 1);
     size_t a = size1 > OPS_HEADER_BYTES ? (size1 - OPS_HEADER_BYTES) / OPS_BYTES : 0;
     size_t b = size2 > OPS_HEADER_BYTES ? (size2 - OPS_HEADER_BYTES) / OPS_BYTES : 0;
-    size_t head = (size_t)random_below(&random, a + 1) * OPS_BYTES, skip = (size_t)random_below(&random, b + 1) * OPS_BYTES;
+    size_t head = (size_t)random_below(&random, a + 1) * OPS_BYTES;
+    size_t skip = (size_t)random_below(&random, b + 1) * OPS_BYTES;
     size_t tail = b * OPS_BYTES - skip;
     if (size1 < OPS_HEADER_BYTES || OPS_HEADER_BYTES + head + tail > capacity)
         return 0;

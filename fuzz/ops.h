@@ -1,9 +1,9 @@
 /*
  * ops.h - the bytes of an input of fuzz_ops, and the 256 keys that there are.
  *
- *   byte 0    the disk to start from (modulo)
- *   byte 1    bit 0: log sectors of 4096 bytes, for a new store
- *   then operations of 4 bytes: kind (modulo OPS_KINDS) and three arguments, which fuzz_ops.c explains where it uses them
+ *   byte 0    the disk to start from (modulo) byte 1    bit 0: log sectors of 4096 bytes, for a new store then
+ *   operations of 4 bytes: kind (modulo OPS_KINDS) and three arguments, which fuzz_ops.c explains where it uses
+ *   them
  */
 #ifndef LEVIN_FUZZ_OPS_H
 #define LEVIN_FUZZ_OPS_H

@@ -2,12 +2,12 @@
  * repair.c - checksums of pages, metas and log groups computed anew (repair.h).
  *
  * The log comes first (the newer meta page holds the checksum of a group), then each tree bottom-up, for a page's
- * checksum stands in its parent, then free lists from their end, then the metas.  A page that both trees share is summed
- * once.  A page that refers to a page above it (a loop) keeps that reference: no checksum can make it right.
+ * checksum stands in its parent, then free lists from their end, then the metas.  A page that both trees share is
+ * summed once.  A page that refers to a page above it (a loop) keeps that reference: no checksum can make it right.
  *
- * Invariants: sizes and offsets out of the files are compared with the file before use; a page is summed once, the walk
- * of the log only goes forward, so the work is bounded by the size of the files.
- * Concurrency: pure functions over their arguments.
+ * Invariants: sizes and offsets out of the files are compared with the file before use; a page is summed once, the
+ * walk of the log only goes forward, so the work is bounded by the size of the files. Concurrency: pure functions
+ * over their arguments.
  */
 #include "repair.h"
 
@@ -157,7 +157,8 @@ static uint8_t *group_at(container *c, uint64_t position, uint64_t *total, uint3
     container_file *f = lsn_segment(position) <= UINT32_MAX
                             ? container_find(c, FILE_WAL, (uint32_t)lsn_segment(position)) : NULL;
     uint64_t offset = lsn_offset(position);
-    if (!f || offset + WAL_GROUP_HEADER_BYTES > f->bytes || load_u32(f->data + offset + WAL_GROUP_MAGIC_AT) != WAL_GROUP_MAGIC)
+    if (!f || offset + WAL_GROUP_HEADER_BYTES > f->bytes ||
+        load_u32(f->data + offset + WAL_GROUP_MAGIC_AT) != WAL_GROUP_MAGIC)
         return NULL;
     uint64_t payload = load_u32(f->data + offset + WAL_GROUP_PAYLOAD_BYTES);
     *total = wal_group_total(payload, sector);

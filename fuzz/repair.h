@@ -1,5 +1,6 @@
 /*
- * repair.h - makes the checksums of mutated files right again, so that the mutation is seen by what stands behind them.
+ * repair.h - makes the checksums of mutated files right again, so that the mutation is seen by what stands behind
+ * them.
  */
 #ifndef LEVIN_FUZZ_REPAIR_H
 #define LEVIN_FUZZ_REPAIR_H

@@ -91,6 +91,7 @@ int main(int argc, char **argv)
         replay_path(&r, argv[at]);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
     double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
-    printf("%lu inputs, %.0f runs/s of CPU\n", r.inputs, (double)(r.inputs * r.times) / (seconds > 0 ? seconds : 1e-9));
+    seconds = seconds > 0 ? seconds : 1e-9;
+    printf("%lu inputs, %.0f runs/s of CPU\n", r.inputs, (double)(r.inputs * r.times) / seconds);
     return 0;
 }

@@ -1,9 +1,9 @@
 /*
  * sanitizer_options.c - AddressSanitizer's options for runs of microseconds; the environment overrides them.
  *
- * A small quarantine keeps memory warm (a run frees about 300 KiB, so that it still spans several runs), nothing is given
- * back to the kernel between runs, and stacks of allocations are short: together this makes runs 1.5 times as fast.
- * Leaks are seen by the disk's account (disk.c), run by run.
+ * A small quarantine keeps memory warm (a run frees about 300 KiB, so that it still spans several runs), nothing is
+ * given back to the kernel between runs, and stacks of allocations are short: together this makes runs 1.5 times as
+ * fast. Leaks are seen by the disk's account (disk.c), run by run.
  */
 const char *__asan_default_options(void);
 

@@ -145,7 +145,8 @@ static void checkpoint_store(builder *b)
 }
 
 /* The prefix and i, padded to the length. */
-static levin_slice make_key(uint8_t buffer[KEY_BYTES_MAX], const char *prefix, unsigned digits, unsigned i, size_t bytes)
+static levin_slice make_key(uint8_t buffer[KEY_BYTES_MAX], const char *prefix, unsigned digits, unsigned i,
+                            size_t bytes)
 {
     char text[64];
     size_t n = (size_t)snprintf(text, sizeof text, "%s%0*u", prefix, (int)digits, i);

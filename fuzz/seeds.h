@@ -1,5 +1,6 @@
 /*
- * seeds.h - small stores of each feature, made in the process by the engine itself, with all that is known about them.
+ * seeds.h - small stores of each feature, made in the process by the engine itself, with all that is known about
+ * them.
  *
  * They are the seed corpora (make_seeds.c), and the stores whose contents the oracle of fuzz_open_image knows.  Made
  * with a fixed seed: the same bytes in every process.
@@ -38,7 +39,7 @@ typedef struct seed_store {
     unsigned older_count;
     seed_state *states;
     size_t state_count;                       /* states[state_count - 1] is what it holds */
-    seed_group *groups;                       /* from the older meta page's replay position, where that is still there */
+    seed_group *groups;                       /* from the older meta page's replay position, if still there */
     size_t group_count;
     page_meta meta[2];                        /* [0] the newest, [1] the older one */
     unsigned slot[2];                         /* where they stand */
