@@ -62,7 +62,7 @@ for sweep in sweep faults; do # until the budget is long enough for a beginning
 done
 
 checks=$((checks + 1))
-"$chaos" sweep --seeds 100 --jobs 1 >out 2>err &
+"$chaos" sweep --seeds 100 --jobs 1 --budget 200 >out 2>err &
 pid=$!
 until grep -q 'SigCgt:.*[2367abef]$' "/proc/$pid/status" 2>/dev/null; do kill -0 "$pid" || break; done # it catches SIGINT
 kill -INT "$pid"

@@ -504,9 +504,9 @@ static levin_code wipe(walk *w, levin_error *error)
 }
 
 /*
- * After a clean close only the close itself is not proven.  It holds no batch and, when the groups before it know its
- * checkpoint, nothing that the log does not say elsewhere: the mark of this recovery takes its place, and nothing has to be
- * copied.  Torn there, the log ends before it, with nothing lost.
+ * After a clean close only the close itself is not proven.  It holds no batch and, when the groups before it know
+ * its checkpoint, nothing that the log does not say elsewhere: the mark of this recovery takes its place, and nothing
+ * has to be copied.  Torn there, the log ends before it, with nothing lost.
  */
 static void drop_last_control(walk *w)
 {

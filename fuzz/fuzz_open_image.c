@@ -134,7 +134,8 @@ static void require_legal(const run *r, const char *what, levin_slice key)
         if (r->allowed[i])
             return;
     fuzz_require(false,
-                 "DETECT: a wrong answer of %s at key \"%.*s\" of damaged store %s%s (legal: states %zu to %zu and %zu)",
+                 "DETECT: a wrong answer of %s at key \"%.*s\" of damaged store %s%s "
+                 "(legal: states %zu to %zu and %zu)",
                  what, (int)(key.size < 64 ? key.size : 64), (const char *)key.data, r->legal.seed->name,
                  r->script & SCRIPT_SALVAGE ? ", salvaged" : "", r->legal.first, r->legal.last, r->legal.final);
 }
@@ -437,7 +438,8 @@ static void run_store(run *r)
                      levin_code_name(code));
     } else {
         fuzz_require(r->damaged || is_limit(r->error.code),
-                     "a store that was opened, written and closed does not open again: %s (%s)", r->error.message, r->error.file);
+                     "a store that was opened, written and closed does not open again: %s (%s)", r->error.message,
+                     r->error.file);
     }
     listing_fini(&before);
     listing_fini(&now);

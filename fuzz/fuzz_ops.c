@@ -104,7 +104,8 @@ static levin_slice value_of(uint32_t value)
 static void require_value(uint32_t expected, levin_slice found, const char *what)
 {
     levin_slice value = value_of(expected);
-    bool same = found.size == value.size && (!value.size || (found.data && !memcmp(found.data, value.data, value.size)));
+    bool same = found.size == value.size &&
+                (!value.size || (found.data && !memcmp(found.data, value.data, value.size)));
     fuzz_require(same,
                  "%s: not value %u of %zu bytes, but %zu bytes", what, expected >> 4, value.size, found.size);
 }
