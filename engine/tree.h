@@ -54,7 +54,7 @@ levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error);
 void tree_cursor_close(tree_cursor *c);
 /*
  * The moves: LEVIN_OK and on a key; LEVIN_NOT_FOUND past an end (invalid then); or an error (invalid).
- * next and prev only from a valid cursor; the key sought is not the cursor's own.
+ * next and prev only from a valid cursor.
  */
 levin_code tree_cursor_first(tree_cursor *c, levin_error *error);
 levin_code tree_cursor_last(tree_cursor *c, levin_error *error);

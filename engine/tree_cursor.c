@@ -212,12 +212,16 @@ static levin_code seek_leaf(tree_cursor *c, const uint8_t *key, size_t key_bytes
         path_drop(c, 0);
         return code;
     }
+    /* first the search, then the new prefix: `key` may be the cursor's own */
     *slot = page_lower_bound(c->frame[c->height - 1]->page, c->t.page_bytes, key, key_bytes, equal);
     leaf_enter(c);
     return LEVIN_OK;
 }
 
-/* The key sought lies beside the leaf: on to the next one, which must lie on the other side of it. */
+/*
+ * The key sought lies beside the leaf: on to the next one, which must lie on the other side of it.  (The cursor's own
+ * key was in its leaf: with that one only a tree that contradicts itself leads here, to some answer or LEVIN_CORRUPT.)
+ */
 static levin_code seek_beside(tree_cursor *c, enum path_side entry, const uint8_t *key, size_t key_bytes,
                               levin_error *error)
 {

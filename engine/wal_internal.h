@@ -28,10 +28,7 @@ enum {
 #define WAL_NUMBER_MAX 0xffffffffu
 #define WAL_INCARNATION_MAX (UINT64_MAX / 2)
 #define WAL_SEQUENCE_MAX (UINT64_MAX / 2)
-/*
- * Left free below both when a log is opened for writing: more than one handle can use up, so what it writes can be
- * read.
- */
+/* Left free below both when a log is opened for writing, more than one handle uses up: what it writes can be read. */
 #define WAL_NUMBERS_RESERVE ((uint64_t)1 << 48)
 #define WAL_OFFSET_MAX 0xffffffffu
 

@@ -219,7 +219,7 @@ START_TEST(wal_recover__missing_segments_are_corrupt)
     client *c = some_log(40, 8 << 10, true);
     uint64_t segments = c->d->name_count;
     for (uint64_t s = 1; s <= segments; s++)
-        for (int how = 0; how < 4; how++) { /* gone, header damaged, header of another number, cut short */
+        for (int how = 0; how < 5; how++) { /* gone, bad header, header of another, cut short by 1024, by 1 */
             client *o = on_copy(c);
             entry *e = disk_segment(o->d, s);
             if (how == 0)
@@ -229,11 +229,12 @@ START_TEST(wal_recover__missing_segments_are_corrupt)
             else if (how == 2)
                 memcpy(e->target->data, bytes_at(o, s % segments + 1, 0), 512);
             else
-                e->target->size -= 1024;
+                e->target->size -= how == 3 ? 1024 : 1; /* 1: behind the SEAL */
+            disk_settle(o->d);
             assert_code(LEVIN_CORRUPT, client_open(o));
             o->options.recovery = LEVIN_RECOVERY_CUT_AT_DAMAGE;
             levin_code code = client_open(o);
-            assert_code(s == 1 && how != 3 ? LEVIN_CORRUPT : LEVIN_OK, code);
+            assert_code(s == 1 && how < 3 ? LEVIN_CORRUPT : LEVIN_OK, code);
             if (!code) {
                 uint64_t last = o->last;
                 ck_assert(!o->bad);
@@ -274,6 +275,9 @@ START_TEST(wal_recover__start_that_cannot_be_is_corrupt)
     assert_code(LEVIN_CORRUPT, client_open(c));
     c->start = (wal_start){ lsn_make(1, 512), 0, UINT64_MAX, 0, 0 };
     assert_code(LEVIN_CORRUPT, client_open(c));
+    /* at the limit it can be read: what is written would be refused by the next recovery */
+    c->start = (wal_start){ lsn_make(1, 512), 0, 0, WAL_INCARNATION_MAX, 0 };
+    assert_code(LEVIN_TOO_BIG, client_open(c));
     end(c);
 }
 END_TEST
@@ -301,6 +305,21 @@ START_TEST(wal_recover__newer_checkpoint_in_the_log_is_corrupt)
             }
             end(c);
         }
+}
+END_TEST
+
+/* Nor does damage on the way to it hide that checkpoint from salvage. */
+START_TEST(wal_recover__newer_checkpoint_behind_damage_is_corrupt)
+{
+    client *c = some_log(20, 8 << 10, false);
+    assert_ok(client_open(c));
+    assert_ok(wal_mark(c->log, 3, &c->error));
+    client_close(c);
+    c->options.recovery = LEVIN_RECOVERY_CUT_AT_DAMAGE;
+    disk_remove(c->d, disk_segment(c->d, 2));
+    assert_code(LEVIN_CORRUPT, client_open(c));
+    ck_assert(strstr(c->error.message, "later checkpoint"));
+    end(c);
 }
 END_TEST
 
@@ -862,6 +881,7 @@ LEVIN_TEST_MAIN("wal_recover", TEST(wal_recover__torn_tail_is_cut_at_every_secto
                 TEST(wal_recover__truncated_last_segment_is_corrupt),
                 TEST(wal_recover__start_that_cannot_be_is_corrupt),
                 TEST(wal_recover__newer_checkpoint_in_the_log_is_corrupt),
+                TEST(wal_recover__newer_checkpoint_behind_damage_is_corrupt),
                 TEST(wal_recover__transient_misread_does_not_cut),
                 TEST(wal_recover__old_incarnation_does_not_come_back),
                 TEST(wal_recover__recycled_bytes_do_not_verify), TEST(wal_recover__half_a_rename_is_harmless),

@@ -134,8 +134,7 @@ static void require_legal(const run *r, const char *what, levin_slice key)
         if (r->allowed[i])
             return;
     fuzz_require(false,
-                 "DETECT: a wrong answer of %s at key \"%.*s\" of damaged store %s%s "
-                 "(legal: states %zu to %zu and %zu)",
+                 "DETECT: a wrong answer of %s at key \"%.*s\" of damaged store %s%s (legal: %zu to %zu and %zu)",
                  what, (int)(key.size < 64 ? key.size : 64), (const char *)key.data, r->legal.seed->name,
                  r->script & SCRIPT_SALVAGE ? ", salvaged" : "", r->legal.first, r->legal.last, r->legal.final);
 }

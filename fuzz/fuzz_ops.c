@@ -307,7 +307,7 @@ static void cursor_close(cursor *c)
     c->it = NULL;
 }
 
-/* op[1] lower, op[2] upper; op[3]: bits 0-1 cursor, 2 lower, 3 exclusive, 4 upper, 5 inclusive, 6 prefix, 7 snapshot */
+/* op[1] lower, op[2] upper, op[3]: 0-1 cursor, then bits lower, exclusive, upper, inclusive, prefix, snapshot. */
 static void do_iter_open(run *r, const uint8_t op[4])
 {
     cursor *c = &r->cursors[(op[3] & 3) % OPS_CURSORS];
