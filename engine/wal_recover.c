@@ -47,10 +47,6 @@ typedef struct walk {
     uint64_t sequence;     /* of the last batch */
     uint64_t proven;       /* position: on the device before it, by what the log says itself */
     uint64_t generation;   /* the newest checkpoint that the log says is on the device */
-    struct {
-        uint64_t position, previous, generation;
-        bool control;      /* a mark or a close, and nothing behind the end calls it durable */
-    } last;                /* the last group: its place, the chain and the generation known before it */
     uint64_t scan_left;    /* bytes that the scan may still sum */
     bool rot;              /* the error returned is damage of the log: salvage cuts there */
     bool cut;              /* salvage has cut: what lies behind position is to be destroyed */
@@ -190,10 +186,6 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
     if (code)
         return code;
     uint64_t end = lsn_offset(w->position) + wal_group_total(g.payload_bytes, w->log->options.sector_bytes);
-    w->last.position = w->position;
-    w->last.previous = w->chain;
-    w->last.generation = w->generation;
-    w->last.control = g.kind == WAL_MARK || g.kind == WAL_CLOSE;
     w->segment->used = end;
     w->chain = g.checksum;
     w->incarnation = g.incarnation;
@@ -218,8 +210,6 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
 static levin_code scan_judge(walk *w, wal_reader *r, uint64_t offset, const wal_group *g, levin_error *error)
 {
     bool valid;
-    if (g->durable > w->last.position)
-        w->last.control = false; /* what calls the last group durable would, without it, look like proof of rot */
     if (g->durable <= w->position && g->generation <= w->generation && g->incarnation <= w->highest)
         return LEVIN_OK;
     if (w->scan_left < g->payload_bytes)
@@ -503,21 +493,6 @@ static levin_code wipe(walk *w, levin_error *error)
     return code ? code : wal_sync_file(log, &log->current, error);
 }
 
-/*
- * After a clean close only the close itself is not proven.  It holds no batch and, when the groups before it know
- * its checkpoint, nothing that the log does not say elsewhere: the mark of this recovery takes its place, and nothing
- * has to be copied.  Torn there, the log ends before it, with nothing lost.
- */
-static void drop_last_control(walk *w)
-{
-    if (w->cut || !w->segment || !w->last.control || w->proven != w->last.position ||
-        w->last.generation < w->generation || lsn_segment(w->last.position) != w->segment->number)
-        return;
-    w->position = w->last.position;
-    w->chain = w->last.previous;
-    w->segment->used = lsn_offset(w->position);
-}
-
 /* Sets the end of the log, and its list of segments; touches no file. */
 static levin_code adopt(walk *w, levin_error *error)
 {
@@ -613,8 +588,6 @@ levin_code wal_recover(const wal_options *options, const wal_start *start, const
         return code;
     w.window = io_alloc(io, WAL_WINDOW_BYTES);
     code = w.window ? walk_run(&w, error) : error_memory(error, WAL_WINDOW_BYTES);
-    if (!code && !options->read_only)
-        drop_last_control(&w);
     if (!code)
         code = adopt(&w, error);
     if (!code && !options->read_only && visitor->prove)

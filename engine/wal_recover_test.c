@@ -139,7 +139,7 @@ START_TEST(wal_recover__empty_log_gets_its_mark)
     client_close(c);
     disk_crash(c->d, POWER_CUT);
     assert_ok(client_open(c));
-    ck_assert_uint_eq(wal_position(c->log), lsn_make(1, 1024)); /* in the place of the first, which nothing proves */
+    ck_assert_uint_eq(wal_position(c->log), lsn_make(1, 1536));
     ck_assert_uint_eq(wal_incarnation(c->log), 2);
     end(c);
 }
@@ -684,12 +684,12 @@ START_TEST(wal_recover__earlier_incarnation_does_not_follow_a_later_one)
     client *c = begin(64 << 10);
     assert_ok(client_create(c)); /* a mark at 512 */
     client_close(c);
-    assert_ok(client_open(c)); /* a mark of incarnation 2, in its place */
+    assert_ok(client_open(c)); /* a mark of incarnation 2 */
     assert_ok(client_put(c, 1));
     client_close(c);
-    ck_assert_uint_eq(load_u64(bytes_at(c, 1, 1024) + WAL_GROUP_INCARNATION), 2);
-    store_u64(bytes_at(c, 1, 1024) + WAL_GROUP_INCARNATION, 1);
-    repair(c, 1024); /* all else is right, the chain too */
+    ck_assert_uint_eq(load_u64(bytes_at(c, 1, 1536) + WAL_GROUP_INCARNATION), 2);
+    store_u64(bytes_at(c, 1, 1536) + WAL_GROUP_INCARNATION, 1);
+    repair(c, 1536); /* all else is right, the chain too */
     assert_goes_on(c, 0);
     end(c);
 }
