@@ -62,9 +62,11 @@ for sweep in sweep faults; do # until the budget is long enough for a beginning
 done
 
 checks=$((checks + 1))
-"$chaos" sweep --seeds 100 --jobs 1 >out 2>err &
+"$chaos" sweep --seeds 100 --jobs 1 --budget 200 >out 2>err &
 pid=$!
-until grep -q 'SigCgt:.*[2367abef]$' "/proc/$pid/status" 2>/dev/null; do kill -0 "$pid" || break; done # it catches SIGINT
+# It catches SIGINT, and is no longer the shell that is about to become it, which would run the trap above.
+until grep -q '^levin-chaos$' "/proc/$pid/comm" 2>/dev/null &&
+    grep -q 'SigCgt:.*[2367abef]$' "/proc/$pid/status" 2>/dev/null; do kill -0 "$pid" || break; done
 kill -INT "$pid"
 wait "$pid"
 status=$?

@@ -156,7 +156,9 @@ static int option_parse(chaos_options *o, int option)
 int chaos_options_parse(chaos_options *o, int argc, char **argv)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    *o = (chaos_options){ .seed = 1, .depth = DEPTH_DEFAULT, .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0] };
+    *o = (chaos_options){
+        .seed = 1, .depth = DEPTH_DEFAULT, .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0]
+    };
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         int status = option_parse(o, option);

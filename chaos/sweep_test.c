@@ -33,7 +33,7 @@ static report *run_sweep(unsigned jobs, bool faults, uint32_t operations, bool s
 START_TEST(sweep__does_not_depend_on_the_number_of_jobs)
 {
     chaos_options options[2];
-    report *one = run_sweep(1, false, 150, true, &options[0]), *three = run_sweep(3, false, 150, true, &options[1]);
+    report *one = run_sweep(1, false, 250, true, &options[0]), *three = run_sweep(3, false, 250, true, &options[1]);
     ck_assert(one->sweep.complete && three->sweep.complete);
     ck_assert_uint_eq(one->found.count, 0);
     ck_assert_uint_gt(one->sweep.distinct, 500);

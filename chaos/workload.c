@@ -295,11 +295,6 @@ void workload_destroy(workload *w)
     free(w);
 }
 
-size_t workload_steps(const workload *w)
-{
-    return w->step_count;
-}
-
 void workload_store_options(const workload *w, const levin_io *io, levin_options *options)
 {
     levin_options_init(options);

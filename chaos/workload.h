@@ -28,7 +28,6 @@ enum { WORKLOAD_OPERATIONS_DEFAULT = 2000, WORKLOAD_KEYS_DEFAULT = 72 };
 typedef struct workload workload;
 workload *workload_create(const workload_options *options);
 void workload_destroy(workload *w);
-size_t workload_steps(const workload *w);
 
 /* What a plan must come to before it counts as the workload that it is called. X(name, least, text). */
 #define WORKLOAD_COUNTS(X)                                                                                      \

@@ -186,7 +186,8 @@ static levin_code check_log(check *c)
         .generation = m->generation,
     };
     sync_mutex_lock(&db->commit_mutex);
-    levin_code code = db->options.read_only ? LEVIN_OK : wal_flush(db->log, &error);
+    /* a poisoned log takes nothing any more; what was handed to the kernel can still be read */
+    levin_code code = db->options.read_only || wal_poisoned(db->log) ? LEVIN_OK : wal_flush(db->log, &error);
     if (code == LEVIN_OK)
         code = wal_check(db->log, &start, check_relay, c, &c->result->wal_groups, &c->result->wal_segments,
                          &c->result->faults, &error);

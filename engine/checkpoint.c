@@ -223,6 +223,7 @@ static levin_code write_free_list(levin *db, checkpoint *c, const extent_list *a
     const uint32_t page_bytes = db->page_bytes;
     const size_t per_page = (page_bytes - PAGE_HEADER_BYTES) / FREE_ENTRY_BYTES;
     const extent pages = c->tree->free_list.items[0];
+    assert(all->count <= pages.pages * per_page);
     uint8_t *image = io_alloc(db->io, pages.pages * page_bytes);
     if (!image)
         return error_memory(error, pages.pages * page_bytes);
@@ -304,8 +305,8 @@ static levin_code step_free_list(levin *db, checkpoint *c, levin_error *error)
     levin_code code = gather_free(db, c, &all, error);
     if (code == LEVIN_OK && all.count) {
         extent pages;
-        /* taking them can only lower the count of extents, or leave it */
-        code = space_take(db->space, free_list_pages(all.count, db->page_bytes), true, &pages, error);
+        /* taking them adds one extent at most: they may come out of the middle of one that free and dead pages make */
+        code = space_take(db->space, free_list_pages(all.count + 1, db->page_bytes), true, &pages, error);
         if (code == LEVIN_OK)
             code = extent_list_add(&c->tree->free_list, db->io, pages.first, pages.pages, error);
         all.count = 0;
@@ -496,18 +497,19 @@ out:
 levin_code checkpoint_prepare_log(levin *db, levin_error *error)
 {
     sync_mutex_lock(&db->commit_mutex);
-    bool wanted = wal_wants_spare(db->log);
+    bool wanted = !db->spare_making && wal_wants_spare(db->log);
     uint64_t bytes = wal_segment_bytes(db->log);
+    db->spare_making |= wanted; /* two makers would take the file away from each other, and from the log */
     db->spare_asked = false;
     sync_mutex_unlock(&db->commit_mutex);
     if (!wanted)
         return LEVIN_OK;
     levin_code code = wal_spare_make(db->io, db->directory, bytes, error);
-    if (code == LEVIN_OK) {
-        sync_mutex_lock(&db->commit_mutex);
+    sync_mutex_lock(&db->commit_mutex);
+    if (code == LEVIN_OK)
         wal_spare_adopt(db->log);
-        sync_mutex_unlock(&db->commit_mutex);
-    }
+    db->spare_making = false;
+    sync_mutex_unlock(&db->commit_mutex);
     return code;
 }
 

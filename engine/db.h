@@ -48,6 +48,7 @@ struct levin {
     uint64_t group;              /* commit_mutex: number of the newest group */
     uint64_t sequence;           /* commit_mutex: of the newest batch */
     bool spare_asked;            /* commit_mutex: the background thread knows that the log wants a spare segment */
+    bool spare_making;           /* commit_mutex: a thread is making that segment, outside the lock */
     uint64_t lazy_bytes;         /* commit_mutex: appended, not yet flushed */
     uint64_t frozen_replay;      /* commit_mutex: where the log after the frozen memtable begins */
     uint64_t frozen_chain;

@@ -4,6 +4,7 @@
  * Invariants checked: what was written is read, by every way of reading; snapshots and iterators stand still; what was
  * acknowledged is there after closing and reopening, with or without a checkpoint; limits and misuse give their codes.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "../faults/check_main.h"
+#include "io.h"
 #include "levin.h"
 #include "page.h"
 
@@ -308,6 +310,113 @@ START_TEST(db__values_of_all_sizes)
 }
 END_TEST
 
+START_TEST(db__unreadable_value_stays_in_the_status)
+{
+    directory_make();
+    levin_options o = small_options(LEVIN_BACKGROUND_NONE);
+    levin *db = store_open(&o);
+    static char value[3000], page[4096];
+    char path[96];
+    memset(value, 'a', sizeof value);
+    expect_ok(db, levin_put(db, "a", 1, value, sizeof value, LEVIN_SYNCED), "put");
+    memset(value, 'b', sizeof value);
+    expect_ok(db, levin_put(db, "b", 1, value, sizeof value, LEVIN_SYNCED), "put");
+    expect_ok(db, levin_checkpoint(db), "checkpoint");
+    snprintf(path, sizeof path, "%s/pages", directory);
+    int file = open(path, O_RDWR);
+    ck_assert_int_ge(file, 0);
+    for (off_t at = 0; pread(file, page, sizeof page, at) == (ssize_t)sizeof page; at += (off_t)sizeof page)
+        if (page[0] == 'a' && page[1] == 'a')
+            ck_assert_int_eq(pwrite(file, "A", 1, at), 1);
+    close(file);
+    levin_iter *it;
+    expect_ok(db, levin_iter_open(db, NULL, &it), "iter");
+    ck_assert(levin_iter_first(it));
+    ck_assert_ptr_null(levin_iter_value(it).data);
+    ck_assert_int_eq(levin_iter_status(it), LEVIN_CORRUPT);
+    ck_assert(levin_iter_next(it));
+    ck_assert_uint_eq(levin_iter_value(it).size, sizeof value);
+    ck_assert_int_eq(levin_iter_status(it), LEVIN_CORRUPT);
+    ck_assert(!levin_iter_next(it));
+    ck_assert_int_eq(levin_iter_status(it), LEVIN_CORRUPT);
+    levin_iter_close(it);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
+/* ---- the I/O table with something between ---- */
+
+static levin *hooked; /* the store that the hooks know of */
+static int spare_opens, nested;
+static bool logs_fail_sync;
+
+static int hook_open(void *context, const char *path, levin_file_kind kind, unsigned flags, levin_file **file)
+{
+    const char *name = strrchr(path, '/');
+    if (hooked && name && strcmp(name, "/wal-spare") == 0 && flags & LEVIN_IO_EXCLUSIVE) {
+        spare_opens++;
+        if (nested++ == 0) { /* what another thread may do just now */
+            ck_assert_int_eq(levin_work(hooked, NULL), LEVIN_OK);
+            nested = 0;
+        }
+    }
+    return levin_io_posix()->open(context, path, kind, flags, file);
+}
+
+static int hook_sync(void *context, levin_file *file)
+{
+    return logs_fail_sync ? EIO : levin_io_posix()->sync(context, file);
+}
+
+static levin_io hook_table(void)
+{
+    levin_io table = *levin_io_posix();
+    table.open = hook_open;
+    table.sync = hook_sync;
+    return table;
+}
+
+START_TEST(db__one_thread_at_a_time_makes_a_spare_segment)
+{
+    directory_make();
+    levin_io table = hook_table();
+    levin_options o = small_options(LEVIN_BACKGROUND_NONE);
+    o.io = &table;
+    levin *db = store_open(&o);
+    char value[200] = { 0 };
+    hooked = db;
+    for (int i = 0; i < 100 && !spare_opens; i++) { /* one group a sector: less than a segment in all */
+        expect_ok(db, levin_put(db, &i, sizeof i, value, sizeof value, LEVIN_LOGGED), "put");
+        expect_ok(db, levin_work(db, NULL), "work");
+    }
+    hooked = NULL;
+    ck_assert_int_eq(spare_opens, 1);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
+START_TEST(db__poisoned_store_can_be_checked)
+{
+    directory_make();
+    levin_io table = hook_table();
+    levin_options o = small_options(LEVIN_BACKGROUND_NONE);
+    o.io = &table;
+    levin *db = store_open(&o);
+    put(db, "a", "1", LEVIN_SYNCED);
+    put(db, "b", "2", LEVIN_NONE);
+    logs_fail_sync = true;
+    ck_assert_int_eq(levin_put(db, "c", 1, "3", 1, LEVIN_SYNCED), LEVIN_IO);
+    ck_assert_int_eq(levin_put(db, "c", 1, "3", 1, LEVIN_NONE), LEVIN_POISONED);
+    check_clean(db);
+    expect_value(db, NULL, "b", "2");
+    ck_assert_int_eq(levin_close(db), LEVIN_POISONED);
+    logs_fail_sync = false;
+    directory_remove();
+}
+END_TEST
+
 /* ---- iterators against a model: two-byte keys, so that every gap can be tried ---- */
 
 enum { MODEL_KEYS = 64 };
@@ -430,6 +539,39 @@ START_TEST(db__iterators_equal_the_model_in_every_layer)
             iterate_against_model(db, &m, &random);
     }
     check_clean(db);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
+/*
+ * With this seed the pages of a free list come out of the middle of the 252 extents that fill one of its pages and
+ * make them 253.
+ */
+START_TEST(db__free_list_has_room_for_every_extent)
+{
+    directory_make();
+    levin_options o = small_options(LEVIN_BACKGROUND_NONE);
+    o.memtable_bytes = 64 << 20;
+    levin *db = store_open(&o);
+    enum { KEYS = 3000, OVERWRITES = 600 };
+    static const char value[1000];
+    char key[16];
+    uint64_t random = 17;
+    for (int i = 0; i < KEYS; i++)
+        expect_ok(db, levin_put(db, key, (size_t)snprintf(key, sizeof key, "%06d", i), value, 900, LEVIN_NONE), "put");
+    expect_ok(db, levin_checkpoint(db), "checkpoint");
+    for (int round = 0; round < 10; round++) {
+        for (uint64_t n = 1 + random_next(&random) % OVERWRITES; n > 0; n--) {
+            int i = (int)(random_next(&random) % KEYS);
+            size_t key_bytes = (size_t)snprintf(key, sizeof key, "%06d", i);
+            expect_ok(db, levin_put(db, key, key_bytes, value, random_next(&random) % 1000, LEVIN_NONE), "put");
+        }
+        expect_ok(db, levin_checkpoint(db), "checkpoint");
+        check_clean(db);
+    }
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    db = store_open(&o);
     ck_assert_int_eq(levin_close(db), LEVIN_OK);
     directory_remove();
 }
@@ -562,5 +704,7 @@ LEVIN_TEST_MAIN("db", TEST(db__put_get_delete), TEST(db__limits_and_misuse_are_r
                 TEST(db__read_only_open_reads_the_log_and_writes_nothing),
                 TEST(db__snapshot_stands_still_across_checkpoints), TEST(db__async_writes_share_a_group),
                 TEST(db__values_of_all_sizes), TEST(db__iterators_equal_the_model_in_every_layer),
-                TEST(db__prefix_of_0xff_bytes), TEST(db__killed_process_keeps_what_was_logged),
+                TEST(db__prefix_of_0xff_bytes), TEST(db__free_list_has_room_for_every_extent),
+                TEST(db__unreadable_value_stays_in_the_status), TEST(db__one_thread_at_a_time_makes_a_spare_segment),
+                TEST(db__poisoned_store_can_be_checked), TEST(db__killed_process_keeps_what_was_logged),
                 TEST(db__checkpoint_writes_no_meta_page_that_open_refuses))

@@ -317,8 +317,9 @@ static levin_slice extent_value(levin_iter *it, const page_value *value)
         it->value = bigger;
         it->value_capacity = value->bytes;
     }
-    it->status = tree_read_extent(&it->v->tree->t, value, it->value, &error);
-    if (it->status != LEVIN_OK) {
+    levin_code code = tree_read_extent(&it->v->tree->t, value, it->value, &error);
+    if (code != LEVIN_OK) { /* a later value that can be read does not take it back */
+        it->status = code;
         (void)db_fail(it->store, &error);
         return none;
     }

@@ -157,7 +157,8 @@ LEVIN_API levin_code levin_open(const char *path, const levin_options *options, 
 
 /*
  * Writes out and syncs everything acknowledged, marks the log cleanly closed, and frees the handle, whatever it
- * returns.  Snapshots, iterators and tickets must have been released; no other call may be running.
+ * returns.  Snapshots, iterators, tickets, batches and values to be given back with levin_free() must have been
+ * released; no other call may be running.
  * The code tells whether the last sync succeeded (LEVIN_POISONED when an earlier one had not).
  */
 LEVIN_API levin_code levin_close(levin *store);
@@ -173,7 +174,10 @@ LEVIN_API levin_code levin_put(levin *store, const void *key, size_t key_bytes, 
 LEVIN_API levin_code levin_delete(levin *store, const void *key, size_t key_bytes,
                                   levin_durability durability) LEVIN_MUST_USE;
 
-/* A batch is applied whole or not at all; later operations on a key win. Reusable after levin_batch_clear(). */
+/*
+ * A batch is applied whole or not at all; later operations on a key win. Reusable after levin_batch_clear(). It
+ * belongs to the store it was made for: LEVIN_INVALID when another one is to write it.
+ */
 LEVIN_API levin_code levin_batch_create(levin *store, levin_batch **batch) LEVIN_MUST_USE;
 LEVIN_API void levin_batch_destroy(levin_batch *batch);
 LEVIN_API void levin_batch_clear(levin_batch *batch);
@@ -283,7 +287,7 @@ LEVIN_API levin_code levin_checkpoint(levin *store) LEVIN_MUST_USE;
  */
 LEVIN_API levin_code levin_work(levin *store, bool *more) LEVIN_MUST_USE;
 
-/* One fault found by levin_check(); return false to stop. */
+/* One fault found by levin_check(); return false to stop. The store is locked meanwhile: do not call it from here. */
 typedef bool (*levin_check_report)(void *context, const levin_error *fault);
 typedef struct levin_check_result {
     uint64_t keys, pages, leaf_pages, branch_pages, overflow_pages, free_pages, wal_segments, wal_groups, faults;

@@ -106,8 +106,8 @@ static int key_against_path(const tree_cursor *c)
 }
 
 /*
- * Up to the nearest branch with a child on that side, and down again. The cursor holds the last key of its leaf on that
- * side.
+ * Up to the nearest branch with a child on that side, and down again.  The cursor holds the last key of its leaf on
+ * that side.
  */
 static levin_code leaf_beside(tree_cursor *c, enum path_side entry, levin_error *error)
 {

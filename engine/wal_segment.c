@@ -284,6 +284,10 @@ levin_code wal_spare_make(const levin_io *io, const char *directory, uint64_t se
     if (!code)
         code = file_sync(&f, error);
     file_close(&f);
+    if (code) { /* on a full device half a spare must not keep what others need */
+        levin_error ignored;
+        (void)file_unlink(io, directory, WAL_SPARE_NAME, &ignored);
+    }
     return code;
 }
 

@@ -283,6 +283,8 @@ static levin_code request_init(write_request *w, levin *store, const levin_batch
 {
     if (store->options.read_only)
         return db_refuse(store, LEVIN_READ_ONLY, "the store is open read-only");
+    if (batch && batch->store != store)
+        return db_refuse(store, LEVIN_INVALID, "the batch was made for another store, whose limits differ");
     if ((int)durability < LEVIN_NONE || durability > LEVIN_SYNCED)
         return db_refuse(store, LEVIN_INVALID, "durability %d is none of none, logged, synced", (int)durability);
     /* base is commit_submit()'s to fill; its error is filled only when there is one */

@@ -12,8 +12,8 @@
 #include <string.h>
 
 /*
- * Check notes the place of every assertion that holds, by a write to a file: 2 us each, minutes in loops over bytes.  What
- * the note is for, the last place before a signal, the sanitizers tell better.
+ * Check notes the place of every assertion that holds, by a write to a file: 2 us each, minutes in loops over bytes.
+ * What the note is for, the last place before a signal, the sanitizers tell better.
  */
 #define _mark_point(file, line) ((void)0)
 

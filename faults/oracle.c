@@ -308,11 +308,6 @@ uint32_t oracle_accepted(const oracle *o)
     return b;
 }
 
-size_t oracle_batch_operations(const oracle *o, uint32_t batch)
-{
-    return o->batches[batch].key_count;
-}
-
 void oracle_durable(oracle *o, uint64_t time)
 {
     oracle_event_add(o, time, oracle_accepted(o), oracle_last_batch(o));
@@ -421,13 +416,6 @@ const oracle_pairs *oracle_pairs_at(oracle *o, uint32_t state)
     }
     o->spelled_state = state;
     return p;
-}
-
-const levin_slice *oracle_value_at(const oracle *o, uint32_t state, const void *key, size_t key_bytes)
-{
-    const oracle_key *k = oracle_find(o, (levin_slice){ key, key_bytes });
-    const oracle_version *v = k ? oracle_visible(o, k, state) : NULL;
-    return v ? &v->value : NULL;
 }
 
 /* ---- legal sets ------------------------------------------------------------------------------------------- */

@@ -55,8 +55,6 @@ uint64_t oracle_settled(const oracle *o);
 uint32_t oracle_last_batch(const oracle *o);
 /* The newest state in which every accepted batch is present. */
 uint32_t oracle_accepted(const oracle *o);
-/* Operations of a batch. */
-size_t oracle_batch_operations(const oracle *o, uint32_t batch);
 
 /* ---- legal sets ------------------------------------------------------------------------------------------- */
 
@@ -88,8 +86,6 @@ typedef struct oracle_pairs {
 } oracle_pairs;
 /* The oracle's, good until the next call on it. */
 const oracle_pairs *oracle_pairs_at(oracle *o, uint32_t state);
-/* The value of one key, or NULL. */
-const levin_slice *oracle_value_at(const oracle *o, uint32_t state, const void *key, size_t key_bytes);
 
 /* ---- checking --------------------------------------------------------------------------------------------- */
 

@@ -100,7 +100,7 @@ static pid_t child_start(const char *directory, measure_method method, const cha
 
 static void show_file(const char *directory, const char *name)
 {
-    char path[SCRATCH_BYTES + 32], line[512];
+    char path[GATE_SIDES * SCRATCH_BYTES + 32], line[512];
     snprintf(path, sizeof path, "%s/%s", directory, name);
     FILE *f = fopen(path, "re");
     while (f && fgets(line, sizeof line, f))
@@ -111,7 +111,7 @@ static void show_file(const char *directory, const char *name)
 
 static bool side_prepare(const gate_side *side, const char *directory)
 {
-    char link_path[SCRATCH_BYTES + 32], program[PATH_MAX];
+    char link_path[GATE_SIDES * SCRATCH_BYTES + 32], program[PATH_MAX];
     snprintf(link_path, sizeof link_path, "%s/gate", directory);
     if (!realpath(side->program, program)) {
         fprintf(stderr, "levin-gate: %s: %s\n", side->program, strerror(errno));
@@ -126,7 +126,7 @@ static bool side_prepare(const gate_side *side, const char *directory)
 
 static bool side_collect(gate_side *side, const char *directory, int status)
 {
-    char path[SCRATCH_BYTES + 32], message[GATE_MESSAGE_BYTES] = "";
+    char path[GATE_SIDES * SCRATCH_BYTES + 32], message[GATE_MESSAGE_BYTES] = "";
     if (!WIFEXITED(status) || WEXITSTATUS(status)) {
         bool exited = WIFEXITED(status);
         fprintf(stderr, "levin-gate: %s ended with %s %d:\n", side->program, exited ? "exit code" : "signal",

@@ -351,6 +351,15 @@ expect "a directory is no input" 3 "$levin" import from-directory --from .
 says "and is told so" err 'Is a directory'
 checks=$((checks + 1)); [ ! -e from-directory ] || fail "a store was made although nothing can be read"
 
+printf 'Package: commented\nNotes: one\n# aside\n two\nOther: x\n' >commented
+expect "a comment within a field" 0 "$levin" import comments --from commented --value Notes -q
+{ "$levin" get comments commented; echo; } >out
+is "does not end it" out "$(printf 'one\n# aside\n two')"
+long=$(printf '%0300d' 0)
+printf 'a\xff\tb\n' | "$levin" import long-name --format tsv -q
+"$levin" export long-name --format ndjson --key "$long" >long.ndjson
+expect "a long name of a member" 0 "$levin" import long-name-again --from long.ndjson --key "$long" -q
+
 # ---- a second process ----
 checks=$((checks + 1))
 "$levin" import v --format tsv --batch 1 --sync --ack --from pipe >acks 2>err2 &

@@ -113,7 +113,9 @@ static enum read_result find_field(reader *r, levin_slice stanza, const char *na
     bool found = false, inside = false; /* inside: the lines now belong to the field */
     for (; at < end; line++) {
         const char *next = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
-        if (*at == ' ' || *at == '\t') {
+        if (*at == '#') {
+            /* a comment ends no field */
+        } else if (*at == ' ' || *at == '\t') {
             if (inside)
                 text->size = (size_t)(next - (const char *)text->data);
         } else {

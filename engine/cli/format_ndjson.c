@@ -21,9 +21,11 @@
 /* Appends the bytes of member `name` in either form.  READ_RECORD or READ_MALFORMED. */
 static enum read_result member(reader *r, const json_t *object, const char *name, buffer *out)
 {
-    char encoded_name[200];
-    snprintf(encoded_name, sizeof encoded_name, "%s_base64", name);
-    const json_t *plain = json_object_get(object, name), *encoded = json_object_get(object, encoded_name);
+    buffer encoded_name = { 0 };
+    buffer_append(&encoded_name, name, strlen(name));
+    buffer_append(&encoded_name, "_base64", sizeof "_base64"); /* with its NUL */
+    const json_t *plain = json_object_get(object, name), *encoded = json_object_get(object, encoded_name.data);
+    buffer_fini(&encoded_name);
     if (!plain && !encoded)
         return reader_malformed(r, r->line, 1, "the object has neither \"%s\" nor \"%s_base64\"", name, name);
     if (plain && encoded)
