@@ -270,6 +270,18 @@ static void shrink_space(levin *db, checkpoint *c)
     space_shrink(db->space, end);
 }
 
+/*
+ * The counts of the new meta page are those of the old one and what has changed.  Had the old ones been wrong,
+ * behind a right checksum, the next open could refuse the new page, with the log gone: better to refuse it now.
+ */
+static levin_code meta_prove(const page_meta *meta, levin_error *error)
+{
+    uint8_t bytes[META_BYTES];
+    page_meta read;
+    meta_encode(bytes, meta);
+    return meta_decode(bytes, (unsigned)(meta->generation % 2), &read, error);
+}
+
 static levin_code step_free_list(levin *db, checkpoint *c, levin_error *error)
 {
     const merge_result *r = &c->result;
@@ -322,7 +334,7 @@ static levin_code step_free_list(levin *db, checkpoint *c, levin_error *error)
     c->tree->t = r->root;
     c->tree->t.page_count = c->meta.page_count;
     c->tree->meta = c->meta;
-    return LEVIN_OK;
+    return meta_prove(&c->meta, error);
 }
 
 /* ---- the other steps ---- */

@@ -14,6 +14,7 @@
 #include "../faults/check_main.h"
 #include "io.h"
 #include "levin.h"
+#include "page.h"
 
 static char directory[64];
 
@@ -647,10 +648,63 @@ START_TEST(db__killed_process_keeps_what_was_logged)
 }
 END_TEST
 
+/* Both meta pages get a wrong count and right checksums. */
+static void forge_leaf_pages(uint64_t leaf_pages)
+{
+    char path[96];
+    uint8_t bytes[META_BYTES];
+    page_meta meta;
+    levin_error error;
+    snprintf(path, sizeof path, "%s/" PAGE_FILE_NAME, directory);
+    int fd = open(path, O_RDWR);
+    for (unsigned slot = 0; slot < 2; slot++) {
+        ck_assert_int_eq(pread(fd, bytes, sizeof bytes, slot * META_SLOT_BYTES), META_BYTES);
+        ck_assert_int_eq(meta_decode(bytes, slot, &meta, &error), LEVIN_OK);
+        if (!meta.height)
+            continue;
+        meta.leaf_pages = leaf_pages;
+        meta_encode(bytes, &meta);
+        ck_assert_int_eq(pwrite(fd, bytes, sizeof bytes, slot * META_SLOT_BYTES), META_BYTES);
+    }
+    close(fd);
+}
+
+/* Otherwise the store would not open any more, and the log behind the new page would be gone. */
+START_TEST(db__checkpoint_writes_no_meta_page_that_open_refuses)
+{
+    levin_options o = small_options(LEVIN_BACKGROUND_NONE);
+    o.memtable_bytes = 1 << 20;
+    char key[80];
+    directory_make();
+    levin *db = store_open(&o);
+    for (int i = 0; i < 400; i++) {
+        snprintf(key, sizeof key, "key-%03d-%050d", i, i);
+        put(db, key, key, LEVIN_NONE);
+    }
+    expect_ok(db, levin_checkpoint(db), "checkpoint");
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    forge_leaf_pages(1);
+    db = store_open(&o);
+    for (int i = 0; i < 399; i++) {
+        snprintf(key, sizeof key, "key-%03d-%050d", i, i);
+        expect_ok(db, levin_delete(db, key, strlen(key), LEVIN_NONE), "delete");
+    }
+    put(db, "new", "value", LEVIN_SYNCED);
+    ck_assert_int_eq(levin_checkpoint(db), LEVIN_CORRUPT);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    db = store_open(&o);
+    expect_value(db, NULL, "new", "value");
+    expect_value(db, NULL, key, NULL);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
 LEVIN_TEST_MAIN("db", TEST(db__put_get_delete), TEST(db__limits_and_misuse_are_refused),
                 TEST(db__read_only_open_reads_the_log_and_writes_nothing),
                 TEST(db__snapshot_stands_still_across_checkpoints), TEST(db__async_writes_share_a_group),
                 TEST(db__values_of_all_sizes), TEST(db__iterators_equal_the_model_in_every_layer),
                 TEST(db__prefix_of_0xff_bytes), TEST(db__free_list_has_room_for_every_extent),
                 TEST(db__unreadable_value_stays_in_the_status), TEST(db__one_thread_at_a_time_makes_a_spare_segment),
-                TEST(db__poisoned_store_can_be_checked), TEST(db__killed_process_keeps_what_was_logged))
+                TEST(db__poisoned_store_can_be_checked), TEST(db__killed_process_keeps_what_was_logged),
+                TEST(db__checkpoint_writes_no_meta_page_that_open_refuses))

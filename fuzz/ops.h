@@ -29,7 +29,7 @@ enum {
     OPS_KEYS = 256,
     OPS_HEADER_BYTES = 2,
     OPS_BYTES = 4,
-    OPS_MAX = 200,      /* operations of one run */
+    OPS_MAX = 48,       /* operations of one run */
     OPS_BATCH_MAX = 16,
     OPS_CURSORS = 3,
     OPS_SNAPSHOTS = 3,

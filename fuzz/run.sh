@@ -41,9 +41,11 @@ look_afl() { # plot_data is newer than fuzzer_stats, but for the end
     if [ -n "$ended" ] || ! [[ $runs =~ ^[0-9]+$ ]]; then
         runs=$(stat_of "$stats" execs_done) edges=$(stat_of "$stats" edges_found)
     fi
-    found=$(find "$corpus/default/queue" -name 'id*' ! -name '*orig:*' 2>/dev/null | wc -l)
+    runs=$((runs - runs_before)) # it goes on with the count of the session before
+    found=$(($(afl_found) - before))
     crashes=$(find "$corpus/default/crashes" "$corpus/default/hangs" -name 'id*' 2>/dev/null | wc -l)
 }
+afl_found() { find "$corpus/default/queue" -name 'id*' ! -name '*orig:*' 2>/dev/null | wc -l; }
 
 # Hundredths of a second of processor time that a process, all below it, and those that these have waited for have taken.
 cpu_time() { # pid
@@ -75,7 +77,10 @@ run_one() { # target, fuzzer
     log=$root/$target-$fuzzer.log
     mkdir -p "$seeds" "$corpus" "$crash_dir"
     "$root/libfuzzer/fuzz/make_seeds" "$target" "$seeds" || exit 3
-    before=$(count_files "$corpus") crashed_before=$(count_files "$crash_dir")
+    before=$(count_files "$corpus") crashed_before=$(count_files "$crash_dir") runs_before=0
+    if [ "$fuzzer" = afl ]; then
+        before=$(afl_found) runs_before=$(stat_of "$corpus/default/fuzzer_stats" execs_done)
+    fi
     local begin=$SECONDS took=0 last=0 status replay name
     runs=0 edges=0 found=0 crashes=0 ended=''
     local cpu=0 cpu_now
