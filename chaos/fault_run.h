@@ -14,6 +14,7 @@ typedef struct fault_scenario {
     const disk_image *start;  /* NULL: an empty disk */
     oracle *from;             /* the history that led to start, and the state that recovery shows; NULL: none */
     uint32_t from_state;
+    oracle_legal from_legal;  /* what the crash allowed: binding until a recovery has shown the one state */
     uint64_t calls[LEVIN_FILE_KIND_COUNT][FAULT_OPERATION_COUNT]; /* in a run without a fault */
 } fault_scenario;
 

@@ -69,6 +69,7 @@ typedef struct workload_result {
     size_t steps;           /* done */
     uint64_t failures;      /* calls that returned an error */
     levin *store;           /* left open when workload_run() was told so */
+    uint64_t opened;        /* when levin_open() first succeeded in workload_run(); UINT64_MAX: never */
 } workload_result;
 
 /* The options with which the plan's store is opened. */

@@ -289,6 +289,8 @@ static bool open_store(runner *r)
             }
         }
     }
+    if (code == LEVIN_OK && r->result->opened == UINT64_MAX)
+        r->result->opened = now(r);
     return code == LEVIN_OK && prepare(r);
 }
 
@@ -364,7 +366,7 @@ static void run_steps(runner *r)
 
 bool workload_run(const workload *w, const workload_target *target, bool keep_open, workload_result *result)
 {
-    *result = (workload_result){ .verdict = { .state = ORACLE_NO_STATE } };
+    *result = (workload_result){ .verdict = { .state = ORACLE_NO_STATE }, .opened = UINT64_MAX };
     runner r = { .w = w, .target = target, .result = result };
     if (open_store(&r))
         run_steps(&r);
