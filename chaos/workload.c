@@ -20,7 +20,7 @@ enum {
     STREAM_KEYS = 511,
     STREAM_VALUES = 512,
     PAGE_BYTES = 4096,
-    ROW_CACHE_BYTES = 64 << 10, /* rows of the window come and go in it */
+    ROW_CACHE_BYTES = 64 << 10, /* so small that rows come and go */
     CHUNK_BYTES = 1 << 16,
     LARGE_KEYS = 3,
     AWKWARD_KEYS = 8,
