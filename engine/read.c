@@ -67,7 +67,8 @@ enum row_result { ROW_BYPASSED, ROW_HIT, ROW_MISSED };
 /* Reads have begun to repeat, perhaps: the row cache gets its table. A leader at work is not waited for. */
 static void activate_rows(levin *store)
 {
-    if (row_cache_active(store->rows) || !sync_mutex_trylock(&store->commit_mutex))
+    if (counter_read(&store->counts, COUNT_ROW_MISSES) < row_cache_activation_misses(store->rows) ||
+        !sync_mutex_trylock(&store->commit_mutex))
         return;
     bool active = row_cache_activate(store->rows, store->sequence);
     sync_mutex_unlock(&store->commit_mutex);
@@ -85,8 +86,7 @@ static void count_get(levin *store, levin_code code, enum row_result row)
         counter_add(mine, COUNT_GET_HITS, 1);
     if (row == ROW_HIT)
         counter_add(mine, COUNT_ROW_HITS, 1);
-    else if (row == ROW_MISSED &&
-             counter_add(mine, COUNT_ROW_MISSES, 1) % row_cache_activation_misses(store->rows) == 0)
+    else if (row == ROW_MISSED && counter_add(mine, COUNT_ROW_MISSES, 1) && !row_cache_active(store->rows))
         activate_rows(store);
 }
 
@@ -176,9 +176,36 @@ static levin_code get_copy(levin *store, const version *v, const void *key, size
     return code;
 }
 
+/* A row that is in the cache, by the shortest way: false when it is not, and then nothing has been counted. */
+static bool get_row(levin *store, const void *key, size_t key_bytes, void *buffer, size_t capacity,
+                    size_t *value_bytes, levin_code *code)
+{
+    row_value value;
+    uint64_t hash = row_cache_hash(key, key_bytes);
+    reclaim_read_lock();
+    bool hit = row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value);
+    if (hit) {
+        *code = LEVIN_NOT_FOUND;
+        if (value.data) {
+            *value_bytes = value.bytes;
+            *code = value.bytes <= capacity ? LEVIN_OK : LEVIN_TOO_SMALL;
+            if (*code == LEVIN_OK && value.bytes)
+                memcpy(buffer, value.data, value.bytes);
+        }
+    }
+    reclaim_read_unlock();
+    if (hit)
+        count_get(store, *code, ROW_HIT);
+    return hit;
+}
+
 levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes, void *buffer,
                      size_t capacity, size_t *value_bytes)
 {
+    levin_code code;
+    if (!snapshot && store->rows && key && key_bytes >= LEVIN_KEY_MIN_BYTES &&
+        get_row(store, key, key_bytes, buffer, capacity, value_bytes, &code))
+        return code;
     return get_copy(store, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
 }
 
