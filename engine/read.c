@@ -106,52 +106,42 @@ static void reclaim_after_read(levin *store)
 
 /*
  * Finds the key in *v, or, when that is NULL, in the newest state: there the row cache answers, or learns what was
- * found, and *v becomes the version if one was looked at.  Inside a read-side section.
+ * found, and *v becomes the version if one was looked at.  *row ROW_MISSED: the row cache was asked already, with
+ * `hash`.  Inside a read-side section.
  */
-static levin_code read_find(levin *store, const version **v, const uint8_t *key, size_t key_bytes,
+static levin_code read_find(levin *store, const version **v, const uint8_t *key, size_t key_bytes, uint64_t hash,
                             found_value *found, enum row_result *row, levin_error *error)
 {
     row_value value;
-    uint64_t hash;
-    *row = ROW_BYPASSED;
-    if (*v)
-        return version_find(*v, key, key_bytes, found, error);
-    if (!store->rows) {
+    if (!*v && *row == ROW_BYPASSED && store->rows) {
+        hash = row_cache_hash(key, key_bytes);
+        *row = row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value) ? ROW_HIT : ROW_MISSED;
+        if (*row == ROW_HIT) {
+            found->data = value.data;
+            found->bytes = value.bytes;
+            found->extent.kind = VALUE_INLINE;
+            return value.data ? LEVIN_OK : LEVIN_NOT_FOUND;
+        }
+    }
+    if (!*v)
         *v = version_current(&store->versions);
-        return version_find(*v, key, key_bytes, found, error);
-    }
-    hash = row_cache_hash(key, key_bytes);
-    if (row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value)) {
-        *row = ROW_HIT;
-        found->data = value.data;
-        found->bytes = value.bytes;
-        found->extent.kind = VALUE_INLINE;
-        return value.data ? LEVIN_OK : LEVIN_NOT_FOUND;
-    }
-    *row = ROW_MISSED;
-    *v = version_current(&store->versions);
     levin_code code = version_find(*v, key, key_bytes, found, error);
     bool whole = code == LEVIN_OK && found->extent.kind == VALUE_INLINE;
-    if (whole || code == LEVIN_NOT_FOUND) {
+    if (*row == ROW_MISSED && (whole || code == LEVIN_NOT_FOUND)) {
         value = whole ? (row_value){ found->data, found->bytes } : (row_value){ NULL, 0 };
         row_cache_fill(store->rows, hash, key, key_bytes, &value, (*v)->sequence);
     }
     return code;
 }
 
-/* v NULL: the newest version. */
-static levin_code get_copy(levin *store, const version *v, const void *key, size_t key_bytes, void *buffer,
-                           size_t capacity, size_t *value_bytes)
+/* Begins inside a read-side section and ends it. v NULL: the newest version; row and hash as for read_find(). */
+static levin_code get_copy_in_section(levin *store, const version *v, const void *key, size_t key_bytes, uint64_t hash,
+                                      enum row_result row, void *buffer, size_t capacity, size_t *value_bytes)
 {
     levin_error error;
     found_value found;
-    enum row_result row;
     const version *held = NULL;
-    levin_code code = check_key(store, key, key_bytes);
-    if (code != LEVIN_OK)
-        return code;
-    reclaim_read_lock();
-    code = read_find(store, &v, key, key_bytes, &found, &row, &error);
+    levin_code code = read_find(store, &v, key, key_bytes, hash, &found, &row, &error);
     if (code == LEVIN_OK) {
         *value_bytes = found.bytes;
         if (found.bytes > capacity) {
@@ -176,36 +166,43 @@ static levin_code get_copy(levin *store, const version *v, const void *key, size
     return code;
 }
 
-/* A row that is in the cache, by the shortest way: false when it is not, and then nothing has been counted. */
-static bool get_row(levin *store, const void *key, size_t key_bytes, void *buffer, size_t capacity,
-                    size_t *value_bytes, levin_code *code)
+/* v NULL: the newest version. */
+static levin_code get_copy(levin *store, const version *v, const void *key, size_t key_bytes, void *buffer,
+                           size_t capacity, size_t *value_bytes)
+{
+    levin_code code = check_key(store, key, key_bytes);
+    if (code != LEVIN_OK)
+        return code;
+    reclaim_read_lock();
+    return get_copy_in_section(store, v, key, key_bytes, 0, ROW_BYPASSED, buffer, capacity, value_bytes);
+}
+
+/* The newest state, with a row cache: a row that is in it by the shortest way. */
+static levin_code get_row(levin *store, const void *key, size_t key_bytes, void *buffer, size_t capacity,
+                          size_t *value_bytes)
 {
     row_value value;
+    levin_code code = LEVIN_NOT_FOUND;
     uint64_t hash = row_cache_hash(key, key_bytes);
     reclaim_read_lock();
-    bool hit = row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value);
-    if (hit) {
-        *code = LEVIN_NOT_FOUND;
-        if (value.data) {
-            *value_bytes = value.bytes;
-            *code = value.bytes <= capacity ? LEVIN_OK : LEVIN_TOO_SMALL;
-            if (*code == LEVIN_OK && value.bytes)
-                memcpy(buffer, value.data, value.bytes);
-        }
+    if (!row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value))
+        return get_copy_in_section(store, NULL, key, key_bytes, hash, ROW_MISSED, buffer, capacity, value_bytes);
+    if (value.data) {
+        *value_bytes = value.bytes;
+        code = value.bytes <= capacity ? LEVIN_OK : LEVIN_TOO_SMALL;
+        if (code == LEVIN_OK && value.bytes)
+            memcpy(buffer, value.data, value.bytes);
     }
     reclaim_read_unlock();
-    if (hit)
-        count_get(store, *code, ROW_HIT);
-    return hit;
+    count_get(store, code, ROW_HIT);
+    return code;
 }
 
 levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes, void *buffer,
                      size_t capacity, size_t *value_bytes)
 {
-    levin_code code;
-    if (!snapshot && store->rows && key && key_bytes >= LEVIN_KEY_MIN_BYTES &&
-        get_row(store, key, key_bytes, buffer, capacity, value_bytes, &code))
-        return code;
+    if (!snapshot && store->rows && key && key_bytes >= LEVIN_KEY_MIN_BYTES)
+        return get_row(store, key, key_bytes, buffer, capacity, value_bytes);
     return get_copy(store, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
 }
 
@@ -235,14 +232,14 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     levin_error error;
     found_value found;
     const version *v = snapshot_version(snapshot), *held = NULL;
-    enum row_result row;
+    enum row_result row = ROW_BYPASSED;
     uint8_t *copy = NULL;
     *value = NULL;
     levin_code code = check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    code = read_find(store, &v, key, key_bytes, &found, &row, &error);
+    code = read_find(store, &v, key, key_bytes, 0, &found, &row, &error);
     if (code == LEVIN_OK) {
         copy = value_alloc(store, found.bytes);
         if (!copy) {
@@ -278,12 +275,12 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
     levin_error error;
     found_value found;
     const version *v = snapshot_version(snapshot);
-    enum row_result row;
+    enum row_result row = ROW_BYPASSED;
     levin_code code = check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    code = read_find(store, &v, key, key_bytes, &found, &row, &error);
+    code = read_find(store, &v, key, key_bytes, 0, &found, &row, &error);
     reclaim_read_unlock();
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
         code = db_fail(store, &error);

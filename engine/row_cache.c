@@ -36,8 +36,9 @@ enum {
     SMALL_SHARE = 10,            /* a part of the segments */
     READY = 2,                   /* free segments wanted: one for fills, one for items that move */
     WALK = 16,                   /* items of a segment that are looked at together */
+    TOUCH_BYTES = 4096,          /* the smallest page that a kernel gives */
     MAINTAIN_STEPS = 4,
-    ACTIVATION_MISSES_MAX = 1024
+    ACTIVATION_SHARE = 16        /* a table is made after one miss for so many buckets: clearing them takes as long */
 };
 
 #define SLOT_HIT UINT64_C(1)  /* hit since it came or was moved */
@@ -414,7 +415,8 @@ static bool segment_allocate(row_cache *cache)
         io_free(cache->io, memory, bytes);
         return false;
     }
-    memset(memory, 0, bytes); /* the kernel's work is done here and not under a reader */
+    for (size_t i = 0; i < bytes; i += TOUCH_BYTES)
+        memory[i] = 0; /* the kernel's work is done here and not under a reader */
     row_segment *s = &cache->segments[cache->segment_count++];
     s->memory = memory;
     atomic_init(&s->used, 0);
@@ -625,8 +627,7 @@ bool row_cache_activate(row_cache *cache, uint64_t sequence)
 
 uint64_t row_cache_activation_misses(const row_cache *cache)
 {
-    size_t misses = cache->bucket_count / 64;
-    return misses < 1 ? 1 : misses > ACTIVATION_MISSES_MAX ? ACTIVATION_MISSES_MAX : misses;
+    return cache->bucket_count / ACTIVATION_SHARE;
 }
 
 void row_cache_destroy(row_cache *cache)
