@@ -39,8 +39,7 @@ levin_code read_extent(levin *store, const version *held, const page_value *valu
 /* Reads have begun to repeat, perhaps: the row cache gets its table. A leader at work is not waited for. */
 void read_activate_rows(levin *store)
 {
-    if (counter_read(&store->counts, COUNT_ROW_MISSES) < row_cache_activation_misses(store->rows) ||
-        !sync_mutex_trylock(&store->commit_mutex))
+    if (!sync_mutex_trylock(&store->commit_mutex))
         return;
     bool active = row_cache_activate(store->rows, store->sequence);
     sync_mutex_unlock(&store->commit_mutex);

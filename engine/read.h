@@ -64,7 +64,10 @@ static inline void read_count_row(levin *store, levin_code code, enum row_result
         counter_add(mine, COUNT_GET_HITS, 1);
     if (row == ROW_HIT)
         counter_add(mine, COUNT_ROW_HITS, 1);
-    else if (row == ROW_MISSED && counter_add(mine, COUNT_ROW_MISSES, 1) && !row_cache_active(store->rows))
+    if (row != ROW_MISSED)
+        return;
+    uint64_t misses = counter_add(mine, COUNT_ROW_MISSES, 1);
+    if (!row_cache_active(store->rows) && misses % row_cache_activation_misses(store->rows) == 0)
         read_activate_rows(store);
 }
 
