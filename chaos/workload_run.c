@@ -139,7 +139,7 @@ static bool read_back(runner *r, const plan_batch *b, bool written)
             continue;
         if (op->deletes ? code == LEVIN_NOT_FOUND
                         : code != LEVIN_NOT_FOUND && bytes == op->value.size &&
-                              (code == LEVIN_TOO_SMALL || memcmp(value, op->value.data, bytes) == 0))
+                              (code == LEVIN_TOO_SMALL || !bytes || memcmp(value, op->value.data, bytes) == 0))
             continue;
         oracle_fault(&r->result->verdict, "EXACT", "a key of %zu bytes, just %s: a get says %s, %zu bytes",
                      op->key.size, op->deletes ? "deleted" : "put", levin_code_name(code), bytes);
