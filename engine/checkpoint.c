@@ -547,6 +547,11 @@ levin_code levin_work(levin *store, bool *more)
 {
     levin_error error = { 0 };
     bool left = false;
+    if (!store->thread_started && commit_work(&store->queue)) { /* one group is a step; its tickets tell how it went */
+        if (more)
+            *more = true;
+        return LEVIN_OK;
+    }
     levin_code code = store->options.read_only ? LEVIN_OK : checkpoint_work(store, &left, &error);
     if (code == LEVIN_OK && !left && !store->thread_started && !store->options.read_only)
         code = checkpoint_prepare_log(store, &error);

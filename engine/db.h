@@ -44,6 +44,10 @@ struct levin {
     version_set versions;
 
     commit_queue queue;
+    sync_mutex log_thread_mutex; /* of its start; a leaf */
+    sync_thread log_thread;      /* the queue's server */
+    _Atomic uint32_t log_thread_started; /* release by who started it, acquire by who needs it */
+    _Atomic uint32_t closing;    /* levin_close() has begun: no more submissions */
     sync_mutex commit_mutex;
     uint64_t group;              /* commit_mutex: number of the newest group */
     uint64_t sequence;           /* commit_mutex: of the newest batch */
@@ -114,6 +118,8 @@ void checkpoint_abandon(levin *db);
 
 /* The commit queue's lead function. */
 void write_lead(void *context, commit_request *list);
+/* At close: refuses what callbacks submit, ends the log thread, commits all that is queued, runs all callbacks. */
+void write_close(levin *db);
 
 /* A reference on a version. */
 struct levin_snapshot {

@@ -114,7 +114,8 @@ typedef enum levin_durability {
 
 typedef enum levin_background {
     LEVIN_BACKGROUND_NONE = 0,  /* no thread is started; levin_work() does the work on the caller's thread */
-    LEVIN_BACKGROUND_THREAD = 1 /* one thread does checkpoints and reclamation (default) */
+    LEVIN_BACKGROUND_THREAD = 1 /* one thread does checkpoints and reclamation (default); a second one, the log
+                                 * thread, is started by the first levin_write_async() or levin_write_callback() */
 } levin_background;
 
 typedef enum levin_recovery {
@@ -134,7 +135,7 @@ typedef struct levin_options {
     uint64_t memtable_bytes;     /* a memtable of this size starts a checkpoint; default 64 MiB, at least 64 KiB */
     uint64_t wal_segment_bytes;  /* size of a log segment, 8 KiB .. 1 GiB, a multiple of the sector; default 16 MiB */
     uint32_t wal_sector_bytes;   /* 512 or 4096: alignment of log groups; used at creation; default 512 */
-    uint32_t commit_interval_us; /* a leader waits so long for company before it syncs; default 0 */
+    uint32_t commit_interval_us; /* synced batches wait so long for company, see levin_write(); default 0 */
     levin_background background; /* default LEVIN_BACKGROUND_THREAD */
     levin_recovery recovery;     /* default LEVIN_RECOVERY_STRICT */
     const struct levin_io *io;   /* default NULL: POSIX; must outlive the handle */
@@ -158,7 +159,11 @@ LEVIN_API levin_code levin_open(const char *path, const levin_options *options, 
 /*
  * Writes out and syncs everything acknowledged, marks the log cleanly closed, and frees the handle, whatever it
  * returns.  Snapshots, iterators, tickets, batches and values to be given back with levin_free() must have been
- * released; no other call may be running.
+ * released, but for batches whose callbacks are outstanding; no other call may be running, but for callbacks.
+ * All batches submitted with levin_write_callback() are committed first and their callbacks called, by this thread or
+ * by the log thread; what such a callback tries to write is refused with LEVIN_INTERRUPTED.  A ticket that nobody has
+ * waited for is dropped: its batch, which must still be there, is committed like the others, nobody is told the result,
+ * and the ticket's memory is lost.
  * The code tells whether the last sync succeeded (LEVIN_POISONED when an earlier one had not).
  */
 LEVIN_API levin_code levin_close(levin *store);
@@ -191,13 +196,22 @@ LEVIN_API size_t levin_batch_bytes(const levin_batch *batch); /* bytes it takes 
  * One log write and at most one sync for the whole batch, shared with all batches submitted at the same time.
  * An empty batch with LEVIN_SYNCED syncs all that was written before.  The batch may be reused on return.
  * On any error the batch is invisible; after LEVIN_POISONED or a failed sync it may or may not be there after
- * reopening, whole.
+ * reopening, whole.  LEVIN_INTERRUPTED: from a callback while the store is being closed.
+ *
+ * A group is shown to readers, and its batches acknowledged, when the strongest durability that any of them asked for
+ * is reached.
+ * commit_interval_us > 0: batches with LEVIN_SYNCED wait for company until the first of the group has waited so long.
+ * The group goes at once when it is full (1 MiB, a batch counting for 1 KiB at least), and with whatever does not wait:
+ * a batch of another durability, an empty batch, levin_sync(), a poll.
  */
 LEVIN_API levin_code levin_write(levin *store, const levin_batch *batch, levin_durability durability) LEVIN_MUST_USE;
 
 /*
- * Submits the batch and returns at once with a ticket; the batch must not be touched until the ticket is done.
- * The order of submission is the order of commit.  Progress is made by whoever waits or polls (they lead the group).
+ * Submits the batch and returns at once with a ticket.  The batch is not copied: it must not be touched until the
+ * ticket is done.  The order of submission is the order of commit.
+ * Progress is made by whoever waits or polls, for this or any later batch (they lead the group), and by the log
+ * thread, which sleeps when there is nothing to do; with background = none by levin_work() instead.
+ * On an error there is no ticket and nothing was submitted; LEVIN_IO also when the log thread could not be started.
  */
 LEVIN_API levin_code levin_write_async(levin *store, const levin_batch *batch, levin_durability durability,
                                        levin_ticket **ticket) LEVIN_MUST_USE;
@@ -205,6 +219,20 @@ LEVIN_API levin_code levin_write_async(levin *store, const levin_batch *batch, l
 LEVIN_API levin_code levin_ticket_wait(levin_ticket *ticket) LEVIN_MUST_USE;
 /* LEVIN_PENDING when somebody else is leading and has not finished; otherwise its result. Does not free the ticket. */
 LEVIN_API levin_code levin_ticket_poll(levin_ticket *ticket) LEVIN_MUST_USE;
+
+/*
+ * Submits the batch and returns at once; done(context, code) is called once, with what levin_write() would have
+ * returned, when the batch is acknowledged or has failed: at the latest inside levin_close().  The batch is not copied:
+ * it must not be touched until then; done may reuse or destroy it.  On an error done is not called and nothing was
+ * submitted; LEVIN_IO also when the log thread could not be started.
+ *
+ * Callbacks are called one at a time, in order of commit: on the log thread; with background = none inside a call that
+ * commits (levin_work(), levin_write(), levin_sync(), a wait, a poll) of any thread, after that has done its own
+ * work.  A callback holds up the callbacks after it, and on the log thread what nobody waits for.  It may make any call
+ * on the store, also submit and wait, but for: levin_close(); waiting for another callback to come.
+ */
+LEVIN_API levin_code levin_write_callback(levin *store, const levin_batch *batch, levin_durability durability,
+                                          void (*done)(void *context, levin_code code), void *context) LEVIN_MUST_USE;
 
 /* Makes everything acknowledged so far durable. */
 LEVIN_API levin_code levin_sync(levin *store) LEVIN_MUST_USE;
@@ -282,8 +310,10 @@ LEVIN_API levin_slice levin_iter_value(levin_iter *iter);
 LEVIN_API levin_code levin_checkpoint(levin *store) LEVIN_MUST_USE;
 
 /*
- * background = none: does one bounded step of waiting work (part of a checkpoint, reclamation).
- * *more (may be NULL) tells whether there is more to do. Harmless with a background thread.
+ * background = none: does one bounded step of waiting work (a commit group of tickets and callbacks, part of a
+ * checkpoint, reclamation).  A group that still waits for company (commit_interval_us) is left alone and is no work.
+ * *more (may be NULL) tells whether there is more to do. Harmless with a background thread.  That a group failed is
+ * told to its tickets and callbacks, not here.
  */
 LEVIN_API levin_code levin_work(levin *store, bool *more) LEVIN_MUST_USE;
 

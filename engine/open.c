@@ -566,6 +566,7 @@ static levin_code handle_create(const char *path, const levin_options *options, 
     db->directory_bytes = strlen(path) + 1;
     levin_code code = LEVIN_OK;
     int failed = sync_mutex_init(&db->commit_mutex);
+    failed = failed ? failed : sync_mutex_init(&db->log_thread_mutex);
     failed = failed ? failed : sync_mutex_init(&db->work_mutex);
     failed = failed ? failed : sync_mutex_init(&db->error_mutex);
     if (failed)
@@ -601,6 +602,7 @@ static void handle_destroy(levin *db)
     file_close(&db->lock);
     io_free(db->io, db->directory, db->directory_bytes);
     sync_mutex_fini(&db->commit_mutex);
+    sync_mutex_fini(&db->log_thread_mutex);
     sync_mutex_fini(&db->work_mutex);
     sync_mutex_fini(&db->error_mutex);
     io->free(io->context, db, sizeof *db);
@@ -675,6 +677,7 @@ levin_code levin_close(levin *store)
         return LEVIN_OK;
     levin_error error;
     levin_code code = LEVIN_OK;
+    write_close(store);
     if (store->thread_started) {
         atomic_store_explicit(&store->stopping, 1, memory_order_release); /* pairs with background_run */
         db_wake(store);
