@@ -27,6 +27,15 @@ enum {
     GROUP_BYTES_MAX = 64 << 20  /* a group takes no further batch beyond this */
 };
 
+/* What a get counts, on one cache line of its thread. */
+enum read_count {
+    COUNT_GETS,
+    COUNT_GET_HITS,
+    COUNT_PAGE_HITS,
+    COUNT_KINDS
+};
+static_assert((int)COUNT_KINDS <= (int)COUNTER_SLOTS, "the counts of a get fit one stripe");
+
 struct levin {
     metered_io metered;
     const levin_io *io;          /* &metered.table */
@@ -72,7 +81,7 @@ struct levin {
     sync_mutex error_mutex;
     levin_error last_error;      /* error_mutex */
 
-    counter gets, get_hits;
+    counter_set counts;          /* by enum read_count */
     _Atomic uint64_t readers;    /* snapshots and iterators open; relaxed */
     /* Counters below are raised under the mutex that guards what they count, and read without: relaxed. */
     _Atomic uint64_t batches, puts, deletes, groups, checkpoints, checkpoint_failures, pages_written, stalls, stall_ns;

@@ -466,6 +466,8 @@ static levin_code recover(levin *db, levin_error *error)
     db->identity = checksum_identity(m->identity);
     db->page_bytes = m->page_bytes;
     db->cache = page_cache_create(&db->pages, m->page_bytes, db->identity, db->options.cache_bytes);
+    if (db->cache)
+        page_cache_count_hits(db->cache, &db->counts, COUNT_PAGE_HITS);
     memtable *mem = memtable_create(db->io, db->options.memtable_bytes / 16);
     levin_code code = db->cache && mem ? LEVIN_OK : error_memory(error, sizeof(levin));
     if (code == LEVIN_OK && !db->options.read_only)

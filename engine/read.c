@@ -62,9 +62,10 @@ static levin_code read_extent(levin *store, const version *held, const page_valu
 
 static void count_get(levin *store, levin_code code)
 {
-    counter_add(&store->gets, 1);
+    counter_stripe *mine = counter_mine(&store->counts);
+    counter_add(mine, COUNT_GETS, 1);
     if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
-        counter_add(&store->get_hits, 1);
+        counter_add(mine, COUNT_GET_HITS, 1);
 }
 
 /* What a page cache fill left behind is freed here, where no read-side section is open. */

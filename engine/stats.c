@@ -32,8 +32,8 @@ void levin_stats_get(levin *db, levin_stats *s)
     page_cache_count(db->cache, &cache);
     stats_of_versions(db, s);
     s->snapshots = count_read(&db->readers);
-    s->gets = counter_read(&db->gets);
-    s->get_hits = counter_read(&db->get_hits);
+    s->gets = counter_read(&db->counts, COUNT_GETS);
+    s->get_hits = counter_read(&db->counts, COUNT_GET_HITS);
     s->batches = count_read(&db->batches);
     s->puts = count_read(&db->puts);
     s->deletes = count_read(&db->deletes);
