@@ -47,8 +47,10 @@ static store_result levin_adapter_open(const store_config *config, store **s, ch
     levin_error error;
     levin_options_init(&o);
     o.create_if_missing = config->create;
-    if (config->cache_bytes)
-        o.cache_bytes = config->cache_bytes;
+    if (config->cache_bytes) { /* half for rows, half for pages */
+        o.row_cache_bytes = config->cache_bytes / 2;
+        o.cache_bytes = config->cache_bytes - o.row_cache_bytes;
+    }
     if (config->write_buffer_bytes)
         o.memtable_bytes = config->write_buffer_bytes;
     o.background = config->background ? LEVIN_BACKGROUND_THREAD : LEVIN_BACKGROUND_NONE;

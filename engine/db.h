@@ -15,6 +15,7 @@
 #include "file.h"
 #include "merge.h"
 #include "metered_io.h"
+#include "row_cache.h"
 #include "version.h"
 #include "wal.h"
 
@@ -32,6 +33,10 @@ enum read_count {
     COUNT_GETS,
     COUNT_GET_HITS,
     COUNT_PAGE_HITS,
+    COUNT_ROW_HITS,
+    COUNT_ROW_MISSES,
+    COUNT_ROW_OWN, /* row_cache.h's own */
+    COUNT_ROW_OWN_LAST = COUNT_ROW_OWN + ROW_COUNTS - 1,
     COUNT_KINDS
 };
 static_assert((int)COUNT_KINDS <= (int)COUNTER_SLOTS, "the counts of a get fit one stripe");
@@ -49,6 +54,7 @@ struct levin {
     file lock;
     file pages;
     page_cache *cache;
+    row_cache *rows;             /* NULL: off */
     wal *log;                    /* commit_mutex; NULL when read-only and there is none */
     version_set versions;
 

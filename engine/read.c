@@ -1,6 +1,7 @@
 /*
  * read.c - point reads and snapshots.
  *
+ * A read of the newest state asks the row cache first (row_cache.h), and gives it what it finds itself.
  * A read looks in the memtable, the frozen memtable and the page tree of one version, in that order, inside one
  * read-side section, which keeps the version's memory, pages and page numbers alive: no latch, no reference count, no
  * allocation. Values in extents may be long, so they are read outside the section, under a reference on the version.
@@ -60,12 +61,30 @@ static levin_code read_extent(levin *store, const version *held, const page_valu
     return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);
 }
 
-static void count_get(levin *store, levin_code code)
+/* How a read stood to the row cache. */
+enum row_result { ROW_BYPASSED, ROW_HIT, ROW_MISSED };
+
+/* Reads have begun to repeat, perhaps: the row cache gets its table. A leader at work is not waited for. */
+static void activate_rows(levin *store)
+{
+    if (row_cache_active(store->rows) || !sync_mutex_trylock(&store->commit_mutex))
+        return;
+    if (!row_cache_activate(store->rows, store->sequence))
+        db_log(store, LEVIN_LOG_WARNING, "no memory for the row cache: reads do without");
+    sync_mutex_unlock(&store->commit_mutex);
+}
+
+static void count_get(levin *store, levin_code code, enum row_result row)
 {
     counter_stripe *mine = counter_mine(&store->counts);
     counter_add(mine, COUNT_GETS, 1);
     if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
         counter_add(mine, COUNT_GET_HITS, 1);
+    if (row == ROW_HIT)
+        counter_add(mine, COUNT_ROW_HITS, 1);
+    else if (row == ROW_MISSED &&
+             counter_add(mine, COUNT_ROW_MISSES, 1) % row_cache_activation_misses(store->rows) == 0)
+        activate_rows(store);
 }
 
 /* What a page cache fill left behind is freed here, where no read-side section is open. */
@@ -77,6 +96,44 @@ static void reclaim_after_read(levin *store)
         else
             page_cache_reclaim(store->cache);
     }
+    if (store->rows && row_cache_wants_maintenance(store->rows) &&
+        !row_cache_maintain(store->rows, !store->thread_started))
+        db_wake(store);
+}
+
+/*
+ * Finds the key in *v, or, when that is NULL, in the newest state: there the row cache answers, or learns what was
+ * found, and *v becomes the version if one was looked at.  Inside a read-side section.
+ */
+static levin_code read_find(levin *store, const version **v, const uint8_t *key, size_t key_bytes,
+                            found_value *found, enum row_result *row, levin_error *error)
+{
+    row_value value;
+    uint64_t hash;
+    *row = ROW_BYPASSED;
+    if (*v)
+        return version_find(*v, key, key_bytes, found, error);
+    if (!store->rows) {
+        *v = version_current(&store->versions);
+        return version_find(*v, key, key_bytes, found, error);
+    }
+    hash = row_cache_hash(key, key_bytes);
+    if (row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value)) {
+        *row = ROW_HIT;
+        found->data = value.data;
+        found->bytes = value.bytes;
+        found->extent.kind = VALUE_INLINE;
+        return value.data ? LEVIN_OK : LEVIN_NOT_FOUND;
+    }
+    *row = ROW_MISSED;
+    *v = version_current(&store->versions);
+    levin_code code = version_find(*v, key, key_bytes, found, error);
+    bool whole = code == LEVIN_OK && found->extent.kind == VALUE_INLINE;
+    if (whole || code == LEVIN_NOT_FOUND) {
+        value = whole ? (row_value){ found->data, found->bytes } : (row_value){ NULL, 0 };
+        row_cache_fill(store->rows, hash, key, key_bytes, &value, (*v)->sequence);
+    }
+    return code;
 }
 
 /* v NULL: the newest version. */
@@ -85,14 +142,13 @@ static levin_code get_copy(levin *store, const version *v, const void *key, size
 {
     levin_error error;
     found_value found;
+    enum row_result row;
     const version *held = NULL;
     levin_code code = check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    if (!v)
-        v = version_current(&store->versions);
-    code = version_find(v, key, key_bytes, &found, &error);
+    code = read_find(store, &v, key, key_bytes, &found, &row, &error);
     if (code == LEVIN_OK) {
         *value_bytes = found.bytes;
         if (found.bytes > capacity) {
@@ -112,7 +168,7 @@ static levin_code get_copy(levin *store, const version *v, const void *key, size
     } else if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL) {
         code = db_fail(store, &error);
     }
-    count_get(store, code);
+    count_get(store, code, row);
     reclaim_after_read(store);
     return code;
 }
@@ -148,15 +204,15 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
 {
     levin_error error;
     found_value found;
-    const version *held = NULL;
+    const version *v = snapshot_version(snapshot), *held = NULL;
+    enum row_result row;
     uint8_t *copy = NULL;
     *value = NULL;
     levin_code code = check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    const version *v = snapshot ? snapshot->v : version_current(&store->versions);
-    code = version_find(v, key, key_bytes, &found, &error);
+    code = read_find(store, &v, key, key_bytes, &found, &row, &error);
     if (code == LEVIN_OK) {
         copy = value_alloc(store, found.bytes);
         if (!copy) {
@@ -182,7 +238,7 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     } else {
         levin_free(store, copy);
     }
-    count_get(store, code);
+    count_get(store, code, row);
     reclaim_after_read(store);
     return code;
 }
@@ -191,16 +247,17 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
 {
     levin_error error;
     found_value found;
+    const version *v = snapshot_version(snapshot);
+    enum row_result row;
     levin_code code = check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    const version *v = snapshot ? snapshot->v : version_current(&store->versions);
-    code = version_find(v, key, key_bytes, &found, &error);
+    code = read_find(store, &v, key, key_bytes, &found, &row, &error);
     reclaim_read_unlock();
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
         code = db_fail(store, &error);
-    count_get(store, code);
+    count_get(store, code, row);
     reclaim_after_read(store);
     return code;
 }
