@@ -15,6 +15,7 @@
 #include "file.h"
 #include "merge.h"
 #include "metered_io.h"
+#include "metrics.h"
 #include "row_cache.h"
 #include "version.h"
 #include "wal.h"
@@ -40,6 +41,13 @@ enum read_count {
     COUNT_KINDS
 };
 static_assert((int)COUNT_KINDS <= (int)COUNTER_SLOTS, "the counts of a get fit one stripe");
+
+/* What a write counts, on one cache line of its thread. */
+enum write_count {
+    COUNT_WRITES, /* calls that submitted something */
+    COUNT_TICKETS,
+    COUNT_CALLBACKS
+};
 
 struct levin {
     metered_io metered;
@@ -91,7 +99,9 @@ struct levin {
     _Atomic uint64_t readers;    /* snapshots and iterators open; relaxed */
     /* Counters below are raised under the mutex that guards what they count, and read without: relaxed. */
     _Atomic uint64_t batches, puts, deletes, groups, checkpoints, checkpoint_failures, pages_written, stalls, stall_ns;
-    _Atomic uint64_t replayed_batches, recovery_ns;
+    _Atomic uint64_t replayed_batches, replayed_operations, recovery_ns, checkpoint_ns, checkpoint_bytes;
+    counter_set write_counts;    /* by enum write_count */
+    metrics metrics;
 };
 
 static inline void count_add(_Atomic uint64_t *count, uint64_t n)
@@ -108,6 +118,9 @@ levin_code db_fail(levin *db, const levin_error *error);
 void db_log(levin *db, levin_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Fills and remembers a LEVIN_INVALID or the like. */
 levin_code db_refuse(levin *db, levin_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Memory of the caller's for `bytes` bytes, to be given back with levin_free(). */
+uint8_t *value_alloc(levin *store, size_t bytes);
 
 static inline bool db_poisoned(levin *db)
 {

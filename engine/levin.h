@@ -332,7 +332,11 @@ typedef struct levin_check_result {
 LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *context,
                                  levin_check_result *result) LEVIN_MUST_USE;
 
-/* Counters since levin_open(). X(name, meaning); all uint64_t. */
+/*
+ * Counters since levin_open(), all uint64_t. X(name, meaning). Rows are added at the end in later versions. What calls
+ * count is exact once they have returned; the numbers are not of one instant. A failure that several calls of a group
+ * share is counted for each.
+ */
 #define LEVIN_STATS(X)                                                                                          \
     X(gets, "point reads")                                                                                      \
     X(get_hits, "point reads that found the key")                                                               \
@@ -371,7 +375,32 @@ LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *
     X(snapshots, "snapshots and iterators open now")                                                            \
     X(versions, "versions kept for readers now")                                                                \
     X(memory_bytes, "bytes allocated through the I/O table now")                                                \
-    X(memory_peak_bytes, "the most of it so far")
+    X(memory_peak_bytes, "the most of it so far")                                                               \
+    X(replayed_operations, "puts and deletes replayed from the log by levin_open")                              \
+    X(callbacks, "batches submitted with levin_write_callback")                                                 \
+    X(tickets, "batches submitted with levin_write_async")                                                      \
+    X(checkpoint_ns, "time spent on checkpoints, nanoseconds")                                                  \
+    X(checkpoint_bytes, "bytes of pages written by checkpoints that completed")                                 \
+    X(pages_read_bytes, "bytes read from the page file")                                                        \
+    X(pages_written_bytes, "bytes written to the page file")                                                    \
+    X(wal_read_bytes, "bytes read from the log")                                                                \
+    X(wal_written_bytes, "bytes written to the log, segment headers and copies included")                       \
+    X(pages_syncs, "syncs of the page file")                                                                    \
+    X(pages_sync_ns, "time they took, nanoseconds")                                                             \
+    X(wal_file_syncs, "syncs of log files, those of spare segments and of copies included")                     \
+    X(wal_sync_ns, "time they took, nanoseconds")                                                               \
+    X(versions_bytes, "bytes in versions now")                                                                  \
+    X(log_bytes, "bytes that the log holds besides the groups, which are in the memtables, now")                \
+    X(handle_bytes, "bytes of the handle, counters and histograms included; not in memory_bytes")               \
+    X(error_invalid, "calls that failed with LEVIN_INVALID")                                                    \
+    X(error_too_big, "with LEVIN_TOO_BIG")                                                                      \
+    X(error_corrupt, "with LEVIN_CORRUPT")                                                                      \
+    X(error_io, "with LEVIN_IO")                                                                                \
+    X(error_no_memory, "with LEVIN_NO_MEMORY")                                                                  \
+    X(error_no_space, "with LEVIN_NO_SPACE")                                                                    \
+    X(error_poisoned, "with LEVIN_POISONED")                                                                    \
+    X(error_read_only, "with LEVIN_READ_ONLY")                                                                  \
+    X(error_interrupted, "with LEVIN_INTERRUPTED")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;
@@ -379,6 +408,62 @@ typedef struct levin_stats {
 #undef LEVIN_STATS_FIELD
 } levin_stats;
 LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
+
+/*
+ * How long calls took, and how large groups were, since levin_open(). X(name, unit, n, meaning): one call in n of each
+ * thread is measured, where a look at the clock costs as much as the call; the others all are. Log-linear buckets
+ * (HdrHistogram: Tene, 2012) of at most 1/32 relative width up to 2^36.
+ */
+#define LEVIN_HISTOGRAMS(X)                                                                                     \
+    X(get, "ns", 64, "levin_get")                                                                               \
+    X(write_none, "ns", 16, "levin_write, levin_put and levin_delete with durability none")                     \
+    X(write_logged, "ns", 1, "the same with durability logged")                                                 \
+    X(write_synced, "ns", 1, "the same with durability synced, and levin_sync")                                 \
+    X(wal_sync, "ns", 1, "syncs of log files")                                                                  \
+    X(pages_sync, "ns", 1, "syncs of the page file")                                                            \
+    X(stall, "ns", 1, "waits of a commit group for a checkpoint")                                               \
+    X(checkpoint, "ns", 1, "time spent on a checkpoint, those that completed")                                  \
+    X(group_batches, "batches", 1, "batches in a commit group")                                                 \
+    X(group_bytes, "bytes", 1, "bytes of a commit group in the log")
+
+typedef enum levin_histogram_id {
+#define LEVIN_HISTOGRAM_ENUM(name, unit, sample_every, text) LEVIN_HISTOGRAM_##name,
+    LEVIN_HISTOGRAMS(LEVIN_HISTOGRAM_ENUM)
+#undef LEVIN_HISTOGRAM_ENUM
+    LEVIN_HISTOGRAM_COUNT
+} levin_histogram_id;
+
+typedef struct levin_histogram {
+    const char *name, *unit, *text; /* constants of the library */
+    uint32_t sample_every;
+    uint64_t count, sum, max;       /* of what was measured */
+    uint64_t p50, p99, p999;        /* wrong by less than 1.6 % below 2^36; 0 when nothing was measured */
+} levin_histogram;
+/* LEVIN_INVALID when there is no such histogram. */
+LEVIN_API levin_code levin_histogram_get(levin *store, levin_histogram_id id, levin_histogram *histogram) LEVIN_MUST_USE;
+/* One bucket that is not empty: `count` numbers from first to last. Return false to stop. */
+typedef bool (*levin_histogram_bucket)(void *context, uint64_t first, uint64_t last, uint64_t count);
+/* All buckets, ascending. LEVIN_INTERRUPTED when visit returned false. */
+LEVIN_API levin_code levin_histogram_buckets(levin *store, levin_histogram_id id, levin_histogram_bucket visit,
+                                             void *context) LEVIN_MUST_USE;
+
+typedef enum levin_stats_format {
+    LEVIN_STATS_TEXT = 0,      /* a line a number: name, number, meaning; then a line a histogram */
+    LEVIN_STATS_JSON = 1,      /* {"counters": {name: number}, "histograms": {name: {"count": ..., "p50": ...}}} */
+    LEVIN_STATS_PROMETHEUS = 2 /* text format 0.0.4: levin_NAME_total{store="path"}, times in seconds, histograms with
+                                * a bucket for each power of two */
+} levin_stats_format;
+/*
+ * Writes all counters and histograms as text, with a 0 at the end, into buffer. *bytes is the length without it;
+ * LEVIN_TOO_SMALL, with the length that was needed and the buffer untouched, when capacity is not above it (it may
+ * need more a moment later). buffer may be NULL with capacity 0.
+ */
+LEVIN_API levin_code levin_stats_text(levin *store, char *buffer, size_t capacity, size_t *bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_stats_json(levin *store, char *buffer, size_t capacity, size_t *bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_stats_prometheus(levin *store, char *buffer, size_t capacity, size_t *bytes) LEVIN_MUST_USE;
+/* The same into memory to be given back with levin_free(). *text is NULL on failure. bytes may be NULL. */
+LEVIN_API levin_code levin_stats_alloc(levin *store, levin_stats_format format, char **text,
+                                       size_t *bytes) LEVIN_MUST_USE;
 
 #ifdef __cplusplus
 }

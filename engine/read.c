@@ -176,13 +176,21 @@ static levin_code get_copy(levin *store, const version *v, const void *key, size
 levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes, void *buffer,
                      size_t capacity, size_t *value_bytes)
 {
-    return get_copy(store, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
+    const version *v = snapshot_version(snapshot);
+    const counter_stripe *mine = counter_mine(&store->counts);
+    /* one in so many of this thread's; relaxed: a count that pairs with nothing */
+    if (__builtin_expect(atomic_load_explicit(&mine->count[COUNT_GETS], memory_order_relaxed) % METRICS_SAMPLE_get, 1))
+        return get_copy(store, v, key, key_bytes, buffer, capacity, value_bytes);
+    uint64_t began = store->io->now_ns(store->io->context);
+    levin_code code = get_copy(store, v, key, key_bytes, buffer, capacity, value_bytes);
+    metrics_add(&store->metrics, LEVIN_HISTOGRAM_get, store->io->now_ns(store->io->context) - began);
+    return code;
 }
 
 /* Handed-out values carry their size in front, for levin_free(). */
 enum { VALUE_PREFIX_BYTES = 16 };
 
-static uint8_t *value_alloc(levin *store, size_t bytes)
+uint8_t *value_alloc(levin *store, size_t bytes)
 {
     uint8_t *memory = io_alloc(store->io, VALUE_PREFIX_BYTES + bytes);
     if (!memory)

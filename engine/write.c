@@ -151,6 +151,8 @@ static void group_publish(levin *db, version *v, const version *before, const co
     count_add(&db->puts, g->puts);
     count_add(&db->deletes, g->deletes);
     count_add(&db->groups, 1);
+    metrics_add(&db->metrics, LEVIN_HISTOGRAM_group_batches, g->batches);
+    metrics_add(&db->metrics, LEVIN_HISTOGRAM_group_bytes, wal_group_bytes(db->log, g->payload_bytes));
 }
 
 /* A group without operations: only its durability counts. */
@@ -253,7 +255,9 @@ static levin_code make_room(levin *db, levin_error *error)
         levin_code code = checkpoint_drive(db, error);
         sync_mutex_lock(&db->commit_mutex);
         count_add(&db->stalls, 1);
-        count_add(&db->stall_ns, db->io->now_ns(db->io->context) - began);
+        uint64_t took = db->io->now_ns(db->io->context) - began;
+        count_add(&db->stall_ns, took);
+        metrics_add(&db->metrics, LEVIN_HISTOGRAM_stall, took);
         if (code != LEVIN_OK)
             return code;
     }
@@ -334,15 +338,29 @@ static levin_code request_result(write_request *w, levin_code code)
     return code == LEVIN_OK ? LEVIN_OK : db_fail(w->store, &w->base.error);
 }
 
+static levin_code submit_and_wait(levin *store, write_request *w)
+{
+    const commit_terms terms = request_terms(w);
+    commit_submit(&store->queue, &w->base, &terms);
+    return request_result(w, commit_wait(&store->queue, &w->base));
+}
+
 levin_code levin_write(levin *store, const levin_batch *batch, levin_durability durability)
 {
+    static const levin_histogram_id histogram[] = { LEVIN_HISTOGRAM_write_none, LEVIN_HISTOGRAM_write_logged,
+                                                    LEVIN_HISTOGRAM_write_synced };
     write_request w;
     levin_code code = request_init(&w, store, batch, durability);
     if (code != LEVIN_OK)
         return code;
-    const commit_terms terms = request_terms(&w);
-    commit_submit(&store->queue, &w.base, &terms);
-    return request_result(&w, commit_wait(&store->queue, &w.base));
+    /* an unsynced write takes no longer than a few looks at the clock: one in so many of this thread's is measured */
+    uint64_t number = counter_add(counter_mine(&store->write_counts), COUNT_WRITES, 1);
+    if (durability == LEVIN_NONE && number % METRICS_SAMPLE_write_none)
+        return submit_and_wait(store, &w);
+    uint64_t began = store->io->now_ns(store->io->context);
+    code = submit_and_wait(store, &w);
+    metrics_add(&store->metrics, histogram[durability], store->io->now_ns(store->io->context) - began);
+    return code;
 }
 
 /* ---- what nobody waits for ---- */
@@ -406,6 +424,7 @@ levin_code levin_write_async(levin *store, const levin_batch *batch, levin_durab
     }
     commit_terms terms = request_terms(&t->request);
     terms.unwaited = true;
+    counter_add(counter_mine(&store->write_counts), COUNT_TICKETS, 1);
     commit_submit(&store->queue, &t->request.base, &terms);
     *ticket = t;
     return LEVIN_OK;
@@ -446,6 +465,7 @@ levin_code levin_write_callback(levin *store, const levin_batch *batch, levin_du
     commit_terms terms = request_terms(&c->request);
     terms.unwaited = true;
     terms.done = callback_run;
+    counter_add(counter_mine(&store->write_counts), COUNT_CALLBACKS, 1);
     commit_submit(&store->queue, &c->request.base, &terms);
     return LEVIN_OK;
 }
