@@ -224,8 +224,8 @@ LEVIN_API levin_code levin_ticket_poll(levin_ticket *ticket) LEVIN_MUST_USE;
 /*
  * Submits the batch and returns at once; done(context, code) is called once, with what levin_write() would have
  * returned, when the batch is acknowledged or has failed: at the latest inside levin_close().  The batch is not copied:
- * it must not be touched until then; done may reuse or destroy it.  On an error done is not called and nothing was
- * submitted; LEVIN_IO also when the log thread could not be started.
+ * it must not be touched until then; done may reuse or destroy it (inside levin_close() that is the last chance).
+ * On an error done is not called and nothing was submitted; LEVIN_IO also when the log thread could not be started.
  *
  * Callbacks are called one at a time, in order of commit: on the log thread; with background = none inside a call that
  * commits (levin_work(), levin_write(), levin_sync(), a wait, a poll) of any thread, after that has done its own
