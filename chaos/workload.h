@@ -48,7 +48,8 @@ void workload_destroy(workload *w);
     X(reads, 20, "reads checked")                                                                               \
     X(callbacks, 10, "batches acknowledged by a callback")                                                      \
     X(polled_later, 5, "tickets polled after a later step")                                                     \
-    X(served, 5, "commit groups led by levin_work")
+    X(served, 5, "commit groups led by levin_work")                                                             \
+    X(row_hits, 100, "gets answered by the row cache")
 typedef struct workload_counts {
 #define WORKLOAD_COUNT_FIELD(name, least, text) uint64_t name;
     WORKLOAD_COUNTS(WORKLOAD_COUNT_FIELD)

@@ -1,9 +1,9 @@
 /*
  * batch_limits_test.c - batches at their stated limits, on a real directory.
  *
- * Checked: a batch takes operations up to LEVIN_BATCH_MAX_BYTES to the byte and refuses the next one with a clear error,
- * unchanged; such a batch fits one group of the log, by arithmetic; it is committed, read, and there after opening again
- * (a gigabyte through the log: not under a sanitizer, where it would take minutes; LEVIN_TEST_LARGE=1 asks for it there).
+ * Checked: a batch takes operations up to LEVIN_BATCH_MAX_BYTES to the byte and refuses the next one with a clear
+ * error, unchanged; such a batch fits one group of the log, by arithmetic; it is committed, read, and there after
+ * opening again (a gigabyte through the log, half a minute: not under a sanitizer, unless LEVIN_TEST_LARGE=1).
  */
 #include <stdio.h>
 #include <sys/stat.h>

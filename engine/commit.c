@@ -239,7 +239,8 @@ static void finish(commit_queue *q, commit_request *r)
     }
     uint32_t word = atomic_load_explicit(&q->delivery, memory_order_relaxed); /* the exchange checks it */
     /* acquire and release: pairs with both changes of the word in deliver() */
-    while (!atomic_compare_exchange_weak_explicit(&q->delivery, &word, word ? DELIVERING | FINISHED_MORE : DELIVERING,
+    while (!atomic_compare_exchange_weak_explicit(&q->delivery, &word,
+                                                  word ? (uint32_t)(DELIVERING | FINISHED_MORE) : DELIVERING,
                                                   memory_order_acq_rel, memory_order_relaxed))
         ;
     q->elected |= word == 0;

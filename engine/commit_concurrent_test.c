@@ -336,7 +336,8 @@ START_TEST(commit__a_poll_leads_all_that_was_submitted_in_order)
     ck_assert_uint_eq(rec.count, 5);
     for (uint32_t i = 0; i < 5; i++) {
         ck_assert_uint_eq(rec.order[i], i);
-        ck_assert_int_eq(i % 2 ? commit_poll(&rec.queue, &w[i].request) : commit_wait(&rec.queue, &w[i].request), LEVIN_OK);
+        levin_code code = i % 2 ? commit_poll(&rec.queue, &w[i].request) : commit_wait(&rec.queue, &w[i].request);
+        ck_assert_int_eq(code, LEVIN_OK);
     }
     ck_assert_uint_eq(rec.group_count, 1);
 }

@@ -440,7 +440,8 @@ typedef struct levin_histogram {
     uint64_t p50, p99, p999;        /* wrong by less than 1.6 % below 2^36; 0 when nothing was measured */
 } levin_histogram;
 /* LEVIN_INVALID when there is no such histogram. */
-LEVIN_API levin_code levin_histogram_get(levin *store, levin_histogram_id id, levin_histogram *histogram) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_histogram_get(levin *store, levin_histogram_id id,
+                                         levin_histogram *histogram) LEVIN_MUST_USE;
 /* One bucket that is not empty: `count` numbers from first to last. Return false to stop. */
 typedef bool (*levin_histogram_bucket)(void *context, uint64_t first, uint64_t last, uint64_t count);
 /* All buckets, ascending. LEVIN_INTERRUPTED when visit returned false. */

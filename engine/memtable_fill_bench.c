@@ -1,6 +1,6 @@
 /*
- * memtable_fill_bench.c - who fills the memtable with a commit group: the leader alone, or the leader and a helper side by
- * side.
+ * memtable_fill_bench.c - who fills the memtable with a commit group: the leader alone, or the leader and a helper
+ * side by side.
  *
  * The memtable has one writer, so the parallel shape here is the kindest to it: two tables, each taking half of the
  * group's batches, the helper woken by a futex and waited for by one; that readers would then have to look in

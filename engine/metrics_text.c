@@ -4,9 +4,9 @@
  * All numbers are gathered first, so that one text is of one moment (as far as counts can be) and its length can be
  * measured before its memory is asked for.
  *
- * Prometheus: what only grows is a counter, `levin_NAME_total`; the rest gauges; nanoseconds become seconds.  Names that
- * differ in a word only (error_io, write_synced) are one family with that word as label.  A histogram has a bucket for
- * each power of two: le is the last whole number below it, so that the counts are exact.
+ * Prometheus: what only grows is a counter, `levin_NAME_total`; the rest gauges; nanoseconds become seconds.  Names
+ * that differ in a word only (error_io, write_synced) are one family with that word as label.  A histogram has a
+ * bucket for each power of two: le is the last whole number below it, so that the counts are exact.
  *
  * Concurrency: any thread.
  */

@@ -69,9 +69,12 @@ static void activate_rows(levin *store)
 {
     if (row_cache_active(store->rows) || !sync_mutex_trylock(&store->commit_mutex))
         return;
-    if (!row_cache_activate(store->rows, store->sequence))
-        db_log(store, LEVIN_LOG_WARNING, "no memory for the row cache: reads do without");
+    bool active = row_cache_activate(store->rows, store->sequence);
     sync_mutex_unlock(&store->commit_mutex);
+    if (!active)
+        db_log(store, LEVIN_LOG_WARNING, "no memory for the row cache: reads do without");
+    else if (!row_cache_maintain(store->rows, !store->thread_started))
+        db_wake(store);
 }
 
 static void count_get(levin *store, levin_code code, enum row_result row)

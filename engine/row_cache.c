@@ -40,9 +40,12 @@ enum {
     ACTIVATION_MISSES_MAX = 1024
 };
 
-#define SLOT_HIT UINT64_C(1)
+#define SLOT_HIT UINT64_C(1)  /* hit since it came or was moved */
+#define SLOT_MAIN UINT64_C(2) /* in the main queue */
 #define SLOT_ADDRESS UINT64_C(0x0000fffffffffff0)
 #define ADDRESS_BITS 48
+#define TAG_BITS 16
+#define TAG_MASK UINT64_C(0xffff)
 #define VALUE_ABSENT UINT16_C(0xffff)
 
 typedef struct row_item {
@@ -76,6 +79,7 @@ struct row_cache {
     /* what a hit reads; written seldom */
     _Alignas(LINE_BYTES) _Atomic(row_bucket *) buckets; /* release in activate, acquire everywhere else */
     size_t bucket_count;          /* constant */
+    _Atomic uint64_t *ghosts;     /* a word for each bucket: the last four tags that left unhit; relaxed, hints */
     _Atomic uint64_t cleared;     /* relaxed; ordered as `touched` is */
     _Atomic(row_segment *) active; /* release by who has the mutex, acquire by fillers; NULL: no room */
     _Atomic bool wanting;         /* a hint */
@@ -128,9 +132,15 @@ static inline bool item_has_key(const row_item *item, const uint8_t *key, size_t
            load_u64(item->bytes + key_bytes - 8) == load_u64(key + key_bytes - 8);
 }
 
+/* By the upper half (Lemire, "Fast random integer generation in an interval", 2019); the low 16 bits are the tag. */
+size_t row_cache_bucket(const row_cache *cache, uint64_t hash)
+{
+    return (hash >> 32) * cache->bucket_count >> 32;
+}
+
 static inline row_bucket *bucket_of(const row_cache *cache, row_bucket *buckets, uint64_t hash)
 {
-    return &buckets[(hash >> 32) * cache->bucket_count >> 32]; /* the low 16 bits are the tag */
+    return &buckets[row_cache_bucket(cache, hash)];
 }
 static inline row_bucket *buckets_now(const row_cache *cache)
 {
@@ -143,6 +153,23 @@ static inline uint64_t bucket_floor(const row_cache *cache, const row_bucket *b)
     uint64_t touched = atomic_load_explicit(&b->touched, memory_order_relaxed);
     uint64_t cleared = atomic_load_explicit(&cache->cleared, memory_order_relaxed);
     return touched > cleared ? touched : cleared;
+}
+
+/* ---- ghosts ---- */
+
+static inline void ghost_add(row_cache *cache, uint64_t tag, size_t bucket)
+{
+    uint64_t tags = atomic_load_explicit(&cache->ghosts[bucket], memory_order_relaxed); /* a lost one does no harm */
+    atomic_store_explicit(&cache->ghosts[bucket], tags << TAG_BITS | tag, memory_order_relaxed);
+}
+
+static inline bool ghost_known(const row_cache *cache, uint64_t hash)
+{
+    uint64_t tags = atomic_load_explicit(&cache->ghosts[row_cache_bucket(cache, hash)], memory_order_relaxed);
+    for (; tags; tags >>= TAG_BITS)
+        if ((tags & TAG_MASK) == (hash & TAG_MASK))
+            return true;
+    return false;
 }
 
 uint64_t row_cache_hash(const void *key, size_t key_bytes)
@@ -228,6 +255,8 @@ static row_item *item_reserve(row_cache *cache, size_t bytes)
             return NULL;
     } while (!atomic_compare_exchange_weak_explicit(&s->used, &used, used + bytes, memory_order_relaxed,
                                                     memory_order_relaxed));
+    if (cache->segment_bytes - used - bytes < ROW_CACHE_ITEM_MAX_BYTES)
+        want_maintenance(cache); /* before it is too late for the next fill */
     return (row_item *)(void *)(s->memory + used);
 }
 
@@ -248,7 +277,7 @@ static int choose_among_hit(row_cache *cache, row_bucket *b, unsigned start, uin
 static int choose_slot(row_cache *cache, row_bucket *b, uint64_t hash, const uint8_t *key, size_t key_bytes,
                        uint64_t words[SLOTS])
 {
-    int empty = -1, unhit = -1;
+    int empty = -1, unhit[2] = { -1, -1 }; /* of the small queue, of the main queue */
     const unsigned start = (unsigned)(hash >> 16) % SLOTS; /* so that not always the same one goes */
     for (unsigned n = 0; n < SLOTS; n++) {
         unsigned i = start + n < SLOTS ? start + n : start + n - SLOTS;
@@ -258,12 +287,15 @@ static int choose_slot(row_cache *cache, row_bucket *b, uint64_t hash, const uin
         } else if (slot_fits(word, hash) && item_has_key(slot_item(word), key, key_bytes)) {
             return slot_item(word)->sequence < bucket_floor(cache, b) ? (int)i : -1; /* stale: its place */
         } else if (!(word & SLOT_HIT)) {
-            unhit = unhit < 0 ? (int)i : unhit;
+            int *first = &unhit[(word & SLOT_MAIN) != 0];
+            *first = *first < 0 ? (int)i : *first;
         }
     }
     if (empty >= 0)
         return empty;
-    return unhit >= 0 ? unhit : choose_among_hit(cache, b, start, words);
+    if (unhit[0] >= 0)
+        return unhit[0];
+    return unhit[1] >= 0 ? unhit[1] : choose_among_hit(cache, b, start, words);
 }
 
 void row_cache_fill(row_cache *cache, uint64_t hash, const void *key, size_t key_bytes, const row_value *value,
@@ -291,14 +323,19 @@ void row_cache_fill(row_cache *cache, uint64_t hash, const void *key, size_t key
     memcpy(item->bytes, key, key_bytes);
     if (value->bytes)
         memcpy(item->bytes + key_bytes, value->data, value->bytes);
+    /* who has been here lately is no newcomer: the next round finds it hit */
+    uint64_t word = slot_word(hash, item) | (ghost_known(cache, hash) ? SLOT_HIT : 0);
     /* release: [B]. When another thread was faster the item lies unused until its segment is emptied */
-    if (!atomic_compare_exchange_strong_explicit(&b->slot[slot], &words[slot], slot_word(hash, item),
-                                                 memory_order_release, memory_order_relaxed))
+    if (!atomic_compare_exchange_strong_explicit(&b->slot[slot], &words[slot], word, memory_order_release,
+                                                 memory_order_relaxed))
         return;
     counter_stripe *mine = counter_mine(cache->counts);
     counter_add(mine, cache->first_slot + ROW_INSERTS, 1);
-    if (words[slot])
+    if (words[slot]) {
         counter_add(mine, cache->first_slot + ROW_EVICTIONS, 1);
+        if (!(words[slot] & (SLOT_HIT | SLOT_MAIN)))
+            ghost_add(cache, words[slot] >> ADDRESS_BITS, row_cache_bucket(cache, hash));
+    }
 }
 
 /* ---- the leader ---- */
@@ -434,11 +471,13 @@ static size_t item_unlink(row_cache *cache, row_bucket *b, uint64_t hash, const 
             if (!copy && may_move && (word & SLOT_HIT) && item->sequence >= bucket_floor(cache, b))
                 copy = item_move(cache, item);
             /* release: [B] for the copy. Fails when a mark was set, or a filler took the slot */
-            if (!atomic_compare_exchange_strong_explicit(&b->slot[i], &word, copy ? slot_word(hash, copy) : 0,
+            if (!atomic_compare_exchange_strong_explicit(&b->slot[i], &word, copy ? slot_word(hash, copy) | SLOT_MAIN : 0,
                                                          memory_order_release, memory_order_relaxed))
                 continue;
             if (copy)
                 return item_size(item);
+            if (!(word & (SLOT_HIT | SLOT_MAIN)))
+                ghost_add(cache, hash & TAG_MASK, row_cache_bucket(cache, hash));
             counter_add(counter_mine(cache->counts), cache->first_slot + ROW_EVICTIONS, 1);
             return 0;
         }
@@ -447,13 +486,13 @@ static size_t item_unlink(row_cache *cache, row_bucket *b, uint64_t hash, const 
 }
 
 /* No slot leads to the segment afterwards. */
-static void segment_empty(row_cache *cache, const row_segment *s)
+static void segment_empty(row_cache *cache, const row_segment *s, size_t moved_max)
 {
     row_bucket *buckets = buckets_now(cache), *b[WALK];
     const row_item *item[WALK];
     uint64_t hash[WALK];
     const size_t used = atomic_load_explicit(&s->used, memory_order_relaxed); /* the segment is quiet */
-    size_t at = 0, moved = 0, moved_max = cache->segment_bytes / 4 * 3; /* so that every step gains room */
+    size_t at = 0, moved = 0;
     while (at < used) {
         size_t n = 0;
         for (; n < WALK && at < used; n++) {
@@ -488,7 +527,8 @@ static bool evict_segment(row_cache *cache)
     if (!q->first->quiet)
         grace_period(cache);
     row_segment *s = queue_pop(q);
-    segment_empty(cache, s);
+    /* an item leaves the small queue once; in the main one some have to go, however often they are hit */
+    segment_empty(cache, s, small ? SIZE_MAX : cache->segment_bytes / 4 * 3);
     grace_period(cache);
     queue_push(&cache->ready, s);
     return true;
@@ -537,7 +577,7 @@ row_cache *row_cache_create(const levin_io *io, uint64_t budget_bytes, counter_s
     cache->segment_bytes = SEGMENT_MIN_BYTES;
     while (cache->segment_bytes < SEGMENT_MAX_BYTES && cache->segment_bytes < budget / 32)
         cache->segment_bytes *= 2;
-    size_t left = budget - cache->bucket_count * sizeof(row_bucket) - sizeof *cache;
+    size_t left = budget - cache->bucket_count * (sizeof(row_bucket) + sizeof cache->ghosts[0]) - sizeof *cache;
     cache->segment_max = left / (cache->segment_bytes + sizeof(row_segment));
     assert(budget >= ROW_CACHE_MIN_BYTES && cache->segment_max >= SEGMENTS_MIN);
     atomic_init(&cache->bytes, sizeof *cache);
@@ -551,22 +591,28 @@ row_cache *row_cache_create(const levin_io *io, uint64_t budget_bytes, counter_s
 bool row_cache_activate(row_cache *cache, uint64_t sequence)
 {
     const size_t table_bytes = cache->bucket_count * sizeof(row_bucket);
+    const size_t ghost_bytes = cache->bucket_count * sizeof cache->ghosts[0];
     const size_t segments_bytes = cache->segment_max * sizeof(row_segment);
     if (row_cache_active(cache))
         return true;
     row_segment *segments = io_alloc(cache->io, segments_bytes);
-    row_bucket *buckets = segments ? io_alloc_aligned(cache->io, table_bytes,
-                                                      table_bytes < HUGE_PAGE_BYTES ? LINE_BYTES : HUGE_PAGE_BYTES)
-                                   : NULL;
-    if (!buckets) {
+    _Atomic uint64_t *ghosts = io_alloc(cache->io, ghost_bytes);
+    row_bucket *buckets = io_alloc_aligned(cache->io, table_bytes,
+                                           table_bytes < HUGE_PAGE_BYTES ? LINE_BYTES : HUGE_PAGE_BYTES);
+    if (!segments || !ghosts || !buckets) {
         io_free(cache->io, segments, segments_bytes);
+        io_free(cache->io, ghosts, ghost_bytes);
+        io_free(cache->io, buckets, table_bytes);
         return false;
     }
     memset(segments, 0, segments_bytes);
+    for (size_t i = 0; i < cache->bucket_count; i++)
+        atomic_init(&ghosts[i], 0);
     memset((void *)buckets, 0, table_bytes);
     cache->segments = segments;
+    cache->ghosts = ghosts;
     raise_to(&cache->cleared, sequence);
-    atomic_fetch_add_explicit(&cache->bytes, table_bytes + segments_bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&cache->bytes, table_bytes + ghost_bytes + segments_bytes, memory_order_relaxed);
     atomic_store_explicit(&cache->buckets, buckets, memory_order_release); /* pairs with buckets_now() */
     return true;
 }
@@ -586,6 +632,7 @@ void row_cache_destroy(row_cache *cache)
         io_free(cache->io, cache->segments[i].memory, cache->segment_bytes);
     if (buckets) {
         io_free(cache->io, buckets, cache->bucket_count * sizeof(row_bucket));
+        io_free(cache->io, cache->ghosts, cache->bucket_count * sizeof cache->ghosts[0]);
         io_free(cache->io, cache->segments, cache->segment_max * sizeof(row_segment));
     }
     sync_mutex_fini(&cache->mutex);
@@ -597,7 +644,7 @@ uint64_t row_cache_bytes(const row_cache *cache)
     return atomic_load_explicit(&cache->bytes, memory_order_relaxed);
 }
 
-uint64_t row_cache_entries(row_cache *cache)
+uint64_t row_cache_entries(const row_cache *cache)
 {
     row_bucket *buckets = buckets_now(cache);
     uint64_t entries = 0;

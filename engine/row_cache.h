@@ -46,11 +46,12 @@
  * there are no size classes to go stale and no free list.  Everything, table and segments, free and waiting ones
  * too, stays within the budget given.  Out of memory means: not cached.
  * Replacement: S3-FIFO (Yang, Zhang, Qiu, Yue, Vigfusson, "FIFO queues are all you need for cache eviction", SOSP
- * 2023) without its ghost queue: new items go to the small queue of segments; when its oldest segment is emptied,
- * items hit since they came move to the main queue, the others go.  The small queue shrinks to a tenth when the
- * budget is used up; a pass over many keys that are read once goes through it and leaves the main queue alone.
- * In the main queue an item that was hit since its last move gets another round.  A full bucket gives up an item not
- * hit, or a stale one, or else takes one mark off and refuses the newcomer.
+ * 2023): new items go to the small queue of segments; when its oldest segment is emptied, items hit since they came
+ * move to the main queue, the others go and leave a tag in the bucket's ghosts, so that they count as hit when they
+ * come back.  The small queue shrinks to a tenth when the budget is used up; a pass over many keys that are read once
+ * goes through it and leaves the main queue alone.  In the main queue an item that was hit since its last move gets
+ * another round.  A full bucket gives up an item not hit, of the small queue first, or a stale one, or else takes one
+ * mark off and refuses the newcomer.
  *
  * Progress: hits, fills and raises are wait-free or lock-free and never take a mutex; when no segment is ready a fill
  * is dropped.  row_cache_maintain() makes segments ready, one thread at a time; others pass by.
@@ -140,7 +141,9 @@ bool row_cache_maintain(row_cache *cache, bool thorough);
 
 /* Bytes taken from io now. */
 uint64_t row_cache_bytes(const row_cache *cache);
-/* Items in the table, stale ones included: inserts - evictions. Walks the table: for tests. */
-uint64_t row_cache_entries(row_cache *cache);
+/* For tests: items in the table, stale ones included (inserts - evictions); it walks the table. */
+uint64_t row_cache_entries(const row_cache *cache);
+/* For tests: which keys are raised together. */
+size_t row_cache_bucket(const row_cache *cache, uint64_t hash);
 
 #endif
