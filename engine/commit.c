@@ -298,7 +298,10 @@ static bool try_to_lead(commit_queue *q)
                                                    memory_order_relaxed);
 }
 
-/* By a WAITING submitter, or the server: true when it leads now; otherwise the leader knows that it must look before it goes. */
+/*
+ * By a WAITING submitter, or the server: true when it leads now; otherwise the leader knows that it must look before it
+ * goes.
+ */
 static bool lead_or_announce(commit_queue *q)
 {
     uint32_t word = atomic_load_explicit(&q->leadership, memory_order_relaxed); /* the exchange below checks it */
