@@ -33,6 +33,19 @@ void distribution_add(distribution *d, uint64_t number)
         ;
 }
 
+static void raise_alone(_Atomic uint64_t *count, uint64_t n)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+void distribution_add_alone(distribution *d, uint64_t number)
+{
+    raise_alone(&d->bucket[bucket_of(number)], 1);
+    raise_alone(&d->sum, number);
+    if (number > atomic_load_explicit(&d->max, memory_order_relaxed))
+        atomic_store_explicit(&d->max, number, memory_order_relaxed);
+}
+
 void distribution_read(const distribution *d, distribution_copy *copy)
 {
     copy->count = 0;

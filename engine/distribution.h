@@ -31,6 +31,8 @@ typedef struct distribution_copy {
 } distribution_copy;
 
 void distribution_add(distribution *d, uint64_t number);
+/* The same where a mutex lets one thread add at a time: no locked instruction. */
+void distribution_add_alone(distribution *d, uint64_t number);
 void distribution_read(const distribution *d, distribution_copy *copy);
 /* The number at or below which this share (0 .. 1) of all lies; 0 when there is none. At most the maximum. */
 uint64_t distribution_quantile(const distribution_copy *copy, double share);

@@ -151,8 +151,9 @@ static void group_publish(levin *db, version *v, const version *before, const co
     count_add(&db->puts, g->puts);
     count_add(&db->deletes, g->deletes);
     count_add(&db->groups, 1);
-    metrics_add(&db->metrics, LEVIN_HISTOGRAM_group_batches, g->batches);
-    metrics_add(&db->metrics, LEVIN_HISTOGRAM_group_bytes, wal_group_bytes(db->log, g->payload_bytes));
+    /* under commit_mutex */
+    distribution_add_alone(&db->metrics.of[LEVIN_HISTOGRAM_group_batches], g->batches);
+    distribution_add_alone(&db->metrics.of[LEVIN_HISTOGRAM_group_bytes], wal_group_bytes(db->log, g->payload_bytes));
 }
 
 /* A group without operations: only its durability counts. */
