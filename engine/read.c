@@ -67,7 +67,8 @@ enum row_result { ROW_BYPASSED, ROW_HIT, ROW_MISSED };
 /* Reads have begun to repeat, perhaps: the row cache gets its table. A leader at work is not waited for. */
 static void activate_rows(levin *store)
 {
-    if (row_cache_active(store->rows) || !sync_mutex_trylock(&store->commit_mutex))
+    if (counter_read(&store->counts, COUNT_ROW_MISSES) < row_cache_activation_misses(store->rows) ||
+        !sync_mutex_trylock(&store->commit_mutex))
         return;
     bool active = row_cache_activate(store->rows, store->sequence);
     sync_mutex_unlock(&store->commit_mutex);
@@ -77,17 +78,20 @@ static void activate_rows(levin *store)
         db_wake(store);
 }
 
-static void count_get(levin *store, levin_code code, enum row_result row)
+static void count_get_on(levin *store, counter_stripe *mine, levin_code code, enum row_result row)
 {
-    counter_stripe *mine = counter_mine(&store->counts);
     counter_add(mine, COUNT_GETS, 1);
     if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
         counter_add(mine, COUNT_GET_HITS, 1);
     if (row == ROW_HIT)
         counter_add(mine, COUNT_ROW_HITS, 1);
-    else if (row == ROW_MISSED &&
-             counter_add(mine, COUNT_ROW_MISSES, 1) % row_cache_activation_misses(store->rows) == 0)
+    else if (row == ROW_MISSED && counter_add(mine, COUNT_ROW_MISSES, 1) && !row_cache_active(store->rows))
         activate_rows(store);
+}
+
+static void count_get(levin *store, levin_code code, enum row_result row)
+{
+    count_get_on(store, counter_mine(&store->counts), code, row);
 }
 
 /* What a page cache fill left behind is freed here, where no read-side section is open. */
@@ -106,52 +110,42 @@ static void reclaim_after_read(levin *store)
 
 /*
  * Finds the key in *v, or, when that is NULL, in the newest state: there the row cache answers, or learns what was
- * found, and *v becomes the version if one was looked at.  Inside a read-side section.
+ * found, and *v becomes the version if one was looked at.  *row ROW_MISSED: the row cache was asked already, with
+ * `hash`.  Inside a read-side section.
  */
-static levin_code read_find(levin *store, const version **v, const uint8_t *key, size_t key_bytes,
+static levin_code read_find(levin *store, const version **v, const uint8_t *key, size_t key_bytes, uint64_t hash,
                             found_value *found, enum row_result *row, levin_error *error)
 {
     row_value value;
-    uint64_t hash;
-    *row = ROW_BYPASSED;
-    if (*v)
-        return version_find(*v, key, key_bytes, found, error);
-    if (!store->rows) {
+    if (!*v && *row == ROW_BYPASSED && store->rows) {
+        hash = row_cache_hash(key, key_bytes);
+        *row = row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value) ? ROW_HIT : ROW_MISSED;
+        if (*row == ROW_HIT) {
+            found->data = value.data;
+            found->bytes = value.bytes;
+            found->extent.kind = VALUE_INLINE;
+            return value.data ? LEVIN_OK : LEVIN_NOT_FOUND;
+        }
+    }
+    if (!*v)
         *v = version_current(&store->versions);
-        return version_find(*v, key, key_bytes, found, error);
-    }
-    hash = row_cache_hash(key, key_bytes);
-    if (row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value)) {
-        *row = ROW_HIT;
-        found->data = value.data;
-        found->bytes = value.bytes;
-        found->extent.kind = VALUE_INLINE;
-        return value.data ? LEVIN_OK : LEVIN_NOT_FOUND;
-    }
-    *row = ROW_MISSED;
-    *v = version_current(&store->versions);
     levin_code code = version_find(*v, key, key_bytes, found, error);
     bool whole = code == LEVIN_OK && found->extent.kind == VALUE_INLINE;
-    if (whole || code == LEVIN_NOT_FOUND) {
+    if (*row == ROW_MISSED && (whole || code == LEVIN_NOT_FOUND)) {
         value = whole ? (row_value){ found->data, found->bytes } : (row_value){ NULL, 0 };
         row_cache_fill(store->rows, hash, key, key_bytes, &value, (*v)->sequence);
     }
     return code;
 }
 
-/* v NULL: the newest version. */
-static levin_code get_copy(levin *store, const version *v, const void *key, size_t key_bytes, void *buffer,
-                           size_t capacity, size_t *value_bytes)
+/* Begins inside a read-side section and ends it. v NULL: the newest version; row and hash as for read_find(). */
+static levin_code get_copy_in_section(levin *store, const version *v, const void *key, size_t key_bytes, uint64_t hash,
+                                      enum row_result row, void *buffer, size_t capacity, size_t *value_bytes)
 {
     levin_error error;
     found_value found;
-    enum row_result row;
     const version *held = NULL;
-    levin_code code = check_key(store, key, key_bytes);
-    if (code != LEVIN_OK)
-        return code;
-    reclaim_read_lock();
-    code = read_find(store, &v, key, key_bytes, &found, &row, &error);
+    levin_code code = read_find(store, &v, key, key_bytes, hash, &found, &row, &error);
     if (code == LEVIN_OK) {
         *value_bytes = found.bytes;
         if (found.bytes > capacity) {
@@ -176,13 +170,54 @@ static levin_code get_copy(levin *store, const version *v, const void *key, size
     return code;
 }
 
+/* v NULL: the newest version. */
+static levin_code get_copy(levin *store, const version *v, const void *key, size_t key_bytes, void *buffer,
+                           size_t capacity, size_t *value_bytes)
+{
+    levin_code code = check_key(store, key, key_bytes);
+    if (code != LEVIN_OK)
+        return code;
+    reclaim_read_lock();
+    return get_copy_in_section(store, v, key, key_bytes, 0, ROW_BYPASSED, buffer, capacity, value_bytes);
+}
+
+/* The newest state, with a row cache: a row that is in it by the shortest way. */
+static levin_code get_row(levin *store, counter_stripe *mine, const void *key, size_t key_bytes, void *buffer,
+                          size_t capacity, size_t *value_bytes)
+{
+    row_value value;
+    levin_code code = LEVIN_NOT_FOUND;
+    uint64_t hash = row_cache_hash(key, key_bytes);
+    reclaim_read_lock();
+    if (!row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value))
+        return get_copy_in_section(store, NULL, key, key_bytes, hash, ROW_MISSED, buffer, capacity, value_bytes);
+    if (value.data) {
+        *value_bytes = value.bytes;
+        code = value.bytes <= capacity ? LEVIN_OK : LEVIN_TOO_SMALL;
+        if (code == LEVIN_OK && value.bytes)
+            memcpy(buffer, value.data, value.bytes);
+    }
+    reclaim_read_unlock();
+    count_get_on(store, mine, code, ROW_HIT);
+    return code;
+}
+
+static inline levin_code get_any(levin *store, counter_stripe *mine, const levin_snapshot *snapshot, const void *key,
+                                 size_t key_bytes, void *buffer, size_t capacity, size_t *value_bytes)
+{
+    if (!snapshot && store->rows && key && key_bytes >= LEVIN_KEY_MIN_BYTES)
+        return get_row(store, mine, key, key_bytes, buffer, capacity, value_bytes);
+    return get_copy(store, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
+}
+
 /* One levin_get() in METRICS_SAMPLE_get of each thread; apart, so that the others save no registers for it. */
 static __attribute__((noinline)) levin_code get_timed(levin *store, const levin_snapshot *snapshot, const void *key,
                                                       size_t key_bytes, void *buffer, size_t capacity,
                                                       size_t *value_bytes)
 {
     uint64_t began = store->io->now_ns(store->io->context);
-    levin_code code = get_copy(store, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
+    levin_code code = get_any(store, counter_mine(&store->counts), snapshot, key, key_bytes, buffer, capacity,
+                              value_bytes);
     metrics_add(&store->metrics, LEVIN_HISTOGRAM_get, store->io->now_ns(store->io->context) - began);
     return code;
 }
@@ -190,11 +225,12 @@ static __attribute__((noinline)) levin_code get_timed(levin *store, const levin_
 levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes, void *buffer,
                      size_t capacity, size_t *value_bytes)
 {
+    counter_stripe *mine = counter_mine(&store->counts);
     /* relaxed: a count that pairs with nothing */
-    uint64_t gets = atomic_load_explicit(&counter_mine(&store->counts)->count[COUNT_GETS], memory_order_relaxed);
-    if (__builtin_expect(gets % METRICS_SAMPLE_get == 0, 0))
+    if (__builtin_expect(atomic_load_explicit(&mine->count[COUNT_GETS], memory_order_relaxed) % METRICS_SAMPLE_get == 0,
+                         0))
         return get_timed(store, snapshot, key, key_bytes, buffer, capacity, value_bytes);
-    return get_copy(store, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
+    return get_any(store, mine, snapshot, key, key_bytes, buffer, capacity, value_bytes);
 }
 
 /* Handed-out values carry their size in front, for levin_free(). */
@@ -223,14 +259,14 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     levin_error error;
     found_value found;
     const version *v = snapshot_version(snapshot), *held = NULL;
-    enum row_result row;
+    enum row_result row = ROW_BYPASSED;
     uint8_t *copy = NULL;
     *value = NULL;
     levin_code code = check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    code = read_find(store, &v, key, key_bytes, &found, &row, &error);
+    code = read_find(store, &v, key, key_bytes, 0, &found, &row, &error);
     if (code == LEVIN_OK) {
         copy = value_alloc(store, found.bytes);
         if (!copy) {
@@ -266,12 +302,12 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
     levin_error error;
     found_value found;
     const version *v = snapshot_version(snapshot);
-    enum row_result row;
+    enum row_result row = ROW_BYPASSED;
     levin_code code = check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    code = read_find(store, &v, key, key_bytes, &found, &row, &error);
+    code = read_find(store, &v, key, key_bytes, 0, &found, &row, &error);
     reclaim_read_unlock();
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
         code = db_fail(store, &error);

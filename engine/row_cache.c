@@ -36,8 +36,9 @@ enum {
     SMALL_SHARE = 10,            /* a part of the segments */
     READY = 2,                   /* free segments wanted: one for fills, one for items that move */
     WALK = 16,                   /* items of a segment that are looked at together */
+    TOUCH_BYTES = 4096,          /* the smallest page that a kernel gives */
     MAINTAIN_STEPS = 4,
-    ACTIVATION_MISSES_MAX = 1024
+    ACTIVATION_SHARE = 16        /* a table is made after one miss for so many buckets: clearing them takes as long */
 };
 
 #define SLOT_HIT UINT64_C(1)  /* hit since it came or was moved */
@@ -104,13 +105,18 @@ static inline row_item *slot_item(uint64_t word)
 {
     return (row_item *)(uintptr_t)(word & SLOT_ADDRESS);
 }
+/* Never 0, so that an empty slot fits no key. */
+static inline uint64_t hash_tag(uint64_t hash)
+{
+    return (hash & TAG_MASK) | 1;
+}
 static inline uint64_t slot_word(uint64_t hash, const row_item *item)
 {
-    return hash << ADDRESS_BITS | (uint64_t)(uintptr_t)item;
+    return hash_tag(hash) << ADDRESS_BITS | (uint64_t)(uintptr_t)item;
 }
 static inline bool slot_fits(uint64_t word, uint64_t hash)
 {
-    return word && (word ^ hash << ADDRESS_BITS) >> ADDRESS_BITS == 0;
+    return word >> ADDRESS_BITS == hash_tag(hash);
 }
 
 static inline size_t item_bytes(size_t key_bytes, size_t value_bytes)
@@ -167,7 +173,7 @@ static inline bool ghost_known(const row_cache *cache, uint64_t hash)
 {
     uint64_t tags = atomic_load_explicit(&cache->ghosts[row_cache_bucket(cache, hash)], memory_order_relaxed);
     for (; tags; tags >>= TAG_BITS)
-        if ((tags & TAG_MASK) == (hash & TAG_MASK))
+        if ((tags & TAG_MASK) == hash_tag(hash))
             return true;
     return false;
 }
@@ -213,6 +219,7 @@ bool row_cache_find(row_cache *cache, uint64_t hash, const void *key, size_t key
     if (!buckets)
         return false;
     row_bucket *b = bucket_of(cache, buckets, hash);
+#pragma GCC unroll 7
     for (unsigned i = 0; i < SLOTS; i++) {
         uint64_t word = atomic_load_explicit(&b->slot[i], memory_order_acquire); /* [B]: with every set of a slot */
         if (!slot_fits(word, hash))
@@ -408,7 +415,8 @@ static bool segment_allocate(row_cache *cache)
         io_free(cache->io, memory, bytes);
         return false;
     }
-    memset(memory, 0, bytes); /* the kernel's work is done here and not under a reader */
+    for (size_t i = 0; i < bytes; i += TOUCH_BYTES)
+        memory[i] = 0; /* the kernel's work is done here and not under a reader */
     row_segment *s = &cache->segments[cache->segment_count++];
     s->memory = memory;
     atomic_init(&s->used, 0);
@@ -477,7 +485,7 @@ static size_t item_unlink(row_cache *cache, row_bucket *b, uint64_t hash, const 
             if (copy)
                 return item_size(item);
             if (!(word & (SLOT_HIT | SLOT_MAIN)))
-                ghost_add(cache, hash & TAG_MASK, row_cache_bucket(cache, hash));
+                ghost_add(cache, hash_tag(hash), row_cache_bucket(cache, hash));
             counter_add(counter_mine(cache->counts), cache->first_slot + ROW_EVICTIONS, 1);
             return 0;
         }
@@ -619,8 +627,7 @@ bool row_cache_activate(row_cache *cache, uint64_t sequence)
 
 uint64_t row_cache_activation_misses(const row_cache *cache)
 {
-    size_t misses = cache->bucket_count / 64;
-    return misses < 1 ? 1 : misses > ACTIVATION_MISSES_MAX ? ACTIVATION_MISSES_MAX : misses;
+    return cache->bucket_count / ACTIVATION_SHARE;
 }
 
 void row_cache_destroy(row_cache *cache)

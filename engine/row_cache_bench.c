@@ -4,6 +4,7 @@
  * Keys of 16 bytes, values of 100.  A hit is what a get does: section, hash, lookup, check of the sequence, copy of
  * the value.  The cds_lfht side keeps nodes from malloc with a sequence of their own and replaces the oldest one when
  * it is full, after a grace period for every 4096: about the least that a cache over it has to do.
+ * Then a whole store, in pages, with the row cache off and on: levin_get, warm.
  * Each pair of rows is measured in turns, A B A B; medians.  Arguments: runs (5).  Pins its threads to processors 0, 1.
  */
 #include <pthread.h>
@@ -378,6 +379,83 @@ static double raise_batches(own_cache *o)
     return ns / 300 / BATCH;
 }
 
+/* ---- a store with and without it ---- */
+
+static void store_get_all(levin *db, unsigned among, uint64_t lookups)
+{
+    uint8_t key[KEY], value[VALUE];
+    uint64_t random = 4713;
+    size_t bytes;
+    for (uint64_t i = 0; i < lookups; i++) {
+        key_of(key, random_next(&random) % among);
+        if (levin_get(db, NULL, key, KEY, value, sizeof value, &bytes) != LEVIN_OK)
+            abort();
+    }
+}
+
+static levin *store_make(const char *directory, uint64_t row_cache_bytes)
+{
+    levin_options o;
+    levin *db;
+    levin_batch *batch;
+    uint8_t key[KEY], value[VALUE] = "value";
+    levin_options_init(&o);
+    o.row_cache_bytes = row_cache_bytes;
+    if (levin_open(directory, &o, &db, NULL) != LEVIN_OK || levin_batch_create(db, &batch) != LEVIN_OK)
+        abort();
+    for (unsigned i = 0; i < KEYS; i++) {
+        key_of(key, i);
+        if (levin_batch_put(batch, key, KEY, value, VALUE) != LEVIN_OK)
+            abort();
+        if (i % BATCH == BATCH - 1) {
+            if (levin_write(db, batch, LEVIN_NONE) != LEVIN_OK)
+                abort();
+            levin_batch_clear(batch);
+        }
+    }
+    levin_batch_destroy(batch);
+    if (levin_checkpoint(db) != LEVIN_OK)
+        abort();
+    for (int i = 0; i < 8; i++) /* warm */
+        store_get_all(db, KEYS, KEYS);
+    return db;
+}
+
+enum { STORE_RUNS = 7 };
+
+static void measure_store(void)
+{
+    static const char *const names[2] = { "off", "on, 256 MiB" };
+    static const unsigned among[2] = { KEYS, HOT / 2 };
+    char directory[2][64] = { "/tmp/levin-row-bench-XXXXXX", "/tmp/levin-row-bench-XXXXXX" }, command[160];
+    levin *db[2];
+    double ns[2][2][STORE_RUNS];
+    for (int on = 0; on < 2; on++) {
+        if (!mkdtemp(directory[on]))
+            abort();
+        db[on] = store_make(directory[on], on ? 256 << 20 : 0);
+    }
+    for (int run = 0; run < STORE_RUNS; run++)
+        for (int set = 0; set < 2; set++)
+            for (int on = 0; on < 2; on++) {
+                store_get_all(db[on], among[set], 100000);
+                double began = now_ns();
+                store_get_all(db[on], among[set], 500000);
+                ns[set][on][run] = (now_ns() - began) / 500000;
+            }
+    for (int set = 0; set < 2; set++)
+        for (int on = 0; on < 2; on++)
+            printf("levin_get, %7u keys of 1 M in pages, cache %-12s %8.1f ns\n", among[set], names[on],
+                   median(ns[set][on], STORE_RUNS));
+    for (int on = 0; on < 2; on++) {
+        if (levin_close(db[on]) != LEVIN_OK)
+            abort();
+        snprintf(command, sizeof command, "rm -rf %s", directory[on]);
+        if (system(command))
+            fprintf(stderr, "%s is left\n", directory[on]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static double samples[2][ROWS][RUNS_MAX], extra[2][RUNS_MAX];
@@ -401,5 +479,6 @@ int main(int argc, char **argv)
     }
     printf("%-48s %10.1f\n", "16 keys at once, uniform, 1 thread, M/s", median(extra[0], runs));
     printf("%-48s %10.1f\n", "raising a bucket, batches of 1000, ns a key", median(extra[1], runs));
+    measure_store();
     return 0;
 }
