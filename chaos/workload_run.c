@@ -7,8 +7,8 @@
  *
  * A batch of a group is waited for, polled, or called back; some tickets are held until the next step has led a group
  * (its own write, sync or work) and are polled then: they must be done, for commits keep the order of submission.
- * Before a step that looks at the store, opens or closes it, held tickets are waited for. A callback acknowledges at the
- * moment in which it comes, so that one before its durability is seen by the next crash.
+ * Before a step that looks at the store, opens or closes it, held tickets are waited for. A callback acknowledges at
+ * the moment in which it comes, so that one before its durability is seen by the next crash.
  * How a batch is submitted comes from streams of their own: a plan's batches do not depend on it.
  */
 #include <stdio.h>
@@ -162,7 +162,7 @@ static bool read_back(runner *r, const plan_batch *b, bool written)
             continue;
         if (op->deletes ? code == LEVIN_NOT_FOUND
                         : code != LEVIN_NOT_FOUND && bytes == op->value.size &&
-                              (code == LEVIN_TOO_SMALL || memcmp(value, op->value.data, bytes) == 0))
+                              (code == LEVIN_TOO_SMALL || !bytes || memcmp(value, op->value.data, bytes) == 0))
             continue;
         oracle_fault(&r->result->verdict, "EXACT", "a key of %zu bytes, just %s: a get says %s, %zu bytes",
                      op->key.size, op->deletes ? "deleted" : "put", levin_code_name(code), bytes);

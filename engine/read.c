@@ -139,8 +139,9 @@ static levin_code read_find(levin *store, const version **v, const uint8_t *key,
 }
 
 /* Begins inside a read-side section and ends it. v NULL: the newest version; row and hash as for read_find(). */
-static levin_code get_copy_in_section(levin *store, const version *v, const void *key, size_t key_bytes, uint64_t hash,
-                                      enum row_result row, void *buffer, size_t capacity, size_t *value_bytes)
+static levin_code get_copy_in_section(levin *store, counter_stripe *mine, const version *v, const void *key,
+                                      size_t key_bytes, uint64_t hash, enum row_result row, void *buffer,
+                                      size_t capacity, size_t *value_bytes)
 {
     levin_error error;
     found_value found;
@@ -165,32 +166,34 @@ static levin_code get_copy_in_section(levin *store, const version *v, const void
     } else if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL) {
         code = db_fail(store, &error);
     }
-    count_get(store, code, row);
+    count_get_on(store, mine, code, row);
     reclaim_after_read(store);
     return code;
 }
 
 /* v NULL: the newest version. */
-static levin_code get_copy(levin *store, const version *v, const void *key, size_t key_bytes, void *buffer,
-                           size_t capacity, size_t *value_bytes)
+static levin_code get_copy(levin *store, counter_stripe *mine, const version *v, const void *key, size_t key_bytes,
+                           void *buffer, size_t capacity, size_t *value_bytes)
 {
     levin_code code = check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    return get_copy_in_section(store, v, key, key_bytes, 0, ROW_BYPASSED, buffer, capacity, value_bytes);
+    return get_copy_in_section(store, mine, v, key, key_bytes, 0, ROW_BYPASSED, buffer, capacity, value_bytes);
 }
 
 /* The newest state, with a row cache: a row that is in it by the shortest way. */
-static levin_code get_row(levin *store, counter_stripe *mine, const void *key, size_t key_bytes, void *buffer,
-                          size_t capacity, size_t *value_bytes)
+static inline __attribute__((always_inline)) levin_code
+get_row(levin *store, counter_stripe *mine, const void *key, size_t key_bytes, void *buffer, size_t capacity,
+        size_t *value_bytes)
 {
     row_value value;
     levin_code code = LEVIN_NOT_FOUND;
     uint64_t hash = row_cache_hash(key, key_bytes);
     reclaim_read_lock();
     if (!row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value))
-        return get_copy_in_section(store, NULL, key, key_bytes, hash, ROW_MISSED, buffer, capacity, value_bytes);
+        return get_copy_in_section(store, mine, NULL, key, key_bytes, hash, ROW_MISSED, buffer, capacity,
+                                   value_bytes);
     if (value.data) {
         *value_bytes = value.bytes;
         code = value.bytes <= capacity ? LEVIN_OK : LEVIN_TOO_SMALL;
@@ -202,12 +205,13 @@ static levin_code get_row(levin *store, counter_stripe *mine, const void *key, s
     return code;
 }
 
-static inline levin_code get_any(levin *store, counter_stripe *mine, const levin_snapshot *snapshot, const void *key,
-                                 size_t key_bytes, void *buffer, size_t capacity, size_t *value_bytes)
+static inline __attribute__((always_inline)) levin_code
+get_any(levin *store, counter_stripe *mine, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
+        void *buffer, size_t capacity, size_t *value_bytes)
 {
     if (!snapshot && store->rows && key && key_bytes >= LEVIN_KEY_MIN_BYTES)
         return get_row(store, mine, key, key_bytes, buffer, capacity, value_bytes);
-    return get_copy(store, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
+    return get_copy(store, mine, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
 }
 
 /* One levin_get() in METRICS_SAMPLE_get of each thread; apart, so that the others save no registers for it. */
@@ -319,11 +323,12 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
 levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests, size_t count)
 {
     levin_code first = LEVIN_OK;
+    counter_stripe *mine = counter_mine(&store->counts);
     const version *held = snapshot ? NULL : version_acquire(&store->versions);
     const version *v = held ? held : snapshot->v;
     for (size_t i = 0; i < count; i++) {
         levin_get_request *r = &requests[i];
-        r->code = get_copy(store, v, r->key, r->key_bytes, r->buffer, r->capacity, &r->value_bytes);
+        r->code = get_copy(store, mine, v, r->key, r->key_bytes, r->buffer, r->capacity, &r->value_bytes);
         if (first == LEVIN_OK && r->code != LEVIN_NOT_FOUND && r->code != LEVIN_TOO_SMALL)
             first = r->code;
     }
