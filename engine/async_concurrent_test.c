@@ -1,9 +1,9 @@
 /*
  * async_concurrent_test.c - callbacks and tickets of many threads on one store, also under ThreadSanitizer.
  *
- * Invariants checked: each callback comes once, in order of commit (what a thread submits is called back in order, and
- * is there to be read); one at a time; a callback may write; a close with callbacks outstanding calls them all, and what
- * they told to be durable is there after opening again.
+ * Invariants checked: each callback comes once, in order of commit (what a thread submits is called back in order,
+ * and is there to be read); one at a time; a callback may write; a close with callbacks outstanding calls them all,
+ * and what they told to be durable is there after opening again.
  */
 #include <stdatomic.h>
 #include <stdio.h>

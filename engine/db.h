@@ -119,9 +119,6 @@ void db_log(levin *db, levin_log_level level, const char *format, ...) __attribu
 /* Fills and remembers a LEVIN_INVALID or the like. */
 levin_code db_refuse(levin *db, levin_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Memory of the caller's for `bytes` bytes, to be given back with levin_free(). */
-uint8_t *value_alloc(levin *store, size_t bytes);
-
 static inline bool db_poisoned(levin *db)
 {
     return atomic_load_explicit(&db->poisoned, memory_order_acquire) != 0; /* pairs with db_poison */

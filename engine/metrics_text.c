@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "db.h"
+#include "read.h"
 
 enum { EDGE_FIRST = 5, EDGE_LAST = 35, EDGES = EDGE_LAST - EDGE_FIRST + 1 }; /* powers of two */
 
@@ -281,7 +281,7 @@ levin_code levin_stats_alloc(levin *store, levin_stats_format format, char **tex
         return db_refuse(store, LEVIN_INVALID, "there is no format %d of counters", (int)format);
     gather(store, &g);
     put_format(&measured, &g, format);
-    char *memory = (char *)value_alloc(store, measured.bytes + 1);
+    char *memory = (char *)read_value_alloc(store, measured.bytes + 1);
     if (!memory) {
         error_memory(&error, measured.bytes + 1);
         return db_fail(store, &error);

@@ -10,24 +10,7 @@
  */
 #include <string.h>
 
-#include "db.h"
-
-/* A value found: in memory (memtable or page), or in an extent. */
-typedef struct found_value {
-    const uint8_t *data;
-    size_t bytes;
-    page_value extent; /* kind VALUE_EXTENT when data is not there yet */
-} found_value;
-
-static levin_code record_found(const uint8_t *record, found_value *found)
-{
-    if (record_kind(record) != RECORD_PUT)
-        return LEVIN_NOT_FOUND;
-    found->data = record_value(record);
-    found->bytes = record_value_bytes(record);
-    found->extent.kind = VALUE_INLINE;
-    return LEVIN_OK;
-}
+#include "read.h"
 
 /* Inside a read-side section. */
 static levin_code version_find(const version *v, const uint8_t *key, size_t key_bytes, found_value *found,
@@ -37,7 +20,7 @@ static levin_code version_find(const version *v, const uint8_t *key, size_t key_
     if (!record && v->frozen_root)
         record = memtable_find(v->frozen_root, key, key_bytes);
     if (record)
-        return record_found(record, found);
+        return read_record(record, found);
     levin_code code = tree_find(&v->tree->t, key, key_bytes, &found->extent, error);
     if (code == LEVIN_OK) {
         found->data = found->extent.data;
@@ -46,26 +29,15 @@ static levin_code version_find(const version *v, const uint8_t *key, size_t key_
     return code;
 }
 
-static levin_code check_key(levin *store, const void *key, size_t key_bytes)
-{
-    if (!key || key_bytes < LEVIN_KEY_MIN_BYTES)
-        return db_refuse(store, LEVIN_INVALID, "the key is empty: keys have at least 1 byte");
-    return LEVIN_OK;
-}
-
-/* Copies an extent's value outside any read-side section; held is a reference of ours. */
-static levin_code read_extent(levin *store, const version *held, const page_value *value, void *buffer)
+levin_code read_extent(levin *store, const version *held, const page_value *value, void *buffer)
 {
     levin_error error;
     levin_code code = tree_read_extent(&held->tree->t, value, buffer, &error);
     return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);
 }
 
-/* How a read stood to the row cache. */
-enum row_result { ROW_BYPASSED, ROW_HIT, ROW_MISSED };
-
 /* Reads have begun to repeat, perhaps: the row cache gets its table. A leader at work is not waited for. */
-static void activate_rows(levin *store)
+void read_activate_rows(levin *store)
 {
     if (counter_read(&store->counts, COUNT_ROW_MISSES) < row_cache_activation_misses(store->rows) ||
         !sync_mutex_trylock(&store->commit_mutex))
@@ -75,36 +47,6 @@ static void activate_rows(levin *store)
     if (!active)
         db_log(store, LEVIN_LOG_WARNING, "no memory for the row cache: reads do without");
     else if (!row_cache_maintain(store->rows, !store->thread_started))
-        db_wake(store);
-}
-
-static void count_get_on(levin *store, counter_stripe *mine, levin_code code, enum row_result row)
-{
-    counter_add(mine, COUNT_GETS, 1);
-    if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
-        counter_add(mine, COUNT_GET_HITS, 1);
-    if (row == ROW_HIT)
-        counter_add(mine, COUNT_ROW_HITS, 1);
-    else if (row == ROW_MISSED && counter_add(mine, COUNT_ROW_MISSES, 1) && !row_cache_active(store->rows))
-        activate_rows(store);
-}
-
-static void count_get(levin *store, levin_code code, enum row_result row)
-{
-    count_get_on(store, counter_mine(&store->counts), code, row);
-}
-
-/* What a page cache fill left behind is freed here, where no read-side section is open. */
-static void reclaim_after_read(levin *store)
-{
-    if (page_cache_wants_reclaim(store->cache)) {
-        if (store->thread_started)
-            db_wake(store);
-        else
-            page_cache_reclaim(store->cache);
-    }
-    if (store->rows && row_cache_wants_maintenance(store->rows) &&
-        !row_cache_maintain(store->rows, !store->thread_started))
         db_wake(store);
 }
 
@@ -166,8 +108,8 @@ static levin_code get_copy_in_section(levin *store, counter_stripe *mine, const 
     } else if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL) {
         code = db_fail(store, &error);
     }
-    count_get_on(store, mine, code, row);
-    reclaim_after_read(store);
+    read_count_row_on(store, mine, code, row);
+    read_reclaim(store);
     return code;
 }
 
@@ -175,7 +117,7 @@ static levin_code get_copy_in_section(levin *store, counter_stripe *mine, const 
 static levin_code get_copy(levin *store, counter_stripe *mine, const version *v, const void *key, size_t key_bytes,
                            void *buffer, size_t capacity, size_t *value_bytes)
 {
-    levin_code code = check_key(store, key, key_bytes);
+    levin_code code = read_check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
@@ -201,7 +143,7 @@ get_row(levin *store, counter_stripe *mine, const void *key, size_t key_bytes, v
             memcpy(buffer, value.data, value.bytes);
     }
     reclaim_read_unlock();
-    count_get_on(store, mine, code, ROW_HIT);
+    read_count_row_on(store, mine, code, ROW_HIT);
     return code;
 }
 
@@ -240,7 +182,7 @@ levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *k
 /* Handed-out values carry their size in front, for levin_free(). */
 enum { VALUE_PREFIX_BYTES = 16 };
 
-uint8_t *value_alloc(levin *store, size_t bytes)
+uint8_t *read_value_alloc(levin *store, size_t bytes)
 {
     uint8_t *memory = io_alloc(store->io, VALUE_PREFIX_BYTES + bytes);
     if (!memory)
@@ -266,13 +208,13 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     enum row_result row = ROW_BYPASSED;
     uint8_t *copy = NULL;
     *value = NULL;
-    levin_code code = check_key(store, key, key_bytes);
+    levin_code code = read_check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
     code = read_find(store, &v, key, key_bytes, 0, &found, &row, &error);
     if (code == LEVIN_OK) {
-        copy = value_alloc(store, found.bytes);
+        copy = read_value_alloc(store, found.bytes);
         if (!copy) {
             code = error_memory(&error, found.bytes);
         } else if (found.extent.kind == VALUE_INLINE) {
@@ -296,8 +238,8 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     } else {
         levin_free(store, copy);
     }
-    count_get(store, code, row);
-    reclaim_after_read(store);
+    read_count_row(store, code, row);
+    read_reclaim(store);
     return code;
 }
 
@@ -307,7 +249,7 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
     found_value found;
     const version *v = snapshot_version(snapshot);
     enum row_result row = ROW_BYPASSED;
-    levin_code code = check_key(store, key, key_bytes);
+    levin_code code = read_check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
@@ -315,26 +257,9 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
     reclaim_read_unlock();
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
         code = db_fail(store, &error);
-    count_get(store, code, row);
-    reclaim_after_read(store);
+    read_count_row(store, code, row);
+    read_reclaim(store);
     return code;
-}
-
-levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests, size_t count)
-{
-    levin_code first = LEVIN_OK;
-    counter_stripe *mine = counter_mine(&store->counts);
-    const version *held = snapshot ? NULL : version_acquire(&store->versions);
-    const version *v = held ? held : snapshot->v;
-    for (size_t i = 0; i < count; i++) {
-        levin_get_request *r = &requests[i];
-        r->code = get_copy(store, mine, v, r->key, r->key_bytes, r->buffer, r->capacity, &r->value_bytes);
-        if (first == LEVIN_OK && r->code != LEVIN_NOT_FOUND && r->code != LEVIN_TOO_SMALL)
-            first = r->code;
-    }
-    if (held)
-        version_release(held);
-    return first;
 }
 
 levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot)

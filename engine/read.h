@@ -1,0 +1,89 @@
+/*
+ * read.h - what the kinds of point read share: get, multi-get, pinned get.  Internal.
+ */
+#ifndef LEVIN_READ_H
+#define LEVIN_READ_H
+
+#include "db.h"
+
+/* A value found: in memory (memtable or page), or in an extent. */
+typedef struct found_value {
+    const uint8_t *data; /* good until the read-side section ends, or as long as what holds it is held */
+    size_t bytes;
+    page_value extent;   /* kind VALUE_EXTENT when data is not there yet */
+} found_value;
+
+/* What a memtable's newest operation on the key says: LEVIN_OK, or LEVIN_NOT_FOUND of a delete. */
+static inline levin_code read_record(const uint8_t *record, found_value *found)
+{
+    if (record_kind(record) != RECORD_PUT)
+        return LEVIN_NOT_FOUND;
+    found->data = record_value(record);
+    found->bytes = record_value_bytes(record);
+    found->extent.kind = VALUE_INLINE;
+    return LEVIN_OK;
+}
+
+/* Refuses an empty key. */
+static inline levin_code read_check_key(levin *store, const void *key, size_t key_bytes)
+{
+    if (__builtin_expect(!key || key_bytes < LEVIN_KEY_MIN_BYTES, 0))
+        return db_refuse(store, LEVIN_INVALID, "the key is empty: keys have at least 1 byte");
+    return LEVIN_OK;
+}
+
+/* Copies an extent's value outside any read-side section; held is a reference of the caller. */
+levin_code read_extent(levin *store, const version *held, const page_value *value, void *buffer);
+
+/* Memory for a value that is handed out, to be given back with levin_free(). NULL when out of memory. */
+uint8_t *read_value_alloc(levin *store, size_t bytes);
+
+/* How a read stood to the row cache. */
+enum row_result { ROW_BYPASSED, ROW_HIT, ROW_MISSED };
+
+/* Makes the row cache's table when misses have become many. */
+void read_activate_rows(levin *store);
+
+/* Counts so many point reads, and those of them that found their key. */
+static inline void read_count_many(levin *store, size_t gets, size_t hits)
+{
+    counter_stripe *mine = counter_mine(&store->counts);
+    counter_add(mine, COUNT_GETS, gets);
+    if (hits)
+        counter_add(mine, COUNT_GET_HITS, hits);
+}
+static inline void read_count(levin *store, levin_code code)
+{
+    read_count_many(store, 1, code == LEVIN_OK || code == LEVIN_TOO_SMALL);
+}
+/* mine: of store->counts. */
+static inline void read_count_row_on(levin *store, counter_stripe *mine, levin_code code, enum row_result row)
+{
+    counter_add(mine, COUNT_GETS, 1);
+    if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
+        counter_add(mine, COUNT_GET_HITS, 1);
+    if (row == ROW_HIT)
+        counter_add(mine, COUNT_ROW_HITS, 1);
+    else if (row == ROW_MISSED && counter_add(mine, COUNT_ROW_MISSES, 1) && !row_cache_active(store->rows))
+        read_activate_rows(store);
+}
+static inline void read_count_row(levin *store, levin_code code, enum row_result row)
+{
+    read_count_row_on(store, counter_mine(&store->counts), code, row);
+}
+
+/* What fills of the caches left behind is seen to here, where no read-side section is open. */
+static inline void read_reclaim(levin *store)
+{
+    if (__builtin_expect(page_cache_wants_reclaim(store->cache), 0)) {
+        if (store->thread_started)
+            db_wake(store);
+        else
+            page_cache_reclaim(store->cache);
+    }
+    if (__builtin_expect(store->rows && row_cache_wants_maintenance(store->rows), 0) &&
+        !row_cache_maintain(store->rows, !store->thread_started))
+        db_wake(store);
+}
+
+#endif
