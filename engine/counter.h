@@ -10,7 +10,7 @@
  *
  * Why load and store are enough: a stripe's owner word is stored once, from 0 to a thread's number, and only the
  * thread of that number writes its counts.  A number comes back only after its thread has ended, for it is the
- * address of memory that the thread needs to its very end (thread_number()); the new thread of that number goes
+ * address of memory that the thread needs to its end (sync_thread_number()); the new thread of that number goes
  * on with the stripe.  The C library frees and reuses that memory under a lock, which orders the last store of the
  * one before the first load of the other.  Under a scheduler that runs several contexts on one such number, contexts
  * change only in sync.h, reclaim.h and io.h, and so never between load and store.
@@ -22,9 +22,10 @@
 #define LEVIN_COUNTER_H
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+
+#include "sync.h"
 
 enum { COUNTER_SLOTS = 7, COUNTER_STRIPES = 64, COUNTER_PROBES = 8, COUNTER_STRIPE_BYTES = 64 };
 
@@ -40,24 +41,10 @@ typedef struct counter_set {
     counter_stripe shared; /* its owner stays 0 */
 } counter_set;
 
-/* A number above 0 that no other living thread has: the address of its thread control block, in one load. */
-static inline uintptr_t thread_number(void)
-{
-#ifdef __has_builtin
-#if __has_builtin(__builtin_thread_pointer)
-    return (uintptr_t)__builtin_thread_pointer();
-#define LEVIN_THREAD_POINTER 1
-#endif
-#endif
-#ifndef LEVIN_THREAD_POINTER
-    return (uintptr_t)pthread_self();
-#endif
-}
-
 /* The calling thread's stripe, or the shared one. For this thread only; good as long as the set. */
 static inline counter_stripe *counter_mine(counter_set *set)
 {
-    const uintptr_t self = thread_number();
+    const uintptr_t self = sync_thread_number();
     const unsigned start = (unsigned)((uint64_t)self * 0x9e3779b97f4a7c15u >> 58);
     for (unsigned i = 0; i < COUNTER_PROBES; i++) {
         counter_stripe *s = &set->stripes[(start + i) % COUNTER_STRIPES];

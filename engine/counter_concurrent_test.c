@@ -2,7 +2,8 @@
  * counter_concurrent_test.c - counters raised by many threads at once, also under ThreadSanitizer.
  *
  * Invariants checked: sums are exact with fewer threads than stripes, with more, and when threads come and go so that
- * their numbers and stripes are used again, and on the shared stripe; a thread keeps its stripe; two living threads never own the same one.
+ * their numbers and stripes are used again, and on the shared stripe; a thread keeps its stripe; two living threads
+ * never own the same one.
  */
 #include <pthread.h>
 #include <stdbool.h>

@@ -486,9 +486,10 @@ static size_t item_unlink(row_cache *cache, row_bucket *b, uint64_t hash, const 
         while (slot_item(word) == item) {
             if (!copy && may_move && (word & SLOT_HIT) && item->sequence >= bucket_floor(cache, b))
                 copy = item_move(cache, item);
+            const uint64_t next = copy ? slot_word(hash, copy) | SLOT_MAIN : 0;
             /* release: [B] for the copy. Fails when a mark was set, or a filler took the slot */
-            if (!atomic_compare_exchange_strong_explicit(&b->slot[i], &word, copy ? slot_word(hash, copy) | SLOT_MAIN : 0,
-                                                         memory_order_release, memory_order_relaxed))
+            if (!atomic_compare_exchange_strong_explicit(&b->slot[i], &word, next, memory_order_release,
+                                                         memory_order_relaxed))
                 continue;
             if (copy)
                 return item_size(item);

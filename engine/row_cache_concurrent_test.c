@@ -59,7 +59,7 @@ typedef struct world {
     row_cache *rows;
     counter_set counts;
     _Atomic uint64_t published;   /* release by the leader, acquire by readers: as version_publish() */
-    _Atomic uint64_t last[KEYS];  /* sequence of the last write to the key: its value; relaxed, published with the above */
+    _Atomic uint64_t last[KEYS];  /* sequence of the last write to the key: its value; relaxed */
     _Atomic uint64_t failures, hits;
     _Atomic bool done;
 } world;
