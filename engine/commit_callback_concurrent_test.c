@@ -33,6 +33,7 @@ typedef struct rig {
     _Atomic uint32_t leaders;   /* in lead() now */
     _Atomic uint32_t called;    /* woken on */
     uint64_t groups;
+    bool meet;                  /* the next leader submits one more and stays until the server has come */
     _Atomic uint64_t clock;
     levin_io io;
 } rig;
@@ -50,11 +51,19 @@ static uint64_t rig_now(void *context)
     return atomic_load(&((rig *)context)->clock);
 }
 
+static void submit_callback(rig *r, bool again);
+
 static void rig_lead(void *context, commit_request *list)
 {
     rig *r = context;
     require(atomic_fetch_add(&r->leaders, 1) == 0);
     r->groups++;
+    if (r->meet) {
+        r->meet = false;
+        submit_callback(r, false);
+        while (atomic_load(&r->queue.leadership) == 1) /* there is a leader, and nobody has come */
+            sync_yield();
+    }
     for (commit_request *c = list, *next; c; c = next) {
         next = c->next;
         ((item *)(void *)c)->order = c->done ? ++r->order : 0;
@@ -75,8 +84,6 @@ static void rig_init(rig *r, bool fake_clock)
     }
     commit_queue_init(&r->queue, &r->io, rig_lead, r);
 }
-
-static void submit_callback(rig *r, bool again);
 
 static void called(commit_request *c)
 {
@@ -227,6 +234,28 @@ START_TEST(commit__a_server_stopped_at_any_moment_leaves_the_rest_to_the_drain)
 }
 END_TEST
 
+START_TEST(commit__a_server_that_comes_while_somebody_leads_is_told_when_he_goes)
+{
+    for (uint32_t round = 0; round < 200; round++) {
+        static rig r;
+        sync_thread server;
+        rig_init(&r, false);
+        ck_assert_int_eq(sync_thread_start(&server, serve, &r), 0);
+        commit_serve_begin(&r.queue);
+        r.meet = true;
+        item waited = { .rig = &r };
+        commit_submit(&r.queue, &waited.request, NULL);
+        ck_assert_int_eq(commit_wait(&r.queue, &waited.request), LEVIN_OK);
+        await_calls(&r, 1);
+        commit_serve_stop(&r.queue);
+        sync_thread_join(&server);
+        commit_serve_ended(&r.queue);
+        commit_drain(&r.queue);
+        ck_assert_uint_eq(atomic_load(&r.called), 1);
+    }
+}
+END_TEST
+
 /* Two threads whose lingering commits the server, or one of them, has to end: the time is real here, and short. */
 static void run_lingering(void *argument)
 {
@@ -352,4 +381,5 @@ LEVIN_TEST_MAIN("commit_callback", TEST(commit__without_a_server_work_leads_one_
                 TEST(commit__callbacks_of_many_threads_come_once_in_order_without_a_server),
                 TEST(commit__with_a_time_to_linger_what_does_not_linger_is_not_held_up),
                 TEST(commit__a_server_stopped_at_any_moment_leaves_the_rest_to_the_drain),
+                TEST(commit__a_server_that_comes_while_somebody_leads_is_told_when_he_goes),
                 TEST(commit__lingering_commits_all_end))
