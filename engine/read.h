@@ -44,17 +44,28 @@ enum row_result { ROW_BYPASSED, ROW_HIT, ROW_MISSED };
 /* Makes the row cache's table when misses have become many. */
 void read_activate_rows(levin *store);
 
-/* Counts so many point reads, and those of them that found their key. */
-static inline void read_count_many(levin *store, size_t gets, size_t hits)
+/* A read that the row cache did not answer: in the beginning it may be time to give it its table. */
+static inline void read_count_misses(levin *store, counter_stripe *mine, size_t misses)
+{
+    counter_add(mine, COUNT_ROW_MISSES, misses);
+    if (__builtin_expect(!row_cache_active(store->rows), 0))
+        read_activate_rows(store);
+}
+
+/* Counts so many point reads, those of them that found their key, and how they stood to the row cache. */
+static inline void read_count_many(levin *store, size_t gets, size_t hits, size_t row_hits, size_t row_misses)
 {
     counter_stripe *mine = counter_mine(&store->counts);
     counter_add(mine, COUNT_GETS, gets);
-    if (hits)
-        counter_add(mine, COUNT_GET_HITS, hits);
+    counter_add(mine, COUNT_GET_HITS, hits);
+    if (row_hits)
+        counter_add(mine, COUNT_ROW_HITS, row_hits);
+    if (row_misses)
+        read_count_misses(store, mine, row_misses);
 }
 static inline void read_count(levin *store, levin_code code)
 {
-    read_count_many(store, 1, code == LEVIN_OK || code == LEVIN_TOO_SMALL);
+    read_count_many(store, 1, code == LEVIN_OK || code == LEVIN_TOO_SMALL, 0, 0);
 }
 /* mine: of store->counts. */
 static inline void read_count_row_on(levin *store, counter_stripe *mine, levin_code code, enum row_result row)
@@ -64,8 +75,8 @@ static inline void read_count_row_on(levin *store, counter_stripe *mine, levin_c
         counter_add(mine, COUNT_GET_HITS, 1);
     if (row == ROW_HIT)
         counter_add(mine, COUNT_ROW_HITS, 1);
-    else if (row == ROW_MISSED && counter_add(mine, COUNT_ROW_MISSES, 1) && !row_cache_active(store->rows))
-        read_activate_rows(store);
+    else if (row == ROW_MISSED)
+        read_count_misses(store, mine, 1);
 }
 static inline void read_count_row(levin *store, levin_code code, enum row_result row)
 {
