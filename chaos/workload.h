@@ -2,7 +2,8 @@
  * workload.h - what a client does to a store, as a plan made from a seed, and the running of it.
  *
  * A plan is a pure function of its options: batches with mixed durability, groups of several submitters
- * (asynchronous writes on one thread), syncs, checkpoints, bounded steps of background work, snapshots held across
+ * (asynchronous writes on one thread: tickets, waited for at once or polled after the next step, and callbacks),
+ * syncs, checkpoints, bounded steps of background work, snapshots held across
  * checkpoints, reads checked at once, reopening. Running it tells the oracle all that the store promised. Keys are
  * bounded in number, so that a state stays small: a window over the names, which moves on; what falls out of it is
  * deleted.
@@ -46,6 +47,9 @@ void workload_destroy(workload *w);
     X(logged, 20, "batches with durability logged")                                                             \
     X(synced, 20, "batches with durability synced")                                                             \
     X(reads, 20, "reads checked")                                                                               \
+    X(callbacks, 10, "batches acknowledged by a callback")                                                      \
+    X(polled_later, 5, "tickets polled after a later step")                                                     \
+    X(served, 5, "commit groups led by levin_work")                                                             \
     X(row_hits, 100, "gets answered by the row cache")
 typedef struct workload_counts {
 #define WORKLOAD_COUNT_FIELD(name, least, text) uint64_t name;

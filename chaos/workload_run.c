@@ -4,6 +4,12 @@
  * Without faults any failing call, any answer that differs from the model, is a violation and ends the run. With
  * faults a failure is recorded and the plan goes on (a client that does not give up); a wrong answer is still a
  * violation. One thread: the submitters of a group are batches submitted before any is waited for.
+ *
+ * A batch of a group is waited for, polled, or called back; some tickets are held until the next step has led a group
+ * (its own write, sync or work) and are polled then: they must be done, for commits keep the order of submission.
+ * Before a step that looks at the store, opens or closes it, held tickets are waited for. A callback acknowledges at
+ * the moment in which it comes, so that one before its durability is seen by the next crash.
+ * How a batch is submitted comes from streams of their own: a plan's batches do not depend on it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +17,20 @@
 #include "../faults/random.h"
 #include "workload_plan.h"
 
-enum { OPEN_ATTEMPTS = 3, STREAM_WAITS = 520, READ_BACK = 3, READ_BACK_BYTES = 4096 };
+enum { OPEN_ATTEMPTS = 3, STREAM_WAITS = 520, STREAM_FORMS = 521, READ_BACK = 3, READ_BACK_BYTES = 4096 };
+
+/* How the result of a batch of a group is learned. */
+enum form { FORM_WAIT, FORM_HOLD, FORM_CALLBACK };
+
+typedef struct submission {
+    struct runner *r;
+    enum form form;
+    levin_ticket *ticket;
+    uint32_t number;
+    const plan_batch *batch;
+    unsigned calls; /* of the callback */
+    bool going;
+} submission;
 
 typedef struct runner {
     const workload *w;
@@ -19,6 +38,10 @@ typedef struct runner {
     workload_result *result;
     levin *store; /* NULL: not open */
     levin_batch *batches[GROUP_BATCHES_MAX];
+    submission group[GROUP_BATCHES_MAX]; /* of the step; callbacks refer to it */
+    submission held[GROUP_BATCHES_MAX];  /* their batches are not the first one, which the next step uses */
+    size_t held_count;
+    uint32_t called; /* number of the batch whose callback came last */
     levin_snapshot *snapshot;
     uint32_t snapshot_state;
     uint64_t snapshot_checkpoints;
@@ -163,49 +186,144 @@ static bool step_write(runner *r, const plan_step *s)
     return code != LEVIN_OK || read_back(r, b, true);
 }
 
+/* ---- groups ----------------------------------------------------------------------------------------------- */
+
+static bool violated(runner *r, const char *text)
+{
+    oracle_fault(&r->result->verdict, "FAULT", "%s", text);
+    return false;
+}
+
+static void called_back(void *context, levin_code code)
+{
+    submission *s = context;
+    runner *r = s->r;
+    if (s->calls++ > 0) {
+        s->going = violated(r, "a callback came twice");
+        return;
+    }
+    if (s->number < r->called)
+        s->going = violated(r, "callbacks came out of the order of commit");
+    r->called = s->number;
+    s->going = answered(r, s->number, code, s->batch) && s->going;
+    r->result->counts.callbacks += code == LEVIN_OK;
+}
+
+/* Waits for a ticket, perhaps after a poll; gives the two to be the same. */
+static bool finish_ticket(runner *r, const submission *s, bool poll, bool must_be_done)
+{
+    levin_code code = poll ? levin_ticket_poll(s->ticket) : LEVIN_PENDING;
+    levin_code result = levin_ticket_wait(s->ticket);
+    bool good = true;
+    if (code != LEVIN_PENDING && code != result) {
+        oracle_fault(&r->result->verdict, "FAULT", "a ticket was polled as %s and waited for as %s",
+                     levin_code_name(code), levin_code_name(result));
+        good = false;
+    }
+    if (code == LEVIN_PENDING && must_be_done)
+        good = violated(r, "a ticket is pending though a later commit is done");
+    return answered(r, s->number, result, s->batch) && good;
+}
+
+/* The tickets held are polled, or not, and waited for, in order of submission; done: a later commit is done. */
+static bool finish_held(runner *r, bool poll, bool done)
+{
+    bool going = true;
+    for (size_t i = 0; i < r->held_count; i++) {
+        going = finish_ticket(r, &r->held[i], poll, done) && going;
+        r->result->counts.polled_later += poll;
+    }
+    r->held_count = 0;
+    return going;
+}
+
+/* False: the run ends. Submitted or refused, the oracle knows. */
+static bool submit_one(runner *r, submission *s, levin_batch *batch, size_t *count)
+{
+    const plan_batch *b = s->batch;
+    uint64_t at = now(r);
+    /* the number comes before the call, for the callback may come in it */
+    s->number = oracle_submit(r->target->o, b->durability, at);
+    levin_code code = s->form == FORM_CALLBACK
+                          ? levin_write_callback(r->store, batch, b->durability, called_back, s)
+                          : levin_write_async(r->store, batch, b->durability, &s->ticket);
+    if (code != LEVIN_OK)
+        return answered(r, s->number, code, b);
+    ++*count;
+    return true;
+}
+
+/* Work, a poll or nothing, before the waits; what was called back by work is counted. */
+static bool serve(runner *r, random_stream *forms)
+{
+    levin_stats before, after;
+    bool more;
+    if (random_below(forms, 3) == 0)
+        return true;
+    levin_stats_get(r->store, &before);
+    levin_code code = levin_work(r->store, &more);
+    levin_stats_get(r->store, &after);
+    r->result->counts.served += after.groups > before.groups;
+    return code == LEVIN_OK || failed(r, code, "levin_work");
+}
+
+/* All callbacks came, once. A sync, when no wait has led them. */
+static bool finish_callbacks(runner *r, submission *all, size_t count)
+{
+    bool going = true, outstanding = false;
+    for (size_t i = 0; i < count; i++)
+        outstanding |= all[i].form == FORM_CALLBACK && all[i].calls == 0;
+    if (outstanding) {
+        levin_code code = levin_sync(r->store);
+        if (code != LEVIN_OK)
+            going = failed(r, code, "levin_sync");
+        else
+            oracle_durable(r->target->o, now(r));
+    }
+    for (size_t i = 0; i < count; i++)
+        if (all[i].form == FORM_CALLBACK) {
+            going = all[i].going && going;
+            if (all[i].calls != 1)
+                going = violated(r, "a callback did not come with a later commit");
+        }
+    return going;
+}
+
 /* Several submitters: all submit, then all wait, in the order of submission, the reverse, or mixed; some poll first.
  */
 static bool step_group(runner *r, const plan_step *s)
 {
-    levin_ticket *tickets[GROUP_BATCHES_MAX];
-    uint32_t numbers[GROUP_BATCHES_MAX];
-    const plan_batch *batches[GROUP_BATCHES_MAX];
-    size_t count = 0;
+    submission *const all = r->group, *tickets[GROUP_BATCHES_MAX];
+    size_t count = 0, pending = 0;
     bool going = true;
     levin_stats before, after;
+    random_stream order = random_open(s->argument, STREAM_WAITS), forms = random_open(s->argument, STREAM_FORMS);
+    const unsigned style = (unsigned)random_below(&forms, 4); /* 0, 1: waited for; 2: callbacks too; 3: the last held */
     levin_stats_get(r->store, &before);
     for (size_t i = 0; i < s->batches && going; i++) {
         const plan_batch *b = &r->w->batches[s->first_batch + i];
-        if (!fill(r, b, r->batches[i])) {
+        const bool call = random_below(&forms, 2) && style == 2, hold = style == 3 && i > 0;
+        all[count] = (submission){ .r = r, .form = call ? FORM_CALLBACK : hold ? FORM_HOLD : FORM_WAIT, .batch = b,
+                                   .going = true };
+        if (!fill(r, b, r->batches[i]))
             going = r->target->faults;
-            continue;
-        }
-        uint64_t at = now(r);
-        levin_code code = levin_write_async(r->store, r->batches[i], b->durability, &tickets[count]);
-        numbers[count] = oracle_submit(r->target->o, b->durability, at);
-        batches[count] = b;
-        if (code == LEVIN_OK)
-            count++;
         else
-            going = answered(r, numbers[count], code, b);
+            going = submit_one(r, &all[count], r->batches[i], &count);
     }
-    size_t pending = count;
-    random_stream order = random_open(s->argument, STREAM_WAITS);
+    if (going && style == 2)
+        going = serve(r, &forms);
+    for (size_t i = 0; i < count; i++) {
+        if (all[i].form == FORM_WAIT || (all[i].form == FORM_HOLD && !going))
+            tickets[pending++] = &all[i];
+        else if (all[i].form == FORM_HOLD)
+            r->held[r->held_count++] = all[i];
+    }
     while (pending > 0) {
         size_t i = s->argument % 3 == 0 ? 0 : s->argument % 3 == 1 ? pending - 1 : random_below(&order, pending);
-        levin_code code = random_below(&order, 4) ? LEVIN_PENDING : levin_ticket_poll(tickets[i]);
-        levin_code result = levin_ticket_wait(tickets[i]);
-        if (code != LEVIN_PENDING && code != result) {
-            oracle_fault(&r->result->verdict, "FAULT", "a ticket was polled as %s and waited for as %s",
-                         levin_code_name(code), levin_code_name(result));
-            going = false;
-        }
-        going = answered(r, numbers[i], result, batches[i]) && going;
-        pending--;
-        tickets[i] = tickets[pending];
-        numbers[i] = numbers[pending];
-        batches[i] = batches[pending];
+        going = finish_ticket(r, tickets[i], random_below(&order, 4) == 0, false) && going;
+        tickets[i] = tickets[--pending];
     }
+    going = finish_callbacks(r, all, count) && going;
     levin_stats_get(r->store, &after);
     if (count >= 2 && after.groups - before.groups < after.batches - before.batches)
         r->result->counts.shared_groups++;
@@ -369,7 +487,19 @@ static bool step_reopen(runner *r)
 
 /* ---- the run ---------------------------------------------------------------------------------------------- */
 
-static bool run_step(runner *r, const plan_step *s)
+/* What held tickets ask for around a step. */
+enum held_use {
+    HELD_FIRST,   /* they are waited for before it */
+    HELD_LED,     /* it commits, so they are done after it */
+    HELD_PERHAPS  /* it may have committed them */
+};
+
+static enum held_use held_use_of(enum step_kind kind)
+{
+    return kind == STEP_WRITE || kind == STEP_SYNC ? HELD_LED : kind == STEP_WORK ? HELD_PERHAPS : HELD_FIRST;
+}
+
+static bool run_step_bare(runner *r, const plan_step *s)
 {
     switch (s->kind) {
     case STEP_WRITE:
@@ -394,6 +524,20 @@ static bool run_step(runner *r, const plan_step *s)
     return false;
 }
 
+static bool run_step(runner *r, const plan_step *s)
+{
+    const enum held_use use = held_use_of(s->kind);
+    if (!r->held_count)
+        return run_step_bare(r, s);
+    if (use == HELD_FIRST)
+        return finish_held(r, false, false) && run_step_bare(r, s);
+    const uint32_t last = oracle_last_batch(r->target->o);
+    bool going = run_step_bare(r, s);
+    /* with faults the step may have ended before it submitted anything */
+    const bool led = use == HELD_LED && (s->kind == STEP_SYNC || oracle_last_batch(r->target->o) > last);
+    return (r->store ? finish_held(r, true, led && !r->target->faults) : true) && going;
+}
+
 static void run_steps(runner *r)
 {
     bool going = true;
@@ -401,6 +545,8 @@ static void run_steps(runner *r)
         going = run_step(r, &r->w->steps[i]);
         r->result->steps += going;
     }
+    if (r->held_count && r->store)
+        finish_held(r, false, false);
 }
 
 bool workload_run(const workload *w, const workload_target *target, bool keep_open, workload_result *result)

@@ -1,19 +1,21 @@
 /*
- * commit.c - the commit queue (commit.h): who leads, who sleeps, who is woken.
+ * commit.c - the commit queue (commit.h): who leads, who sleeps, who is woken, who runs callbacks.
  *
  * States of a request.  Its submitter waits; L is the leader of the moment:
  *
  *     PENDING --submitter, about to sleep--> WAITING --L, leaving--> LEADER
- *        |                                      |                       |
- *        +-------------- L, completing ---------+-----------------------+----> DONE
+ *      |   ^                                    |                       |
+ *      |   +--submitter--> LINGERING            |                       |
+ *      |   (sleeps till due)   |                |                       |
+ *      +-----------------------+--- L, completing ----------------------+----> DONE
  *
- * Only the submitter leaves PENDING for WAITING; only L leaves WAITING (and wakes), or the submitter itself once it
- * is L.
+ * Only the submitter leaves PENDING for WAITING or LINGERING, and LINGERING for PENDING; only L leaves WAITING (and
+ * wakes), or the submitter itself once it is L.
  *
- * Leadership is one word: LED says that there is a leader, ARRIVED that some request has become WAITING since the
- * leader last cleared the bit.  It is 0, LED or LED|ARRIVED.  `pending`, `pending_last` and the taking of the list
- * belong to the leader; they pass from one to the next with the word (release to acquire), or with the state
- * LEADER.
+ * Leadership is one word: LED says that there is a leader, ARRIVED that some request has become WAITING, or the server
+ * has come, since the leader last cleared the bit.  It is 0, LED or LED|ARRIVED.  `pending`, `pending_last`, `elected`
+ * and the taking of the list belong to the leader; they pass from one to the next with the word (release to
+ * acquire), or with the state LEADER.
  *
  * No wake-up is lost.  A waiter first becomes WAITING, then, in one read-modify-write of the leadership word,
  * either takes it (no leader) or sets ARRIVED (there is one) and sleeps.  A leader leaves in this order: clear
@@ -23,15 +25,35 @@
  * look), or between clearing and exchange (which fails), or the waiter found the word 0 and leads itself.  No case
  * needs sequential consistency across two words.
  *
- * A leader that goes leaves nobody asleep; what is queued then is PENDING, and its submitter will lead when it waits.
+ * A leader that goes leaves nobody asleep.  What is queued then is LINGERING, whose submitter has set its alarm;
+ * PENDING, whose submitter will lead when it waits; or unwaited, of which the leader tells the server.
+ *
+ * The server sleeps on `signal`.  Who submits an unwaited request pushes it, then sets a bit and wakes when the word
+ * was 0.  The server clears the word, then takes the leadership, or sets ARRIVED like a waiter: the leader then looks
+ * again before it goes, and tells the server, after it has gone, that there is something left.  Two pairs of words
+ * need sequential consistency: (head, signal), for the submitter that finds a bit set and does not wake, and (head,
+ * due_ns), for one that finds an earlier time and does not set its own: the other side clears first and looks at
+ * `head` afterwards.
+ *
+ * A time in due_ns may be left over from a group that was led between a submission's push and its note: the next group
+ * then lingers less.  It never lingers more.
  */
 #include "commit.h"
 
 #include <assert.h>
 #include <stddef.h>
 
-enum commit_state { COMMIT_PENDING = 0, COMMIT_WAITING = 1, COMMIT_LEADER = 2, COMMIT_DONE = 3 };
-enum { LED = 1, ARRIVED = 2 };
+enum commit_state {
+    COMMIT_PENDING = 0,
+    COMMIT_WAITING = 1,
+    COMMIT_LEADER = 2,
+    COMMIT_DONE = 3,
+    COMMIT_LINGERING = 4
+};
+enum { LED = 1, ARRIVED = 2 };                                /* leadership */
+enum { DELIVERING = 1, FINISHED_MORE = 2 };                   /* delivery */
+enum { SIGNAL_QUEUED = 1, SIGNAL_FINISHED = 2, SIGNAL_STOP = 4 }; /* signal */
+#define DUE_NEVER UINT64_MAX
 
 /*
  * Yields before sleep. With 64 submitters on two idle processors they double the commits per second (a sleep and a
@@ -51,36 +73,107 @@ void commit_queue_init(commit_queue *q, const levin_io *io, void (*lead)(void *c
     q->lead = lead;
     q->context = context;
     q->linger_ns = 0;
-    atomic_init(&q->linger_word, 0);
+    atomic_init(&q->due_ns, DUE_NEVER);
+    atomic_init(&q->gathered, 0);
+    atomic_init(&q->finished, NULL);
+    atomic_init(&q->delivery, 0);
+    q->elected = false;
+    atomic_init(&q->served, 0);
+    atomic_init(&q->signal, 0);
 }
 
-void commit_submit(commit_queue *q, commit_request *r)
+static uint64_t now_ns(const commit_queue *q)
 {
+    return q->io->now_ns(q->io->context);
+}
+
+/* Tells the server, which sleeps only on 0. */
+static void signal_server(commit_queue *q, uint32_t bit)
+{
+    /* seq_cst: the push came before this look, and the server clears before it looks at `head` (see the top) */
+    if (atomic_load_explicit(&q->signal, memory_order_seq_cst) & bit)
+        return;
+    /* release pairs with the exchange of commit_serve() */
+    if (!atomic_fetch_or_explicit(&q->signal, bit, memory_order_seq_cst))
+        sync_wake(&q->signal, 1);
+}
+
+static bool is_served(commit_queue *q)
+{
+    /* acquire pairs with commit_serve_begin(); whoever holds an unwaited request has it from the push as well */
+    return atomic_load_explicit(&q->served, memory_order_acquire) != 0;
+}
+
+/* What is queued has to go at that time, or earlier if it had to anyway. */
+static void note_due(commit_queue *q, uint64_t at)
+{
+    /* seq_cst: after the push; pairs with the clearing in lead_group() (see the top) */
+    uint64_t due = atomic_load_explicit(&q->due_ns, memory_order_seq_cst);
+    while (at < due && !atomic_compare_exchange_weak_explicit(&q->due_ns, &due, at, memory_order_seq_cst,
+                                                              memory_order_seq_cst))
+        ;
+}
+
+/* How long what is queued may still linger; 0: not at all; DUE_NEVER: all that lingered was led. */
+static uint64_t time_to_linger(commit_queue *q)
+{
+    if (!q->linger_ns)
+        return 0;
+    uint64_t due = atomic_load_explicit(&q->due_ns, memory_order_acquire); /* pairs with note_due() */
+    if (due == 0 || due == DUE_NEVER)
+        return due;
+    uint64_t now = now_ns(q);
+    return due > now ? due - now : 0;
+}
+
+void commit_submit(commit_queue *q, commit_request *r, const commit_terms *terms)
+{
+    static const commit_terms waited;
+    const commit_terms *t = terms ? terms : &waited;
     atomic_store_explicit(&r->state, COMMIT_PENDING, memory_order_relaxed); /* published by the push */
     r->result = LEVIN_PENDING;
+    r->lingers = t->lingers && q->linger_ns;
+    r->unwaited = t->unwaited;
+    r->bytes = t->bytes < COMMIT_REQUEST_BYTES ? COMMIT_REQUEST_BYTES : t->bytes;
+    r->done = t->done;
+    /* before the push, so that the leader takes off what was put on; relaxed: a figure that pairs with nothing */
+    if (q->linger_ns &&
+        atomic_fetch_add_explicit(&q->gathered, r->bytes, memory_order_relaxed) + r->bytes >= COMMIT_FULL_BYTES)
+        r->lingers = false;
+    const bool lingers = r->lingers; /* r may be gone once it is pushed, when it has a `done` function */
     commit_request *head = atomic_load_explicit(&q->head, memory_order_relaxed); /* the exchange below checks it */
     do
         r->next = head;
     while (!atomic_compare_exchange_weak_explicit(&q->head, &head, r,
-                                                  memory_order_release, /* pairs with the exchange of take_queued() */
+                                                  memory_order_seq_cst, /* pairs with the exchange of take_queued() */
                                                   memory_order_relaxed));
+    if (q->linger_ns && (lingers || t->unwaited))
+        note_due(q, lingers ? now_ns(q) + q->linger_ns : 0);
+    if (t->unwaited && is_served(q))
+        signal_server(q, SIGNAL_QUEUED);
 }
 
-/* By the leader: moves all that was pushed behind what is pending, in order of submission. */
-static void take_queued(commit_queue *q)
+static commit_request *reversed(commit_request *newest)
 {
-    /* a look first: an exchange would take the line away from those who push */
-    if (!atomic_load_explicit(&q->head, memory_order_relaxed)) /* may miss a push: its waiter then sets ARRIVED */
-        return;
-    /* acquire pairs with the push */
-    commit_request *newest = atomic_exchange_explicit(&q->head, NULL, memory_order_acquire), *last = newest,
-                   *first = NULL;
+    commit_request *first = NULL;
     while (newest) {
         commit_request *next = newest->next;
         newest->next = first;
         first = newest;
         newest = next;
     }
+    return first;
+}
+
+/* By the leader: moves all that was pushed behind what is pending, in order of submission. */
+static void take_queued(commit_queue *q)
+{
+    /* a look first: an exchange would take the line away from those who push */
+    /* may miss a push: its waiter then sets ARRIVED. seq_cst: after the clearing of `signal` or `due_ns` (the top) */
+    if (!atomic_load_explicit(&q->head, memory_order_seq_cst))
+        return;
+    /* acquire pairs with the push */
+    commit_request *last = atomic_exchange_explicit(&q->head, NULL, memory_order_acquire), *first = reversed(last);
     if (q->pending)
         q->pending_last->next = first;
     else
@@ -92,10 +185,12 @@ static void take_queued(commit_queue *q)
 static void leave(commit_queue *q)
 {
     for (;;) {
+        bool unwaited = false;
         /* acquire pairs with the ARRIVED of lead_or_announce(): that waiter's push and WAITING are seen below */
         atomic_fetch_and_explicit(&q->leadership, ~(uint32_t)ARRIVED, memory_order_acquire);
         take_queued(q);
         for (commit_request *r = q->pending; r; r = r->next) {
+            unwaited |= r->unwaited;
             /* relaxed: only we change a WAITING request, and what its waiter did came with the word or the push */
             if (atomic_load_explicit(&r->state, memory_order_relaxed) != COMMIT_WAITING)
                 continue;
@@ -107,24 +202,91 @@ static void leave(commit_queue *q)
         uint32_t led = LED;
         /* release pairs with the acquire of whoever takes the word next: it sees `pending` */
         if (atomic_compare_exchange_strong_explicit(&q->leadership, &led, 0, memory_order_release,
+                                                    memory_order_relaxed)) {
+            if (unwaited && is_served(q))
+                signal_server(q, SIGNAL_QUEUED);
+            return;
+        }
+    }
+}
+
+/* ---- callbacks -------------------------------------------------------------------------------------------- */
+
+/* Runs the callbacks of all that is finished, in order of commit. One thread at a time. */
+static void run_finished(commit_queue *q)
+{
+    /* acquire pairs with the push of finish() */
+    commit_request *r = reversed(atomic_exchange_explicit(&q->finished, NULL, memory_order_acquire));
+    while (r) {
+        commit_request *next = r->next;
+        r->done(r); /* r is gone */
+        r = next;
+    }
+}
+
+/* By the leader: r is completed and has a callback. The pushes of one leader after the other keep the order. */
+static void finish(commit_queue *q, commit_request *r)
+{
+    commit_request *head = atomic_load_explicit(&q->finished, memory_order_relaxed); /* the exchange checks it */
+    do
+        r->next = head;
+    while (!atomic_compare_exchange_weak_explicit(&q->finished, &head, r,
+                                                  memory_order_seq_cst, /* pairs with run_finished() */
+                                                  memory_order_relaxed));
+    if (is_served(q)) {
+        signal_server(q, SIGNAL_FINISHED);
+        return;
+    }
+    uint32_t word = atomic_load_explicit(&q->delivery, memory_order_relaxed); /* the exchange checks it */
+    /* acquire and release: pairs with both changes of the word in deliver() */
+    while (!atomic_compare_exchange_weak_explicit(&q->delivery, &word,
+                                                  word ? (uint32_t)(DELIVERING | FINISHED_MORE) : DELIVERING,
+                                                  memory_order_acq_rel, memory_order_relaxed))
+        ;
+    q->elected |= word == 0;
+}
+
+/* By whoever was elected, until no more has come: the same protocol of one word as that of the leadership. */
+static void deliver(commit_queue *q)
+{
+    for (;;) {
+        /* acquire pairs with the FINISHED_MORE of finish() */
+        atomic_exchange_explicit(&q->delivery, DELIVERING, memory_order_acquire);
+        run_finished(q);
+        uint32_t word = DELIVERING;
+        /* release: what the callbacks did comes before those of the next who delivers */
+        if (atomic_compare_exchange_strong_explicit(&q->delivery, &word, 0, memory_order_release,
                                                     memory_order_relaxed))
             return;
     }
 }
 
-/* By the leader: leads one group, of all that is queued, and leaves. */
-static void lead_group(commit_queue *q)
+/* ---- leading ---------------------------------------------------------------------------------------------- */
+
+/* By the leader: leads one group, of all that is queued, leaves, and runs callbacks. False: nothing was queued. */
+static bool lead_group(commit_queue *q)
 {
-    if (q->linger_ns)
-        sync_wait(&q->linger_word, 0, q->linger_ns);
+    if (q->linger_ns) /* seq_cst: before the look at `head`; pairs with note_due() (see the top) */
+        atomic_exchange_explicit(&q->due_ns, DUE_NEVER, memory_order_seq_cst);
     take_queued(q);
     commit_request *list = q->pending;
     if (list)
         q->pending_last->next = NULL;
     q->pending = q->pending_last = NULL;
+    q->elected = false;
+    if (q->linger_ns) {
+        uint64_t bytes = 0;
+        for (const commit_request *r = list; r; r = r->next)
+            bytes += r->bytes;
+        atomic_fetch_sub_explicit(&q->gathered, bytes, memory_order_relaxed); /* a figure that pairs with nothing */
+    }
     if (list)
         q->lead(q->context, list);
+    const bool elected = q->elected;
     leave(q);
+    if (elected)
+        deliver(q);
+    return list != NULL;
 }
 
 static bool try_to_lead(commit_queue *q)
@@ -136,7 +298,10 @@ static bool try_to_lead(commit_queue *q)
                                                    memory_order_relaxed);
 }
 
-/* By a WAITING submitter: true when it leads now; otherwise the leader knows that it must look before it goes. */
+/*
+ * By a WAITING submitter, or the server: true when it leads now; otherwise the leader knows that it must look before it
+ * goes.
+ */
 static bool lead_or_announce(commit_queue *q)
 {
     uint32_t word = atomic_load_explicit(&q->leadership, memory_order_relaxed); /* the exchange below checks it */
@@ -158,10 +323,10 @@ static bool yield_instead(commit_queue *q, const commit_request *r)
         atomic_store_explicit(&q->rest, rest - 1, memory_order_relaxed);
         return false;
     }
-    uint64_t before = q->io->now_ns(q->io->context);
+    uint64_t before = now_ns(q);
     for (int i = 0; i < YIELDS; i++) {
         sync_yield();
-        uint64_t now = q->io->now_ns(q->io->context);
+        uint64_t now = now_ns(q);
         if (now - before > YIELD_SLOW_NS) {
             atomic_store_explicit(&q->rest, YIELD_REST, memory_order_relaxed);
             return false;
@@ -175,6 +340,24 @@ static bool yield_instead(commit_queue *q, const commit_request *r)
     return false;
 }
 
+/* Sleeps as long as the group may wait for company. False: it may not. */
+static bool linger(commit_queue *q, commit_request *r)
+{
+    uint64_t time = time_to_linger(q);
+    if (time == 0 || time == DUE_NEVER) /* never: a leader has taken it */
+        return false;
+    uint32_t state = COMMIT_PENDING;
+    /* relaxed, both: nothing is told by them; commit_wait() looks at the state again, with acquire */
+    if (!atomic_compare_exchange_strong_explicit(&r->state, &state, COMMIT_LINGERING, memory_order_relaxed,
+                                                 memory_order_relaxed))
+        return true;
+    sync_wait(&r->state, COMMIT_LINGERING, time);
+    state = COMMIT_LINGERING;
+    atomic_compare_exchange_strong_explicit(&r->state, &state, COMMIT_PENDING, memory_order_relaxed,
+                                            memory_order_relaxed);
+    return true;
+}
+
 levin_code commit_wait(commit_queue *q, commit_request *r)
 {
     bool yielded = false;
@@ -183,6 +366,8 @@ levin_code commit_wait(commit_queue *q, commit_request *r)
         uint32_t state = atomic_load_explicit(&r->state, memory_order_acquire);
         if (state == COMMIT_DONE)
             return r->result;
+        if (state == COMMIT_PENDING && r->lingers && linger(q, r))
+            continue;
         if (state == COMMIT_LEADER || (state == COMMIT_PENDING && try_to_lead(q))) {
             lead_group(q);
             assert(atomic_load_explicit(&r->state, memory_order_relaxed) == COMMIT_DONE); /* r was in the group */
@@ -219,10 +404,70 @@ levin_code commit_poll(commit_queue *q, commit_request *r)
     return atomic_load_explicit(&r->state, memory_order_acquire) == COMMIT_DONE ? r->result : LEVIN_PENDING;
 }
 
-void commit_complete(commit_request *r, levin_code result)
+bool commit_work(commit_queue *q)
+{
+    return time_to_linger(q) == 0 && try_to_lead(q) && lead_group(q);
+}
+
+void commit_complete(commit_queue *q, commit_request *r, levin_code result)
 {
     r->result = result;
+    if (r->done) {
+        finish(q, r);
+        return;
+    }
     /* release pairs with the acquire of commit_wait() and commit_poll(). r may be gone then: its address is used */
-    if (atomic_exchange_explicit(&r->state, COMMIT_DONE, memory_order_release) == COMMIT_WAITING)
+    uint32_t state = atomic_exchange_explicit(&r->state, COMMIT_DONE, memory_order_release);
+    if (state == COMMIT_WAITING || state == COMMIT_LINGERING)
         sync_wake(&r->state, 1);
+}
+
+/* ---- the server ------------------------------------------------------------------------------------------- */
+
+void commit_serve(commit_queue *q)
+{
+    bool queued = false;
+    for (;;) {
+        /* seq_cst: before the look at `head` and `finished`; pairs with signal_server() (see the top) */
+        uint32_t signal = atomic_exchange_explicit(&q->signal, 0, memory_order_seq_cst);
+        if (signal & SIGNAL_STOP)
+            return;
+        queued |= signal & SIGNAL_QUEUED;
+        if (signal & SIGNAL_FINISHED)
+            run_finished(q);
+        uint64_t time = queued ? time_to_linger(q) : 0;
+        if (queued && (time == 0 || time == DUE_NEVER)) { /* never: it was led meanwhile */
+            queued = false;
+            if (time == 0 && lead_or_announce(q))
+                lead_group(q);
+            time = 0;
+        }
+        sync_wait(&q->signal, 0, time);
+    }
+}
+
+void commit_serve_begin(commit_queue *q)
+{
+    atomic_store_explicit(&q->served, 1, memory_order_release); /* pairs with is_served() */
+}
+
+void commit_serve_stop(commit_queue *q)
+{
+    signal_server(q, SIGNAL_STOP);
+}
+
+void commit_serve_ended(commit_queue *q)
+{
+    atomic_store_explicit(&q->served, 0, memory_order_release); /* pairs with is_served() */
+}
+
+void commit_drain(commit_queue *q)
+{
+    uint32_t word = 0;
+    /* what the server had not run; acquire and release as in finish() */
+    if (atomic_compare_exchange_strong_explicit(&q->delivery, &word, DELIVERING, memory_order_acq_rel,
+                                                memory_order_relaxed))
+        deliver(q);
+    while (try_to_lead(q) && lead_group(q))
+        ;
 }

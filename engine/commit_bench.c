@@ -56,7 +56,7 @@ static void lead(void *context, commit_request *list)
     while (list) {
         commit_request *next = list->next;
         b->commits++;
-        commit_complete(list, LEVIN_OK);
+        commit_complete(&b->queue, list, LEVIN_OK);
         list = next;
     }
 }
@@ -67,7 +67,7 @@ static void submitter(void *argument)
     prctl(PR_SET_TIMERSLACK, 1);
     while (!atomic_load_explicit(&b->stop, memory_order_relaxed)) { /* set by commit_line(); carries nothing else */
         commit_request r;
-        commit_submit(&b->queue, &r);
+        commit_submit(&b->queue, &r, NULL);
         if (commit_wait(&b->queue, &r))
             abort();
     }

@@ -74,7 +74,7 @@ static void lead(void *context, commit_request *list)
             snprintf(r->error.message, sizeof r->error.message, "%u of %u", w->number, w->thread);
         if (!next)
             require(atomic_fetch_sub_explicit(&b->leaders, 1, memory_order_relaxed) == 1);
-        commit_complete(r, result_of(w));
+        commit_complete(&b->queue, r, result_of(w));
     }
 }
 
@@ -99,7 +99,7 @@ static __attribute__((noinline)) void submit_and_wait(submitter *s, uint32_t num
     work w;
     memset(&w, 0x5a, sizeof w);
     w.thread = s->id, w.number = number, w.led = 0;
-    commit_submit(&s->bench->queue, &w.request);
+    commit_submit(&s->bench->queue, &w.request, NULL);
     check_result(&w, commit_wait(&s->bench->queue, &w.request));
     memset(&w, 0xd5, sizeof w);
     __asm__ volatile("" : : "r"(&w) : "memory"); /* the fill is not optimised away */
@@ -113,7 +113,7 @@ static void submit_window(submitter *s, uint32_t first, uint32_t count, bool pol
         window[i] = calloc(1, sizeof *window[i]);
         require(window[i]);
         window[i]->thread = s->id, window[i]->number = first + i;
-        commit_submit(&s->bench->queue, &window[i]->request);
+        commit_submit(&s->bench->queue, &window[i]->request, NULL);
     }
     while (count) {
         uint32_t i = random_below(s, count);
@@ -242,8 +242,8 @@ static void lead_crowd(void *context, commit_request *list)
         next = r->next;
         if (r == &c->trigger.request)
             for (uint32_t i = 0; i < CROWD; i++)
-                commit_submit(&c->queue, &c->many[i].request);
-        commit_complete(r, LEVIN_OK);
+                commit_submit(&c->queue, &c->many[i].request, NULL);
+        commit_complete(&c->queue, r, LEVIN_OK);
     }
 }
 
@@ -267,7 +267,7 @@ static void commit_repeatedly(void *argument)
     submitter dice = { .seed = 4000 };
     while (!atomic_load_explicit(&c->stop, memory_order_relaxed)) { /* carries nothing else */
         work w = { .number = 0 };
-        commit_submit(&c->queue, &w.request);
+        commit_submit(&c->queue, &w.request, NULL);
         require(commit_wait(&c->queue, &w.request) == LEVIN_OK);
         atomic_fetch_add_explicit(&c->commits, 1, memory_order_relaxed); /* as above */
         sync_wake(&c->commits, 1);
@@ -285,7 +285,7 @@ START_TEST(commit__a_waiter_that_comes_while_the_leader_leaves_is_not_forgotten)
     ck_assert_int_eq(sync_thread_start(&waiter, commit_repeatedly, &c), 0);
     pin(0);
     for (int look = 0; look < LOOKS; look++) {
-        commit_submit(&c.queue, &c.trigger.request);
+        commit_submit(&c.queue, &c.trigger.request, NULL);
         while (commit_poll(&c.queue, &c.trigger.request) == LEVIN_PENDING)
             sync_yield();
         uint32_t before = atomic_load(&c.commits), idle = 0;
@@ -305,6 +305,7 @@ END_TEST
 /* ---- without threads: what a caller sees ------------------------------------------------------------------ */
 
 typedef struct recorder {
+    commit_queue queue;
     uint32_t order[32], groups[32];
     size_t count, group_count;
 } recorder;
@@ -316,7 +317,7 @@ static void record(void *context, commit_request *list)
         next = r->next;
         rec->order[rec->count++] = ((work *)(void *)r)->number;
         rec->groups[rec->group_count]++;
-        commit_complete(r, LEVIN_OK);
+        commit_complete(&rec->queue, r, LEVIN_OK);
     }
     rec->group_count++;
 }
@@ -324,19 +325,19 @@ static void record(void *context, commit_request *list)
 START_TEST(commit__a_poll_leads_all_that_was_submitted_in_order)
 {
     recorder rec = { 0 };
-    commit_queue q;
     work w[5] = { 0 };
-    commit_queue_init(&q, levin_io_posix(), record, &rec);
+    commit_queue_init(&rec.queue, levin_io_posix(), record, &rec);
     for (uint32_t i = 0; i < 5; i++) {
         w[i].number = i;
-        commit_submit(&q, &w[i].request);
+        commit_submit(&rec.queue, &w[i].request, NULL);
     }
-    ck_assert_int_eq(commit_poll(&q, &w[2].request), LEVIN_OK);
+    ck_assert_int_eq(commit_poll(&rec.queue, &w[2].request), LEVIN_OK);
     ck_assert_uint_eq(rec.group_count, 1);
     ck_assert_uint_eq(rec.count, 5);
     for (uint32_t i = 0; i < 5; i++) {
         ck_assert_uint_eq(rec.order[i], i);
-        ck_assert_int_eq(i % 2 ? commit_poll(&q, &w[i].request) : commit_wait(&q, &w[i].request), LEVIN_OK);
+        levin_code code = i % 2 ? commit_poll(&rec.queue, &w[i].request) : commit_wait(&rec.queue, &w[i].request);
+        ck_assert_int_eq(code, LEVIN_OK);
     }
     ck_assert_uint_eq(rec.group_count, 1);
 }
@@ -356,14 +357,14 @@ static void lead_nested(void *context, commit_request *list)
     if (n->groups++ == 0) {
         for (uint32_t i = 0; i < 3; i++) {
             n->late[i].number = 10 + i;
-            commit_submit(&n->queue, &n->late[i].request);
+            commit_submit(&n->queue, &n->late[i].request, NULL);
         }
         n->poll_inside = commit_poll(&n->queue, &n->late[1].request);
     }
     for (commit_request *r = list, *next; r; r = next) {
         next = r->next;
         n->order[n->count++] = ((work *)(void *)r)->number;
-        commit_complete(r, LEVIN_OK);
+        commit_complete(&n->queue, r, LEVIN_OK);
     }
 }
 
@@ -372,12 +373,12 @@ START_TEST(commit__requests_without_waiter_stay_in_order_and_a_leader_leads_its_
     static nested n;
     commit_queue_init(&n.queue, levin_io_posix(), lead_nested, &n);
     work first = { .number = 1 }, last = { .number = 20 };
-    commit_submit(&n.queue, &first.request);
+    commit_submit(&n.queue, &first.request, NULL);
     ck_assert_int_eq(commit_wait(&n.queue, &first.request), LEVIN_OK);
     ck_assert_int_eq(n.poll_inside, LEVIN_PENDING);
     ck_assert_uint_eq(n.groups, 1);
     ck_assert_uint_eq(n.count, 1);
-    commit_submit(&n.queue, &last.request);
+    commit_submit(&n.queue, &last.request, NULL);
     ck_assert_int_eq(commit_wait(&n.queue, &n.late[2].request), LEVIN_OK);
     ck_assert_uint_eq(n.groups, 2);
     static const uint32_t expected[] = { 1, 10, 11, 12, 20 };

@@ -15,6 +15,7 @@
 #include "file.h"
 #include "merge.h"
 #include "metered_io.h"
+#include "metrics.h"
 #include "row_cache.h"
 #include "version.h"
 #include "wal.h"
@@ -41,6 +42,13 @@ enum read_count {
 };
 static_assert((int)COUNT_KINDS <= (int)COUNTER_SLOTS, "the counts of a get fit one stripe");
 
+/* What a write counts, on one cache line of its thread. */
+enum write_count {
+    COUNT_WRITES, /* calls that submitted something */
+    COUNT_TICKETS,
+    COUNT_CALLBACKS
+};
+
 struct levin {
     metered_io metered;
     const levin_io *io;          /* &metered.table */
@@ -59,6 +67,10 @@ struct levin {
     version_set versions;
 
     commit_queue queue;
+    sync_mutex log_thread_mutex; /* of its start; a leaf */
+    sync_thread log_thread;      /* the queue's server */
+    _Atomic uint32_t log_thread_started; /* release by who started it, acquire by who needs it */
+    _Atomic uint32_t closing;    /* levin_close() has begun: no more submissions */
     sync_mutex commit_mutex;
     uint64_t group;              /* commit_mutex: number of the newest group */
     uint64_t sequence;           /* commit_mutex: of the newest batch */
@@ -87,7 +99,9 @@ struct levin {
     _Atomic uint64_t readers;    /* snapshots and iterators open; relaxed */
     /* Counters below are raised under the mutex that guards what they count, and read without: relaxed. */
     _Atomic uint64_t batches, puts, deletes, groups, checkpoints, checkpoint_failures, pages_written, stalls, stall_ns;
-    _Atomic uint64_t replayed_batches, recovery_ns;
+    _Atomic uint64_t replayed_batches, replayed_operations, recovery_ns, checkpoint_ns, checkpoint_bytes;
+    counter_set write_counts;    /* by enum write_count */
+    metrics metrics;
 };
 
 static inline void count_add(_Atomic uint64_t *count, uint64_t n)
@@ -129,6 +143,8 @@ void checkpoint_abandon(levin *db);
 
 /* The commit queue's lead function. */
 void write_lead(void *context, commit_request *list);
+/* At close: refuses what callbacks submit, ends the log thread, commits all that is queued, runs all callbacks. */
+void write_close(levin *db);
 
 /* A reference on a version. */
 struct levin_snapshot {

@@ -55,6 +55,8 @@ levin_code file_open(file *f, const levin_io *io, const char *directory, const c
     f->io = io;
     f->handle = handle;
     f->kind = kind;
+    metered_io *metered = metered_io_of(io);
+    f->meter = metered ? &metered->files[kind] : NULL;
     size_t length = strnlen(name, sizeof f->name - 1); /* cut: only messages use it */
     memcpy(f->name, name, length);
     return LEVIN_OK;
@@ -65,6 +67,12 @@ void file_close(file *f)
     if (f->handle)
         f->io->close(f->io->context, f->handle); /* what had to last was synced: the result says nothing more */
     f->handle = NULL;
+}
+
+/* relaxed: a figure that pairs with nothing */
+static void meter(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
 levin_code file_read(file *f, void *buffer, size_t bytes, uint64_t offset, size_t *done, levin_error *error)
@@ -91,6 +99,8 @@ levin_code file_read(file *f, void *buffer, size_t bytes, uint64_t offset, size_
         interrupts = 0;
     }
     *done = total;
+    if (f->meter)
+        meter(&f->meter->read_bytes, total);
     return LEVIN_OK;
 }
 
@@ -160,6 +170,8 @@ levin_code file_write(file *f, const levin_slice *parts, size_t count, uint64_t 
         }
         gather_advance(&g, done);
         offset += done;
+        if (f->meter)
+            meter(&f->meter->written_bytes, done);
         interrupts = 0;
     }
     return LEVIN_OK;
@@ -167,7 +179,15 @@ levin_code file_write(file *f, const levin_slice *parts, size_t count, uint64_t 
 
 levin_code file_sync(file *f, levin_error *error)
 {
+    uint64_t began = f->meter ? f->io->now_ns(f->io->context) : 0;
     int result = f->io->sync(f->io->context, f->handle);
+    if (f->meter) {
+        uint64_t took = f->io->now_ns(f->io->context) - began;
+        meter(&f->meter->syncs, 1);
+        meter(&f->meter->sync_ns, took);
+        if (f->meter->sync_times)
+            distribution_add(f->meter->sync_times, took);
+    }
     return result ? error_os(error, result, "sync", f->name) : LEVIN_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "io.h"
+#include "metered_io.h"
 
 enum { FILE_PATH_MAX = 4096 };
 
@@ -13,6 +14,7 @@ typedef struct file {
     const levin_io *io;
     levin_file *handle; /* NULL when closed */
     levin_file_kind kind;
+    metered_files *meter; /* of its kind, or NULL */
     char name[48];      /* inside the directory, for messages */
 } file;
 

@@ -114,7 +114,8 @@ typedef enum levin_durability {
 
 typedef enum levin_background {
     LEVIN_BACKGROUND_NONE = 0,  /* no thread is started; levin_work() does the work on the caller's thread */
-    LEVIN_BACKGROUND_THREAD = 1 /* one thread does checkpoints and reclamation (default) */
+    LEVIN_BACKGROUND_THREAD = 1 /* one thread does checkpoints and reclamation (default); a second one, the log
+                                 * thread, is started by the first levin_write_async() or levin_write_callback() */
 } levin_background;
 
 typedef enum levin_recovery {
@@ -134,7 +135,7 @@ typedef struct levin_options {
     uint64_t memtable_bytes;     /* a memtable of this size starts a checkpoint; default 64 MiB, at least 64 KiB */
     uint64_t wal_segment_bytes;  /* size of a log segment, 8 KiB .. 1 GiB, a multiple of the sector; default 16 MiB */
     uint32_t wal_sector_bytes;   /* 512 or 4096: alignment of log groups; used at creation; default 512 */
-    uint32_t commit_interval_us; /* a leader waits so long for company before it syncs; default 0 */
+    uint32_t commit_interval_us; /* synced batches wait so long for company, see levin_write(); default 0 */
     levin_background background; /* default LEVIN_BACKGROUND_THREAD */
     levin_recovery recovery;     /* default LEVIN_RECOVERY_STRICT */
     const struct levin_io *io;   /* default NULL: POSIX; must outlive the handle */
@@ -159,7 +160,11 @@ LEVIN_API levin_code levin_open(const char *path, const levin_options *options, 
 /*
  * Writes out and syncs everything acknowledged, marks the log cleanly closed, and frees the handle, whatever it
  * returns.  Snapshots, iterators, tickets, batches and values to be given back with levin_free() must have been
- * released; no other call may be running.
+ * released, but for batches whose callbacks are outstanding; no other call may be running, but for callbacks.
+ * All batches submitted with levin_write_callback() are committed first and their callbacks called, by this thread or
+ * by the log thread; what such a callback tries to write is refused with LEVIN_INTERRUPTED.  A ticket that nobody has
+ * waited for is dropped: its batch, which must still be there, is committed like the others, nobody is told the result,
+ * and the ticket's memory is lost.
  * The code tells whether the last sync succeeded (LEVIN_POISONED when an earlier one had not).
  */
 LEVIN_API levin_code levin_close(levin *store);
@@ -192,13 +197,22 @@ LEVIN_API size_t levin_batch_bytes(const levin_batch *batch); /* bytes it takes 
  * One log write and at most one sync for the whole batch, shared with all batches submitted at the same time.
  * An empty batch with LEVIN_SYNCED syncs all that was written before.  The batch may be reused on return.
  * On any error the batch is invisible; after LEVIN_POISONED or a failed sync it may or may not be there after
- * reopening, whole.
+ * reopening, whole.  LEVIN_INTERRUPTED: from a callback while the store is being closed.
+ *
+ * A group is shown to readers, and its batches acknowledged, when the strongest durability that any of them asked for
+ * is reached.
+ * commit_interval_us > 0: batches with LEVIN_SYNCED wait for company until the first of the group has waited so long.
+ * The group goes at once when it is full (1 MiB, a batch counting for 1 KiB at least), and with whatever does not wait:
+ * a batch of another durability, an empty batch, levin_sync(), a poll.
  */
 LEVIN_API levin_code levin_write(levin *store, const levin_batch *batch, levin_durability durability) LEVIN_MUST_USE;
 
 /*
- * Submits the batch and returns at once with a ticket; the batch must not be touched until the ticket is done.
- * The order of submission is the order of commit.  Progress is made by whoever waits or polls (they lead the group).
+ * Submits the batch and returns at once with a ticket.  The batch is not copied: it must not be touched until the
+ * ticket is done.  The order of submission is the order of commit.
+ * Progress is made by whoever waits or polls, for this or any later batch (they lead the group), and by the log
+ * thread, which sleeps when there is nothing to do; with background = none by levin_work() instead.
+ * On an error there is no ticket and nothing was submitted; LEVIN_IO also when the log thread could not be started.
  */
 LEVIN_API levin_code levin_write_async(levin *store, const levin_batch *batch, levin_durability durability,
                                        levin_ticket **ticket) LEVIN_MUST_USE;
@@ -206,6 +220,20 @@ LEVIN_API levin_code levin_write_async(levin *store, const levin_batch *batch, l
 LEVIN_API levin_code levin_ticket_wait(levin_ticket *ticket) LEVIN_MUST_USE;
 /* LEVIN_PENDING when somebody else is leading and has not finished; otherwise its result. Does not free the ticket. */
 LEVIN_API levin_code levin_ticket_poll(levin_ticket *ticket) LEVIN_MUST_USE;
+
+/*
+ * Submits the batch and returns at once; done(context, code) is called once, with what levin_write() would have
+ * returned, when the batch is acknowledged or has failed: at the latest inside levin_close().  The batch is not copied:
+ * it must not be touched until then; done may reuse or destroy it (inside levin_close() that is the last chance).
+ * On an error done is not called and nothing was submitted; LEVIN_IO also when the log thread could not be started.
+ *
+ * Callbacks are called one at a time, in order of commit: on the log thread; with background = none inside a call that
+ * commits (levin_work(), levin_write(), levin_sync(), a wait, a poll) of any thread, after that has done its own
+ * work.  A callback holds up the callbacks after it, and on the log thread what nobody waits for.  It may make any call
+ * on the store, also submit and wait, but for: levin_close(); waiting for another callback to come.
+ */
+LEVIN_API levin_code levin_write_callback(levin *store, const levin_batch *batch, levin_durability durability,
+                                          void (*done)(void *context, levin_code code), void *context) LEVIN_MUST_USE;
 
 /* Makes everything acknowledged so far durable. */
 LEVIN_API levin_code levin_sync(levin *store) LEVIN_MUST_USE;
@@ -303,8 +331,10 @@ LEVIN_API levin_slice levin_iter_value(levin_iter *iter);
 LEVIN_API levin_code levin_checkpoint(levin *store) LEVIN_MUST_USE;
 
 /*
- * background = none: does one bounded step of waiting work (part of a checkpoint, reclamation).
- * *more (may be NULL) tells whether there is more to do. Harmless with a background thread.
+ * background = none: does one bounded step of waiting work (a commit group of tickets and callbacks, part of a
+ * checkpoint, reclamation).  A group that still waits for company (commit_interval_us) is left alone and is no work.
+ * *more (may be NULL) tells whether there is more to do. Harmless with a background thread.  That a group failed is
+ * told to its tickets and callbacks, not here.
  */
 LEVIN_API levin_code levin_work(levin *store, bool *more) LEVIN_MUST_USE;
 
@@ -322,7 +352,11 @@ typedef struct levin_check_result {
 LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *context,
                                  levin_check_result *result) LEVIN_MUST_USE;
 
-/* Counters since levin_open(). X(name, meaning); all uint64_t. */
+/*
+ * Counters since levin_open(), all uint64_t. X(name, meaning). Rows are added at the end in later versions. What calls
+ * count is exact once they have returned; the numbers are not of one instant. A failure that several calls of a group
+ * share is counted for each.
+ */
 #define LEVIN_STATS(X)                                                                                          \
     X(gets, "point reads")                                                                                      \
     X(get_hits, "point reads that found the key")                                                               \
@@ -361,7 +395,32 @@ LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *
     X(snapshots, "snapshots and iterators open now")                                                            \
     X(versions, "versions kept for readers now")                                                                \
     X(memory_bytes, "bytes allocated through the I/O table now")                                                \
-    X(memory_peak_bytes, "the most of it so far")
+    X(memory_peak_bytes, "the most of it so far")                                                               \
+    X(replayed_operations, "puts and deletes replayed from the log by levin_open")                              \
+    X(callbacks, "batches submitted with levin_write_callback")                                                 \
+    X(tickets, "batches submitted with levin_write_async")                                                      \
+    X(checkpoint_ns, "time spent on checkpoints, nanoseconds")                                                  \
+    X(checkpoint_bytes, "bytes of pages written by checkpoints that completed")                                 \
+    X(pages_read_bytes, "bytes read from the page file")                                                        \
+    X(pages_written_bytes, "bytes written to the page file")                                                    \
+    X(wal_read_bytes, "bytes read from the log")                                                                \
+    X(wal_written_bytes, "bytes written to the log, segment headers and copies included")                       \
+    X(pages_syncs, "syncs of the page file")                                                                    \
+    X(pages_sync_ns, "time they took, nanoseconds")                                                             \
+    X(wal_file_syncs, "syncs of log files, those of spare segments and of copies included")                     \
+    X(wal_sync_ns, "time they took, nanoseconds")                                                               \
+    X(versions_bytes, "bytes in versions now")                                                                  \
+    X(log_bytes, "bytes that the log holds besides the groups, which are in the memtables, now")                \
+    X(handle_bytes, "bytes of the handle, counters and histograms included; not in memory_bytes")               \
+    X(error_invalid, "calls that failed with LEVIN_INVALID")                                                    \
+    X(error_too_big, "with LEVIN_TOO_BIG")                                                                      \
+    X(error_corrupt, "with LEVIN_CORRUPT")                                                                      \
+    X(error_io, "with LEVIN_IO")                                                                                \
+    X(error_no_memory, "with LEVIN_NO_MEMORY")                                                                  \
+    X(error_no_space, "with LEVIN_NO_SPACE")                                                                    \
+    X(error_poisoned, "with LEVIN_POISONED")                                                                    \
+    X(error_read_only, "with LEVIN_READ_ONLY")                                                                  \
+    X(error_interrupted, "with LEVIN_INTERRUPTED")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;
@@ -369,6 +428,63 @@ typedef struct levin_stats {
 #undef LEVIN_STATS_FIELD
 } levin_stats;
 LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
+
+/*
+ * How long calls took, and how large groups were, since levin_open(). X(name, unit, n, meaning): one call in n of each
+ * thread is measured, where a look at the clock costs as much as the call; the others all are. Log-linear buckets
+ * (HdrHistogram: Tene, 2012) of at most 1/32 relative width up to 2^36.
+ */
+#define LEVIN_HISTOGRAMS(X)                                                                                     \
+    X(get, "ns", 64, "levin_get")                                                                               \
+    X(write_none, "ns", 16, "levin_write, levin_put and levin_delete with durability none")                     \
+    X(write_logged, "ns", 1, "the same with durability logged")                                                 \
+    X(write_synced, "ns", 1, "the same with durability synced, and levin_sync")                                 \
+    X(wal_sync, "ns", 1, "syncs of log files")                                                                  \
+    X(pages_sync, "ns", 1, "syncs of the page file")                                                            \
+    X(stall, "ns", 1, "waits of a commit group for a checkpoint")                                               \
+    X(checkpoint, "ns", 1, "time spent on a checkpoint, those that completed")                                  \
+    X(group_batches, "batches", 1, "batches in a commit group")                                                 \
+    X(group_bytes, "bytes", 1, "bytes of a commit group in the log")
+
+typedef enum levin_histogram_id {
+#define LEVIN_HISTOGRAM_ENUM(name, unit, sample_every, text) LEVIN_HISTOGRAM_##name,
+    LEVIN_HISTOGRAMS(LEVIN_HISTOGRAM_ENUM)
+#undef LEVIN_HISTOGRAM_ENUM
+    LEVIN_HISTOGRAM_COUNT
+} levin_histogram_id;
+
+typedef struct levin_histogram {
+    const char *name, *unit, *text; /* constants of the library */
+    uint32_t sample_every;
+    uint64_t count, sum, max;       /* of what was measured */
+    uint64_t p50, p99, p999;        /* wrong by less than 1.6 % below 2^36; 0 when nothing was measured */
+} levin_histogram;
+/* LEVIN_INVALID when there is no such histogram. */
+LEVIN_API levin_code levin_histogram_get(levin *store, levin_histogram_id id,
+                                         levin_histogram *histogram) LEVIN_MUST_USE;
+/* One bucket that is not empty: `count` numbers from first to last. Return false to stop. */
+typedef bool (*levin_histogram_bucket)(void *context, uint64_t first, uint64_t last, uint64_t count);
+/* All buckets, ascending. LEVIN_INTERRUPTED when visit returned false. */
+LEVIN_API levin_code levin_histogram_buckets(levin *store, levin_histogram_id id, levin_histogram_bucket visit,
+                                             void *context) LEVIN_MUST_USE;
+
+typedef enum levin_stats_format {
+    LEVIN_STATS_TEXT = 0,      /* a line a number: name, number, meaning; then a line a histogram */
+    LEVIN_STATS_JSON = 1,      /* {"counters": {name: number}, "histograms": {name: {"count": ..., "p50": ...}}} */
+    LEVIN_STATS_PROMETHEUS = 2 /* text format 0.0.4: levin_NAME_total{store="path"}, times in seconds, histograms with
+                                * a bucket for each power of two */
+} levin_stats_format;
+/*
+ * Writes all counters and histograms as text, with a 0 at the end, into buffer. *bytes is the length without it;
+ * LEVIN_TOO_SMALL, with the length that was needed and the buffer untouched, when capacity is not above it (it may
+ * need more a moment later). buffer may be NULL with capacity 0.
+ */
+LEVIN_API levin_code levin_stats_text(levin *store, char *buffer, size_t capacity, size_t *bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_stats_json(levin *store, char *buffer, size_t capacity, size_t *bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_stats_prometheus(levin *store, char *buffer, size_t capacity, size_t *bytes) LEVIN_MUST_USE;
+/* The same into memory to be given back with levin_free(). *text is NULL on failure. bytes may be NULL. */
+LEVIN_API levin_code levin_stats_alloc(levin *store, levin_stats_format format, char **text,
+                                       size_t *bytes) LEVIN_MUST_USE;
 
 #ifdef __cplusplus
 }

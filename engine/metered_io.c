@@ -94,11 +94,14 @@ static void metered_free(void *c, void *memory, size_t bytes)
     m->below->free(m->below->context, memory, bytes);
 }
 
+metered_io *metered_io_of(const levin_io *io)
+{
+    return io->open == metered_open ? io->context : NULL;
+}
+
 void metered_io_init(metered_io *m, const levin_io *under)
 {
-    m->below = under;
-    atomic_init(&m->bytes, 0);
-    atomic_init(&m->peak, 0);
+    *m = (metered_io){ .below = under };
     m->table = (levin_io){
         .version = LEVIN_IO_VERSION,
         .context = m,

@@ -47,6 +47,7 @@ levin_code db_fail(levin *db, const levin_error *error)
     sync_mutex_lock(&db->error_mutex);
     db->last_error = *error;
     sync_mutex_unlock(&db->error_mutex);
+    metrics_error(&db->metrics, error->code);
     if (error->code == LEVIN_CORRUPT || error->code == LEVIN_IO)
         db_log(db, LEVIN_LOG_ERROR, "%s", error->message);
     return error->code;
@@ -380,7 +381,7 @@ static levin_code load_space(levin *db, extent_list *own_pages, levin_error *err
 typedef struct replay {
     levin *db;
     memtable *mem;
-    uint64_t puts, batches;
+    uint64_t batches, operations;
 } replay;
 
 static uint8_t *replay_reserve(void *context, size_t bytes)
@@ -403,6 +404,7 @@ static levin_code replay_batch(void *context, uint64_t sequence, const uint8_t *
     if (!memtable_apply_batch(r->mem, operations, count))
         return error_memory(error, bytes);
     r->batches++;
+    r->operations += count;
     return LEVIN_OK;
 }
 
@@ -496,6 +498,7 @@ static levin_code recover(levin *db, levin_error *error)
         if (code == LEVIN_OK) {
             db->sequence = wal_sequence(db->log);
             count_add(&db->replayed_batches, r.batches);
+            count_add(&db->replayed_operations, r.operations);
             code = publish_first(db, mem, &free_list, error);
         }
     }
@@ -576,10 +579,13 @@ static levin_code handle_create(const char *path, const levin_options *options, 
     memset(db, 0, sizeof *db);
     metered_io_init(&db->metered, io);
     db->io = &db->metered.table;
+    db->metered.files[LEVIN_FILE_WAL].sync_times = &db->metrics.of[LEVIN_HISTOGRAM_wal_sync];
+    db->metered.files[LEVIN_FILE_PAGES].sync_times = &db->metrics.of[LEVIN_HISTOGRAM_pages_sync];
     db->options = *options;
     db->directory_bytes = strlen(path) + 1;
     levin_code code = LEVIN_OK;
     int failed = sync_mutex_init(&db->commit_mutex);
+    failed = failed ? failed : sync_mutex_init(&db->log_thread_mutex);
     failed = failed ? failed : sync_mutex_init(&db->work_mutex);
     failed = failed ? failed : sync_mutex_init(&db->error_mutex);
     if (failed)
@@ -616,6 +622,7 @@ static void handle_destroy(levin *db)
     file_close(&db->lock);
     io_free(db->io, db->directory, db->directory_bytes);
     sync_mutex_fini(&db->commit_mutex);
+    sync_mutex_fini(&db->log_thread_mutex);
     sync_mutex_fini(&db->work_mutex);
     sync_mutex_fini(&db->error_mutex);
     io->free(io->context, db, sizeof *db);
@@ -690,6 +697,7 @@ levin_code levin_close(levin *store)
         return LEVIN_OK;
     levin_error error;
     levin_code code = LEVIN_OK;
+    write_close(store);
     if (store->thread_started) {
         atomic_store_explicit(&store->stopping, 1, memory_order_release); /* pairs with background_run */
         db_wake(store);

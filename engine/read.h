@@ -70,9 +70,9 @@ static inline void read_count(levin *store, levin_code code)
 {
     read_count_many(store, 1, code == LEVIN_OK || code == LEVIN_TOO_SMALL, 0, 0);
 }
-static inline void read_count_row(levin *store, levin_code code, enum row_result row)
+/* mine: of store->counts. */
+static inline void read_count_row_on(levin *store, counter_stripe *mine, levin_code code, enum row_result row)
 {
-    counter_stripe *mine = counter_mine(&store->counts);
     counter_add(mine, COUNT_GETS, 1);
     if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
         counter_add(mine, COUNT_GET_HITS, 1);
@@ -80,6 +80,10 @@ static inline void read_count_row(levin *store, levin_code code, enum row_result
         counter_add(mine, COUNT_ROW_HITS, 1);
     else if (row == ROW_MISSED)
         read_count_misses(store, mine, 1);
+}
+static inline void read_count_row(levin *store, levin_code code, enum row_result row)
+{
+    read_count_row_on(store, counter_mine(&store->counts), code, row);
 }
 
 /* What fills of the caches left behind is seen to here, where no read-side section is open. */

@@ -11,6 +11,9 @@ static void stats_of_versions(levin *db, levin_stats *s)
     sync_mutex_lock(&db->versions.mutex);
     const version *v = db->versions.newest;
     s->versions = db->versions.count;
+    s->versions_bytes = db->versions.count * sizeof *v;
+    for (const tree_version *t = db->versions.oldest_tree; t; t = t->newer)
+        s->versions_bytes += sizeof *t + t->free_list.capacity * sizeof *t->free_list.items;
     s->sequence = v->sequence;
     s->memtable_bytes = memtable_bytes(v->mem) + (v->frozen ? memtable_bytes(v->frozen) : 0);
     s->keys = v->tree->meta.keys;
@@ -20,6 +23,33 @@ static void stats_of_versions(levin *db, levin_stats *s)
     sync_mutex_unlock(&db->versions.mutex);
 }
 
+static void stats_of_files(const levin *db, levin_stats *s)
+{
+    const metered_files *pages = &db->metered.files[LEVIN_FILE_PAGES], *log = &db->metered.files[LEVIN_FILE_WAL];
+    s->pages_read_bytes = count_read(&pages->read_bytes);
+    s->pages_written_bytes = count_read(&pages->written_bytes);
+    s->pages_syncs = count_read(&pages->syncs);
+    s->pages_sync_ns = count_read(&pages->sync_ns);
+    s->wal_read_bytes = count_read(&log->read_bytes);
+    s->wal_written_bytes = count_read(&log->written_bytes);
+    s->wal_file_syncs = count_read(&log->syncs);
+    s->wal_sync_ns = count_read(&log->sync_ns);
+}
+
+static void stats_of_errors(const levin *db, levin_stats *s)
+{
+    const metrics *m = &db->metrics;
+    s->error_invalid = metrics_errors(m, LEVIN_INVALID);
+    s->error_too_big = metrics_errors(m, LEVIN_TOO_BIG);
+    s->error_corrupt = metrics_errors(m, LEVIN_CORRUPT);
+    s->error_io = metrics_errors(m, LEVIN_IO);
+    s->error_no_memory = metrics_errors(m, LEVIN_NO_MEMORY);
+    s->error_no_space = metrics_errors(m, LEVIN_NO_SPACE);
+    s->error_poisoned = metrics_errors(m, LEVIN_POISONED);
+    s->error_read_only = metrics_errors(m, LEVIN_READ_ONLY);
+    s->error_interrupted = metrics_errors(m, LEVIN_INTERRUPTED);
+}
+
 void levin_stats_get(levin *db, levin_stats *s)
 {
     wal_counters log = { 0 };
@@ -27,7 +57,7 @@ void levin_stats_get(levin *db, levin_stats *s)
     memset(s, 0, sizeof *s);
     sync_mutex_lock(&db->commit_mutex);
     if (db->log)
-        wal_count(db->log, &log);
+        wal_count(db->log, &log), s->log_bytes = wal_memory_bytes(db->log);
     sync_mutex_unlock(&db->commit_mutex);
     page_cache_count(db->cache, &cache);
     stats_of_versions(db, s);
@@ -62,4 +92,12 @@ void levin_stats_get(levin *db, levin_stats *s)
     s->stall_ns = count_read(&db->stall_ns);
     s->memory_bytes = count_read(&db->metered.bytes);
     s->memory_peak_bytes = count_read(&db->metered.peak);
+    s->handle_bytes = sizeof *db;
+    s->replayed_operations = count_read(&db->replayed_operations);
+    s->tickets = counter_read(&db->write_counts, COUNT_TICKETS);
+    s->callbacks = counter_read(&db->write_counts, COUNT_CALLBACKS);
+    s->checkpoint_ns = count_read(&db->checkpoint_ns);
+    s->checkpoint_bytes = count_read(&db->checkpoint_bytes);
+    stats_of_files(db, s);
+    stats_of_errors(db, s);
 }

@@ -475,6 +475,13 @@ uint64_t wal_live_bytes(const wal *log, uint64_t from)
     return bytes;
 }
 
+uint64_t wal_memory_bytes(const wal *log)
+{
+    return sizeof *log + log->directory_bytes + log->options.sector_bytes +
+           log->pending_capacity * (sizeof *log->pending + sizeof *log->parts) +
+           (log->live.capacity + log->spares.capacity) * sizeof *log->live.items;
+}
+
 void wal_count(const wal *log, wal_counters *counters)
 {
     *counters = log->counters;

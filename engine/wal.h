@@ -135,6 +135,7 @@ bool wal_needs_sync(const wal *log);     /* something appended is not known dura
 uint64_t wal_segments(const wal *log);   /* live segments, spares apart */
 uint64_t wal_live_bytes(const wal *log, uint64_t from); /* bytes of log since that position, about */
 void wal_count(const wal *log, wal_counters *counters);
+uint64_t wal_memory_bytes(const wal *log); /* that the log itself holds; the groups are their callers' */
 
 /* Reads the live log again from start to its end and reports every fault (report may be NULL; false stops).
  * groups, segments and faults are added to. LEVIN_OK also when there were faults; an error when the log could not

@@ -15,6 +15,10 @@
  * Back-pressure: a full memtable is frozen; when the one before is still being merged the leader helps with that
  * merge (it gives up commit_mutex meanwhile, for the checkpoint needs it at its end).
  *
+ * Who leads what nobody waits for: a thread of its own, the log thread, which sleeps when there is nothing to do. It is
+ * started by the first ticket or callback, before that is submitted: when it cannot be started the call fails and
+ * nothing is lost.  With background = none there is no such thread; levin_work() leads, one group a call.
+ *
  * Concurrency: one leader at a time (commit.h) under commit_mutex, which the checkpoint takes for its short last steps.
  */
 #include <string.h>
@@ -34,6 +38,12 @@ typedef struct write_request {
 struct levin_ticket {
     write_request request;
 };
+
+typedef struct callback_request {
+    write_request request; /* first */
+    void (*done)(void *context, levin_code code);
+    void *context;
+} callback_request;
 
 static write_request *request_of(commit_request *r)
 {
@@ -69,13 +79,13 @@ static commit_group group_collect(commit_request *list)
     return g;
 }
 
-static void group_complete(const commit_group *g, levin_code code, const levin_error *error)
+static void group_complete(levin *db, const commit_group *g, levin_code code, const levin_error *error)
 {
     for (commit_request *r = g->first, *next; r != g->end; r = next) {
         next = r->next;
         if (code != LEVIN_OK)
             r->error = *error;
-        commit_complete(r, code);
+        commit_complete(&db->queue, r, code);
     }
 }
 
@@ -141,6 +151,9 @@ static void group_publish(levin *db, version *v, const version *before, const co
     count_add(&db->puts, g->puts);
     count_add(&db->deletes, g->deletes);
     count_add(&db->groups, 1);
+    /* under commit_mutex */
+    distribution_add_alone(&db->metrics.of[LEVIN_HISTOGRAM_group_batches], g->batches);
+    distribution_add_alone(&db->metrics.of[LEVIN_HISTOGRAM_group_bytes], wal_group_bytes(db->log, g->payload_bytes));
 }
 
 /* A group without operations: only its durability counts. */
@@ -243,7 +256,9 @@ static levin_code make_room(levin *db, levin_error *error)
         levin_code code = checkpoint_drive(db, error);
         sync_mutex_lock(&db->commit_mutex);
         count_add(&db->stalls, 1);
-        count_add(&db->stall_ns, db->io->now_ns(db->io->context) - began);
+        uint64_t took = db->io->now_ns(db->io->context) - began;
+        count_add(&db->stall_ns, took);
+        metrics_add(&db->metrics, LEVIN_HISTOGRAM_stall, took);
         if (code != LEVIN_OK)
             return code;
     }
@@ -284,7 +299,7 @@ void write_lead(void *context, commit_request *list)
         if (ask)
             db_wake(db);
         list = g.end;
-        group_complete(&g, code, &error);
+        group_complete(db, &g, code, &error);
         reclaim_after_group(db);
     }
 }
@@ -293,6 +308,9 @@ void write_lead(void *context, commit_request *list)
 
 static levin_code request_init(write_request *w, levin *store, const levin_batch *batch, levin_durability durability)
 {
+    /* relaxed: close and the callbacks that it runs are on one thread, or on two of which it joins the other */
+    if (atomic_load_explicit(&store->closing, memory_order_relaxed))
+        return db_refuse(store, LEVIN_INTERRUPTED, "the store is being closed: a callback can write no more");
     if (store->options.read_only)
         return db_refuse(store, LEVIN_READ_ONLY, "the store is open read-only");
     if (batch && batch->store != store)
@@ -310,19 +328,82 @@ static levin_code request_init(write_request *w, levin *store, const levin_batch
     return LEVIN_OK;
 }
 
+/* Synced batches wait for company as the commit interval says; a bare sync is somebody who wants it now. */
+static commit_terms request_terms(const write_request *w)
+{
+    return (commit_terms){ .lingers = w->durability == LEVIN_SYNCED && w->count, .bytes = w->bytes };
+}
+
 static levin_code request_result(write_request *w, levin_code code)
 {
     return code == LEVIN_OK ? LEVIN_OK : db_fail(w->store, &w->base.error);
 }
 
+static levin_code submit_and_wait(levin *store, write_request *w)
+{
+    const commit_terms terms = request_terms(w);
+    commit_submit(&store->queue, &w->base, &terms);
+    return request_result(w, commit_wait(&store->queue, &w->base));
+}
+
 levin_code levin_write(levin *store, const levin_batch *batch, levin_durability durability)
 {
+    static const levin_histogram_id histogram[] = { LEVIN_HISTOGRAM_write_none, LEVIN_HISTOGRAM_write_logged,
+                                                    LEVIN_HISTOGRAM_write_synced };
     write_request w;
     levin_code code = request_init(&w, store, batch, durability);
     if (code != LEVIN_OK)
         return code;
-    commit_submit(&store->queue, &w.base);
-    return request_result(&w, commit_wait(&store->queue, &w.base));
+    /* an unsynced write takes no longer than a few looks at the clock: one in so many of this thread's is measured */
+    uint64_t number = counter_add(counter_mine(&store->write_counts), COUNT_WRITES, 1);
+    if (durability == LEVIN_NONE && number % METRICS_SAMPLE_write_none)
+        return submit_and_wait(store, &w);
+    uint64_t began = store->io->now_ns(store->io->context);
+    code = submit_and_wait(store, &w);
+    metrics_add(&store->metrics, histogram[durability], store->io->now_ns(store->io->context) - began);
+    return code;
+}
+
+/* ---- what nobody waits for ---- */
+
+static void log_thread_run(void *argument)
+{
+    commit_serve(&((levin *)argument)->queue);
+}
+
+/* There is a log thread from now on, if there is to be one at all. */
+static levin_code log_thread_need(levin *store)
+{
+    if (store->options.background != LEVIN_BACKGROUND_THREAD ||
+        atomic_load_explicit(&store->log_thread_started, memory_order_acquire)) /* pairs with the store below */
+        return LEVIN_OK;
+    int failed = 0;
+    sync_mutex_lock(&store->log_thread_mutex);
+    /* relaxed: changed under this mutex only */
+    if (!atomic_load_explicit(&store->log_thread_started, memory_order_relaxed)) {
+        failed = sync_thread_start(&store->log_thread, log_thread_run, store);
+        if (!failed) {
+            commit_serve_begin(&store->queue);
+            atomic_store_explicit(&store->log_thread_started, 1, memory_order_release); /* pairs with the load above */
+        }
+    }
+    sync_mutex_unlock(&store->log_thread_mutex);
+    if (!failed)
+        return LEVIN_OK;
+    levin_error error;
+    error_os(&error, failed, "start of the log thread", NULL);
+    return db_fail(store, &error);
+}
+
+void write_close(levin *db)
+{
+    atomic_store_explicit(&db->closing, 1, memory_order_relaxed); /* see request_init() */
+    if (atomic_load_explicit(&db->log_thread_started, memory_order_acquire)) { /* pairs with log_thread_need() */
+        commit_serve_stop(&db->queue);
+        sync_thread_join(&db->log_thread);
+        commit_serve_ended(&db->queue);
+    }
+    commit_drain(&db->queue);
 }
 
 levin_code levin_write_async(levin *store, const levin_batch *batch, levin_durability durability,
@@ -336,12 +417,57 @@ levin_code levin_write_async(levin *store, const levin_batch *batch, levin_durab
         return db_fail(store, &error);
     }
     levin_code code = request_init(&t->request, store, batch, durability);
+    if (code == LEVIN_OK)
+        code = log_thread_need(store);
     if (code != LEVIN_OK) {
         io_free(store->io, t, sizeof *t);
         return code;
     }
-    commit_submit(&store->queue, &t->request.base);
+    commit_terms terms = request_terms(&t->request);
+    terms.unwaited = true;
+    counter_add(counter_mine(&store->write_counts), COUNT_TICKETS, 1);
+    commit_submit(&store->queue, &t->request.base, &terms);
     *ticket = t;
+    return LEVIN_OK;
+}
+
+/* The commit queue's: the request is completed, and ours. */
+static void callback_run(commit_request *r)
+{
+    callback_request *c = (callback_request *)(void *)r; /* request.base is the first member */
+    levin *store = c->request.store;
+    void (*done)(void *context, levin_code code) = c->done;
+    void *context = c->context;
+    levin_code code = request_result(&c->request, r->result);
+    io_free(store->io, c, sizeof *c);
+    done(context, code);
+}
+
+levin_code levin_write_callback(levin *store, const levin_batch *batch, levin_durability durability,
+                                void (*done)(void *context, levin_code code), void *context)
+{
+    levin_error error;
+    if (!done)
+        return db_refuse(store, LEVIN_INVALID, "the callback is NULL");
+    callback_request *c = io_alloc(store->io, sizeof *c);
+    if (!c) {
+        error_memory(&error, sizeof *c);
+        return db_fail(store, &error);
+    }
+    c->done = done;
+    c->context = context;
+    levin_code code = request_init(&c->request, store, batch, durability);
+    if (code == LEVIN_OK)
+        code = log_thread_need(store);
+    if (code != LEVIN_OK) {
+        io_free(store->io, c, sizeof *c);
+        return code;
+    }
+    commit_terms terms = request_terms(&c->request);
+    terms.unwaited = true;
+    terms.done = callback_run;
+    counter_add(counter_mine(&store->write_counts), COUNT_CALLBACKS, 1);
+    commit_submit(&store->queue, &c->request.base, &terms);
     return LEVIN_OK;
 }
 

@@ -563,9 +563,13 @@ static bool is_one_of(const char *name, const char *const *list)
 static bool add_stats(gate_table *t, const char *workload, const stat_value *before, const stat_value *after)
 {
     static const char *const left_out[] = { "recovery_ns", "stall_ns", "memory_bytes", "memory_peak_bytes", "gets",
-                                            "get_hits", "wal_bytes", "wal_writes", "wal_syncs", NULL };
+                                            "get_hits", "wal_bytes", "wal_writes", "wal_syncs", "checkpoint_ns",
+                                            "pages_sync_ns", "wal_sync_ns", "pages_syncs", "wal_file_syncs",
+                                            "pages_read_bytes", "pages_written_bytes", "wal_read_bytes",
+                                            "wal_written_bytes", "handle_bytes", NULL };
     static const char *const states[] = { "sequence", "cache_bytes", "memtable_bytes", "file_pages", "free_pages",
-                                          "keys", "generation", "snapshots", "versions", "replayed_batches", NULL };
+                                          "keys", "generation", "snapshots", "versions", "replayed_batches",
+                                          "replayed_operations", "versions_bytes", "log_bytes", NULL };
     for (size_t i = 0; i < STAT_COUNT; i++) {
         char name[GATE_NAME_BYTES];
         uint64_t value = after[i].value - (is_one_of(after[i].name, states) ? 0 : before[i].value);

@@ -143,6 +143,12 @@ expect "stats" 0 "$levin" stats s
 says "stats" out '^sequence +[0-9]+ '
 expect "stats json" 0 "$levin" stats s --json
 expect "stats json is JSON" 0 jq -e '.disk_bytes > 0 and .sequence > 0' out
+expect "stats prometheus" 0 "$levin" stats s --prometheus
+says "stats prometheus" out '^levin_sequence\{store="s"\} [0-9]+$'
+says "stats prometheus" out '^levin_write_seconds_bucket\{store="s",durability="synced",le="\+Inf"\} 0$'
+expect "stats histograms" 0 "$levin" stats s --histograms
+says "stats histograms" out '^write_synced +ns +0 '
+expect "stats, two forms" 2 "$levin" stats s --json --prometheus
 expect "check" 0 "$levin" check s
 says "check" out '^ok$'
 expect "check json" 0 "$levin" check s --json

@@ -56,15 +56,51 @@ static void print(const levin_stats *stats, const disk_use *use, bool json)
     json_decref(object);
 }
 
+static int print_prometheus(const cli_command *command, const char *path, levin *store)
+{
+    char *text;
+    size_t bytes;
+    levin_code code = levin_stats_alloc(store, LEVIN_STATS_PROMETHEUS, &text, &bytes);
+    if (code != LEVIN_OK)
+        return cli_fail_call(command, path, store, code);
+    fwrite(text, 1, bytes, stdout); /* cli_finish_output() asks whether it succeeded */
+    levin_free(store, text);
+    return CLI_OK;
+}
+
+static int print_histograms(const cli_command *command, const char *path, levin *store)
+{
+    printf("%-14s %-8s %10s %12s %12s %12s %12s  %s\n", "name", "unit", "count", "p50", "p99", "p99.9", "max", "of");
+    for (int i = 0; i < LEVIN_HISTOGRAM_COUNT; i++) {
+        levin_histogram h;
+        levin_code code = levin_histogram_get(store, (levin_histogram_id)i, &h);
+        if (code != LEVIN_OK)
+            return cli_fail_call(command, path, store, code);
+        printf("%-14s %-8s %10llu %12llu %12llu %12llu %12llu  %s", h.name, h.unit, (unsigned long long)h.count,
+               (unsigned long long)h.p50, (unsigned long long)h.p99, (unsigned long long)h.p999,
+               (unsigned long long)h.max, h.text);
+        if (h.sample_every > 1)
+            printf(", one in %u", h.sample_every);
+        putchar('\n');
+    }
+    return CLI_OK;
+}
+
 static int run(const cli_command *command, int argc, char **argv)
 {
-    static const struct option options[] = { { "json", no_argument, NULL, 'j' }, CLI_LAST_OPTIONS };
-    bool json = false;
-    int status;
+    static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+                                             { "prometheus", no_argument, NULL, 'p' },
+                                             { "histograms", no_argument, NULL, 'H' },
+                                             CLI_LAST_OPTIONS };
+    enum { TABLE, JSON = 'j', PROMETHEUS = 'p', HISTOGRAMS = 'H' };
+    int form = TABLE;
+    int status = CLI_OK;
     for (int c; (c = cli_getopt(command, argc, argv, "h", options, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
-        json = true;
+        if (form != TABLE && form != c)
+            return cli_usage(command, "one of --json, --prometheus, --histograms");
+        form = c;
     }
     if (!cli_arguments(command, argc, 1, 1))
         return CLI_USAGE;
@@ -79,12 +115,20 @@ static int run(const cli_command *command, int argc, char **argv)
     disk_use use = { 0 };
     levin_stats_get(store, &stats);
     measure(path, &use);
-    print(&stats, &use, json);
-    return cli_close(command, path, store, cli_finish_output(command, CLI_OK));
+    if (form == PROMETHEUS)
+        status = print_prometheus(command, path, store);
+    else if (form == HISTOGRAMS)
+        status = print_histograms(command, path, store);
+    else
+        print(&stats, &use, form == JSON);
+    return cli_close(command, path, store, cli_finish_output(command, status));
 }
 
 const cli_command command_stats = {
-    "stats", "STORE [--json]", "Prints sizes, and the library's counters since it opened the store for this",
-    "      --json   one object, name to number\n",
+    "stats", "STORE [--json|--prometheus|--histograms]",
+    "Prints sizes, and the library's counters since it opened the store for this",
+    "      --json         one object, name to number\n"
+    "      --prometheus   the library's counters and histograms in the Prometheus text format\n"
+    "      --histograms   the library's histograms: count, quantiles, maximum\n",
     run
 };
