@@ -47,11 +47,13 @@ static bench_round total_of(const bench_cell *c)
     return t;
 }
 
-static const char *configuration_of(const bench_setup *s, size_t which, bool synced)
+/* Into `text`, which is handed back. */
+static const char *configuration_of(const bench_setup *s, size_t which, bool synced, char text[STORE_MESSAGE_BYTES])
 {
     store_config config = { .sync = synced, .cache_bytes = s->cache_bytes,
                             .write_buffer_bytes = s->write_buffer_bytes, .background = true };
-    return s->store[which]->configuration(&config);
+    s->store[which]->configuration(&config, text);
+    return text;
 }
 
 /* ---- text ---- */
@@ -83,9 +85,10 @@ static void print_line(const bench_setup *s, size_t which, size_t bench, const b
 
 void bench_report_text(const bench_setup *s, const bench_row *rows)
 {
+    char unsynced[STORE_MESSAGE_BYTES], synced[STORE_MESSAGE_BYTES];
     for (size_t i = 0; i < s->stores; i++)
-        printf("%s %s: unsynced: %s; synced: %s\n", s->store[i]->name, s->store[i]->version(),
-               configuration_of(s, i, false), configuration_of(s, i, true));
+        printf("%s %s\n  unsynced: %s\n  synced: %s\n", s->store[i]->name, s->store[i]->version(),
+               configuration_of(s, i, false, unsynced), configuration_of(s, i, true, synced));
     printf("%llu keys of %u B, values of %u B, batches of %u, %u thread(s), %u round(s), seed %llu\n\n",
            (unsigned long long)s->o.num, s->o.key_bytes, s->o.value_bytes, s->o.batch, s->o.threads, s->rounds,
            (unsigned long long)s->o.seed);
@@ -122,11 +125,12 @@ static json_t *json_of_cell(const bench_setup *s, size_t i, size_t b, const benc
 
 bool bench_report_json(const bench_setup *s, const bench_row *rows)
 {
+    char unsynced[STORE_MESSAGE_BYTES], synced[STORE_MESSAGE_BYTES];
     json_t *results = json_array(), *stores = json_array();
     for (size_t i = 0; i < s->stores; i++) {
         json_array_append_new(stores, json_pack("{s:s, s:s, s:s, s:s}", "store", s->store[i]->name, "version",
-                                                s->store[i]->version(), "unsynced", configuration_of(s, i, false),
-                                                "synced", configuration_of(s, i, true)));
+                                                s->store[i]->version(), "unsynced", configuration_of(s, i, false, unsynced),
+                                                "synced", configuration_of(s, i, true, synced)));
         for (size_t b = 0; b < s->benches; b++)
             if (rows[i].bench[b].rounds)
                 json_array_append_new(results, json_of_cell(s, i, b, &rows[i].bench[b]));
