@@ -146,7 +146,7 @@ $(FAULTS_A): $(call obj,$(FAULTS_SRC))
 
 # changes when another set of stores is there, and only then
 STORES_STAMP := $(B)/stores.stamp
-$(shell mkdir -p $(B) && echo '$(STORES)' | cmp -s - $(STORES_STAMP) || echo '$(STORES)' > $(STORES_STAMP))
+$(if $(filter-out clean help uninstall,$(or $(MAKECMDGOALS),all)),$(shell mkdir -p $(B) && echo '$(STORES)' | cmp -s - $(STORES_STAMP) || echo '$(STORES)' > $(STORES_STAMP)))
 define store_rule # a store: its adapter is in the list
 $(B)/obj/chaos/adapters.o: CPPFLAGS_ALL += -DLEVIN_STORE_$(shell echo $(1) | tr a-z A-Z)
 endef
@@ -225,6 +225,11 @@ gate-accept: $(DEPS) ## takes the counters of this tree as the right ones, into 
 	$(Q)regress/gate.sh --accept
 gate-proof: $(DEPS) ## the proof that the gate can fail: each slowdown of regress/planted/ put into a scratch copy must be seen
 	$(Q)regress/gate_proof.sh
+
+.PHONY: bench
+bench: $(DEPS) ## the speed table: Levin beside all stores that are installed, ten minutes (make deps-stores, BENCH_FLAGS=--quick)
+	$(Q)$(SUBMAKE) VARIANT=release all
+	$(Q)build/release/bin/levin-bench --table $(BENCH_FLAGS)
 
 .PHONY: planted
 planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught

@@ -59,7 +59,8 @@ static uint64_t write_buffer_bytes_of(const store_config *config)
 static void leveldb_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
     snprintf(text, STORE_MESSAGE_BYTES,
-             "%s, paranoid_checks, no compression, block cache %llu MiB, write buffer %llu KiB, Bloom filter of %d bits",
+             "%s, paranoid_checks, no compression, block cache %llu MiB, write buffer %llu KiB, Bloom filter of %d "
+             "bits",
              config->sync ? "WriteOptions.sync for each batch" : "log written, not synced",
              (unsigned long long)(cache_bytes_of(config) >> 20),
              (unsigned long long)(write_buffer_bytes_of(config) >> 10), BITS_PER_KEY);

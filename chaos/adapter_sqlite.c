@@ -158,7 +158,8 @@ static store_result sqlite_open(const store_config *config, store **out, char me
 static store_result sqlite_close(store *s, char message[STORE_MESSAGE_BYTES])
 {
     /* What was not synced has to reach the device now: the last close writes the log back under this setting. */
-    int code = sqlite3_exec(s->connection, "PRAGMA synchronous=FULL; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+    int code = sqlite3_exec(s->connection, "PRAGMA synchronous=FULL; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL,
+                            NULL);
     if (code)
         snprintf(message, STORE_MESSAGE_BYTES, "%s (%s)", sqlite3_errmsg(s->connection), sqlite3_errstr(code));
     int closed = sqlite3_close(s->connection);

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Zeroed memory that children write and their parent reads; NULL when there is none. Give it back with bench_unshare(). */
+/* Zeroed memory that children write and their parent reads; NULL when there is none. bench_unshare() gives it back. */
 void *bench_share(size_t bytes);
 void bench_unshare(void *memory, size_t bytes);
 

@@ -143,13 +143,13 @@ static json_t *json_of_cell(const bench_setup *s, size_t i, size_t b, const benc
         json_array_append_new(rounds, json_pack("{s:I, s:I, s:f}", "operations", (json_int_t)c->round[r].operations,
                                                 "bytes", (json_int_t)c->round[r].bytes, "seconds",
                                                 c->round[r].seconds));
-    return json_pack("{s:s, s:s, s:f, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:o}", "benchmark", s->bench_name[b],
-                     "store", s->store[i].label, "median_per_second", bench_cell_median(c), "cut", c->cut, "not_found",
-                     (json_int_t)c->not_found, "latency_ns", "count", (json_int_t)h->count, "p50",
-                     (json_int_t)histogram_quantile(h, 0.5), "p99", (json_int_t)histogram_quantile(h, 0.99), "p99.9",
-                     (json_int_t)histogram_quantile(h, 0.999), "max", (json_int_t)h->max, "beside_operations",
-                     (json_int_t)c->beside_operations, "beside_max_ns", (json_int_t)c->beside_max_ns, "rounds",
-                     rounds);
+    return json_pack("{s:s, s:s, s:f, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:o}", "benchmark",
+                     s->bench_name[b], "store", s->store[i].label, "median_per_second", bench_cell_median(c), "cut",
+                     c->cut, "not_found", (json_int_t)c->not_found, "latency_ns", "count", (json_int_t)h->count,
+                     "p50", (json_int_t)histogram_quantile(h, 0.5), "p99",
+                     (json_int_t)histogram_quantile(h, 0.99), "p99.9", (json_int_t)histogram_quantile(h, 0.999),
+                     "max", (json_int_t)h->max, "beside_operations", (json_int_t)c->beside_operations,
+                     "beside_max_ns", (json_int_t)c->beside_max_ns, "rounds", rounds);
 }
 
 json_t *bench_stores_json(const bench_setup *s)

@@ -38,6 +38,7 @@ typedef struct bench_setup {
     const char *db;
     bool json, keep;
     bool table, quick;
+    uint64_t kill_log_bytes; /* of the table */
 } bench_setup;
 
 typedef struct bench_row { /* of one store */

@@ -21,7 +21,7 @@
 #include "bench_run.h"
 #include "bench_threads.h"
 
-enum { LIMIT = 4, WARM_UP = 2, BESIDE = 2, KILL_LOG_BYTES = 64 << 20, KILL_BUFFER_BYTES = 256 << 20 };
+enum { LIMIT = 4, WARM_UP = 2, BESIDE = 2, KILL_BUFFER_TIMES = 4 };
 
 /* One part on one store. */
 typedef struct part_run {
@@ -62,7 +62,8 @@ static bool step(part_run *p, const char *name, unsigned threads, double seconds
     p->o.threads = threads;
     p->o.duration_s = seconds;
     if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\rround %u of %u: %-16s %-16s %2u", p->round + 1, p->s->rounds, p->store->label, name, threads);
+        fprintf(stderr, "\rround %u of %u: %-16s %-16s %2u", p->round + 1, p->s->rounds, p->store->label, name,
+                threads);
     if (!bench_threads_run(workload_find(name), p->os.db, p->store->adapter, &p->o, &p->result))
         return false;
     if (p->result.cut)
@@ -118,11 +119,11 @@ static bool part_writes(part_run *p)
 static bool part_reads(part_run *p)
 {
     const double d = p->s->o.duration_s;
-    bool ok = part_open(p, false) && step(p, "readseq", 1, 0, FIGURE_NONE) && step(p, "readseq", 1, 0, FIGURE_SCAN_FULL) &&
-              step(p, "seekrandom", 1, d, FIGURE_SCAN_SHORT) && step(p, "readrandom", 2, WARM_UP * d, FIGURE_NONE) &&
-              step(p, "readrandom", 1, d, FIGURE_GET_1) && step(p, "readrandom", 2, d, FIGURE_GET_2) &&
-              step(p, "multireadrandom", 2, d, FIGURE_MULTI_GET) && step(p, "readhot", 2, d / 4, FIGURE_NONE) &&
-              step(p, "readhot", 2, d, FIGURE_GET_HOT);
+    bool ok = part_open(p, false) && step(p, "readseq", 1, 0, FIGURE_NONE) &&
+              step(p, "readseq", 1, 0, FIGURE_SCAN_FULL) && step(p, "seekrandom", 1, d, FIGURE_SCAN_SHORT) &&
+              step(p, "readrandom", 2, WARM_UP * d, FIGURE_NONE) && step(p, "readrandom", 1, d, FIGURE_GET_1) &&
+              step(p, "readrandom", 2, d, FIGURE_GET_2) && step(p, "multireadrandom", 2, d, FIGURE_MULTI_GET) &&
+              step(p, "readhot", 2, d / 4, FIGURE_NONE) && step(p, "readhot", 2, d, FIGURE_GET_HOT);
     if (ok)
         p->figure[FIGURE_GET_HOT_P99] = (double)histogram_quantile(&p->result.latency, 0.99);
     ok = ok && step(p, "readstalls", 1, d, FIGURE_NONE);
@@ -220,9 +221,10 @@ static bool part_memory(part_run *p)
 
 static void kill_options(part_run *p, store_config *config)
 {
-    p->o.num = KILL_LOG_BYTES / (p->o.key_bytes + p->o.value_bytes);
+    p->o.num = p->s->kill_log_bytes / (p->o.key_bytes + p->o.value_bytes);
     p->o.sync = true;
-    *config = bench_store_config(p->store, true, p->s->cache_bytes, KILL_BUFFER_BYTES);
+    *config = bench_store_config(p->store, true, p->s->cache_bytes,
+                                 KILL_BUFFER_TIMES * p->s->kill_log_bytes); /* no checkpoint meanwhile */
 }
 
 /* Fills the log with synced batches, then dies as the process would that is killed. */

@@ -106,10 +106,11 @@ void table_report_text(const bench_setup *s, const table_values *t, double secon
     const bench_options *o = &s->o;
     const table_budget budget = table_budget_of(o);
     bench_stores_text(s);
-    printf("%llu keys of %u B, values of %u B, %u round(s), %g s a timed figure, seed %llu; memory: cache %llu MiB and two "
-           "write buffers of %llu MiB, or all as cache\n\n", (unsigned long long)o->num, o->key_bytes,
-           o->value_bytes, s->rounds, o->duration_s, (unsigned long long)o->seed,
-           (unsigned long long)(budget.cache_bytes >> 20), (unsigned long long)(budget.write_buffer_bytes >> 20));
+    printf("%llu keys of %u B, values of %u B, %u round(s), %g s a timed figure, seed %llu\n"
+           "memory: cache %llu MiB and two write buffers of %llu MiB, or all as cache; kill: after %.3g MiB\n\n",
+           (unsigned long long)o->num, o->key_bytes, o->value_bytes, s->rounds, o->duration_s,
+           (unsigned long long)o->seed, (unsigned long long)(budget.cache_bytes >> 20),
+           (unsigned long long)(budget.write_buffer_bytes >> 20), (double)s->kill_log_bytes / (1 << 20));
     printf("%-36s %10s  %-30s %-8s %s : best of those to beat\n", "work", "asked", "measured (lowest-highest)", "",
            s->store[table_subject(s)].label);
     for (size_t i = 0; i < count; i++) {
