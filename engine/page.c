@@ -253,29 +253,85 @@ static unsigned tie_lower_bound(const uint8_t *p, size_t low, size_t high, const
     return (unsigned)low;
 }
 
-unsigned page_lower_bound(const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes, bool *equal)
+/* False when the prefix decides, and then *from is the slot. Otherwise key and key_bytes are what follows it. */
+static inline __attribute__((always_inline)) bool
+skip_prefix(const uint8_t *p, uint32_t page_bytes, const uint8_t **key, size_t *key_bytes, unsigned *from)
+{
+    levin_slice prefix = page_prefix(p, page_bytes);
+    if (prefix.size) {
+        size_t shared = *key_bytes < prefix.size ? *key_bytes : prefix.size;
+        int c = shared ? memcmp(*key, prefix.data, shared) : 0;
+        if (c || shared < prefix.size) {
+            *from = c > 0 ? page_cells(p) : 0;
+            return false;
+        }
+        *key += prefix.size;
+        *key_bytes -= prefix.size;
+    }
+    return true;
+}
+
+/* low is the first slot with a head at or above that of the key. */
+static inline __attribute__((always_inline)) unsigned
+among_ties(const uint8_t *p, size_t low, uint32_t head, const uint8_t *key, size_t key_bytes, bool *equal)
 {
     const uint8_t *slots = p + PAGE_HEADER_BYTES;
     unsigned cells = page_cells(p);
-    levin_slice prefix = page_prefix(p, page_bytes);
-
-    *equal = false;
-    if (prefix.size) {
-        size_t shared = key_bytes < prefix.size ? key_bytes : prefix.size;
-        int c = shared ? memcmp(key, prefix.data, shared) : 0;
-        if (c || shared < prefix.size)
-            return c > 0 ? cells : 0;
-        key += prefix.size;
-        key_bytes -= prefix.size;
-    }
-    uint32_t head = key_head32(key, key_bytes);
-    size_t low = head_lower_bound(slots, 0, cells, head);
     if (low == cells || slot_head(slots, low) != head)
         return (unsigned)low;
     size_t high = low + 1;
     if (high < cells && slot_head(slots, high) == head)
         high = head == UINT32_MAX ? cells : head_lower_bound(slots, high, cells - high, head + 1);
     return tie_lower_bound(p, low, high, key, key_bytes, equal);
+}
+
+unsigned page_lower_bound(const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes, bool *equal)
+{
+    unsigned from;
+    *equal = false;
+    if (!skip_prefix(p, page_bytes, &key, &key_bytes, &from))
+        return from;
+    uint32_t head = key_head32(key, key_bytes);
+    size_t low = head_lower_bound(p + PAGE_HEADER_BYTES, 0, page_cells(p), head);
+    return among_ties(p, low, head, key, key_bytes, equal);
+}
+
+void page_search_begin(page_search *s, const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes)
+{
+    unsigned from = 0;
+    s->page = p;
+    s->decided = !skip_prefix(p, page_bytes, &key, &key_bytes, &from);
+    s->key = key;
+    s->key_bytes = key_bytes;
+    s->head = key_head32(key, key_bytes);
+    s->from = from;
+    s->count = s->decided ? 0 : page_cells(p);
+    if (s->count > 1)
+        __builtin_prefetch(page_slot(p, s->count / 2 - 1));
+}
+
+void page_search_aim(page_search *s)
+{
+    const uint8_t *p = s->page, *slots = p + PAGE_HEADER_BYTES;
+    if (s->decided)
+        return;
+    s->from += s->count == 1 && slot_head(slots, s->from) < s->head;
+    s->count = 0;
+    unsigned at = s->from;
+    if (at == page_cells(p) || slot_head(slots, at) != s->head) {
+        if (page_type(p) == PAGE_LEAF || at == 0)
+            return; /* not there: no cell will be read */
+        at--;
+    }
+    const uint8_t *cell = p + load_u16(page_slot(p, at) + SLOT_OFFSET);
+    __builtin_prefetch(cell);
+    __builtin_prefetch(cell + 64);
+}
+
+unsigned page_search_end(const page_search *s, bool *equal)
+{
+    *equal = false;
+    return s->decided ? s->from : among_ties(s->page, s->from, s->head, s->key, s->key_bytes, equal);
 }
 
 unsigned branch_child_for(const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes)

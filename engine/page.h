@@ -86,6 +86,33 @@ static inline void page_prefetch(const uint8_t *p, uint32_t page_bytes)
 }
 /* First slot whose key is >= key (0 .. cells); *equal tells whether it is equal. */
 unsigned page_lower_bound(const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes, bool *equal);
+/*
+ * The same search in pieces, so that several can wait for their memory side by side: begin (reads header and prefix),
+ * step while it says so (each reads one slot and asks for the next), aim (reads a slot and asks for its cell), end.
+ */
+typedef struct page_search {
+    const uint8_t *page;
+    const uint8_t *key;   /* what follows the prefix */
+    size_t key_bytes;
+    uint32_t head;
+    uint32_t from, count; /* the first slot with a head at or above is in [from, from + count] */
+    bool decided;         /* by the prefix: it is `from` */
+} page_search;
+void page_search_begin(page_search *s, const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes);
+static inline bool page_search_step(page_search *s)
+{
+    const uint8_t *slots = s->page + PAGE_HEADER_BYTES;
+    uint32_t half = s->count / 2;
+    if (half == 0)
+        return false;
+    s->from += load_u32(slots + (size_t)(s->from + half - 1) * SLOT_BYTES + SLOT_HEAD) < s->head ? half : 0;
+    s->count -= half;
+    uint32_t next = s->count / 2;
+    __builtin_prefetch(slots + (size_t)(s->from + (next ? next - 1 : 0)) * SLOT_BYTES);
+    return true;
+}
+void page_search_aim(page_search *s);
+unsigned page_search_end(const page_search *s, bool *equal);
 /* Branch: the child that holds the key: last i with key i <= key, 0 when key is below all. */
 unsigned branch_child_for(const uint8_t *p, uint32_t page_bytes, const uint8_t *key, size_t key_bytes);
 static inline page_ref branch_child(const uint8_t *p, unsigned i)

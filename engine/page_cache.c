@@ -391,12 +391,13 @@ static levin_code page_cache_miss(page_cache *cache, const page_expect *expect, 
     return LEVIN_OK;
 }
 
-levin_code page_cache_get(page_cache *cache, const page_expect *expect, page_frame **frame, levin_error *error)
+static inline __attribute__((always_inline)) levin_code
+get(page_cache *cache, const page_expect *expect, bool prefetch, page_frame **frame, levin_error *error)
 {
     assert(expect->page_bytes == cache->page_bytes && expect->identity == cache->identity);
     /* pairs with table_link */
     page_frame *f = atomic_load_explicit(bucket_of(cache, expect->ref.number), memory_order_acquire);
-    if (f) /* mostly the one: its page is asked for before the frame itself is here */
+    if (f && prefetch) /* mostly the one: its page is asked for before the frame itself is here */
         page_prefetch((const uint8_t *)f + FRAME_PAGE_AT, cache->page_bytes);
     while (f && f->number != expect->ref.number)
         f = atomic_load_explicit(&f->chain, memory_order_acquire); /* pairs with table_link, table_unlink */
@@ -407,6 +408,33 @@ levin_code page_cache_get(page_cache *cache, const page_expect *expect, page_fra
     count_hit(cache);
     *frame = f;
     return LEVIN_OK;
+}
+
+levin_code page_cache_get(page_cache *cache, const page_expect *expect, page_frame **frame, levin_error *error)
+{
+    return get(cache, expect, true, frame, error);
+}
+
+levin_code page_cache_get_prefetched(page_cache *cache, const page_expect *expect, page_frame **frame,
+                                     levin_error *error)
+{
+    return get(cache, expect, false, frame, error);
+}
+
+void page_cache_prefetch_bucket(const page_cache *cache, uint64_t number)
+{
+    __builtin_prefetch(bucket_of(cache, number));
+}
+
+void page_cache_prefetch_frame(const page_cache *cache, uint64_t number)
+{
+    /* pairs with table_link; only to ask for its memory */
+    const char *f = (const char *)atomic_load_explicit(bucket_of(cache, number), memory_order_acquire);
+    if (!f)
+        return;
+    __builtin_prefetch(f);
+    __builtin_prefetch(f + FRAME_PAGE_AT);
+    __builtin_prefetch(f + FRAME_PAGE_AT + cache->page_bytes - 1);
 }
 
 /* ---- install, forget, reclaim ---- */

@@ -59,6 +59,15 @@ void page_cache_destroy(page_cache *cache);
  * LEVIN_CORRUPT, LEVIN_IO, LEVIN_NO_MEMORY.
  */
 levin_code page_cache_get(page_cache *cache, const page_expect *expect, page_frame **frame, levin_error *error);
+/*
+ * The same in stages, so that the misses of several lookups overlap: ask for the bucket; then, with that here, for
+ * the frame and the header and prefix of its page; then get, without the prefetches of page_cache_get().  Inside one
+ * read-side section.
+ */
+void page_cache_prefetch_bucket(const page_cache *cache, uint64_t number);
+void page_cache_prefetch_frame(const page_cache *cache, uint64_t number);
+levin_code page_cache_get_prefetched(page_cache *cache, const page_expect *expect, page_frame **frame,
+                                     levin_error *error);
 /* Inside the same read-side section as the page_cache_get(). */
 void page_frame_pin(page_frame *frame);
 void page_frame_unpin(page_frame *frame); /* anywhere */

@@ -9,24 +9,7 @@
  */
 #include <string.h>
 
-#include "db.h"
-
-/* A value found: in memory (memtable or page), or in an extent. */
-typedef struct found_value {
-    const uint8_t *data;
-    size_t bytes;
-    page_value extent; /* kind VALUE_EXTENT when data is not there yet */
-} found_value;
-
-static levin_code record_found(const uint8_t *record, found_value *found)
-{
-    if (record_kind(record) != RECORD_PUT)
-        return LEVIN_NOT_FOUND;
-    found->data = record_value(record);
-    found->bytes = record_value_bytes(record);
-    found->extent.kind = VALUE_INLINE;
-    return LEVIN_OK;
-}
+#include "read.h"
 
 /* Inside a read-side section. */
 static levin_code version_find(const version *v, const uint8_t *key, size_t key_bytes, found_value *found,
@@ -36,7 +19,7 @@ static levin_code version_find(const version *v, const uint8_t *key, size_t key_
     if (!record && v->frozen_root)
         record = memtable_find(v->frozen_root, key, key_bytes);
     if (record)
-        return record_found(record, found);
+        return read_record(record, found);
     levin_code code = tree_find(&v->tree->t, key, key_bytes, &found->extent, error);
     if (code == LEVIN_OK) {
         found->data = found->extent.data;
@@ -45,37 +28,11 @@ static levin_code version_find(const version *v, const uint8_t *key, size_t key_
     return code;
 }
 
-static levin_code check_key(levin *store, const void *key, size_t key_bytes)
-{
-    if (!key || key_bytes < LEVIN_KEY_MIN_BYTES)
-        return db_refuse(store, LEVIN_INVALID, "the key is empty: keys have at least 1 byte");
-    return LEVIN_OK;
-}
-
-/* Copies an extent's value outside any read-side section; held is a reference of ours. */
-static levin_code read_extent(levin *store, const version *held, const page_value *value, void *buffer)
+levin_code read_extent(levin *store, const version *held, const page_value *value, void *buffer)
 {
     levin_error error;
     levin_code code = tree_read_extent(&held->tree->t, value, buffer, &error);
     return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);
-}
-
-static void count_get(levin *store, levin_code code)
-{
-    counter_add(&store->gets, 1);
-    if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
-        counter_add(&store->get_hits, 1);
-}
-
-/* What a page cache fill left behind is freed here, where no read-side section is open. */
-static void reclaim_after_read(levin *store)
-{
-    if (page_cache_wants_reclaim(store->cache)) {
-        if (store->thread_started)
-            db_wake(store);
-        else
-            page_cache_reclaim(store->cache);
-    }
 }
 
 /* v NULL: the newest version. */
@@ -85,7 +42,7 @@ static levin_code get_copy(levin *store, const version *v, const void *key, size
     levin_error error;
     found_value found;
     const version *held = NULL;
-    levin_code code = check_key(store, key, key_bytes);
+    levin_code code = read_check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
@@ -111,8 +68,8 @@ static levin_code get_copy(levin *store, const version *v, const void *key, size
     } else if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL) {
         code = db_fail(store, &error);
     }
-    count_get(store, code);
-    reclaim_after_read(store);
+    read_count(store, code);
+    read_reclaim(store);
     return code;
 }
 
@@ -125,7 +82,7 @@ levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *k
 /* Handed-out values carry their size in front, for levin_free(). */
 enum { VALUE_PREFIX_BYTES = 16 };
 
-static uint8_t *value_alloc(levin *store, size_t bytes)
+uint8_t *read_value_alloc(levin *store, size_t bytes)
 {
     uint8_t *memory = io_alloc(store->io, VALUE_PREFIX_BYTES + bytes);
     if (!memory)
@@ -150,14 +107,14 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     const version *held = NULL;
     uint8_t *copy = NULL;
     *value = NULL;
-    levin_code code = check_key(store, key, key_bytes);
+    levin_code code = read_check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
     const version *v = snapshot ? snapshot->v : version_current(&store->versions);
     code = version_find(v, key, key_bytes, &found, &error);
     if (code == LEVIN_OK) {
-        copy = value_alloc(store, found.bytes);
+        copy = read_value_alloc(store, found.bytes);
         if (!copy) {
             code = error_memory(&error, found.bytes);
         } else if (found.extent.kind == VALUE_INLINE) {
@@ -181,8 +138,8 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     } else {
         levin_free(store, copy);
     }
-    count_get(store, code);
-    reclaim_after_read(store);
+    read_count(store, code);
+    read_reclaim(store);
     return code;
 }
 
@@ -190,7 +147,7 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
 {
     levin_error error;
     found_value found;
-    levin_code code = check_key(store, key, key_bytes);
+    levin_code code = read_check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
@@ -199,25 +156,9 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
     reclaim_read_unlock();
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
         code = db_fail(store, &error);
-    count_get(store, code);
-    reclaim_after_read(store);
+    read_count(store, code);
+    read_reclaim(store);
     return code;
-}
-
-levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests, size_t count)
-{
-    levin_code first = LEVIN_OK;
-    const version *held = snapshot ? NULL : version_acquire(&store->versions);
-    const version *v = held ? held : snapshot->v;
-    for (size_t i = 0; i < count; i++) {
-        levin_get_request *r = &requests[i];
-        r->code = get_copy(store, v, r->key, r->key_bytes, r->buffer, r->capacity, &r->value_bytes);
-        if (first == LEVIN_OK && r->code != LEVIN_NOT_FOUND && r->code != LEVIN_TOO_SMALL)
-            first = r->code;
-    }
-    if (held)
-        version_release(held);
-    return first;
 }
 
 levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot)

@@ -10,12 +10,23 @@
 
 #include "checksum.h"
 
+static inline page_expect expectation(const tree *t, page_ref ref, unsigned level)
+{
+    return (page_expect){.identity = t->identity, .page_bytes = t->page_bytes, .page_count = t->page_count,
+                         .max_generation = t->generation, .ref = ref,
+                         .type = level ? PAGE_BRANCH : PAGE_LEAF, .level = (int)level};
+}
+
 levin_code tree_page(const tree *t, page_ref ref, unsigned level, page_frame **frame, levin_error *error)
 {
-    page_expect expect = {.identity = t->identity, .page_bytes = t->page_bytes, .page_count = t->page_count,
-                          .max_generation = t->generation, .ref = ref,
-                          .type = level ? PAGE_BRANCH : PAGE_LEAF, .level = (int)level};
+    page_expect expect = expectation(t, ref, level);
     return page_cache_get(t->cache, &expect, frame, error); /* checks type and level on a hit, too */
+}
+
+levin_code tree_page_prefetched(const tree *t, page_ref ref, unsigned level, page_frame **frame, levin_error *error)
+{
+    page_expect expect = expectation(t, ref, level);
+    return page_cache_get_prefetched(t->cache, &expect, frame, error);
 }
 
 levin_code tree_height_check(const tree *t, levin_error *error)
@@ -25,7 +36,8 @@ levin_code tree_height_check(const tree *t, levin_error *error)
     return error_corrupt(error, PAGE_FILE_NAME, META_HEIGHT, PAGE_HEIGHT_MAX, t->height, "impossible tree height");
 }
 
-levin_code tree_find(const tree *t, const uint8_t *key, size_t key_bytes, page_value *value, levin_error *error)
+static inline __attribute__((always_inline)) levin_code
+find(const tree *t, const uint8_t *key, size_t key_bytes, page_frame **leaf, page_value *value, levin_error *error)
 {
     page_frame *frame;
     page_ref ref = t->root;
@@ -48,7 +60,20 @@ levin_code tree_find(const tree *t, const uint8_t *key, size_t key_bytes, page_v
     if (!equal)
         return LEVIN_NOT_FOUND;
     *value = leaf_value(frame->page, i);
+    *leaf = frame;
     return LEVIN_OK;
+}
+
+levin_code tree_find(const tree *t, const uint8_t *key, size_t key_bytes, page_value *value, levin_error *error)
+{
+    page_frame *leaf;
+    return find(t, key, key_bytes, &leaf, value, error);
+}
+
+levin_code tree_find_frame(const tree *t, const uint8_t *key, size_t key_bytes, page_frame **leaf, page_value *value,
+                           levin_error *error)
+{
+    return find(t, key, key_bytes, leaf, value, error);
 }
 
 levin_code tree_read_extent(const tree *t, const page_value *value, uint8_t *buffer, levin_error *error)

@@ -25,6 +25,8 @@ typedef struct tree {
  * page of another level is LEVIN_CORRUPT, which bounds every descent, also in a tree that points back into itself.
  */
 levin_code tree_page(const tree *t, page_ref ref, unsigned level, page_frame **frame, levin_error *error);
+/* The same for a caller that has asked for what it is going to read: nothing else is prefetched. */
+levin_code tree_page_prefetched(const tree *t, page_ref ref, unsigned level, page_frame **frame, levin_error *error);
 
 /* LEVIN_CORRUPT when the height is beyond PAGE_HEIGHT_MAX. */
 levin_code tree_height_check(const tree *t, levin_error *error);
@@ -34,6 +36,17 @@ levin_code tree_height_check(const tree *t, levin_error *error);
  * section ends. LEVIN_NOT_FOUND.
  */
 levin_code tree_find(const tree *t, const uint8_t *key, size_t key_bytes, page_value *value, levin_error *error);
+/* The same, with the leaf that holds it: pin it and value->data stays good after the section. */
+levin_code tree_find_frame(const tree *t, const uint8_t *key, size_t key_bytes, page_frame **leaf, page_value *value,
+                           levin_error *error);
+/*
+ * As tree_find() for each of up to TREE_MANY keys, with their cache misses side by side: codes[i] is what tree_find()
+ * would return, values[i] is filled when that is LEVIN_OK.  Returns the first error in order of the levels, or
+ * LEVIN_OK.
+ */
+enum { TREE_MANY = 16 };
+levin_code tree_find_many(const tree *t, const levin_slice *keys, size_t count, page_value *values,
+                          levin_code *codes, levin_error *error);
 /* Reads and verifies a value that is held in an extent; buffer has value->bytes. Inside a read-side section or a
  * held version. */
 levin_code tree_read_extent(const tree *t, const page_value *value, uint8_t *buffer, levin_error *error);

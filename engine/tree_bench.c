@@ -126,6 +126,30 @@ static void bench_find(bench *b)
     report_line("find, uniform", median(b), "ns");
 }
 
+static void bench_find_many(bench *b)
+{
+    uint8_t key[TREE_MANY][KEY_BYTES];
+    levin_slice keys[TREE_MANY];
+    page_value values[TREE_MANY];
+    levin_code codes[TREE_MANY];
+    levin_error error;
+    for (unsigned run = 0; run < RUNS; run++) {
+        double start = now_seconds();
+        for (unsigned i = 0; i < FINDS; i += TREE_MANY) {
+            for (unsigned k = 0; k < TREE_MANY; k++) {
+                key_of(key[k], random_next(&b->random) % b->keys);
+                keys[k] = (levin_slice){ key[k], KEY_BYTES };
+            }
+            reclaim_read_lock();
+            if (tree_find_many(&b->s.t, keys, TREE_MANY, values, codes, &error))
+                store_fail("find many", &error);
+            reclaim_read_unlock();
+        }
+        b->samples[run] = (now_seconds() - start) * 1e9 / FINDS;
+    }
+    report_line("find, uniform, 16 at once", median(b), "ns a key");
+}
+
 static void bench_seek(bench *b)
 {
     uint8_t key[KEY_BYTES];
@@ -211,6 +235,7 @@ int main(int argc, char **argv)
     bench_build(&b, ALL_ASCENDING);
     bench_build(&b, ALL_SHUFFLED);
     bench_find(&b);
+    bench_find_many(&b);
     bench_seek(&b);
     bench_scan(&b, false);
     bench_scan(&b, true);

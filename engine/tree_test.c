@@ -96,6 +96,42 @@ static levin_code find_check(fixture *f, uint64_t n, levin_error *error)
     return code;
 }
 
+/* The same for TREE_MANY keys at once, spread over the tree: LEVIN_OK when all answers were right. */
+static levin_code find_many_check(fixture *f, uint64_t n, levin_error *error)
+{
+    uint8_t key[TREE_MANY][NUMBER_KEY_ROOM];
+    uint64_t number[TREE_MANY];
+    levin_slice keys[TREE_MANY];
+    page_value values[TREE_MANY];
+    levin_code codes[TREE_MANY], wrong = LEVIN_OK;
+    for (unsigned i = 0; i < TREE_MANY; i++) {
+        number[i] = (n + i * i * 37) % KEYS;
+        keys[i] = (levin_slice){ key[i], number_key(key[i], number[i]) };
+    }
+    reclaim_read_lock();
+    levin_code code = tree_find_many(&f->s.t, keys, TREE_MANY, values, codes, error);
+    ck_assert(!code || error->code == code);
+    for (unsigned i = 0; i < TREE_MANY; i++) {
+        levin_error failed;
+        if (codes[i] == LEVIN_OK) {
+            ck_assert_msg(number[i] % 2 == 0, "key %llu was never there", (unsigned long long)number[i]);
+            codes[i] = value_check(f, &values[i], number[i], &failed);
+            if (codes[i] && !code) {
+                code = codes[i];
+                *error = failed;
+            }
+        } else if (codes[i] == LEVIN_NOT_FOUND) {
+            ck_assert_msg(number[i] % 2 == 1, "key %llu is missing", (unsigned long long)number[i]);
+            codes[i] = LEVIN_OK;
+        }
+        if (codes[i])
+            wrong = codes[i];
+    }
+    reclaim_read_unlock();
+    ck_assert(!code == !wrong);
+    return code;
+}
+
 static levin_code scan_check(fixture *f, bool forward, levin_error *error)
 {
     uint8_t key[32];
@@ -144,6 +180,53 @@ START_TEST(tree__of_height_0_holds_nothing)
     ck_assert_uint_eq(r.pages, 0);
     store_fini(&s);
     ck_assert_uint_eq(disk.held, 0);
+}
+END_TEST
+
+START_TEST(tree__find_many_equals_find)
+{
+    fixture f;
+    levin_error error;
+    setup(&f, 1 << 20);
+    for (uint64_t n = 0; n < KEYS; n++)
+        ck_assert(!find_many_check(&f, n, &error));
+    teardown(&f);
+}
+END_TEST
+
+/* Keys of one head, before, among and behind the cells of a page, in all numbers of cells. */
+START_TEST(page_search__equals_page_lower_bound)
+{
+    fixture f;
+    levin_error error;
+    setup(&f, 1 << 20);
+    reclaim_read_lock();
+    page_frame *frame;
+    ck_assert(!tree_page(&f.s.t, f.s.t.root, 1, &frame, &error));
+    uint8_t page[PAGE];
+    for (unsigned cells = 1; cells <= page_cells(frame->page); cells++) {
+        memcpy(page, frame->page, PAGE);
+        store_u16(page + PAGE_CELLS, (uint16_t)cells);
+        for (uint64_t n = 0; n < KEYS; n += 3) {
+            uint8_t key[NUMBER_KEY_ROOM];
+            size_t bytes = number_key(key, n);
+            if (n % 5 == 0)
+                bytes = n % 4 + 1; /* part of the prefix */
+            if (n % 7 == 0)
+                key[0] ^= (uint8_t)(n % 14 ? 1 : 2); /* below and above it */
+            bool equal, equal_staged;
+            page_search s;
+            unsigned slot = page_lower_bound(page, PAGE, key, bytes, &equal);
+            page_search_begin(&s, page, PAGE, key, bytes);
+            while (page_search_step(&s))
+                continue;
+            page_search_aim(&s);
+            ck_assert_uint_eq(page_search_end(&s, &equal_staged), slot);
+            ck_assert_int_eq(equal_staged, equal);
+        }
+    }
+    reclaim_read_unlock();
+    teardown(&f);
 }
 END_TEST
 
@@ -208,6 +291,8 @@ static void fault_sweep(bool fail_on)
         ram_arm(&f.disk, n, fail_on);
         error.code = LEVIN_OK;
         levin_code code = find_check(&f, 2 * (n % 100), &error);
+        if (!code)
+            code = find_many_check(&f, n, &error);
         if (!code)
             code = scan_check(&f, n % 2, &error);
         uint64_t failed = f.disk.failed;
@@ -312,6 +397,8 @@ START_TEST(tree__damaged_bytes_give_corrupt_or_the_right_answer)
             levin_code found = find_check(&f, random_next(&f.random) % KEYS, &error);
             ck_assert(found == LEVIN_OK || found == LEVIN_CORRUPT);
         }
+        levin_code many = find_many_check(&f, rounds, &error);
+        ck_assert(many == LEVIN_OK || many == LEVIN_CORRUPT);
         if (rounds % 8 == 0)
             ck_assert(check_all(&f, &f.s.t, &seen, &r) || !code);
         f.disk.bytes[at] = sound[at];
@@ -617,7 +704,8 @@ START_TEST(merge__over_damaged_pages_is_corrupt_or_right)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("tree", TEST(tree__of_height_0_holds_nothing), TEST(tree__seek_to_the_cursors_own_key_stays),
+LEVIN_TEST_MAIN("tree", TEST(tree__of_height_0_holds_nothing), TEST(tree__find_many_equals_find),
+                TEST(page_search__equals_page_lower_bound), TEST(tree__seek_to_the_cursors_own_key_stays),
                 TEST(tree__cursor_turns_around_anywhere), TEST(tree__every_failure_is_an_error_and_leaks_nothing),
                 TEST(tree_check__every_failure_is_an_error_and_leaks_nothing),
                 TEST(tree__damaged_bytes_give_corrupt_or_the_right_answer),

@@ -18,7 +18,7 @@
 #include "oracle_model.h"
 #include "random.h"
 
-enum { PROBE_KEY_BYTES = 256, PROBE_STEPS = 12, MULTI_KEYS = 6, STREAM_POINTS = 701, STREAM_RANGES = 702 };
+enum { PROBE_KEY_BYTES = 256, PROBE_STEPS = 12, MULTI_KEYS = 18, STREAM_POINTS = 701, STREAM_RANGES = 702 };
 
 static bool chance(random_stream *random, unsigned percent)
 {
@@ -269,11 +269,20 @@ static bool probe_get(const oracle_pairs *expected, levin *store, levin_slice ke
     const oracle_pair *pair = pairs_find(expected, key);
     void *value = NULL;
     size_t bytes = 0;
+    levin_pinned pinned;
     levin_code code = levin_get_alloc(store, options->snapshot, key.data, key.size, &value, &bytes);
-    if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
+    levin_code again = levin_get_pinned(store, options->snapshot, key.data, key.size, &pinned);
+    if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
+        code = again == LEVIN_OK || again == LEVIN_NOT_FOUND ? code : again;
+    if (code != LEVIN_OK && code != LEVIN_NOT_FOUND) {
+        levin_free(store, value);
+        levin_pinned_release(&pinned);
         return call_failed(store, code, "point read", options, verdict);
-    bool good = (code == LEVIN_OK) == (pair != NULL) &&
-                (!pair || oracle_same((levin_slice){ value, bytes }, pair->value));
+    }
+    bool good = code == again && (code == LEVIN_OK) == (pair != NULL) &&
+                (!pair || (oracle_same((levin_slice){ value, bytes }, pair->value) &&
+                           oracle_same(pinned.value, pair->value)));
+    levin_pinned_release(&pinned);
     char text[80];
     if (!good)
         oracle_fault(verdict, "EXACT", "point read of %s: expected %s (%zu bytes), found %s (%zu bytes)",

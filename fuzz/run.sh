@@ -67,7 +67,6 @@ start_afl() {
     local mutator=$PWD/build/release/fuzz/mutator_$target.so
     AFL_CUSTOM_MUTATOR_LIBRARY=$mutator AFL_CUSTOM_MUTATOR_ONLY=1 AFL_DISABLE_TRIM=1 AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 \
         AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1 AFL_FAST_CAL=1 AFL_BENCH_UNTIL_CRASH=1 \
-       \
         afl-fuzz -V "$seconds" -s "$seed" -m none -t 5000 -i "$seeds" -o "$corpus" -- "$root/afl/$target" >"$log" 2>&1 &
 }
 

@@ -1,0 +1,166 @@
+/*
+ * multi_get.c - many keys at one state, with their cache misses side by side.
+ *
+ * Keys are taken in windows of TREE_MANY.  A window goes through the memtable, the frozen memtable and the page tree
+ * of one version, all its keys together at each (memtable_find_many(), tree_find_many()); what one layer has found,
+ * the next is not asked for.  Values in extents are read last, outside the read-side section, under a reference on the
+ * version.
+ *
+ * Invariants: every key is answered from the same version, so a batch is seen whole or not at all.
+ * Concurrency: any number of readers beside the writer.  Up to one window lives in one read-side section and takes no
+ * reference; more keys take one, so that a long call does not hold back a grace period.
+ */
+#include <string.h>
+
+#include "read.h"
+
+/* A window's keys that are still looked for. */
+typedef struct window {
+    levin_get_request *request[TREE_MANY];
+    found_value *found[TREE_MANY];
+    levin_slice key[TREE_MANY];
+    size_t count;
+} window;
+
+/* Takes the keys that this memtable decides out of the window. */
+static void find_in_memtable(window *w, const mem_node *root)
+{
+    const uint8_t *record[TREE_MANY];
+    size_t left = 0;
+    if (!root || !w->count)
+        return;
+    memtable_find_many(root, w->key, w->count, record);
+    for (size_t i = 0; i < w->count; i++) {
+        if (record[i]) {
+            w->request[i]->code = read_record(record[i], w->found[i]);
+            continue;
+        }
+        w->request[left] = w->request[i];
+        w->found[left] = w->found[i];
+        w->key[left++] = w->key[i];
+    }
+    w->count = left;
+}
+
+static levin_code find_in_tree(window *w, const tree *t, levin_error *error)
+{
+    page_value value[TREE_MANY];
+    levin_code code[TREE_MANY];
+    if (!w->count)
+        return LEVIN_OK;
+    levin_code first = tree_find_many(t, w->key, w->count, value, code, error);
+    for (size_t i = 0; i < w->count; i++) {
+        w->request[i]->code = code[i];
+        if (code[i] == LEVIN_OK)
+            *w->found[i] = (found_value){ .data = value[i].data, .bytes = value[i].bytes, .extent = value[i] };
+    }
+    return first;
+}
+
+/* Hands a value out; an extent is left for later: *later. */
+static void copy_out(levin_get_request *r, const found_value *found, bool *later)
+{
+    if (r->code != LEVIN_OK)
+        return;
+    r->value_bytes = found->bytes;
+    if (found->bytes > r->capacity)
+        r->code = LEVIN_TOO_SMALL;
+    else if (found->extent.kind != VALUE_INLINE)
+        *later = true;
+    else if (found->bytes)
+        memcpy(r->buffer, found->data, found->bytes);
+}
+
+static levin_code read_extents(const version *held, levin_get_request *requests, const found_value *found,
+                               size_t count, levin_error *error)
+{
+    levin_code first = LEVIN_OK;
+    for (size_t i = 0; i < count; i++) {
+        levin_error failed;
+        if (requests[i].code != LEVIN_OK || found[i].extent.kind == VALUE_INLINE)
+            continue;
+        requests[i].code = tree_read_extent(&held->tree->t, &found[i].extent, requests[i].buffer, &failed);
+        if (requests[i].code != LEVIN_OK && first == LEVIN_OK) {
+            first = requests[i].code;
+            *error = failed;
+        }
+    }
+    return first;
+}
+
+/* Keys that cannot be looked for are answered at once; the others stand in the window. */
+static levin_code window_fill(levin *store, window *w, levin_get_request *requests, found_value *found, size_t count)
+{
+    levin_code first = LEVIN_OK;
+    w->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        levin_get_request *r = &requests[i];
+        r->code = read_check_key(store, r->key, r->key_bytes);
+        if (r->code != LEVIN_OK) {
+            if (first == LEVIN_OK)
+                first = r->code;
+            continue;
+        }
+        w->request[w->count] = r;
+        w->found[w->count] = &found[i];
+        w->key[w->count++] = (levin_slice){ r->key, r->key_bytes };
+    }
+    return first;
+}
+
+/* Up to TREE_MANY keys. v NULL: the newest version. */
+static levin_code get_window(levin *store, const version *v, levin_get_request *requests, size_t count)
+{
+    window w;
+    found_value found[TREE_MANY];
+    levin_error error;
+    const version *held = NULL;
+    bool later = false;
+    levin_code first = window_fill(store, &w, requests, found, count);
+    reclaim_read_lock();
+    if (!v)
+        v = version_current(&store->versions);
+    find_in_memtable(&w, v->mem_root);
+    find_in_memtable(&w, v->frozen_root);
+    levin_code code = find_in_tree(&w, &v->tree->t, &error);
+    for (size_t i = 0; i < count; i++)
+        copy_out(&requests[i], &found[i], &later);
+    if (later) {
+        held = v;
+        version_ref(held);
+    }
+    reclaim_read_unlock();
+    if (held) {
+        levin_error failed;
+        levin_code extents = read_extents(held, requests, found, count, &failed);
+        version_release(held);
+        if (code == LEVIN_OK && extents != LEVIN_OK) {
+            code = extents;
+            error = failed;
+        }
+    }
+    if (code != LEVIN_OK)
+        db_fail(store, &error);
+    size_t hits = 0;
+    for (size_t i = 0; i < count; i++)
+        hits += requests[i].code == LEVIN_OK || requests[i].code == LEVIN_TOO_SMALL;
+    read_count_many(store, count, hits);
+    read_reclaim(store);
+    return first != LEVIN_OK ? first : code;
+}
+
+levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests, size_t count)
+{
+    levin_code first = LEVIN_OK;
+    const version *held = !snapshot && count > TREE_MANY ? version_acquire(&store->versions) : NULL;
+    const version *v = held ? held : snapshot_version(snapshot);
+    for (size_t at = 0; at < count; at += TREE_MANY) {
+        size_t n = count - at < TREE_MANY ? count - at : TREE_MANY;
+        levin_code code = get_window(store, v, requests + at, n);
+        if (first == LEVIN_OK)
+            first = code;
+    }
+    if (held)
+        version_release(held);
+    return first;
+}

@@ -1,0 +1,104 @@
+/*
+ * pinned.c - point reads that hand out the value where it stands.
+ *
+ * What is held until levin_pinned_release(), by where the value is:
+ *   a page       a pin on its frame, which eviction passes over
+ *   a memtable   a reference on the whole memtable: its records stay where they are until the last reference goes
+ *   an extent    a copy, in memory of its own: extents are read from the file anyway
+ *
+ * Invariants: what is handed out never changes: pages and records are immutable. Concurrency: pins and references are
+ * atomic counts, taken inside the read-side section that found the value, released on any thread.  Wait-free but for
+ * I/O.
+ */
+#include "read.h"
+
+enum pinned_kind { PINNED_NOTHING = 0, PINNED_FRAME = 1, PINNED_MEMTABLE = 2, PINNED_COPY = 3 };
+
+static levin_code pin_record(levin_pinned *pinned, memtable *mem, const uint8_t *record)
+{
+    found_value found;
+    levin_code code = read_record(record, &found);
+    if (code != LEVIN_OK)
+        return code;
+    memtable_ref(mem); /* the version that we see holds one, so the count is not 0 */
+    pinned->kind = PINNED_MEMTABLE;
+    pinned->held = mem;
+    pinned->value = (levin_slice){ found.data, found.bytes };
+    return LEVIN_OK;
+}
+
+/* Inside a read-side section. An extent is left to the caller: *in_extent. */
+static levin_code pin_newest(const version *v, const uint8_t *key, size_t key_bytes, levin_pinned *pinned,
+                             page_value *in_extent, levin_error *error)
+{
+    const uint8_t *record = v->mem_root ? memtable_find(v->mem_root, key, key_bytes) : NULL;
+    if (record)
+        return pin_record(pinned, v->mem, record);
+    record = v->frozen_root ? memtable_find(v->frozen_root, key, key_bytes) : NULL;
+    if (record)
+        return pin_record(pinned, v->frozen, record);
+    page_frame *frame;
+    page_value value;
+    levin_code code = tree_find_frame(&v->tree->t, key, key_bytes, &frame, &value, error);
+    if (code != LEVIN_OK)
+        return code;
+    if (value.kind == VALUE_INLINE) {
+        page_frame_pin(frame);
+        pinned->kind = PINNED_FRAME;
+        pinned->held = frame;
+        pinned->value = (levin_slice){ value.data, value.bytes };
+    } else {
+        *in_extent = value;
+    }
+    return LEVIN_OK;
+}
+
+levin_code levin_get_pinned(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
+                            levin_pinned *pinned)
+{
+    levin_error error;
+    page_value in_extent;
+    const version *held = NULL;
+    *pinned = (levin_pinned){ .store = store };
+    levin_code code = read_check_key(store, key, key_bytes);
+    if (code != LEVIN_OK)
+        return code;
+    reclaim_read_lock();
+    const version *v = snapshot ? snapshot->v : version_current(&store->versions);
+    code = pin_newest(v, key, key_bytes, pinned, &in_extent, &error);
+    if (code == LEVIN_OK && pinned->kind == PINNED_NOTHING) {
+        held = v;
+        version_ref(held);
+    }
+    reclaim_read_unlock();
+    if (held) {
+        uint8_t *copy = read_value_alloc(store, in_extent.bytes);
+        if (!copy) {
+            error_memory(&error, in_extent.bytes);
+            code = db_fail(store, &error);
+        } else {
+            code = read_extent(store, held, &in_extent, copy);
+        }
+        version_release(held);
+        if (code == LEVIN_OK)
+            *pinned = (levin_pinned){ { copy, in_extent.bytes }, store, copy, PINNED_COPY };
+        else
+            levin_free(store, copy);
+    } else if (code != LEVIN_OK && code != LEVIN_NOT_FOUND) {
+        code = db_fail(store, &error);
+    }
+    read_count(store, code);
+    read_reclaim(store);
+    return code;
+}
+
+void levin_pinned_release(levin_pinned *pinned)
+{
+    switch ((enum pinned_kind)pinned->kind) {
+    case PINNED_NOTHING: break;
+    case PINNED_FRAME: page_frame_unpin(pinned->held); break;
+    case PINNED_MEMTABLE: memtable_unref(pinned->held); break;
+    case PINNED_COPY: levin_free(pinned->store, pinned->held); break;
+    }
+    *pinned = (levin_pinned){ .store = pinned->store };
+}

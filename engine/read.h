@@ -1,0 +1,64 @@
+/*
+ * read.h - what the kinds of point read share: get, multi-get, pinned get.  Internal.
+ */
+#ifndef LEVIN_READ_H
+#define LEVIN_READ_H
+
+#include "db.h"
+
+/* A value found: in memory (memtable or page), or in an extent. */
+typedef struct found_value {
+    const uint8_t *data; /* good until the read-side section ends, or as long as what holds it is held */
+    size_t bytes;
+    page_value extent;   /* kind VALUE_EXTENT when data is not there yet */
+} found_value;
+
+/* What a memtable's newest operation on the key says: LEVIN_OK, or LEVIN_NOT_FOUND of a delete. */
+static inline levin_code read_record(const uint8_t *record, found_value *found)
+{
+    if (record_kind(record) != RECORD_PUT)
+        return LEVIN_NOT_FOUND;
+    found->data = record_value(record);
+    found->bytes = record_value_bytes(record);
+    found->extent.kind = VALUE_INLINE;
+    return LEVIN_OK;
+}
+
+/* Refuses an empty key. */
+static inline levin_code read_check_key(levin *store, const void *key, size_t key_bytes)
+{
+    if (__builtin_expect(!key || key_bytes < LEVIN_KEY_MIN_BYTES, 0))
+        return db_refuse(store, LEVIN_INVALID, "the key is empty: keys have at least 1 byte");
+    return LEVIN_OK;
+}
+
+/* Copies an extent's value outside any read-side section; held is a reference of the caller. */
+levin_code read_extent(levin *store, const version *held, const page_value *value, void *buffer);
+
+/* Memory for a value that is handed out, to be given back with levin_free(). NULL when out of memory. */
+uint8_t *read_value_alloc(levin *store, size_t bytes);
+
+/* Counts so many point reads, and those of them that found their key. */
+static inline void read_count_many(levin *store, size_t gets, size_t hits)
+{
+    counter_add(&store->gets, gets);
+    if (hits)
+        counter_add(&store->get_hits, hits);
+}
+static inline void read_count(levin *store, levin_code code)
+{
+    read_count_many(store, 1, code == LEVIN_OK || code == LEVIN_TOO_SMALL);
+}
+
+/* What a page cache fill left behind is freed here, where no read-side section is open. */
+static inline void read_reclaim(levin *store)
+{
+    if (__builtin_expect(!page_cache_wants_reclaim(store->cache), 1))
+        return;
+    if (store->thread_started)
+        db_wake(store);
+    else
+        page_cache_reclaim(store->cache);
+}
+
+#endif
