@@ -187,7 +187,7 @@ $(B)/bin/levin-%: $(B)/obj/regress/%_main.o $(REGRESS_A) $(CHAOS_A) $(FAULTS_A) 
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) $(LIBS_STORES) -ljansson -lm
 
 define program_rule # source, output
-$(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A)) $(FAULTS_A) $(LIB_A)
+$(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A) $(CHAOS_A)) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
 	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_STORES) $$(LIBS_TEST) -ljansson

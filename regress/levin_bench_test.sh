@@ -1,5 +1,6 @@
 #!/bin/bash
 # levin-bench from outside: all benchmarks on all stores with several threads, JSON, usage, and what Ctrl-C leaves.
+# shellcheck disable=SC2016 # what stands in single quotes is for jq
 set -u
 
 cd "$(dirname "$0")/.." || exit 3

@@ -73,11 +73,12 @@ START_TEST(table__a_limit_is_ours_alone)
 {
     const table_line line = { .work = "disk", .kind = LINE_LIMIT, .ours = FIGURE_DISK_SHARE, .asked = 1.2 };
     begin(2);
-    values.figure[0][LEVIN][FIGURE_DISK_SHARE] = 1.1;
-    values.figure[1][LEVIN][FIGURE_DISK_SHARE] = 1.3;
-    table_verdict v = table_judge(&setup, &values, &line);
-    ck_assert(v.known && v.met); /* 1.2 is within */
     values.figure[0][LEVIN][FIGURE_DISK_SHARE] = 1.2;
+    values.figure[1][LEVIN][FIGURE_DISK_SHARE] = 1.2;
+    table_verdict v = table_judge(&setup, &values, &line);
+    ck_assert(v.known && v.met); /* the limit itself is within */
+    ck_assert_double_eq(v.high, 1.2);
+    values.figure[1][LEVIN][FIGURE_DISK_SHARE] = 1.3;
     v = table_judge(&setup, &values, &line);
     ck_assert(v.known && !v.met);
 }
