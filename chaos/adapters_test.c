@@ -47,6 +47,7 @@ typedef struct subject {
     const store_adapter *a;
     store *db;
     store_session *session;
+    store_session *other; /* of the same thread, when a second one is wanted */
     char directory[PATH_BYTES], path[PATH_BYTES + 16];
 } subject;
 
@@ -59,9 +60,17 @@ static void subject_open(subject *s, bool sync)
     ck_assert_msg(s->a->session_open(s->db, &s->session) == STORE_OK, "%s: no session", s->a->name);
 }
 
+static void other_close(subject *s)
+{
+    if (s->other)
+        s->a->session_close(s->other);
+    s->other = NULL;
+}
+
 static void subject_close(subject *s)
 {
     char message[STORE_MESSAGE_BYTES] = "";
+    other_close(s);
     s->a->session_close(s->session);
     ck_assert_msg(s->a->close(s->db, message) == STORE_OK, "%s: %s", s->a->name, message);
 }
@@ -69,6 +78,7 @@ static void subject_close(subject *s)
 static void subject_begin(subject *s, const store_adapter *a, bool sync)
 {
     s->a = a;
+    s->other = NULL;
     directory_make(s->directory);
     snprintf(s->path, sizeof s->path, "%s/store", s->directory);
     subject_open(s, sync);
@@ -154,7 +164,12 @@ static void step_write(subject *s, model *m)
         memcpy(e->value, values[i], e->value_bytes);
         operations[i].value = e->there ? (store_slice){ values[i], e->value_bytes } : (store_slice){ NULL, 0 };
     }
-    STORE_CHECK(s, s->a->write(s->session, operations, n, random_chance(&m->random, 8)));
+    if (!s->other)
+        ck_assert_int_eq(s->a->session_open(s->db, &s->other), STORE_OK);
+    /* what one session wrote the other changes, so that a batch that comes back is seen */
+    store_session *session = random_chance(&m->random, 2) ? s->other : s->session;
+    store_result result = s->a->write(session, operations, n, random_chance(&m->random, 8));
+    ck_assert_msg(result == STORE_OK, "%s: write: %d: %s", s->a->name, result, s->a->message(session));
 }
 
 static void expect_get(const subject *s, const model *m, const model_entry *e, store_result result,
@@ -275,13 +290,16 @@ static void run_model(const store_adapter *a, bool sync, unsigned steps)
         step_gets(&s, &m);
         step_scan(&s, &m);
         step_scan(&s, &m);
-        if (m.step % 100 == 49)
+        if (m.step % 100 == 49) {
+            other_close(&s);
             STORE_CHECK(&s, a->compact(s.session));
+        }
         if (m.step % 60 == 59) {
             subject_close(&s);
             subject_open(&s, sync);
         }
     }
+    other_close(&s);
     if (a->check)
         STORE_CHECK(&s, a->check(s.session));
     subject_end(&s);
@@ -379,12 +397,13 @@ END_TEST
 
 /* ---- threads ---- */
 
-enum { TOGETHER = 20, TURNS = 150 };
+enum { TOGETHER = 20, TURNS = 400 };
 
 typedef struct turns {
     const subject *s;
     _Atomic uint64_t done; /* release: the batch of this turn has returned; acquire: a read has to see it */
     bool ok;
+    pthread_barrier_t *start; /* NULL: at once */
 } turns;
 
 static void turn_key(uint8_t key[2], unsigned i)
@@ -402,6 +421,8 @@ static void *write_turns(void *argument)
     uint8_t keys[TOGETHER][2];
     store_operation batch[TOGETHER];
     t->ok = a->session_open(t->s->db, &session) == STORE_OK;
+    if (t->start)
+        pthread_barrier_wait(t->start);
     for (uint64_t turn = 1; turn <= TURNS && t->ok; turn++) {
         for (unsigned i = 0; i < TOGETHER; i++) {
             turn_key(keys[i], i);
@@ -471,16 +492,19 @@ START_TEST(adapters__two_writers_on_the_same_keys_both_get_through)
     for (const store_adapter *const *a = store_adapters(); *a; a++) {
         subject s;
         pthread_t writers[2];
-        turns t[2] = { { .s = &s }, { .s = &s } };
+        pthread_barrier_t start;
+        turns t[2] = { { .s = &s, .start = &start }, { .s = &s, .start = &start } };
         seen_turn seen = { 0 };
         const store_range all = { .reverse = true };
         if (!((*a)->capabilities & STORE_CAN_WRITE_CONCURRENTLY))
             continue;
         subject_begin(&s, *a, false);
+        ck_assert_int_eq(pthread_barrier_init(&start, NULL, 2), 0);
         for (int i = 0; i < 2; i++)
             ck_assert_int_eq(pthread_create(&writers[i], NULL, write_turns, &t[i]), 0);
         for (int i = 0; i < 2; i++)
             pthread_join(writers[i], NULL);
+        pthread_barrier_destroy(&start);
         ck_assert_msg(t[0].ok && t[1].ok, "%s: a writer failed", s.a->name);
         STORE_CHECK(&s, s.a->scan(s.session, &all, see_turn, &seen));
         ck_assert_msg(!seen.torn && seen.turn == TURNS && seen.pairs == TOGETHER, "%s: torn", s.a->name);
