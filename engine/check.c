@@ -17,6 +17,7 @@ typedef struct check {
     void *context;
     levin_check_result *result;
     uint8_t *used;     /* a bit a page */
+    uint64_t free_list_pages;
     bool stopped;
 } check;
 
@@ -87,6 +88,7 @@ static levin_code check_free_page(check *c, page_ref *ref, uint64_t *after)
         code = error_corrupt(&fault, PAGE_FILE_NAME, number * db->page_bytes, 0, number,
                              "page %llu of the free list is also used elsewhere", (unsigned long long)number);
     }
+    c->free_list_pages += code == LEVIN_OK;
     for (size_t i = 0; i < extents.count && code == LEVIN_OK; i++)
         check_extent_free(c, extents.items[i]);
     extent_list_fini(&extents, db->io);
@@ -148,28 +150,51 @@ static levin_code check_meta(check *c)
     return LEVIN_OK;
 }
 
+/* What the meta page counts against what there is. Told only when everything was readable. */
+static void check_counts(check *c)
+{
+    const page_meta *m = &c->db->meta;
+    const levin_check_result *r = c->result;
+    const struct {
+        uint64_t says, is;
+        size_t at;
+        const char *what;
+    } counts[] = {
+        { m->keys, r->keys, META_KEYS, "keys" },
+        { m->leaf_pages, r->leaf_pages, META_LEAF_PAGES, "leaves" },
+        { m->branch_pages, r->branch_pages, META_BRANCH_PAGES, "branch pages" },
+        { m->overflow_pages, r->overflow_pages, META_OVERFLOW_PAGES, "overflow pages" },
+        { m->free_pages, r->free_pages, META_FREE_PAGES, "free pages" },
+        { m->free_list_pages, c->free_list_pages, META_FREE_LIST_PAGES, "pages of the free list" },
+    };
+    levin_error fault;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts && !c->stopped; i++)
+        if (counts[i].says != counts[i].is) {
+            error_corrupt(&fault, PAGE_FILE_NAME, m->generation % 2 * META_SLOT_BYTES + counts[i].at, counts[i].is,
+                          counts[i].says, "the meta page counts %llu %s, there are %llu",
+                          (unsigned long long)counts[i].says, counts[i].what, (unsigned long long)counts[i].is);
+            check_fault(c, &fault);
+        }
+}
+
 static levin_code check_tree(check *c, const version *v)
 {
     levin *db = c->db;
     levin_error error;
-    const page_meta *m = &db->meta;
     bool whole = false;
     const uint64_t before = c->result->faults;
     levin_code code = tree_check(&v->tree->t, c->used, check_relay, c, c->result, &error);
     if (code != LEVIN_OK && code != LEVIN_CORRUPT)
         return db_fail(db, &error);
-    if (c->result->faults == before && c->result->keys != m->keys && !c->stopped) {
-        error_corrupt(&error, PAGE_FILE_NAME, m->generation % 2 * META_SLOT_BYTES + META_KEYS, m->keys, c->result->keys,
-                      "the tree does not have as many keys as the meta page says");
-        check_fault(c, &error);
-    }
     if (!c->stopped) {
         code = check_free_list(c, &whole);
         if (code != LEVIN_OK)
             return code;
     }
-    if (whole && c->result->faults == before)
+    if (whole && c->result->faults == before) {
+        check_counts(c);
         check_lost_pages(c);
+    }
     return LEVIN_OK;
 }
 

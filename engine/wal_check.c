@@ -91,6 +91,7 @@ static levin_code check_groups(check *c, wal_reader *r, uint64_t offset, uint64_
         levin_code code = wal_reader_header(r, offset, &g, &good, error);
         if (!code && good)
             code = wal_reader_verify(r, offset, &g, &good, error);
+        good = good && wal_reader_holds(r, offset, &g);
         if (!code && good) {
             what = group_fault(c, &g);
             if (g.kind == WAL_DATA)

@@ -181,8 +181,16 @@ void wal_reader_close(wal_reader *r); /* harmless on a closed or zeroed one */
 levin_code wal_reader_need(wal_reader *r, uint64_t offset, size_t bytes, const uint8_t **data, levin_error *error);
 /* Decodes what claims to be a group at offset; *stands false when nothing does. Proves nothing. */
 levin_code wal_reader_header(wal_reader *r, uint64_t offset, wal_group *g, bool *stands, levin_error *error);
-/* Whether the checksum of the group at offset is right. Reads through the window: damaged sizes cost no memory. */
+/*
+ * Whether the checksum of the group at offset is right. Reads through the window: damaged sizes cost no memory.  A
+ * group verifies also when the file is cut off behind its payload, in its last sector: it proves what it says.
+ */
 levin_code wal_reader_verify(wal_reader *r, uint64_t offset, const wal_group *g, bool *valid, levin_error *error);
+/* Whether the file goes on to the end of the group's last sector. */
+static inline bool wal_reader_holds(const wal_reader *r, uint64_t offset, const wal_group *g)
+{
+    return wal_group_total(g->payload_bytes, r->sector_bytes) <= r->limit - offset;
+}
 /* Copies the payload of a verified group, verified again as copied (a read may fail differently each time). */
 levin_code wal_reader_payload(wal_reader *r, uint64_t offset, const wal_group *g, uint8_t *payload, bool *valid,
                               levin_error *error);

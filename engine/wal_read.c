@@ -75,14 +75,13 @@ levin_code wal_reader_header(wal_reader *r, uint64_t offset, wal_group *g, bool 
 
 levin_code wal_reader_verify(wal_reader *r, uint64_t offset, const wal_group *g, bool *valid, levin_error *error)
 {
-    uint64_t total = wal_group_total(g->payload_bytes, r->sector_bytes), seed;
+    const uint64_t seed = checksum_seed(r->identity, PLACE_WAL_GROUP, g->position);
     size_t bytes = WAL_GROUP_HEADER_BYTES + (size_t)g->payload_bytes;
     const uint8_t *data;
     levin_code code;
     *valid = false;
-    if (offset > r->limit || total > r->limit - offset)
+    if (offset > r->limit || bytes > r->limit - offset)
         return LEVIN_OK;
-    seed = checksum_seed(r->identity, PLACE_WAL_GROUP, g->position);
     if (bytes <= WAL_WINDOW_BYTES) {
         code = wal_reader_need(r, offset, bytes, &data, error);
         if (!code && data)
