@@ -227,7 +227,7 @@ gate-proof: $(DEPS) ## the proof that the gate can fail: each slowdown of regres
 	$(Q)regress/gate_proof.sh
 
 .PHONY: bench
-bench: $(DEPS) ## the speed table: Levin beside all stores that are installed, ten minutes (make deps-stores, BENCH_FLAGS=--quick)
+bench: $(DEPS) ## the speed table: Levin beside all stores that are installed, 10-15 minutes (make deps-stores, BENCH_FLAGS=--quick)
 	$(Q)$(SUBMAKE) VARIANT=release all
 	$(Q)build/release/bin/levin-bench --table $(BENCH_FLAGS)
 

@@ -75,7 +75,7 @@ static void usage(FILE *to)
             "  --table               the speed table: Levin beside all stores that are built in (or\n"
             "                        those of --store), each line with the ratio asked for\n"
             "                        and measured; with its own defaults: a write buffer of 64 MiB for all,\n"
-            "                        a second for each timed figure; about ten minutes on two cores\n"
+            "                        a second for each timed figure; 10 to 15 minutes on two cores\n"
             "  --quick               the table with 100000 keys, one round, 0.3 s: under two minutes\n"
             "  --kill_log=N          bytes written before the kill in the table (default 64 MiB)\n"
             "  --num=N               keys (default 1000000)\n"
