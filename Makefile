@@ -190,7 +190,7 @@ define program_rule # source, output
 $(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A) $(CHAOS_A)) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
-	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_STORES) $$(LIBS_TEST) -ljansson
+	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_STORES) $$(if $$(filter %_bench.c,$(1)),-lurcu-cds) $$(LIBS_TEST) -ljansson
 endef
 $(foreach s,$(TEST_SRC),$(eval $(call program_rule,$(s),$(B)/test/$(call name,$(s)))))
 $(foreach s,$(BENCH_SRC),$(eval $(call program_rule,$(s),$(B)/bench/$(call name,$(s)))))

@@ -18,14 +18,16 @@ struct store_session {
     char text[STORE_MESSAGE_BYTES];
 };
 
-static const char *const option_names[] = { "cache_bytes", "memtable_bytes", "commit_interval_us", "background",
-                                            "page_bytes", "wal_segment_bytes", NULL };
+static const char *const option_names[] = { "cache_bytes", "row_cache_bytes", "memtable_bytes", "commit_interval_us",
+                                            "background", "page_bytes", "wal_segment_bytes", NULL };
 
 /* True when the option is known and its value fits the field. */
 static bool option_set(levin_options *o, const store_option *option)
 {
     if (strcmp(option->name, "cache_bytes") == 0)
         o->cache_bytes = option->value;
+    else if (strcmp(option->name, "row_cache_bytes") == 0)
+        o->row_cache_bytes = option->value;
     else if (strcmp(option->name, "memtable_bytes") == 0)
         o->memtable_bytes = option->value;
     else if (strcmp(option->name, "wal_segment_bytes") == 0)
@@ -43,13 +45,24 @@ static bool option_set(levin_options *o, const store_option *option)
     return true;
 }
 
+/* Half for rows, half for pages; a row cache that is switched off, or set, leaves the rest to the pages. */
+static void split_cache(const store_config *config, levin_options *o)
+{
+    o->row_cache_bytes = config->cache_bytes / 2;
+    for (size_t i = 0; i < config->option_count; i++)
+        if (strcmp(config->options[i].name, "row_cache_bytes") == 0 &&
+            config->options[i].value <= config->cache_bytes / 2)
+            o->row_cache_bytes = config->options[i].value;
+    o->cache_bytes = config->cache_bytes - o->row_cache_bytes;
+}
+
 /* The options of this store come last: they win. */
 static bool options_of(const store_config *config, levin_options *o, char message[STORE_MESSAGE_BYTES])
 {
     levin_options_init(o);
     o->create_if_missing = config->create;
     if (config->cache_bytes)
-        o->cache_bytes = config->cache_bytes;
+        split_cache(config, o);
     if (config->write_buffer_bytes)
         o->memtable_bytes = config->write_buffer_bytes;
     o->background = config->background ? LEVIN_BACKGROUND_THREAD : LEVIN_BACKGROUND_NONE;
@@ -68,11 +81,13 @@ static void levin_adapter_configuration(const store_config *config, char text[ST
     if (!options_of(config, &o, text))
         return;
     snprintf(text, STORE_MESSAGE_BYTES,
-             "%s for each batch, group commit (interval %u us), page cache %llu MiB, memtable %llu KiB, "
-             "pages of %u KiB, background %s",
+             "%s for each batch, group commit (interval %u us), caches %llu MiB (for rows %llu MiB of it), "
+             "memtable %llu KiB, pages of %u KiB, background %s",
              config->sync ? "LEVIN_SYNCED or LEVIN_NONE" : "LEVIN_NONE", o.commit_interval_us,
-             (unsigned long long)(o.cache_bytes >> 20), (unsigned long long)(o.memtable_bytes >> 10),
-             o.page_bytes >> 10, o.background == LEVIN_BACKGROUND_THREAD ? "thread" : "none");
+             (unsigned long long)((o.cache_bytes + o.row_cache_bytes) >> 20),
+             (unsigned long long)(o.row_cache_bytes >> 20),
+             (unsigned long long)(o.memtable_bytes >> 10), o.page_bytes >> 10,
+             o.background == LEVIN_BACKGROUND_THREAD ? "thread" : "none");
 }
 
 static store_result result_of(levin_code code)

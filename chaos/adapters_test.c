@@ -652,14 +652,19 @@ END_TEST
 START_TEST(adapters__levin_takes_its_options)
 {
     char text[STORE_MESSAGE_BYTES] = "", message[STORE_MESSAGE_BYTES] = "", directory[PATH_BYTES];
-    const store_option known[] = { { "commit_interval_us", 123 }, { "memtable_bytes", 333 << 10 } };
+    const store_option known[] = { { "commit_interval_us", 123 }, { "memtable_bytes", 333 << 10 },
+                                   { "row_cache_bytes", 0 } };
     const store_option unknown = { "no_such_thing", 1 }, wild = { "page_bytes", (uint64_t)1 << 40 };
     store *db;
     directory_make(directory);
-    store_config config = { .path = directory, .create = true, .write_buffer_bytes = 1 << 20, .background = true,
-                            .options = known, .option_count = 2 };
+    store_config config = { .path = directory, .create = true, .cache_bytes = 20 << 20,
+                            .write_buffer_bytes = 1 << 20, .background = true, .options = known, .option_count = 2 };
     adapter_levin.configuration(&config, text);
     ck_assert_msg(strstr(text, "123 us") && strstr(text, "333 KiB"), "%s", text);
+    ck_assert_msg(strstr(text, "caches 20 MiB (for rows 10 MiB"), "%s", text);
+    config.option_count = 3; /* without a row cache the pages have it all */
+    adapter_levin.configuration(&config, text);
+    ck_assert_msg(strstr(text, "caches 20 MiB (for rows 0 MiB"), "%s", text);
     ck_assert_int_eq(adapter_levin.open(&config, &db, message), STORE_OK);
     ck_assert_int_eq(adapter_levin.close(db, message), STORE_OK);
     config.option_count = 1;

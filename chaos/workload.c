@@ -20,6 +20,7 @@ enum {
     STREAM_KEYS = 511,
     STREAM_VALUES = 512,
     PAGE_BYTES = 4096,
+    ROW_CACHE_BYTES = 64 << 10, /* so small that rows come and go */
     CHUNK_BYTES = 1 << 16,
     LARGE_KEYS = 3,
     AWKWARD_KEYS = 8,
@@ -302,6 +303,7 @@ void workload_store_options(const workload *w, const levin_io *io, levin_options
     options->background = LEVIN_BACKGROUND_NONE;
     options->page_bytes = PAGE_BYTES;
     options->cache_bytes = 24 * PAGE_BYTES;
+    options->row_cache_bytes = ROW_CACHE_BYTES;
     options->memtable_bytes = 64 << 10;
     options->wal_segment_bytes = w->wal_segment_bytes;
     options->wal_sector_bytes = w->wal_sector_bytes;

@@ -45,7 +45,8 @@ void workload_destroy(workload *w);
     X(none, 20, "batches with durability none")                                                                 \
     X(logged, 20, "batches with durability logged")                                                             \
     X(synced, 20, "batches with durability synced")                                                             \
-    X(reads, 20, "reads checked")
+    X(reads, 20, "reads checked")                                                                               \
+    X(row_hits, 100, "gets answered by the row cache")
 typedef struct workload_counts {
 #define WORKLOAD_COUNT_FIELD(name, least, text) uint64_t name;
     WORKLOAD_COUNTS(WORKLOAD_COUNT_FIELD)

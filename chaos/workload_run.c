@@ -11,7 +11,7 @@
 #include "../faults/random.h"
 #include "workload_plan.h"
 
-enum { OPEN_ATTEMPTS = 3, STREAM_WAITS = 520 };
+enum { OPEN_ATTEMPTS = 3, STREAM_WAITS = 520, READ_BACK = 3, READ_BACK_BYTES = 4096 };
 
 typedef struct runner {
     const workload *w;
@@ -115,14 +115,52 @@ static bool answered(runner *r, uint32_t number, levin_code code, const plan_bat
     return failed(r, code, "a write");
 }
 
+static bool same_key(const plan_op *a, const plan_op *b)
+{
+    return a->key.size == b->key.size && memcmp(a->key.data, b->key.data, a->key.size) == 0;
+}
+
+/* Gets the keys of a batch, at most READ_BACK. written: they must show what the batch says. */
+static bool read_back(runner *r, const plan_batch *b, bool written)
+{
+    const plan_op *ops = &r->w->ops[b->first_op];
+    const size_t from = b->ops > READ_BACK ? b->ops - READ_BACK : 0;
+    char value[READ_BACK_BYTES];
+    for (size_t i = from; i < b->ops; i++) {
+        const plan_op *op = &ops[i];
+        size_t bytes = 0;
+        bool last = true;
+        for (size_t k = i + 1; k < b->ops; k++)
+            last = last && !same_key(op, &ops[k]);
+        levin_code code = levin_get(r->store, NULL, op->key.data, op->key.size, value, sizeof value, &bytes);
+        if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL)
+            return failed(r, code, "levin_get");
+        if (!written || !last)
+            continue;
+        if (op->deletes ? code == LEVIN_NOT_FOUND
+                        : code != LEVIN_NOT_FOUND && bytes == op->value.size &&
+                              (code == LEVIN_TOO_SMALL || !bytes || memcmp(value, op->value.data, bytes) == 0))
+            continue;
+        oracle_fault(&r->result->verdict, "EXACT", "a key of %zu bytes, just %s: a get says %s, %zu bytes",
+                     op->key.size, op->deletes ? "deleted" : "put", levin_code_name(code), bytes);
+        return false;
+    }
+    return true;
+}
+
+/* Keys are read before and after, so that a cache of rows knows the past when the write comes. */
 static bool step_write(runner *r, const plan_step *s)
 {
     const plan_batch *b = &r->w->batches[s->first_batch];
+    if (!read_back(r, b, false))
+        return false;
     if (!fill(r, b, r->batches[0]))
         return r->target->faults;
     uint64_t before = now(r);
     levin_code code = levin_write(r->store, r->batches[0], b->durability);
-    return answered(r, oracle_submit(r->target->o, b->durability, before), code, b);
+    if (!answered(r, oracle_submit(r->target->o, b->durability, before), code, b))
+        return false;
+    return code != LEVIN_OK || read_back(r, b, true);
 }
 
 /* Several submitters: all submit, then all wait, in the order of submission, the reverse, or mixed; some poll first.
@@ -299,6 +337,7 @@ static bool close_store(runner *r)
     levin_stats stats;
     levin_stats_get(r->store, &stats);
     r->result->counts.checkpoints += stats.checkpoints;
+    r->result->counts.row_hits += stats.row_hits;
     release(r);
     levin_code code = levin_close(r->store);
     r->store = NULL;
@@ -376,6 +415,7 @@ bool workload_run(const workload *w, const workload_target *target, bool keep_op
             levin_stats stats;
             levin_stats_get(r.store, &stats);
             result->counts.checkpoints += stats.checkpoints;
+            result->counts.row_hits += stats.row_hits;
         }
         result->store = r.store;
     } else if (r.store) {

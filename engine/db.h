@@ -15,6 +15,7 @@
 #include "file.h"
 #include "merge.h"
 #include "metered_io.h"
+#include "row_cache.h"
 #include "version.h"
 #include "wal.h"
 
@@ -26,6 +27,19 @@ enum {
     WAL_LAZY_BYTES = 1 << 20,   /* unlogged groups are handed to the kernel when so much has gathered */
     GROUP_BYTES_MAX = 64 << 20  /* a group takes no further batch beyond this */
 };
+
+/* What a get counts, on one cache line of its thread. */
+enum read_count {
+    COUNT_GETS,
+    COUNT_GET_HITS,
+    COUNT_PAGE_HITS,
+    COUNT_ROW_HITS,
+    COUNT_ROW_MISSES,
+    COUNT_ROW_OWN, /* row_cache.h's own */
+    COUNT_ROW_OWN_LAST = COUNT_ROW_OWN + ROW_COUNTS - 1,
+    COUNT_KINDS
+};
+static_assert((int)COUNT_KINDS <= (int)COUNTER_SLOTS, "the counts of a get fit one stripe");
 
 struct levin {
     metered_io metered;
@@ -40,6 +54,7 @@ struct levin {
     file lock;
     file pages;
     page_cache *cache;
+    row_cache *rows;             /* NULL: off */
     wal *log;                    /* commit_mutex; NULL when read-only and there is none */
     version_set versions;
 
@@ -68,7 +83,7 @@ struct levin {
     sync_mutex error_mutex;
     levin_error last_error;      /* error_mutex */
 
-    counter gets, get_hits;
+    counter_set counts;          /* by enum read_count */
     _Atomic uint64_t readers;    /* snapshots and iterators open; relaxed */
     /* Counters below are raised under the mutex that guards what they count, and read without: relaxed. */
     _Atomic uint64_t batches, puts, deletes, groups, checkpoints, checkpoint_failures, pages_written, stalls, stall_ns;

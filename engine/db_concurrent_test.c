@@ -178,6 +178,7 @@ static void run(levin_background background)
     levin_options_init(&o);
     o.page_bytes = 4096;
     o.cache_bytes = 24 * 4096;
+    o.row_cache_bytes = 64 << 10; /* values of up to 320 bytes: rows come and go */
     o.memtable_bytes = 512 << 10;
     o.wal_segment_bytes = 256 << 10;
     o.background = background;

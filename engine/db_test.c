@@ -700,6 +700,108 @@ START_TEST(db__checkpoint_writes_no_meta_page_that_open_refuses)
 }
 END_TEST
 
+/* ---- the row cache ---- */
+
+static levin_stats stats_of(levin *db)
+{
+    levin_stats s;
+    levin_stats_get(db, &s);
+    return s;
+}
+
+START_TEST(db__row_cache_counts_exactly_and_only_point_reads_fill_it)
+{
+    enum { ROWS = 60 };
+    char key[16], value[32];
+    levin_options o = small_options(LEVIN_BACKGROUND_NONE);
+    o.row_cache_bytes = 1 << 20;
+    directory_make();
+    levin *db = store_open(&o);
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(key, sizeof key, "key%02d", i);
+        expect_ok(db, levin_put(db, key, strlen(key), key, strlen(key), LEVIN_NONE), "put");
+    }
+    while (stats_of(db).row_bytes < 4096) /* the first misses make the table */
+        ck_assert_int_eq(levin_contains(db, NULL, "none", 4), LEVIN_NOT_FOUND);
+    levin_stats before = stats_of(db), s;
+
+    levin_snapshot *snapshot; /* neither snapshots nor iterators touch it */
+    levin_iter *it;
+    int seen = 0;
+    expect_ok(db, levin_snapshot_create(db, &snapshot), "snapshot");
+    expect_value(db, snapshot, "key01", "key01");
+    expect_ok(db, levin_iter_open(db, NULL, &it), "iterator");
+    for (levin_iter_first(it); levin_iter_valid(it); levin_iter_next(it))
+        seen += levin_iter_value(it).size == 5;
+    ck_assert_int_eq(seen, ROWS);
+    levin_iter_close(it);
+    s = stats_of(db);
+    ck_assert_uint_eq(s.row_inserts, before.row_inserts);
+    ck_assert_uint_eq(s.row_hits + s.row_misses, before.row_hits + before.row_misses);
+
+    for (int round = 0; round < 3; round++) /* the first misses and fills, by three calls in turn; the others hit */
+        for (int i = 0; i < ROWS; i++) {
+            size_t bytes;
+            void *copy;
+            snprintf(key, sizeof key, "key%02d", i);
+            if ((i + round) % 3 == 0) {
+                expect_value(db, NULL, key, key);
+            } else if ((i + round) % 3 == 1) {
+                expect_ok(db, levin_get_alloc(db, NULL, key, strlen(key), &copy, &bytes), "get_alloc");
+                ck_assert_uint_eq(bytes, strlen(key));
+                ck_assert_int_eq(memcmp(copy, key, bytes), 0);
+                levin_free(db, copy);
+            } else {
+                expect_ok(db, levin_contains(db, NULL, key, strlen(key)), "contains");
+            }
+        }
+    s = stats_of(db);
+    ck_assert_uint_eq(s.row_misses - before.row_misses, ROWS);
+    ck_assert_uint_eq(s.row_inserts - before.row_inserts, ROWS);
+    ck_assert_uint_eq(s.row_hits - before.row_hits, 2 * ROWS);
+    ck_assert_uint_eq(s.gets - before.gets, 3 * ROWS + 1);
+    ck_assert_uint_eq(s.get_hits - before.get_hits, 3 * ROWS + 1);
+    ck_assert_uint_eq(s.row_evictions, 0);
+    ck_assert_uint_le(s.row_bytes, o.row_cache_bytes);
+
+    expect_ok(db, levin_delete(db, "key01", 5, LEVIN_NONE), "delete");
+    expect_value(db, NULL, "key01", NULL);  /* a miss: it was raised; absence is cached */
+    expect_value(db, NULL, "key01", NULL);  /* a hit */
+    expect_value(db, snapshot, "key01", "key01");
+    ck_assert_int_eq(levin_get(db, NULL, "key02", 5, value, 1, &(size_t){ 0 }), LEVIN_TOO_SMALL);
+    levin_snapshot_release(snapshot);
+    before = s;
+    s = stats_of(db);
+    ck_assert_uint_eq(s.row_hits - before.row_hits, 2);
+    ck_assert_uint_eq(s.row_misses - before.row_misses, 1);
+    ck_assert_uint_eq(s.row_inserts - before.row_inserts, 1);
+    ck_assert_uint_eq(s.row_evictions, 1);
+    expect_ok(db, levin_close(db), "close");
+    directory_remove();
+}
+END_TEST
+
+START_TEST(db__row_cache_is_off_at_zero_and_refused_when_too_small)
+{
+    levin_options o = small_options(LEVIN_BACKGROUND_NONE);
+    levin *db;
+    levin_error error;
+    directory_make();
+    o.row_cache_bytes = 1000;
+    ck_assert_int_eq(levin_open(directory, &o, &db, &error), LEVIN_INVALID);
+    ck_assert_ptr_nonnull(strstr(error.message, "row_cache_bytes"));
+    o.row_cache_bytes = 0;
+    db = store_open(&o);
+    expect_ok(db, levin_put(db, "a", 1, "1", 1, LEVIN_NONE), "put");
+    for (int i = 0; i < 3000; i++)
+        expect_value(db, NULL, "a", "1");
+    levin_stats s = stats_of(db);
+    ck_assert_uint_eq(s.row_hits + s.row_misses + s.row_inserts + s.row_bytes, 0);
+    expect_ok(db, levin_close(db), "close");
+    directory_remove();
+}
+END_TEST
+
 LEVIN_TEST_MAIN("db", TEST(db__put_get_delete), TEST(db__limits_and_misuse_are_refused),
                 TEST(db__read_only_open_reads_the_log_and_writes_nothing),
                 TEST(db__snapshot_stands_still_across_checkpoints), TEST(db__async_writes_share_a_group),
@@ -707,4 +809,6 @@ LEVIN_TEST_MAIN("db", TEST(db__put_get_delete), TEST(db__limits_and_misuse_are_r
                 TEST(db__prefix_of_0xff_bytes), TEST(db__free_list_has_room_for_every_extent),
                 TEST(db__unreadable_value_stays_in_the_status), TEST(db__one_thread_at_a_time_makes_a_spare_segment),
                 TEST(db__poisoned_store_can_be_checked), TEST(db__killed_process_keeps_what_was_logged),
-                TEST(db__checkpoint_writes_no_meta_page_that_open_refuses))
+                TEST(db__checkpoint_writes_no_meta_page_that_open_refuses),
+                TEST(db__row_cache_counts_exactly_and_only_point_reads_fill_it),
+                TEST(db__row_cache_is_off_at_zero_and_refused_when_too_small))

@@ -140,6 +140,7 @@ typedef struct levin_options {
     const struct levin_io *io;   /* default NULL: POSIX; must outlive the handle */
     void (*log)(void *context, levin_log_level level, const char *message); /* default NULL: silent */
     void *log_context;
+    uint64_t row_cache_bytes;    /* budget of the row cache: 0 (off) or at least 32 KiB; default 64 MiB */
 } levin_options;
 
 /* Fills *options with the defaults. Call it first: fields are added at the end in later versions. */
@@ -343,6 +344,11 @@ LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *
     X(cache_misses, "page cache misses")                                                                        \
     X(cache_evictions, "page cache evictions")                                                                  \
     X(cache_bytes, "bytes in the page cache now")                                                               \
+    X(row_hits, "point reads of the newest state answered by the row cache")                                    \
+    X(row_misses, "those not answered by it, when there is one")                                                \
+    X(row_inserts, "rows put into the row cache")                                                               \
+    X(row_evictions, "rows taken out of it, stale ones included")                                               \
+    X(row_bytes, "bytes held by the row cache now")                                                             \
     X(memtable_bytes, "bytes in memtables now")                                                                 \
     X(file_pages, "pages in the page file")                                                                     \
     X(free_pages, "pages free in the page file")                                                                \

@@ -1,10 +1,10 @@
 /*
  * multi_get.c - many keys at one state, with their cache misses side by side.
  *
- * Keys are taken in windows of TREE_MANY.  A window goes through the memtable, the frozen memtable and the page tree
- * of one version, all its keys together at each (memtable_find_many(), tree_find_many()); what one layer has found,
- * the next is not asked for.  Values in extents are read last, outside the read-side section, under a reference on the
- * version.
+ * Keys are taken in windows of TREE_MANY.  A window goes through the row cache, the memtable, the frozen memtable and
+ * the page tree of one version, all its keys together at each (row_cache.h, memtable_find_many(), tree_find_many());
+ * what one layer has found, the next is not asked for.  Values in extents are read last, outside the read-side section,
+ * under a reference on the version.  A snapshot is read without the row cache.
  *
  * Invariants: every key is answered from the same version, so a batch is seen whole or not at all.
  * Concurrency: any number of readers beside the writer.  Up to one window lives in one read-side section and takes no
@@ -19,8 +19,56 @@ typedef struct window {
     levin_get_request *request[TREE_MANY];
     found_value *found[TREE_MANY];
     levin_slice key[TREE_MANY];
+    uint64_t hash[TREE_MANY]; /* for the row cache */
     size_t count;
 } window;
+
+static inline void window_keep(window *w, size_t to, size_t from)
+{
+    w->request[to] = w->request[from];
+    w->found[to] = w->found[from];
+    w->key[to] = w->key[from];
+    w->hash[to] = w->hash[from];
+}
+
+/* Takes the keys out of the window of which the row cache knows what the version holds. Returns how many. */
+static size_t find_in_rows(row_cache *rows, window *w, uint64_t sequence)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        w->hash[i] = row_cache_hash(w->key[i].data, w->key[i].size);
+        row_cache_prefetch(rows, w->hash[i]);
+    }
+    for (size_t i = 0; i < w->count; i++)
+        row_cache_prefetch_items(rows, w->hash[i]);
+    for (size_t i = 0; i < w->count; i++) {
+        row_value value;
+        if (!row_cache_find(rows, w->hash[i], w->key[i].data, w->key[i].size, sequence, &value)) {
+            window_keep(w, left++, i);
+            continue;
+        }
+        w->request[i]->code = value.data ? LEVIN_OK : LEVIN_NOT_FOUND;
+        w->found[i]->data = value.data;
+        w->found[i]->bytes = value.bytes;
+        w->found[i]->extent.kind = VALUE_INLINE;
+    }
+    size_t hits = w->count - left;
+    w->count = left;
+    return hits;
+}
+
+/* What the row cache did not know: the keys of `missed` were found, or not, in the version with `sequence`. */
+static void fill_rows(row_cache *rows, const window *missed, uint64_t sequence)
+{
+    for (size_t i = 0; i < missed->count; i++) {
+        const found_value *found = missed->found[i];
+        const levin_code code = missed->request[i]->code;
+        bool whole = code == LEVIN_OK && found->extent.kind == VALUE_INLINE;
+        row_value value = { whole ? found->data : NULL, whole ? found->bytes : 0 };
+        if (whole || code == LEVIN_NOT_FOUND)
+            row_cache_fill(rows, missed->hash[i], missed->key[i].data, missed->key[i].size, &value, sequence);
+    }
+}
 
 /* Takes the keys that this memtable decides out of the window. */
 static void find_in_memtable(window *w, const mem_node *root)
@@ -35,9 +83,7 @@ static void find_in_memtable(window *w, const mem_node *root)
             w->request[i]->code = read_record(record[i], w->found[i]);
             continue;
         }
-        w->request[left] = w->request[i];
-        w->found[left] = w->found[i];
-        w->key[left++] = w->key[i];
+        window_keep(w, left++, i);
     }
     w->count = left;
 }
@@ -109,9 +155,10 @@ static levin_code window_fill(levin *store, window *w, levin_get_request *reques
 }
 
 /* Up to TREE_MANY keys. v NULL: the newest version. */
-static levin_code get_window(levin *store, const version *v, levin_get_request *requests, size_t count)
+static levin_code get_window(levin *store, const version *v, row_cache *rows, levin_get_request *requests,
+                             size_t count)
 {
-    window w;
+    window w, missed;
     found_value found[TREE_MANY];
     levin_error error;
     const version *held = NULL;
@@ -120,9 +167,14 @@ static levin_code get_window(levin *store, const version *v, levin_get_request *
     reclaim_read_lock();
     if (!v)
         v = version_current(&store->versions);
+    size_t row_hits = rows ? find_in_rows(rows, &w, v->sequence) : 0, row_misses = rows ? w.count : 0;
+    if (row_misses)
+        missed = w;
     find_in_memtable(&w, v->mem_root);
     find_in_memtable(&w, v->frozen_root);
     levin_code code = find_in_tree(&w, &v->tree->t, &error);
+    if (row_misses)
+        fill_rows(rows, &missed, v->sequence);
     for (size_t i = 0; i < count; i++)
         copy_out(&requests[i], &found[i], &later);
     if (later) {
@@ -144,7 +196,7 @@ static levin_code get_window(levin *store, const version *v, levin_get_request *
     size_t hits = 0;
     for (size_t i = 0; i < count; i++)
         hits += requests[i].code == LEVIN_OK || requests[i].code == LEVIN_TOO_SMALL;
-    read_count_many(store, count, hits);
+    read_count_many(store, count, hits, row_hits, row_misses);
     read_reclaim(store);
     return first != LEVIN_OK ? first : code;
 }
@@ -154,9 +206,10 @@ levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_g
     levin_code first = LEVIN_OK;
     const version *held = !snapshot && count > TREE_MANY ? version_acquire(&store->versions) : NULL;
     const version *v = held ? held : snapshot_version(snapshot);
+    row_cache *rows = snapshot ? NULL : store->rows;
     for (size_t at = 0; at < count; at += TREE_MANY) {
         size_t n = count - at < TREE_MANY ? count - at : TREE_MANY;
-        levin_code code = get_window(store, v, requests + at, n);
+        levin_code code = get_window(store, v, rows, requests + at, n);
         if (first == LEVIN_OK)
             first = code;
     }

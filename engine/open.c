@@ -109,6 +109,9 @@ static void background_run(void *argument)
             db_log(db, LEVIN_LOG_WARNING, "no spare log segment: %s", error.message);
         version_reclaim(&db->versions);
         page_cache_reclaim(db->cache);
+        while (db->rows && !row_cache_maintain(db->rows, true) &&
+               !atomic_load_explicit(&db->stopping, memory_order_acquire)) /* pairs with levin_close */
+            ;
         sync_wait(&db->work_word, seen, 0);
     }
 }
@@ -466,8 +469,15 @@ static levin_code recover(levin *db, levin_error *error)
     db->identity = checksum_identity(m->identity);
     db->page_bytes = m->page_bytes;
     db->cache = page_cache_create(&db->pages, m->page_bytes, db->identity, db->options.cache_bytes);
+    if (db->cache)
+        page_cache_count_hits(db->cache, &db->counts, COUNT_PAGE_HITS);
     memtable *mem = memtable_create(db->io, db->options.memtable_bytes / 16);
     levin_code code = db->cache && mem ? LEVIN_OK : error_memory(error, sizeof(levin));
+    if (code == LEVIN_OK && db->options.row_cache_bytes) { /* out of memory means: no row cache */
+        db->rows = row_cache_create(db->io, db->options.row_cache_bytes, &db->counts, COUNT_ROW_OWN);
+        if (!db->rows)
+            db_log(db, LEVIN_LOG_WARNING, "no memory for a row cache: reads do without");
+    }
     if (code == LEVIN_OK && !db->options.read_only)
         code = load_space(db, &free_list, error);
     if (code == LEVIN_OK) {
@@ -508,6 +518,7 @@ void levin_options_init(levin_options *options)
         .wal_segment_bytes = 16u << 20,
         .wal_sector_bytes = 512,
         .background = LEVIN_BACKGROUND_THREAD,
+        .row_cache_bytes = 64u << 20,
     };
 }
 
@@ -538,6 +549,9 @@ static levin_code options_check(const levin_options *o, levin_error *error)
     if (o->cache_bytes < 16ull * o->page_bytes)
         return error_set(error, LEVIN_INVALID, NULL, "cache_bytes is %llu: at least 16 pages are needed",
                          (unsigned long long)o->cache_bytes);
+    if (o->row_cache_bytes && o->row_cache_bytes < ROW_CACHE_MIN_BYTES)
+        return error_set(error, LEVIN_INVALID, NULL, "row_cache_bytes is %llu: 0 or at least %d is needed",
+                         (unsigned long long)o->row_cache_bytes, ROW_CACHE_MIN_BYTES);
     if (o->background != LEVIN_BACKGROUND_NONE && o->background != LEVIN_BACKGROUND_THREAD)
         return error_set(error, LEVIN_INVALID, NULL, "background is %d: none or thread is needed", (int)o->background);
     if (o->recovery != LEVIN_RECOVERY_STRICT && o->recovery != LEVIN_RECOVERY_CUT_AT_DAMAGE)
@@ -595,6 +609,7 @@ static void handle_destroy(levin *db)
     wal_close(db->log);
     if (db->space)
         space_destroy(db->space);
+    row_cache_destroy(db->rows);
     if (db->cache)
         page_cache_destroy(db->cache);
     file_close(&db->pages);

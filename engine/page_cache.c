@@ -28,8 +28,6 @@
 enum {
     CACHE_LINE_BYTES = 64,
     CACHE_PAGES_MIN = 16,
-    CACHE_STRIPES = 64,
-    CACHE_STRIPE_PROBES = 8,
     CACHE_CLOCK_STEPS = 64 /* what one eviction clears at most, so that a reader never waits for a sweep of all */
 };
 #define CACHE_BUCKETS_MAX ((size_t)1 << 24)
@@ -37,12 +35,6 @@ enum {
 static_assert(offsetof(page_frame, pins) == CACHE_LINE_BYTES, "pins do not disturb hits");
 enum { FRAME_PAGE_AT = 2 * CACHE_LINE_BYTES };
 static_assert(sizeof(page_frame) <= FRAME_PAGE_AT, "the page follows its frame");
-
-/* Hits of one thread: only it writes, so that counting costs no locked instruction. */
-typedef struct hit_stripe {
-    _Alignas(CACHE_LINE_BYTES) _Atomic uintptr_t owner; /* a thread, 0: nobody yet */
-    _Atomic uint64_t hits;
-} hit_stripe;
 
 typedef _Atomic(page_frame *) bucket;
 
@@ -67,8 +59,9 @@ struct page_cache {
     _Atomic size_t waiting;
     _Atomic size_t orphaned;
     _Atomic uint64_t misses, reads, evictions;
-    _Atomic uint64_t hits_shared; /* of threads without a stripe */
-    hit_stripe stripes[CACHE_STRIPES];
+    counter_set *hits;        /* own, or the caller's; counter `hit_slot` of it */
+    unsigned hit_slot;
+    counter_set own;
 };
 
 static void count_up(_Atomic uint64_t *counter)
@@ -263,6 +256,7 @@ page_cache *page_cache_create(file *pages, uint32_t page_bytes, uint64_t identit
     memset(cache, 0, sizeof *cache);
     cache->io = io;
     cache->pages = pages;
+    cache->hits = &cache->own;
     cache->page_bytes = page_bytes;
     cache->identity = identity;
     cache->frame_bytes = FRAME_PAGE_AT + (size_t)page_bytes;
@@ -290,6 +284,12 @@ failed:
     return NULL;
 }
 
+void page_cache_count_hits(page_cache *cache, counter_set *hits, unsigned slot)
+{
+    cache->hits = hits;
+    cache->hit_slot = slot;
+}
+
 void page_cache_destroy(page_cache *cache)
 {
     if (!cache)
@@ -307,37 +307,6 @@ void page_cache_destroy(page_cache *cache)
 }
 
 /* ---- get ---- */
-
-/* A number that no other living thread has: one load. 0 where the compiler cannot tell. */
-static inline uintptr_t thread_number(void)
-{
-#ifdef __has_builtin
-#if __has_builtin(__builtin_thread_pointer)
-    return (uintptr_t)__builtin_thread_pointer();
-#endif
-#endif
-    return 0;
-}
-
-static inline void count_hit(page_cache *cache)
-{
-    uintptr_t self = thread_number();
-    size_t start = (size_t)(self * 0x9e3779b97f4a7c15u >> 58);
-    for (size_t i = 0; self && i < CACHE_STRIPE_PROBES; i++) {
-        hit_stripe *s = &cache->stripes[(start + i) % CACHE_STRIPES];
-        /* relaxed throughout: only this thread, or one that had ended before, ever stored self here or hits below */
-        uintptr_t owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
-        if (owner == 0 && atomic_compare_exchange_strong_explicit(&s->owner, &owner, self, memory_order_relaxed,
-                                                                  memory_order_relaxed))
-            owner = self;
-        if (owner == self) {
-            uint64_t hits = atomic_load_explicit(&s->hits, memory_order_relaxed);
-            atomic_store_explicit(&s->hits, hits + 1, memory_order_relaxed); /* read by page_cache_count */
-            return;
-        }
-    }
-    count_up(&cache->hits_shared);
-}
 
 /*
  * What a page was verified for once need not be what is expected of it now: two parents may name it in a damaged
@@ -405,7 +374,7 @@ get(page_cache *cache, const page_expect *expect, bool prefetch, page_frame **fr
         return page_cache_miss(cache, expect, frame, error);
     if (!atomic_load_explicit(&f->referenced, memory_order_relaxed)) /* a hint; pairs with nothing */
         atomic_store_explicit(&f->referenced, 1, memory_order_relaxed);
-    count_hit(cache);
+    counter_add(counter_mine(cache->hits), cache->hit_slot, 1);
     *frame = f;
     return LEVIN_OK;
 }
@@ -489,11 +458,8 @@ void page_cache_reclaim(page_cache *cache)
 
 void page_cache_count(page_cache *cache, page_cache_counters *counters)
 {
-    uint64_t hits = atomic_load_explicit(&cache->hits_shared, memory_order_relaxed);
-    for (size_t i = 0; i < CACHE_STRIPES; i++)
-        hits += atomic_load_explicit(&cache->stripes[i].hits, memory_order_relaxed); /* pairs with nothing */
     *counters = (page_cache_counters){
-        .hits = hits,
+        .hits = counter_read(cache->hits, cache->hit_slot),
         .misses = atomic_load_explicit(&cache->misses, memory_order_relaxed),
         .evictions = atomic_load_explicit(&cache->evictions, memory_order_relaxed),
         .reads = atomic_load_explicit(&cache->reads, memory_order_relaxed),

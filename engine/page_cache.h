@@ -21,6 +21,7 @@
 
 #include <stdatomic.h>
 
+#include "counter.h"
 #include "file.h"
 #include "page.h"
 #include "reclaim.h"
@@ -50,6 +51,8 @@ typedef struct page_cache_counters {
 
 /* file stays the caller's and outlives the cache. NULL when out of memory. The budget is raised to 16 pages. */
 page_cache *page_cache_create(file *pages, uint32_t page_bytes, uint64_t identity, uint64_t budget_bytes);
+/* Hits are counted there from now on, beside what else a read counts. Before the first get. */
+void page_cache_count_hits(page_cache *cache, counter_set *hits, unsigned slot);
 /* No reader, no pin left. NULL is harmless. */
 void page_cache_destroy(page_cache *cache);
 

@@ -1,6 +1,7 @@
 /*
  * read.c - point reads and snapshots.
  *
+ * A read of the newest state asks the row cache first (row_cache.h), and gives it what it finds itself.
  * A read looks in the memtable, the frozen memtable and the page tree of one version, in that order, inside one
  * read-side section, which keeps the version's memory, pages and page numbers alive: no latch, no reference count, no
  * allocation. Values in extents may be long, so they are read outside the section, under a reference on the version.
@@ -35,20 +36,58 @@ levin_code read_extent(levin *store, const version *held, const page_value *valu
     return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);
 }
 
-/* v NULL: the newest version. */
-static levin_code get_copy(levin *store, const version *v, const void *key, size_t key_bytes, void *buffer,
-                           size_t capacity, size_t *value_bytes)
+/* Reads have begun to repeat, perhaps: the row cache gets its table. A leader at work is not waited for. */
+void read_activate_rows(levin *store)
+{
+    if (counter_read(&store->counts, COUNT_ROW_MISSES) < row_cache_activation_misses(store->rows) ||
+        !sync_mutex_trylock(&store->commit_mutex))
+        return;
+    bool active = row_cache_activate(store->rows, store->sequence);
+    sync_mutex_unlock(&store->commit_mutex);
+    if (!active)
+        db_log(store, LEVIN_LOG_WARNING, "no memory for the row cache: reads do without");
+    else if (!row_cache_maintain(store->rows, !store->thread_started))
+        db_wake(store);
+}
+
+/*
+ * Finds the key in *v, or, when that is NULL, in the newest state: there the row cache answers, or learns what was
+ * found, and *v becomes the version if one was looked at.  *row ROW_MISSED: the row cache was asked already, with
+ * `hash`.  Inside a read-side section.
+ */
+static levin_code read_find(levin *store, const version **v, const uint8_t *key, size_t key_bytes, uint64_t hash,
+                            found_value *found, enum row_result *row, levin_error *error)
+{
+    row_value value;
+    if (!*v && *row == ROW_BYPASSED && store->rows) {
+        hash = row_cache_hash(key, key_bytes);
+        *row = row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value) ? ROW_HIT : ROW_MISSED;
+        if (*row == ROW_HIT) {
+            found->data = value.data;
+            found->bytes = value.bytes;
+            found->extent.kind = VALUE_INLINE;
+            return value.data ? LEVIN_OK : LEVIN_NOT_FOUND;
+        }
+    }
+    if (!*v)
+        *v = version_current(&store->versions);
+    levin_code code = version_find(*v, key, key_bytes, found, error);
+    bool whole = code == LEVIN_OK && found->extent.kind == VALUE_INLINE;
+    if (*row == ROW_MISSED && (whole || code == LEVIN_NOT_FOUND)) {
+        value = whole ? (row_value){ found->data, found->bytes } : (row_value){ NULL, 0 };
+        row_cache_fill(store->rows, hash, key, key_bytes, &value, (*v)->sequence);
+    }
+    return code;
+}
+
+/* Begins inside a read-side section and ends it. v NULL: the newest version; row and hash as for read_find(). */
+static levin_code get_copy_in_section(levin *store, const version *v, const void *key, size_t key_bytes, uint64_t hash,
+                                      enum row_result row, void *buffer, size_t capacity, size_t *value_bytes)
 {
     levin_error error;
     found_value found;
     const version *held = NULL;
-    levin_code code = read_check_key(store, key, key_bytes);
-    if (code != LEVIN_OK)
-        return code;
-    reclaim_read_lock();
-    if (!v)
-        v = version_current(&store->versions);
-    code = version_find(v, key, key_bytes, &found, &error);
+    levin_code code = read_find(store, &v, key, key_bytes, hash, &found, &row, &error);
     if (code == LEVIN_OK) {
         *value_bytes = found.bytes;
         if (found.bytes > capacity) {
@@ -68,14 +107,48 @@ static levin_code get_copy(levin *store, const version *v, const void *key, size
     } else if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL) {
         code = db_fail(store, &error);
     }
-    read_count(store, code);
+    read_count_row(store, code, row);
     read_reclaim(store);
+    return code;
+}
+
+/* v NULL: the newest version. */
+static levin_code get_copy(levin *store, const version *v, const void *key, size_t key_bytes, void *buffer,
+                           size_t capacity, size_t *value_bytes)
+{
+    levin_code code = read_check_key(store, key, key_bytes);
+    if (code != LEVIN_OK)
+        return code;
+    reclaim_read_lock();
+    return get_copy_in_section(store, v, key, key_bytes, 0, ROW_BYPASSED, buffer, capacity, value_bytes);
+}
+
+/* The newest state, with a row cache: a row that is in it by the shortest way. */
+static levin_code get_row(levin *store, const void *key, size_t key_bytes, void *buffer, size_t capacity,
+                          size_t *value_bytes)
+{
+    row_value value;
+    levin_code code = LEVIN_NOT_FOUND;
+    uint64_t hash = row_cache_hash(key, key_bytes);
+    reclaim_read_lock();
+    if (!row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value))
+        return get_copy_in_section(store, NULL, key, key_bytes, hash, ROW_MISSED, buffer, capacity, value_bytes);
+    if (value.data) {
+        *value_bytes = value.bytes;
+        code = value.bytes <= capacity ? LEVIN_OK : LEVIN_TOO_SMALL;
+        if (code == LEVIN_OK && value.bytes)
+            memcpy(buffer, value.data, value.bytes);
+    }
+    reclaim_read_unlock();
+    read_count_row(store, code, ROW_HIT);
     return code;
 }
 
 levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes, void *buffer,
                      size_t capacity, size_t *value_bytes)
 {
+    if (!snapshot && store->rows && key && key_bytes >= LEVIN_KEY_MIN_BYTES)
+        return get_row(store, key, key_bytes, buffer, capacity, value_bytes);
     return get_copy(store, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
 }
 
@@ -104,15 +177,15 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
 {
     levin_error error;
     found_value found;
-    const version *held = NULL;
+    const version *v = snapshot_version(snapshot), *held = NULL;
+    enum row_result row = ROW_BYPASSED;
     uint8_t *copy = NULL;
     *value = NULL;
     levin_code code = read_check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    const version *v = snapshot ? snapshot->v : version_current(&store->versions);
-    code = version_find(v, key, key_bytes, &found, &error);
+    code = read_find(store, &v, key, key_bytes, 0, &found, &row, &error);
     if (code == LEVIN_OK) {
         copy = read_value_alloc(store, found.bytes);
         if (!copy) {
@@ -138,7 +211,7 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     } else {
         levin_free(store, copy);
     }
-    read_count(store, code);
+    read_count_row(store, code, row);
     read_reclaim(store);
     return code;
 }
@@ -147,16 +220,17 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
 {
     levin_error error;
     found_value found;
+    const version *v = snapshot_version(snapshot);
+    enum row_result row = ROW_BYPASSED;
     levin_code code = read_check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    const version *v = snapshot ? snapshot->v : version_current(&store->versions);
-    code = version_find(v, key, key_bytes, &found, &error);
+    code = read_find(store, &v, key, key_bytes, 0, &found, &row, &error);
     reclaim_read_unlock();
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
         code = db_fail(store, &error);
-    read_count(store, code);
+    read_count_row(store, code, row);
     read_reclaim(store);
     return code;
 }

@@ -38,27 +38,59 @@ levin_code read_extent(levin *store, const version *held, const page_value *valu
 /* Memory for a value that is handed out, to be given back with levin_free(). NULL when out of memory. */
 uint8_t *read_value_alloc(levin *store, size_t bytes);
 
-/* Counts so many point reads, and those of them that found their key. */
-static inline void read_count_many(levin *store, size_t gets, size_t hits)
+/* How a read stood to the row cache. */
+enum row_result { ROW_BYPASSED, ROW_HIT, ROW_MISSED };
+
+/* Makes the row cache's table when misses have become many. */
+void read_activate_rows(levin *store);
+
+/* A read that the row cache did not answer: in the beginning it may be time to give it its table. */
+static inline void read_count_misses(levin *store, counter_stripe *mine, size_t misses)
 {
-    counter_add(&store->gets, gets);
-    if (hits)
-        counter_add(&store->get_hits, hits);
+    counter_add(mine, COUNT_ROW_MISSES, misses);
+    if (__builtin_expect(!row_cache_active(store->rows), 0))
+        read_activate_rows(store);
+}
+
+/* Counts so many point reads, those of them that found their key, and how they stood to the row cache. */
+static inline void read_count_many(levin *store, size_t gets, size_t hits, size_t row_hits, size_t row_misses)
+{
+    counter_stripe *mine = counter_mine(&store->counts);
+    counter_add(mine, COUNT_GETS, gets);
+    counter_add(mine, COUNT_GET_HITS, hits);
+    if (row_hits)
+        counter_add(mine, COUNT_ROW_HITS, row_hits);
+    if (row_misses)
+        read_count_misses(store, mine, row_misses);
 }
 static inline void read_count(levin *store, levin_code code)
 {
-    read_count_many(store, 1, code == LEVIN_OK || code == LEVIN_TOO_SMALL);
+    read_count_many(store, 1, code == LEVIN_OK || code == LEVIN_TOO_SMALL, 0, 0);
+}
+static inline void read_count_row(levin *store, levin_code code, enum row_result row)
+{
+    counter_stripe *mine = counter_mine(&store->counts);
+    counter_add(mine, COUNT_GETS, 1);
+    if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
+        counter_add(mine, COUNT_GET_HITS, 1);
+    if (row == ROW_HIT)
+        counter_add(mine, COUNT_ROW_HITS, 1);
+    else if (row == ROW_MISSED)
+        read_count_misses(store, mine, 1);
 }
 
-/* What a page cache fill left behind is freed here, where no read-side section is open. */
+/* What fills of the caches left behind is seen to here, where no read-side section is open. */
 static inline void read_reclaim(levin *store)
 {
-    if (__builtin_expect(!page_cache_wants_reclaim(store->cache), 1))
-        return;
-    if (store->thread_started)
+    if (__builtin_expect(page_cache_wants_reclaim(store->cache), 0)) {
+        if (store->thread_started)
+            db_wake(store);
+        else
+            page_cache_reclaim(store->cache);
+    }
+    if (__builtin_expect(store->rows && row_cache_wants_maintenance(store->rows), 0) &&
+        !row_cache_maintain(store->rows, !store->thread_started))
         db_wake(store);
-    else
-        page_cache_reclaim(store->cache);
 }
 
 #endif

@@ -13,7 +13,7 @@
 #include "io.h"
 #include "levin.h"
 
-enum { KEYS = 600, KEY_BYTES = 32, SMALL = 40, LARGE = 9000 };
+enum { KEYS = 600, KEY_BYTES = 32, SMALL = 40, LARGE = 9000, ROW_CACHE_BYTES = 128 << 10 };
 
 static char directory[64];
 static levin_io io;               /* POSIX, with allocations counted */
@@ -36,7 +36,7 @@ static void count_free(void *context, void *memory, size_t bytes)
     levin_io_posix()->free(context, memory, bytes);
 }
 
-static levin *store_open(void)
+static levin *store_open(uint64_t row_cache_bytes)
 {
     levin *db = NULL;
     levin_error error;
@@ -45,6 +45,7 @@ static levin *store_open(void)
     o.page_bytes = 4096;
     o.cache_bytes = 32 * 4096;
     o.memtable_bytes = 1 << 20;
+    o.row_cache_bytes = row_cache_bytes;
     o.wal_segment_bytes = 64 << 10;
     o.background = LEVIN_BACKGROUND_NONE;
     io = *levin_io_posix();
@@ -169,23 +170,71 @@ static void read_all_ways(levin *db, const levin_snapshot *s)
     }
 }
 
+static void expect_rows(levin *db, bool row_cache)
+{
+    levin_stats stats;
+    levin_stats_get(db, &stats);
+    ck_assert_uint_eq(stats.row_hits + stats.row_misses > 0, row_cache);
+    ck_assert_uint_eq(stats.row_hits > 2 * KEYS, row_cache); /* the others came to hits too, and not for snapshots */
+    ck_assert_uint_le(stats.row_hits + stats.row_misses, stats.gets);
+}
+
 START_TEST(read__all_kinds_agree_in_all_layers)
 {
-    levin *db = store_open();
-    levin_snapshot *before = store_fill(db);
-    read_all_ways(db, NULL);
-    read_all_ways(db, before);
-    ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
-    read_all_ways(db, NULL);
-    read_all_ways(db, before);
-    levin_snapshot_release(before);
+    for (int row_cache = 0; row_cache < 2; row_cache++) {
+        levin *db = store_open(row_cache ? ROW_CACHE_BYTES : 0);
+        levin_snapshot *before = store_fill(db);
+        for (int round = 0; round < 2; round++) {
+            read_all_ways(db, NULL);
+            read_all_ways(db, before);
+        }
+        ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
+        read_all_ways(db, NULL);
+        read_all_ways(db, before);
+        expect_rows(db, row_cache);
+        levin_snapshot_release(before);
+        store_close(db);
+    }
+}
+END_TEST
+
+/* Rows of old values are in the cache when a multi-get comes. */
+START_TEST(multi_get__of_rows_written_again_gives_the_new_values)
+{
+    enum { MANY = 100 };
+    levin *db = store_open(ROW_CACHE_BYTES);
+    uint8_t key[MANY][KEY_BYTES], value[MANY][8];
+    levin_get_request request[MANY];
+    for (uint64_t round = 0; round < 50; round++) {
+        for (unsigned n = 0; n < MANY; n++) {
+            uint64_t v = round * MANY + n;
+            key_of(key[n], n);
+            request[n] = (levin_get_request){ .key = key[n], .key_bytes = KEY_BYTES, .buffer = value[n],
+                                              .capacity = sizeof value[n] };
+            if ((n + round) % 3)
+                ck_assert_int_eq(levin_put(db, key[n], KEY_BYTES, &v, sizeof v, LEVIN_NONE), LEVIN_OK);
+            else
+                ck_assert_int_eq(levin_delete(db, key[n], KEY_BYTES, LEVIN_NONE), LEVIN_OK);
+        }
+        for (int again = 0; again < 2; again++) {
+            ck_assert_int_eq(levin_multi_get(db, NULL, request, MANY), LEVIN_OK);
+            for (unsigned n = 0; n < MANY; n++) {
+                uint64_t v = round * MANY + n;
+                ck_assert_int_eq(request[n].code, (n + round) % 3 ? LEVIN_OK : LEVIN_NOT_FOUND);
+                ck_assert(!((n + round) % 3) || !memcmp(value[n], &v, sizeof v));
+            }
+        }
+    }
+    levin_stats stats;
+    levin_stats_get(db, &stats);
+    ck_assert_uint_gt(stats.row_hits, 40 * MANY);
     store_close(db);
 }
 END_TEST
 
 START_TEST(multi_get__an_empty_key_is_refused_and_the_others_are_read)
 {
-    levin *db = store_open();
+    levin *db = store_open(ROW_CACHE_BYTES);
     uint8_t key[KEY_BYTES], buffer[3][LARGE];
     levin_snapshot_release(store_fill(db));
     key_of(key, 1);
@@ -208,7 +257,7 @@ END_TEST
 START_TEST(pinned__stays_as_it_was)
 {
     static levin_pinned pinned[KEYS];
-    levin *db = store_open();
+    levin *db = store_open(ROW_CACHE_BYTES);
     levin_snapshot_release(store_fill(db));
     uint8_t key[KEY_BYTES];
     for (unsigned n = 0; n < KEYS; n++) {
@@ -237,7 +286,7 @@ END_TEST
 
 START_TEST(pinned__without_memory_for_a_large_value_is_an_error)
 {
-    levin *db = store_open();
+    levin *db = store_open(ROW_CACHE_BYTES);
     levin_pinned pinned;
     uint8_t key[KEY_BYTES];
     levin_snapshot_release(store_fill(db));
@@ -282,16 +331,19 @@ static void read_without_copies(levin *db, levin_iter *it)
 
 START_TEST(read__of_short_keys_allocates_nothing)
 {
-    levin *db = store_open();
-    levin_iter *it;
-    levin_snapshot_release(store_fill(db));
-    ck_assert_int_eq(levin_iter_open(db, NULL, &it), LEVIN_OK);
-    read_without_copies(db, it); /* fills the cache, and what iterators keep */
-    uint64_t before = allocations;
-    read_without_copies(db, it);
-    ck_assert_uint_eq(allocations, before);
-    levin_iter_close(it);
-    store_close(db);
+    for (int row_cache = 0; row_cache < 2; row_cache++) {
+        levin *db = store_open(row_cache ? ROW_CACHE_BYTES : 0);
+        levin_iter *it;
+        levin_snapshot_release(store_fill(db));
+        ck_assert_int_eq(levin_iter_open(db, NULL, &it), LEVIN_OK);
+        for (int i = 0; i < 50; i++)
+            read_without_copies(db, it); /* fills the caches, and what iterators keep */
+        uint64_t before = allocations;
+        read_without_copies(db, it);
+        ck_assert_uint_eq(allocations, before);
+        levin_iter_close(it);
+        store_close(db);
+    }
 }
 END_TEST
 
@@ -316,7 +368,7 @@ static uint64_t allocations_of_writes(levin *db, size_t key_bytes, size_t value_
 START_TEST(write__of_short_keys_allocates_nothing_for_them)
 {
     enum { WRITES = 2000, NODES = WRITES / 20 };
-    levin *db = store_open();
+    levin *db = store_open(ROW_CACHE_BYTES);
     uint64_t inlined = allocations_of_writes(db, KEY_BYTES, 1);
     uint64_t longer = allocations_of_writes(db, KEY_BYTES, 1000);
     ck_assert_uint_le(inlined, WRITES + NODES);
@@ -339,6 +391,7 @@ START_TEST(write__of_short_keys_allocates_nothing_for_them)
 END_TEST
 
 LEVIN_TEST_MAIN("read", TEST(read__all_kinds_agree_in_all_layers),
-                TEST(multi_get__an_empty_key_is_refused_and_the_others_are_read), TEST(pinned__stays_as_it_was),
+                TEST(multi_get__an_empty_key_is_refused_and_the_others_are_read),
+                TEST(multi_get__of_rows_written_again_gives_the_new_values), TEST(pinned__stays_as_it_was),
                 TEST(pinned__without_memory_for_a_large_value_is_an_error), TEST(read__of_short_keys_allocates_nothing),
                 TEST(write__of_short_keys_allocates_nothing_for_them))

@@ -32,8 +32,8 @@ void levin_stats_get(levin *db, levin_stats *s)
     page_cache_count(db->cache, &cache);
     stats_of_versions(db, s);
     s->snapshots = count_read(&db->readers);
-    s->gets = counter_read(&db->gets);
-    s->get_hits = counter_read(&db->get_hits);
+    s->gets = counter_read(&db->counts, COUNT_GETS);
+    s->get_hits = counter_read(&db->counts, COUNT_GET_HITS);
     s->batches = count_read(&db->batches);
     s->puts = count_read(&db->puts);
     s->deletes = count_read(&db->deletes);
@@ -51,6 +51,11 @@ void levin_stats_get(levin *db, levin_stats *s)
     s->cache_misses = cache.misses;
     s->cache_evictions = cache.evictions;
     s->cache_bytes = cache.bytes;
+    s->row_hits = counter_read(&db->counts, COUNT_ROW_HITS);
+    s->row_misses = counter_read(&db->counts, COUNT_ROW_MISSES);
+    s->row_inserts = counter_read(&db->counts, COUNT_ROW_OWN + ROW_INSERTS);
+    s->row_evictions = counter_read(&db->counts, COUNT_ROW_OWN + ROW_EVICTIONS);
+    s->row_bytes = db->rows ? row_cache_bytes(db->rows) : 0;
     s->replayed_batches = count_read(&db->replayed_batches);
     s->recovery_ns = count_read(&db->recovery_ns);
     s->stalls = count_read(&db->stalls);

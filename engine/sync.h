@@ -45,4 +45,18 @@ void sync_thread_join(sync_thread *thread);
 /* Lets others run; also the scheduler's point in bounded spins. */
 void sync_yield(void);
 
+/* A number above 0 that no other living thread has: the address of its thread control block, in one load. */
+static inline uintptr_t sync_thread_number(void)
+{
+#ifdef __has_builtin
+#if __has_builtin(__builtin_thread_pointer)
+    return (uintptr_t)__builtin_thread_pointer();
+#define SYNC_THREAD_POINTER 1
+#endif
+#endif
+#ifndef SYNC_THREAD_POINTER
+    return (uintptr_t)pthread_self();
+#endif
+}
+
 #endif

@@ -113,14 +113,13 @@ static levin_code walk_find(walk *w, wal_group *g, bool *there, levin_error *err
         if (attempt)
             w->reader.have = 0;
         levin_code code = wal_reader_header(&w->reader, offset, g, there, error);
-        if (!code && *there &&
-            (g->previous != w->chain || g->incarnation < w->incarnation ||
-             !wal_reader_holds(&w->reader, offset, g)))
+        if (!code && *there && (g->previous != w->chain || g->incarnation < w->incarnation))
             *there = false;
         if (!code && *there)
             code = wal_reader_verify(&w->reader, offset, g, there, error);
         if (code)
             return code;
+        *there = *there && wal_reader_holds(&w->reader, offset, g);
     }
     return LEVIN_OK;
 }

@@ -111,12 +111,24 @@ static levin_code log_durability(levin *db, levin_durability durability, levin_e
     return LEVIN_OK;
 }
 
+/* What the row cache holds of the keys that the group writes is of the past once `sequence` is published. */
+static void group_touch_rows(levin *db, const commit_group *g, uint64_t sequence)
+{
+    if (!db->rows || !row_cache_active(db->rows))
+        return;
+    for (const commit_request *r = g->first; r != g->end; r = r->next) {
+        const write_request *w = (const write_request *)(const void *)r; /* base is the first member */
+        row_cache_touch_records(db->rows, w->operations, w->count, sequence);
+    }
+}
+
 /* The group is in the log as far as it asked for. Shows it to readers. Cannot fail. */
 static void group_publish(levin *db, version *v, const version *before, const commit_group *g)
 {
     mem_node_list replaced = { 0 };
     db->group++;
     db->sequence += g->batches;
+    group_touch_rows(db, g, db->sequence); /* before the version is published: row_cache.h */
     v->group = db->group;
     v->sequence = db->sequence;
     v->mem = before->mem;

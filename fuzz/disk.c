@@ -161,6 +161,7 @@ void fuzz_options(levin_options *options, const levin_io *io)
     levin_options_init(options);
     options->page_bytes = LEVIN_PAGE_MIN_BYTES;
     options->cache_bytes = 16 * LEVIN_PAGE_MIN_BYTES;
+    options->row_cache_bytes = 32 << 10; /* the smallest: active from the first miss */
     options->memtable_bytes = 64 << 10;
     options->wal_segment_bytes = 8 << 10;
     options->background = LEVIN_BACKGROUND_NONE;

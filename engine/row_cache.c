@@ -1,0 +1,671 @@
+/*
+ * row_cache.c - the table, the segments and their queues (row_cache.h has protocol and argument).
+ *
+ * Invariants
+ *   - An item that a slot leads to is in a segment that is in use, and was written before the slot was set.
+ *   - A segment is free (in no slot's reach, after a grace period), active (fills reserve in it), settling (moved items
+ *     are put into it) or in one of the two queues, oldest first.  All but `active` and `used` belongs to the mutex.
+ *   - quiet: a grace period has passed since the segment was active, so that all items in it are written and no more
+ *     slots will be set to it by fillers.  Only quiet segments are emptied.
+ *   - Only the thread with the mutex moves items or takes them out by segment; slots change by compare-and-swap only.
+ *     No ABA: a word read in a section names memory that is not filled again before that section ends, and the
+ *     thread with the mutex is the one that lets it be filled again.
+ *   - row_cache_bytes() is at most the budget.
+ *
+ * Crash safety: nothing is on disk.
+ */
+#include "row_cache.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "file.h"
+#include "record_format.h"
+
+enum {
+    SLOTS = 7,
+    LINE_BYTES = 64,
+    HUGE_PAGE_BYTES = 2 << 20,   /* io_posix.c gives huge pages to who aligns so */
+    SEGMENT_MIN_BYTES = 4096,
+    SEGMENT_MAX_BYTES = HUGE_PAGE_BYTES,
+    SEGMENTS_MIN = 6,
+    TABLE_SHARE = 11,            /* a part of the budget: 7 slots for each 64 bytes, 70 % used by items of 128 bytes */
+    SMALL_SHARE = 10,            /* a part of the segments */
+    READY = 2,                   /* free segments wanted: one for fills, one for items that move */
+    WALK = 16,                   /* items of a segment that are looked at together */
+    TOUCH_BYTES = 4096,          /* the smallest page that a kernel gives */
+    MAINTAIN_STEPS = 4,
+    ACTIVATION_SHARE = 16        /* a table is made after one miss for so many buckets: clearing them takes as long */
+};
+
+#define SLOT_HIT UINT64_C(1)  /* hit since it came or was moved */
+#define SLOT_MAIN UINT64_C(2) /* in the main queue */
+#define SLOT_ADDRESS UINT64_C(0x0000fffffffffff0)
+#define ADDRESS_BITS 48
+#define TAG_BITS 16
+#define TAG_MASK UINT64_C(0xffff)
+#define VALUE_ABSENT UINT16_C(0xffff)
+
+typedef struct row_item {
+    uint64_t sequence;
+    uint16_t key_bytes;
+    uint16_t value_bytes; /* or VALUE_ABSENT */
+    uint8_t bytes[];      /* key, value */
+} row_item;
+enum { ITEM_HEADER_BYTES = offsetof(row_item, bytes), ITEM_ALIGN = 16 };
+static_assert(ITEM_HEADER_BYTES == 12, "a key of 16 and a value of 100 bytes fill two cache lines");
+
+typedef struct row_bucket {
+    _Alignas(LINE_BYTES) _Atomic uint64_t slot[SLOTS];
+    _Atomic uint64_t touched;
+} row_bucket;
+static_assert(sizeof(row_bucket) == LINE_BYTES, "a bucket is one cache line");
+
+typedef struct row_segment {
+    struct row_segment *next;
+    uint8_t *memory;
+    _Atomic size_t used; /* reserved; relaxed: what is in it is published by the slots, and by grace periods */
+    bool quiet;
+} row_segment;
+
+typedef struct row_queue {
+    row_segment *first, *last;
+    size_t count;
+} row_queue;
+
+struct row_cache {
+    /* what a hit reads; written seldom */
+    _Alignas(LINE_BYTES) _Atomic(row_bucket *) buckets; /* release in activate, acquire everywhere else */
+    size_t bucket_count;          /* constant */
+    _Atomic uint64_t *ghosts;     /* a word for each bucket: the last four tags that left unhit; relaxed, hints */
+    _Atomic uint64_t cleared;     /* relaxed; ordered as `touched` is */
+    _Atomic(row_segment *) active; /* release by who has the mutex, acquire by fillers; NULL: no room */
+    _Atomic bool wanting;         /* a hint */
+    counter_set *counts;
+    unsigned first_slot;
+    size_t segment_bytes;         /* constant */
+
+    _Alignas(LINE_BYTES) sync_mutex mutex; /* the rest; only ever tried, never waited for */
+    const levin_io *io;
+    size_t segment_count, segment_max;
+    row_segment *segments;        /* segment_max of them, segment_count with memory */
+    row_queue ready, small, main;
+    bool asked;                   /* somebody was told that thorough work is left, and it has not begun */
+    row_segment *settling;
+    size_t settled;               /* bytes used of it */
+    _Atomic uint64_t bytes;       /* relaxed; pairs with nothing */
+};
+
+/* ---- words and items ---- */
+
+static inline row_item *slot_item(uint64_t word)
+{
+    return (row_item *)(uintptr_t)(word & SLOT_ADDRESS);
+}
+/* Never 0, so that an empty slot fits no key. */
+static inline uint64_t hash_tag(uint64_t hash)
+{
+    return (hash & TAG_MASK) | 1;
+}
+static inline uint64_t slot_word(uint64_t hash, const row_item *item)
+{
+    return hash_tag(hash) << ADDRESS_BITS | (uint64_t)(uintptr_t)item;
+}
+static inline bool slot_fits(uint64_t word, uint64_t hash)
+{
+    return word >> ADDRESS_BITS == hash_tag(hash);
+}
+
+static inline size_t item_bytes(size_t key_bytes, size_t value_bytes)
+{
+    return (ITEM_HEADER_BYTES + key_bytes + value_bytes + ITEM_ALIGN - 1) & ~(size_t)(ITEM_ALIGN - 1);
+}
+static inline size_t item_size(const row_item *item)
+{
+    return item_bytes(item->key_bytes, item->value_bytes == VALUE_ABSENT ? 0 : item->value_bytes);
+}
+
+static inline bool item_has_key(const row_item *item, const uint8_t *key, size_t key_bytes)
+{
+    if (item->key_bytes != key_bytes)
+        return false;
+    if (key_bytes < 8 || key_bytes > 16)
+        return memcmp(item->bytes, key, key_bytes) == 0;
+    return load_u64(item->bytes) == load_u64(key) &&
+           load_u64(item->bytes + key_bytes - 8) == load_u64(key + key_bytes - 8);
+}
+
+/* By the upper half (Lemire, "Fast random integer generation in an interval", 2019); the low 16 bits are the tag. */
+size_t row_cache_bucket(const row_cache *cache, uint64_t hash)
+{
+    return (hash >> 32) * cache->bucket_count >> 32;
+}
+
+static inline row_bucket *bucket_of(const row_cache *cache, row_bucket *buckets, uint64_t hash)
+{
+    return &buckets[row_cache_bucket(cache, hash)];
+}
+static inline row_bucket *buckets_now(const row_cache *cache)
+{
+    return atomic_load_explicit(&cache->buckets, memory_order_acquire); /* pairs with row_cache_activate() */
+}
+
+/* What an item in the bucket must reach. After an acquire load of the slot: [C] of row_cache.h. */
+static inline uint64_t bucket_floor(const row_cache *cache, const row_bucket *b)
+{
+    uint64_t touched = atomic_load_explicit(&b->touched, memory_order_relaxed);
+    uint64_t cleared = atomic_load_explicit(&cache->cleared, memory_order_relaxed);
+    return touched > cleared ? touched : cleared;
+}
+
+/* ---- ghosts ---- */
+
+static inline void ghost_add(row_cache *cache, uint64_t tag, size_t bucket)
+{
+    uint64_t tags = atomic_load_explicit(&cache->ghosts[bucket], memory_order_relaxed); /* a lost one does no harm */
+    atomic_store_explicit(&cache->ghosts[bucket], tags << TAG_BITS | tag, memory_order_relaxed);
+}
+
+static inline bool ghost_known(const row_cache *cache, uint64_t hash)
+{
+    uint64_t tags = atomic_load_explicit(&cache->ghosts[row_cache_bucket(cache, hash)], memory_order_relaxed);
+    for (; tags; tags >>= TAG_BITS)
+        if ((tags & TAG_MASK) == hash_tag(hash))
+            return true;
+    return false;
+}
+
+uint64_t row_cache_hash(const void *key, size_t key_bytes)
+{
+    return XXH3_64bits(key, key_bytes);
+}
+
+/* ---- readers ---- */
+
+bool row_cache_active(const row_cache *cache)
+{
+    return buckets_now(cache) != NULL;
+}
+
+void row_cache_prefetch(const row_cache *cache, uint64_t hash)
+{
+    row_bucket *buckets = buckets_now(cache);
+    if (buckets)
+        __builtin_prefetch(bucket_of(cache, buckets, hash));
+}
+
+void row_cache_prefetch_items(const row_cache *cache, uint64_t hash)
+{
+    row_bucket *buckets = buckets_now(cache);
+    if (!buckets)
+        return;
+    const row_bucket *b = bucket_of(cache, buckets, hash);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        uint64_t word = atomic_load_explicit(&b->slot[i], memory_order_relaxed); /* nothing is read through it here */
+        if (slot_fits(word, hash)) {
+            __builtin_prefetch(slot_item(word));
+            __builtin_prefetch((const char *)slot_item(word) + LINE_BYTES);
+        }
+    }
+}
+
+/* The slots whose tags fit, a bit for each: without a branch that nobody could predict. */
+static inline unsigned bucket_fits(const row_bucket *b, uint64_t hash)
+{
+    unsigned fits = 0;
+#pragma GCC unroll 7
+    for (unsigned i = 0; i < SLOTS; i++) /* relaxed: what fits is loaded again */
+        fits |= (unsigned)slot_fits(atomic_load_explicit(&b->slot[i], memory_order_relaxed), hash) << i;
+    return fits;
+}
+
+bool row_cache_find(row_cache *cache, uint64_t hash, const void *key, size_t key_bytes, uint64_t sequence,
+                    row_value *value)
+{
+    row_bucket *buckets = buckets_now(cache);
+    if (!buckets)
+        return false;
+    row_bucket *b = bucket_of(cache, buckets, hash);
+    for (unsigned fits = bucket_fits(b, hash); fits; fits &= fits - 1) {
+        unsigned i = (unsigned)__builtin_ctz(fits);
+        uint64_t word = atomic_load_explicit(&b->slot[i], memory_order_acquire); /* [B]: with every set of a slot */
+        const row_item *item = slot_item(word);
+        if (!slot_fits(word, hash) || !item_has_key(item, key, key_bytes))
+            continue;
+        uint64_t floor = bucket_floor(cache, b);
+        if (item->sequence < floor || sequence < floor)
+            continue;
+        /* relaxed: the slot stays what it was, the set of it heads the release sequence; a lost mark does no harm */
+        if (!(word & SLOT_HIT))
+            atomic_compare_exchange_strong_explicit(&b->slot[i], &word, word | SLOT_HIT, memory_order_relaxed,
+                                                    memory_order_relaxed);
+        bool absent = item->value_bytes == VALUE_ABSENT;
+        value->data = absent ? NULL : item->bytes + key_bytes;
+        value->bytes = absent ? 0 : item->value_bytes;
+        return true;
+    }
+    return false;
+}
+
+/* ---- fills ---- */
+
+static void want_maintenance(row_cache *cache)
+{
+    if (!atomic_load_explicit(&cache->wanting, memory_order_relaxed)) /* a hint, here and below */
+        atomic_store_explicit(&cache->wanting, true, memory_order_relaxed);
+}
+
+/* Room in the active segment; NULL: there is none now. */
+static row_item *item_reserve(row_cache *cache, size_t bytes)
+{
+    row_segment *s = atomic_load_explicit(&cache->active, memory_order_acquire); /* pairs with active_set() */
+    if (!s)
+        return NULL;
+    size_t used = atomic_load_explicit(&s->used, memory_order_relaxed); /* the exchange checks it */
+    do {
+        if (bytes > cache->segment_bytes - used)
+            return NULL;
+    } while (!atomic_compare_exchange_weak_explicit(&s->used, &used, used + bytes, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    if (cache->segment_bytes - used - bytes < ROW_CACHE_ITEM_MAX_BYTES)
+        want_maintenance(cache); /* before it is too late for the next fill */
+    return (row_item *)(void *)(s->memory + used);
+}
+
+/* A bucket full of items that were hit: a stale one, or none and one mark less. */
+static int choose_among_hit(row_cache *cache, row_bucket *b, unsigned start, uint64_t words[SLOTS])
+{
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (slot_item(words[i])->sequence < bucket_floor(cache, b))
+            return (int)i;
+    uint64_t word = words[start];
+    /* relaxed: as the mark itself in row_cache_find() */
+    atomic_compare_exchange_strong_explicit(&b->slot[start], &word, word & ~SLOT_HIT, memory_order_relaxed,
+                                            memory_order_relaxed);
+    return -1;
+}
+
+/* The slot for a new item, -1: none. words[] is what the slots hold. */
+static int choose_slot(row_cache *cache, row_bucket *b, uint64_t hash, const uint8_t *key, size_t key_bytes,
+                       uint64_t words[SLOTS])
+{
+    int empty = -1, unhit[2] = { -1, -1 }; /* of the small queue, of the main queue */
+    const unsigned start = (unsigned)(hash >> 16) % SLOTS; /* so that not always the same one goes */
+    for (unsigned n = 0; n < SLOTS; n++) {
+        unsigned i = start + n < SLOTS ? start + n : start + n - SLOTS;
+        uint64_t word = words[i] = atomic_load_explicit(&b->slot[i], memory_order_acquire); /* [B] */
+        if (!word) {
+            empty = empty < 0 ? (int)i : empty;
+        } else if (slot_fits(word, hash) && item_has_key(slot_item(word), key, key_bytes)) {
+            return slot_item(word)->sequence < bucket_floor(cache, b) ? (int)i : -1; /* stale: its place */
+        } else if (!(word & SLOT_HIT)) {
+            int *first = &unhit[(word & SLOT_MAIN) != 0];
+            *first = *first < 0 ? (int)i : *first;
+        }
+    }
+    if (empty >= 0)
+        return empty;
+    if (unhit[0] >= 0)
+        return unhit[0];
+    return unhit[1] >= 0 ? unhit[1] : choose_among_hit(cache, b, start, words);
+}
+
+void row_cache_fill(row_cache *cache, uint64_t hash, const void *key, size_t key_bytes, const row_value *value,
+                    uint64_t sequence)
+{
+    row_bucket *buckets = buckets_now(cache);
+    const size_t size = item_bytes(key_bytes, value->bytes);
+    uint64_t words[SLOTS];
+    if (!buckets || size > ROW_CACHE_ITEM_MAX_BYTES)
+        return;
+    row_bucket *b = bucket_of(cache, buckets, hash);
+    if (sequence < bucket_floor(cache, b))
+        return; /* written since: no hit would accept it */
+    int slot = choose_slot(cache, b, hash, key, key_bytes, words);
+    if (slot < 0)
+        return;
+    row_item *item = item_reserve(cache, size);
+    if (!item) {
+        want_maintenance(cache);
+        return;
+    }
+    item->sequence = sequence;
+    item->key_bytes = (uint16_t)key_bytes;
+    item->value_bytes = value->data ? (uint16_t)value->bytes : VALUE_ABSENT;
+    memcpy(item->bytes, key, key_bytes);
+    if (value->bytes)
+        memcpy(item->bytes + key_bytes, value->data, value->bytes);
+    /* who has been here lately is no newcomer: the next round finds it hit */
+    uint64_t word = slot_word(hash, item) | (ghost_known(cache, hash) ? SLOT_HIT : 0);
+    /* release: [B]. When another thread was faster the item lies unused until its segment is emptied */
+    if (!atomic_compare_exchange_strong_explicit(&b->slot[slot], &words[slot], word, memory_order_release,
+                                                 memory_order_relaxed))
+        return;
+    counter_stripe *mine = counter_mine(cache->counts);
+    counter_add(mine, cache->first_slot + ROW_INSERTS, 1);
+    if (words[slot]) {
+        counter_add(mine, cache->first_slot + ROW_EVICTIONS, 1);
+        if (!(words[slot] & (SLOT_HIT | SLOT_MAIN)))
+            ghost_add(cache, words[slot] >> ADDRESS_BITS, row_cache_bucket(cache, hash));
+    }
+}
+
+/* ---- the leader ---- */
+
+static inline void raise_to(_Atomic uint64_t *word, uint64_t sequence)
+{
+    /* relaxed: only the leader stores; published by version_publish(), [A] */
+    if (atomic_load_explicit(word, memory_order_relaxed) < sequence)
+        atomic_store_explicit(word, sequence, memory_order_relaxed);
+}
+
+void row_cache_touch_records(row_cache *cache, const uint8_t *records, size_t count, uint64_t sequence)
+{
+    row_bucket *buckets = buckets_now(cache), *b[WALK];
+    if (!buckets)
+        return;
+    while (count) {
+        size_t n = count < WALK ? count : WALK;
+        for (size_t i = 0; i < n; i++) {
+            b[i] = bucket_of(cache, buckets, row_cache_hash(record_key(records), record_key_bytes(records)));
+            __builtin_prefetch(b[i], 1);
+            records += record_bytes(records);
+        }
+        for (size_t i = 0; i < n; i++)
+            raise_to(&b[i]->touched, sequence);
+        count -= n;
+    }
+}
+
+void row_cache_touch_all(row_cache *cache, uint64_t sequence)
+{
+    raise_to(&cache->cleared, sequence);
+}
+
+/* ---- segments and queues; with the mutex ---- */
+
+static void queue_push(row_queue *q, row_segment *s)
+{
+    s->next = NULL;
+    if (q->last)
+        q->last->next = s;
+    else
+        q->first = s;
+    q->last = s;
+    q->count++;
+}
+
+static row_segment *queue_pop(row_queue *q)
+{
+    row_segment *s = q->first;
+    if (!s)
+        return NULL;
+    q->first = s->next;
+    if (!q->first)
+        q->last = NULL;
+    q->count--;
+    return s;
+}
+
+/* Memory for one more segment, when the budget has it. */
+static bool segment_allocate(row_cache *cache)
+{
+    const size_t bytes = cache->segment_bytes;
+    if (cache->segment_count == cache->segment_max)
+        return false;
+    uint8_t *memory = io_alloc_aligned(cache->io, bytes, bytes < HUGE_PAGE_BYTES ? LINE_BYTES : HUGE_PAGE_BYTES);
+    if (!memory)
+        return false;
+    if (((uint64_t)(uintptr_t)memory + bytes) >> ADDRESS_BITS) { /* no room for the tag: no cache on this machine */
+        io_free(cache->io, memory, bytes);
+        return false;
+    }
+    for (size_t i = 0; i < bytes; i += TOUCH_BYTES)
+        memory[i] = 0; /* the kernel's work is done here and not under a reader */
+    row_segment *s = &cache->segments[cache->segment_count++];
+    s->memory = memory;
+    atomic_init(&s->used, 0);
+    queue_push(&cache->ready, s);
+    atomic_fetch_add_explicit(&cache->bytes, bytes, memory_order_relaxed);
+    return true;
+}
+
+/* Whether the active segment takes no item of the longest kind any more, or there is none. */
+static bool active_is_full(row_cache *cache)
+{
+    /* relaxed: only who has the mutex stores it; `used` is a hint here */
+    row_segment *s = atomic_load_explicit(&cache->active, memory_order_relaxed);
+    return !s || cache->segment_bytes - atomic_load_explicit(&s->used, memory_order_relaxed) <
+                     ROW_CACHE_ITEM_MAX_BYTES;
+}
+
+/* The old active segment, which fillers may still be at, goes to the small queue. */
+static void active_set(row_cache *cache, row_segment *s)
+{
+    row_segment *old = atomic_load_explicit(&cache->active, memory_order_relaxed); /* as above */
+    if (s) {
+        s->quiet = false;
+        atomic_store_explicit(&s->used, 0, memory_order_relaxed); /* published by the next store */
+    }
+    atomic_store_explicit(&cache->active, s, memory_order_release); /* pairs with item_reserve() */
+    if (old)
+        queue_push(&cache->small, old);
+}
+
+/* ---- emptying a segment; with the mutex ---- */
+
+/* A copy of the item in the main queue; NULL: no room. */
+static row_item *item_move(row_cache *cache, const row_item *item)
+{
+    const size_t size = item_size(item);
+    if (!cache->settling || size > cache->segment_bytes - cache->settled) {
+        if (cache->settling)
+            queue_push(&cache->main, cache->settling);
+        cache->settling = queue_pop(&cache->ready);
+        if (!cache->settling)
+            return NULL;
+        cache->settling->quiet = false;
+        cache->settled = 0;
+    }
+    row_item *copy = (row_item *)(void *)(cache->settling->memory + cache->settled);
+    memcpy(copy, item, size);
+    cache->settled += size;
+    atomic_store_explicit(&cache->settling->used, cache->settled, memory_order_relaxed); /* read with the mutex */
+    return copy;
+}
+
+/* Takes the item out of its bucket, if it is still there, or moves it. Returns the bytes moved. */
+static size_t item_unlink(row_cache *cache, row_bucket *b, uint64_t hash, const row_item *item, bool may_move)
+{
+    for (unsigned i = 0; i < SLOTS; i++) {
+        uint64_t word = atomic_load_explicit(&b->slot[i], memory_order_relaxed); /* the item was written before */
+        row_item *copy = NULL;
+        while (slot_item(word) == item) {
+            if (!copy && may_move && (word & SLOT_HIT) && item->sequence >= bucket_floor(cache, b))
+                copy = item_move(cache, item);
+            const uint64_t next = copy ? slot_word(hash, copy) | SLOT_MAIN : 0;
+            /* release: [B] for the copy. Fails when a mark was set, or a filler took the slot */
+            if (!atomic_compare_exchange_strong_explicit(&b->slot[i], &word, next, memory_order_release,
+                                                         memory_order_relaxed))
+                continue;
+            if (copy)
+                return item_size(item);
+            if (!(word & (SLOT_HIT | SLOT_MAIN)))
+                ghost_add(cache, hash_tag(hash), row_cache_bucket(cache, hash));
+            counter_add(counter_mine(cache->counts), cache->first_slot + ROW_EVICTIONS, 1);
+            return 0;
+        }
+    }
+    return 0;
+}
+
+/* No slot leads to the segment afterwards. */
+static void segment_empty(row_cache *cache, const row_segment *s, size_t moved_max)
+{
+    row_bucket *buckets = buckets_now(cache), *b[WALK];
+    const row_item *item[WALK];
+    uint64_t hash[WALK];
+    const size_t used = atomic_load_explicit(&s->used, memory_order_relaxed); /* the segment is quiet */
+    size_t at = 0, moved = 0;
+    while (at < used) {
+        size_t n = 0;
+        for (; n < WALK && at < used; n++) {
+            item[n] = (const row_item *)(const void *)(s->memory + at);
+            hash[n] = row_cache_hash(item[n]->bytes, item[n]->key_bytes);
+            b[n] = bucket_of(cache, buckets, hash[n]);
+            __builtin_prefetch(b[n], 1);
+            at += item_size(item[n]);
+        }
+        for (size_t i = 0; i < n; i++)
+            moved += item_unlink(cache, b[i], hash[i], item[i], moved < moved_max);
+    }
+}
+
+/* One grace period: what no slot leads to is free after it, and what was active before it is quiet. */
+static void grace_period(row_cache *cache)
+{
+    reclaim_synchronize();
+    for (row_segment *s = cache->small.first; s; s = s->next)
+        s->quiet = true;
+    for (row_segment *s = cache->main.first; s; s = s->next)
+        s->quiet = true;
+}
+
+/* Empties the oldest segment of the small queue, when it has more than its share, or of the main queue. */
+static bool evict_segment(row_cache *cache)
+{
+    bool small = cache->small.count > cache->segment_count / SMALL_SHARE || !cache->main.first;
+    row_queue *q = small ? &cache->small : &cache->main;
+    if (!q->first)
+        return false;
+    if (!q->first->quiet)
+        grace_period(cache);
+    row_segment *s = queue_pop(q);
+    /* an item leaves the small queue once; in the main one some have to go, however often they are hit */
+    segment_empty(cache, s, small ? SIZE_MAX : cache->segment_bytes / 4 * 3);
+    grace_period(cache);
+    queue_push(&cache->ready, s);
+    return true;
+}
+
+bool row_cache_wants_maintenance(const row_cache *cache)
+{
+    return atomic_load_explicit(&cache->wanting, memory_order_relaxed); /* a hint */
+}
+
+bool row_cache_maintain(row_cache *cache, bool thorough)
+{
+    if (!row_cache_active(cache) || !sync_mutex_trylock(&cache->mutex))
+        return true;
+    for (int step = 0; step < MAINTAIN_STEPS; step++) {
+        if (active_is_full(cache) && cache->ready.count >= READY)
+            active_set(cache, queue_pop(&cache->ready));
+        if (cache->ready.count >= READY || !thorough)
+            break;
+        if (!segment_allocate(cache) && !evict_segment(cache))
+            break;
+    }
+    bool left = cache->ready.count < READY, tell = left && (thorough || !cache->asked);
+    cache->asked = left && !thorough;
+    /* a hint: until who was asked comes, others need not call; without room a fill sets it again */
+    atomic_store_explicit(&cache->wanting, false, memory_order_relaxed);
+    sync_mutex_unlock(&cache->mutex);
+    return !tell;
+}
+
+/* ---- life ---- */
+
+row_cache *row_cache_create(const levin_io *io, uint64_t budget_bytes, counter_set *counts, unsigned first_slot)
+{
+    row_cache *cache = io_alloc_aligned(io, sizeof *cache, LINE_BYTES);
+    if (!cache)
+        return NULL;
+    memset(cache, 0, sizeof *cache);
+    cache->io = io;
+    cache->counts = counts;
+    cache->first_slot = first_slot;
+    size_t budget = budget_bytes < SIZE_MAX / 2 ? (size_t)budget_bytes : SIZE_MAX / 2;
+    cache->bucket_count = budget / TABLE_SHARE / sizeof(row_bucket);
+    if (cache->bucket_count > UINT32_MAX)
+        cache->bucket_count = UINT32_MAX;
+    cache->segment_bytes = SEGMENT_MIN_BYTES;
+    while (cache->segment_bytes < SEGMENT_MAX_BYTES && cache->segment_bytes < budget / 32)
+        cache->segment_bytes *= 2;
+    size_t left = budget - cache->bucket_count * (sizeof(row_bucket) + sizeof cache->ghosts[0]) - sizeof *cache;
+    cache->segment_max = left / (cache->segment_bytes + sizeof(row_segment));
+    assert(budget >= ROW_CACHE_MIN_BYTES && cache->segment_max >= SEGMENTS_MIN);
+    atomic_init(&cache->bytes, sizeof *cache);
+    if (sync_mutex_init(&cache->mutex)) {
+        io_free(io, cache, sizeof *cache);
+        return NULL;
+    }
+    return cache;
+}
+
+bool row_cache_activate(row_cache *cache, uint64_t sequence)
+{
+    const size_t table_bytes = cache->bucket_count * sizeof(row_bucket);
+    const size_t ghost_bytes = cache->bucket_count * sizeof cache->ghosts[0];
+    const size_t segments_bytes = cache->segment_max * sizeof(row_segment);
+    if (row_cache_active(cache))
+        return true;
+    row_segment *segments = io_alloc(cache->io, segments_bytes);
+    _Atomic uint64_t *ghosts = io_alloc(cache->io, ghost_bytes);
+    row_bucket *buckets = io_alloc_aligned(cache->io, table_bytes,
+                                           table_bytes < HUGE_PAGE_BYTES ? LINE_BYTES : HUGE_PAGE_BYTES);
+    if (!segments || !ghosts || !buckets) {
+        io_free(cache->io, segments, segments_bytes);
+        io_free(cache->io, ghosts, ghost_bytes);
+        io_free(cache->io, buckets, table_bytes);
+        return false;
+    }
+    memset(segments, 0, segments_bytes);
+    for (size_t i = 0; i < cache->bucket_count; i++)
+        atomic_init(&ghosts[i], 0);
+    memset((void *)buckets, 0, table_bytes);
+    cache->segments = segments;
+    cache->ghosts = ghosts;
+    raise_to(&cache->cleared, sequence);
+    atomic_fetch_add_explicit(&cache->bytes, table_bytes + ghost_bytes + segments_bytes, memory_order_relaxed);
+    atomic_store_explicit(&cache->buckets, buckets, memory_order_release); /* pairs with buckets_now() */
+    return true;
+}
+
+uint64_t row_cache_activation_misses(const row_cache *cache)
+{
+    return cache->bucket_count / ACTIVATION_SHARE;
+}
+
+void row_cache_destroy(row_cache *cache)
+{
+    if (!cache)
+        return;
+    row_bucket *buckets = buckets_now(cache);
+    for (size_t i = 0; i < cache->segment_count; i++)
+        io_free(cache->io, cache->segments[i].memory, cache->segment_bytes);
+    if (buckets) {
+        io_free(cache->io, buckets, cache->bucket_count * sizeof(row_bucket));
+        io_free(cache->io, cache->ghosts, cache->bucket_count * sizeof cache->ghosts[0]);
+        io_free(cache->io, cache->segments, cache->segment_max * sizeof(row_segment));
+    }
+    sync_mutex_fini(&cache->mutex);
+    io_free(cache->io, cache, sizeof *cache);
+}
+
+uint64_t row_cache_bytes(const row_cache *cache)
+{
+    return atomic_load_explicit(&cache->bytes, memory_order_relaxed);
+}
+
+uint64_t row_cache_entries(const row_cache *cache)
+{
+    row_bucket *buckets = buckets_now(cache);
+    uint64_t entries = 0;
+    for (size_t i = 0; buckets && i < cache->bucket_count; i++)
+        for (unsigned k = 0; k < SLOTS; k++)
+            entries += atomic_load_explicit(&buckets[i].slot[k], memory_order_relaxed) != 0; /* a count */
+    return entries;
+}
