@@ -52,8 +52,18 @@ CPPFLAGS_ALL := -D_GNU_SOURCE $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) $(VFLAGS) -fPIC -fvisibility=hidden -pthread -MMD -MP $(CFLAGS)
 LIBS_ENGINE := -lurcu-bp -pthread
 LIBS_FAULTS := -lfiu
-# the stores under test beside Levin
-LIBS_STORES := -llmdb
+# The stores beside Levin and LMDB: compiled in when their header is there; STORES='sqlite' (or nothing) chooses fewer.
+# Programs that use no adapter need none of their libraries at run time either.
+store_header_rocksdb := rocksdb/c.h
+store_header_leveldb := leveldb/c.h
+store_header_wiredtiger := wiredtiger.h
+store_header_sqlite := sqlite3.h
+store_lib_sqlite := sqlite3
+header_of = $(firstword $(wildcard $(addsuffix /$(store_header_$(1)),/usr/include /usr/local/include)))
+STORES_KNOWN := rocksdb leveldb wiredtiger sqlite
+STORES ?= $(foreach s,$(STORES_KNOWN),$(if $(call header_of,$(s)),$(s)))
+STORES := $(strip $(STORES))
+LIBS_STORES := -Wl,--as-needed -llmdb $(foreach s,$(STORES),-l$(or $(store_lib_$(s)),$(s))) -Wl,--no-as-needed
 LIBS_TEST := -lcheck -lsubunit -lrt -lm
 
 # ---- what there is -------------------------------------------------------------------------------------------
@@ -61,7 +71,7 @@ not_library = %_test.c %_bench.c
 ENGINE_SRC := $(filter-out $(not_library),$(wildcard engine/*.c))
 CLI_SRC    := $(filter-out $(not_library),$(wildcard engine/cli/*.c))
 FAULTS_SRC := $(filter-out $(not_library),$(wildcard faults/*.c))
-CHAOS_SRC  := $(filter-out $(not_library),$(wildcard chaos/*.c))
+CHAOS_SRC  := $(filter-out $(not_library) $(patsubst %,chaos/adapter_%.c,$(filter-out $(STORES),$(STORES_KNOWN))),$(wildcard chaos/*.c))
 REGRESS_SRC := $(filter-out $(not_library),$(wildcard regress/*.c))
 FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 # what is not shared by all targets
@@ -105,8 +115,11 @@ $(DEPS_STAMP): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
 	@ci/deps.sh
 	@mkdir -p $(@D) && touch $@
 
-.PHONY: deps
+.PHONY: deps deps-stores
 deps: $(DEPS_STAMP) ## install the Debian packages of ci/packages.txt that are missing (root or sudo)
+
+deps-stores: $(DEPS_STAMP) ## install the other stores that levin-bench can measure (ci/packages-stores.txt)
+	@ci/deps.sh ci/packages-stores.txt
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 
@@ -131,9 +144,21 @@ $(FAULTS_A): $(call obj,$(FAULTS_SRC))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(CHAOS_A): $(call obj,$(filter-out $(CHAOS_MAIN),$(CHAOS_SRC)))
+# changes when another set of stores is there, and only then
+STORES_STAMP := $(B)/stores.stamp
+$(if $(filter-out clean help uninstall,$(or $(MAKECMDGOALS),all)),$(shell mkdir -p $(B) && echo '$(STORES)' | cmp -s - $(STORES_STAMP) || echo '$(STORES)' > $(STORES_STAMP)))
+define store_rule # a store: its adapter is in the list
+$(B)/obj/chaos/adapters.o: CPPFLAGS_ALL += -DLEVIN_STORE_$(shell echo $(1) | tr a-z A-Z)
+endef
+$(foreach s,$(STORES),$(eval $(call store_rule,$(s))))
+$(B)/obj/chaos/adapters.o: $(STORES_STAMP)
+# the version stands in a header for C++ alone
+$(B)/obj/chaos/adapter_rocksdb.o: CPPFLAGS_ALL += -DLEVIN_ROCKSDB_VERSION='"$(shell sed -n -E \
+    's/^.define ROCKSDB_(MAJOR|MINOR|PATCH) //p' $(dir $(call header_of,rocksdb))version.h | paste -sd.)"'
+
+$(CHAOS_A): $(call obj,$(filter-out $(CHAOS_MAIN),$(CHAOS_SRC))) $(STORES_STAMP)
 	$(if $(Q),@echo "  AR    $@")
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 $(B)/bin/levin: $(call obj,$(CLI_SRC)) $(LIB_A)
 	@mkdir -p $(@D)
@@ -162,7 +187,7 @@ $(B)/bin/levin-%: $(B)/obj/regress/%_main.o $(REGRESS_A) $(CHAOS_A) $(FAULTS_A) 
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) $(LIBS_STORES) -ljansson -lm
 
 define program_rule # source, output
-$(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A)) $(FAULTS_A) $(LIB_A)
+$(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A) $(CHAOS_A)) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
 	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_STORES) $$(if $$(filter %_bench.c,$(1)),-lurcu-cds) $$(LIBS_TEST) -ljansson
@@ -200,6 +225,11 @@ gate-accept: $(DEPS) ## takes the counters of this tree as the right ones, into 
 	$(Q)regress/gate.sh --accept
 gate-proof: $(DEPS) ## the proof that the gate can fail: each slowdown of regress/planted/ put into a scratch copy must be seen
 	$(Q)regress/gate_proof.sh
+
+.PHONY: bench
+bench: $(DEPS) ## the speed table: Levin beside all stores that are installed, 10-15 minutes (make deps-stores, BENCH_FLAGS=--quick)
+	$(Q)$(SUBMAKE) VARIANT=release all
+	$(Q)build/release/bin/levin-bench --table $(BENCH_FLAGS)
 
 .PHONY: planted
 planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught

@@ -18,9 +18,76 @@ struct store_session {
     char text[STORE_MESSAGE_BYTES];
 };
 
-static const char *levin_adapter_configuration(const store_config *config)
+static const char *const option_names[] = { "cache_bytes", "row_cache_bytes", "memtable_bytes", "commit_interval_us",
+                                            "background", "page_bytes", "wal_segment_bytes", NULL };
+
+/* True when the option is known and its value fits the field. */
+static bool option_set(levin_options *o, const store_option *option)
 {
-    return config->sync ? "page 16 KiB, group commit, LEVIN_SYNCED per batch" : "page 16 KiB, LEVIN_NONE per batch";
+    if (strcmp(option->name, "cache_bytes") == 0)
+        o->cache_bytes = option->value;
+    else if (strcmp(option->name, "row_cache_bytes") == 0)
+        o->row_cache_bytes = option->value;
+    else if (strcmp(option->name, "memtable_bytes") == 0)
+        o->memtable_bytes = option->value;
+    else if (strcmp(option->name, "wal_segment_bytes") == 0)
+        o->wal_segment_bytes = option->value;
+    else if (option->value > UINT32_MAX)
+        return false;
+    else if (strcmp(option->name, "commit_interval_us") == 0)
+        o->commit_interval_us = (uint32_t)option->value;
+    else if (strcmp(option->name, "page_bytes") == 0)
+        o->page_bytes = (uint32_t)option->value;
+    else if (strcmp(option->name, "background") == 0)
+        o->background = option->value ? LEVIN_BACKGROUND_THREAD : LEVIN_BACKGROUND_NONE;
+    else
+        return false;
+    return true;
+}
+
+/* Half for rows, half for pages; a row cache that is switched off, or set, leaves the rest to the pages. */
+static void split_cache(const store_config *config, levin_options *o)
+{
+    o->row_cache_bytes = config->cache_bytes / 2;
+    for (size_t i = 0; i < config->option_count; i++)
+        if (strcmp(config->options[i].name, "row_cache_bytes") == 0 &&
+            config->options[i].value <= config->cache_bytes / 2)
+            o->row_cache_bytes = config->options[i].value;
+    o->cache_bytes = config->cache_bytes - o->row_cache_bytes;
+}
+
+/* The options of this store come last: they win. */
+static bool options_of(const store_config *config, levin_options *o, char message[STORE_MESSAGE_BYTES])
+{
+    levin_options_init(o);
+    o->create_if_missing = config->create;
+    if (config->cache_bytes)
+        split_cache(config, o);
+    if (config->write_buffer_bytes)
+        o->memtable_bytes = config->write_buffer_bytes;
+    o->background = config->background ? LEVIN_BACKGROUND_THREAD : LEVIN_BACKGROUND_NONE;
+    for (size_t i = 0; i < config->option_count; i++)
+        if (!option_set(o, &config->options[i])) {
+            snprintf(message, STORE_MESSAGE_BYTES, "no such option, or a value out of range: %s=%llu",
+                     config->options[i].name, (unsigned long long)config->options[i].value);
+            return false;
+        }
+    return true;
+}
+
+static void levin_adapter_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
+{
+    levin_options o;
+    if (!options_of(config, &o, text))
+        return;
+    snprintf(text, STORE_MESSAGE_BYTES,
+             "%s for each batch, group commit (interval %u us), caches %llu MiB (for rows %llu MiB of it), "
+             "memtable %llu KiB, pages of %u KiB, background %s",
+             config->sync ? "LEVIN_SYNCED or LEVIN_NONE" : "LEVIN_NONE", o.commit_interval_us,
+             (unsigned long long)((o.cache_bytes + o.row_cache_bytes) >> 20),
+             (unsigned long long)(o.row_cache_bytes >> 20),
+             (unsigned long long)(o.memtable_bytes >> 10), o.page_bytes >> 10,
+             o.background == LEVIN_BACKGROUND_THREAD ? "thread" : "none");
 }
 
 static store_result result_of(levin_code code)
@@ -45,15 +112,9 @@ static store_result levin_adapter_open(const store_config *config, store **s, ch
 {
     levin_options o;
     levin_error error;
-    levin_options_init(&o);
-    o.create_if_missing = config->create;
-    if (config->cache_bytes) { /* half for rows, half for pages */
-        o.row_cache_bytes = config->cache_bytes / 2;
-        o.cache_bytes = config->cache_bytes - o.row_cache_bytes;
-    }
-    if (config->write_buffer_bytes)
-        o.memtable_bytes = config->write_buffer_bytes;
-    o.background = config->background ? LEVIN_BACKGROUND_THREAD : LEVIN_BACKGROUND_NONE;
+    *s = NULL;
+    if (!options_of(config, &o, message))
+        return STORE_FAILED;
     *s = calloc(1, sizeof **s);
     if (!*s) {
         snprintf(message, STORE_MESSAGE_BYTES, "out of memory");
@@ -128,7 +189,7 @@ static store_result levin_adapter_get(store_session *session, store_slice key, v
         void *value;
         code = levin_get_alloc(session->s->db, NULL, key.data, key.bytes, &value, bytes);
         if (code == LEVIN_OK) {
-            memcpy(buffer, value, *bytes < capacity ? *bytes : capacity);
+            value_copy((store_slice){ value, *bytes }, buffer, capacity, bytes);
             levin_free(session->s->db, value);
         }
     }
@@ -151,8 +212,11 @@ static store_result levin_adapter_multi_get(store_session *session, store_get *g
         if (code != LEVIN_OK)
             return session_result(session, code);
         for (size_t i = 0; i < n; i++) {
-            gets[done + i].bytes = r[i].value_bytes;
-            gets[done + i].result = result_of(r[i].code);
+            store_get *g = &gets[done + i];
+            g->bytes = r[i].value_bytes;
+            g->result = r[i].code == LEVIN_TOO_SMALL
+                            ? levin_adapter_get(session, g->key, g->buffer, g->capacity, &g->bytes)
+                            : result_of(r[i].code);
         }
         done += n;
     }
@@ -178,11 +242,13 @@ static store_result levin_adapter_scan(store_session *session, const store_range
         return session_result(session, code);
     uint64_t left = range->limit ? range->limit : UINT64_MAX;
     bool valid = range->reverse ? levin_iter_last(it) : levin_iter_first(it);
-    while (valid && left--) {
+    while (valid) {
         levin_slice key = levin_iter_key(it), value = levin_iter_value(it);
         if (!value.data && levin_iter_status(it) != LEVIN_OK)
             break;
         if (!visit(context, (store_slice){ key.data, key.size }, (store_slice){ value.data, value.size }))
+            break;
+        if (!--left)
             break;
         valid = range->reverse ? levin_iter_prev(it) : levin_iter_next(it);
     }
@@ -196,12 +262,21 @@ static store_result levin_adapter_check(store_session *session)
     return session_result(session, levin_check(session->s->db, NULL, NULL, NULL));
 }
 
+/* The page tree has no compaction of its own yet: a checkpoint writes out the memtable and frees the log. */
+static store_result levin_adapter_compact(store_session *session)
+{
+    return session_result(session, levin_checkpoint(session->s->db));
+}
+
 const store_adapter adapter_levin = {
     .abi = STORE_ABI,
     .name = "levin",
-    .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_MULTI_GET | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY,
+    .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_MULTI_GET | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY |
+                    STORE_HAS_WRITE_BUFFER,
     .version = levin_version,
     .configuration = levin_adapter_configuration,
+    .option_names = option_names,
+    .spare_files = "wal-",
     .open = levin_adapter_open,
     .close = levin_adapter_close,
     .session_open = levin_adapter_session_open,
@@ -212,4 +287,5 @@ const store_adapter adapter_levin = {
     .multi_get = levin_adapter_multi_get,
     .scan = levin_adapter_scan,
     .check = levin_adapter_check,
+    .compact = levin_adapter_compact,
 };

@@ -26,17 +26,22 @@ struct store_session {
     char text[STORE_MESSAGE_BYTES];
 };
 
-#define LMDB_MAP_BYTES_DEFAULT ((uint64_t)16 << 30)
+static uint64_t map_bytes_of(const store_config *config)
+{
+    return config->map_bytes ? config->map_bytes : (uint64_t)16 << 30;
+}
 
 static const char *lmdb_version_text(void)
 {
     return MDB_VERSION_STRING;
 }
 
-static const char *lmdb_configuration(const store_config *config)
+static void lmdb_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
-    return config->sync ? "MDB_NOTLS, synced commits, read transaction renewed for each read"
-                        : "MDB_NOTLS | MDB_NOSYNC, read transaction renewed for each read";
+    snprintf(text, STORE_MESSAGE_BYTES,
+             "MDB_NOTLS%s, map of %llu MiB, read transaction renewed for each read; its cache is the kernel's",
+             config->sync ? ", synced commits" : " | MDB_NOSYNC (a crash of the machine may damage the store)",
+             (unsigned long long)(map_bytes_of(config) >> 20));
 }
 
 static store_result result_of(int code)
@@ -73,7 +78,7 @@ static store_result lmdb_open(const store_config *config, store **out, char mess
     }
     code = mdb_env_create(&s->env);
     if (!code)
-        code = mdb_env_set_mapsize(s->env, config->map_bytes ? config->map_bytes : LMDB_MAP_BYTES_DEFAULT);
+        code = mdb_env_set_mapsize(s->env, map_bytes_of(config));
     if (!code)
         code = mdb_env_open(s->env, config->path, MDB_NOTLS | (config->sync ? 0 : MDB_NOSYNC), 0666);
     if (!code)
@@ -143,6 +148,11 @@ static MDB_val value_of(store_slice slice)
     return (MDB_val){ slice.bytes, (void *)(uintptr_t)slice.data }; /* LMDB does not write through it */
 }
 
+static store_slice slice_of(const MDB_val *value)
+{
+    return (store_slice){ value->mv_data, value->mv_size };
+}
+
 static store_result lmdb_write(store_session *session, const store_operation *operations, size_t count, bool sync)
 {
     MDB_txn *txn;
@@ -173,10 +183,8 @@ static store_result lmdb_get(store_session *session, store_slice key, void *buff
     if (code)
         return session_result(session, code);
     code = mdb_get(session->reader, session->s->dbi, &k, &value);
-    if (!code) {
-        *bytes = value.mv_size;
-        memcpy(buffer, value.mv_data, value.mv_size < capacity ? value.mv_size : capacity);
-    }
+    if (!code)
+        value_copy(slice_of(&value), buffer, capacity, bytes);
     mdb_txn_reset(session->reader);
     return session_result(session, code);
 }
@@ -200,20 +208,9 @@ static int cursor_start(store_session *session, const store_range *range, MDB_va
         return code;
     if (code == MDB_NOTFOUND)
         return mdb_cursor_get(c, key, value, MDB_LAST);
-    if (!code && (key->mv_size != range->from.bytes || memcmp(key->mv_data, range->from.data, key->mv_size) != 0))
+    if (!code && slice_compare(slice_of(key), range->from) != 0)
         code = mdb_cursor_get(c, key, value, MDB_PREV);
     return code;
-}
-
-static bool in_range(const store_range *range, const MDB_val *key)
-{
-    if (!range->to.data)
-        return true;
-    size_t n = key->mv_size < range->to.bytes ? key->mv_size : range->to.bytes;
-    int c = memcmp(key->mv_data, range->to.data, n);
-    if (!c)
-        c = (key->mv_size > range->to.bytes) - (key->mv_size < range->to.bytes);
-    return range->reverse ? c > 0 : c < 0;
 }
 
 static store_result lmdb_scan(store_session *session, const store_range *range, store_visit visit, void *context)
@@ -226,14 +223,20 @@ static store_result lmdb_scan(store_session *session, const store_range *range, 
     uint64_t left = range->limit ? range->limit : UINT64_MAX;
     if (!code)
         code = cursor_start(session, range, &key, &value);
-    while (!code && left-- && in_range(range, &key)) {
-        if (!visit(context, (store_slice){ key.mv_data, key.mv_size }, (store_slice){ value.mv_data, value.mv_size }))
+    while (!code && left-- && range_holds(range, slice_of(&key))) {
+        if (!visit(context, slice_of(&key), slice_of(&value)))
             break;
         if (left)
             code = mdb_cursor_get(session->cursor, &key, &value, range->reverse ? MDB_PREV : MDB_NEXT);
     }
     mdb_txn_reset(session->reader);
     return session_result(session, code == MDB_NOTFOUND ? 0 : code);
+}
+
+/* LMDB reuses free pages but never gives any back: only a copy of the whole store is smaller. */
+static store_result lmdb_compact(store_session *session)
+{
+    return session_result(session, mdb_env_sync(session->s->env, 1));
 }
 
 const store_adapter adapter_lmdb = {
@@ -250,4 +253,5 @@ const store_adapter adapter_lmdb = {
     .write = lmdb_write,
     .get = lmdb_get,
     .scan = lmdb_scan,
+    .compact = lmdb_compact,
 };

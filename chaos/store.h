@@ -8,6 +8,8 @@
  *
  * Durability is the caller's word, the adapter maps it to the store's own recommended setting and says so in
  * `configuration`, which is printed with every result: a store is never blamed, or praised, for a setting.
+ *
+ * A read sees every write that had returned before it began.  A scan sees one state of the store.
  */
 #ifndef LEVIN_CHAOS_STORE_H
 #define LEVIN_CHAOS_STORE_H
@@ -16,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_ABI 1u
+#define STORE_ABI 2u
 
 typedef enum store_result {
     STORE_OK = 0,
@@ -30,7 +32,9 @@ enum store_capability {
     STORE_CAN_LEAVE_UNSYNCED = 1, /* a write without sync is cheaper than one with */
     STORE_CAN_MULTI_GET = 2,      /* for many keys at once; otherwise multi_get is NULL and callers loop */
     STORE_CAN_CHECK = 4,          /* can verify its files */
-    STORE_CAN_WRITE_CONCURRENTLY = 8 /* several sessions may write at once (they may still queue) */
+    STORE_CAN_WRITE_CONCURRENTLY = 8, /* several sessions may write at once (they may still queue) */
+    STORE_CAN_COMPACT = 16,       /* can give back the room of what was overwritten and deleted */
+    STORE_HAS_WRITE_BUFFER = 32   /* keeps writes in memory of their own; the others hold them in their cache */
 };
 
 typedef struct store store;
@@ -41,14 +45,22 @@ typedef struct store_slice {
     size_t bytes;
 } store_slice;
 
+/* A setting that only this store has. */
+typedef struct store_option {
+    const char *name;        /* one of the adapter's option_names */
+    uint64_t value;
+} store_option;
+
 typedef struct store_config {
-    const char *path;        /* a directory; created when absent and create is set */
+    const char *path;        /* a directory; created when absent and create is set (its parent is there) */
     bool create;
     bool sync;               /* whether synced writes will be asked for at all: some stores choose it at open */
-    uint64_t cache_bytes;    /* for data read back */
+    uint64_t cache_bytes;    /* for data read back; 0: the store's own choice, as for the next two */
     uint64_t write_buffer_bytes;
     uint64_t map_bytes;      /* for stores with a fixed map */
     bool background;         /* a store that can do without threads does so when false */
+    const store_option *options;
+    size_t option_count;
 } store_config;
 
 /* A put, or a delete when value.data is NULL. An empty value has data that is not NULL. */
@@ -83,7 +95,10 @@ typedef struct store_adapter {
     unsigned capabilities;
     const char *(*version)(void);
     /* The settings used for this configuration, as text for reports. */
-    const char *(*configuration)(const store_config *config);
+    void (*configuration)(const store_config *config, char text[STORE_MESSAGE_BYTES]);
+    const char *const *option_names; /* NULL at the end; NULL: none */
+    /* Files whose names begin so are spare: made ahead of use, they hold no data after a clean close. May be NULL. */
+    const char *spare_files;
     store_result (*open)(const store_config *config, store **s, char message[STORE_MESSAGE_BYTES]);
     store_result (*close)(store *s, char message[STORE_MESSAGE_BYTES]);
     store_result (*session_open)(store *s, store_session **session);
@@ -96,11 +111,23 @@ typedef struct store_adapter {
     store_result (*multi_get)(store_session *session, store_get *gets, size_t count); /* may be NULL */
     store_result (*scan)(store_session *session, const store_range *range, store_visit visit, void *context);
     store_result (*check)(store_session *session); /* may be NULL */
+    /*
+     * Brings the files to rest: writes out what is buffered, merges, and gives back room as far as the store can
+     * (wholly with STORE_CAN_COMPACT). No other session may be open.
+     */
+    store_result (*compact)(store_session *session);
 } store_adapter;
+
+/* A store whose adapter was not compiled in, because the package that it needs is not installed. */
+typedef struct store_absence {
+    const char *name, *package;
+} store_absence;
 
 /* The adapter of that name, or NULL. */
 const store_adapter *store_adapter_find(const char *name);
 /* All of them, in a fixed order; NULL at the end. */
 const store_adapter *const *store_adapters(void);
+/* Those that are not built in; the name is NULL at the end. */
+const store_absence *store_absences(void);
 
 #endif

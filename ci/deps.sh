@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs the Debian packages of ci/packages.txt that are missing.  As root or with sudo it installs; otherwise it
-# prints the one command that does and fails.  Nothing to do costs one dpkg-query.
+# Installs the Debian packages of a list (ci/packages.txt, or the one named) that are missing.  As root or with sudo it
+# installs; otherwise it prints the one command that does and fails.  Nothing to do costs one dpkg-query.
 set -eu
 
 cd "$(dirname "$0")/.."
-packages=$(sed 's/#.*//' ci/packages.txt | tr -s ' \n' '  ')
+packages=$(sed 's/#.*//' "${1:-ci/packages.txt}" | tr -s ' \n' '  ')
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     echo "deps: this is no Debian; install what these packages hold yourself: $packages" >&2

@@ -1,37 +1,35 @@
 /*
  * bench_main.c - levin-bench: benchmarks in the manner of db_bench, over one or several stores, interleaved.
  *
- * With several stores each round runs the whole list on each of them in turn (A B A B), in fresh directories, so that
- * what the machine does meanwhile falls on all alike; the table shows the median of the rounds and its ratio to the
- * first store.
+ * With several stores each round runs the whole list on each of them in turn (A B A B), each in a child process and a
+ * fresh directory of its own, so that what the machine does meanwhile falls on all alike; the table shows the median
+ * of the rounds and its ratio to the first store.  --table runs the speed table instead (bench_table.h).
  *
  * Exit codes: 0 done, 2 usage, 3 a store or the machine failed, 130 after Ctrl-C, which ends the running benchmark,
  * closes and removes the store and reports what there is; a second one kills.
  */
 #include <errno.h>
-#include <ftw.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../engine/levin.h"
+#include "bench_child.h"
 #include "bench_keys.h"
-#include "bench_report.h"
-#include "bench_threads.h"
+#include "bench_run.h"
+#include "bench_table.h"
 
-enum { PATH_BYTES = 1024 };
+/* Shared with the child processes, which look at it; the parent alone hears the signals. */
+static volatile sig_atomic_t *interrupted;
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
+static void on_interrupt(int signal_number)
 {
-    (void)number;
-    interrupted = 1;
+    (void)signal_number;
+    *interrupted = 1;
 }
 
 static void watch_interrupts(void)
@@ -40,117 +38,6 @@ static void watch_interrupts(void)
     struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART | (int)SA_RESETHAND };
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-}
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* ---- a store's directory ---- */
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-static bool remove_directory(const char *path)
-{
-    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
-        return true;
-    fprintf(stderr, "levin-bench: %s could not be removed: %s\n", path, strerror(errno));
-    return false;
-}
-
-typedef struct open_store {
-    store *db;
-    bool synced;
-} open_store;
-
-static bool store_start(const bench_setup *s, const store_adapter *a, const char *path, bool synced, open_store *os)
-{
-    char message[STORE_MESSAGE_BYTES] = "";
-    store_config config = {
-        .path = path,
-        .create = true,
-        .sync = synced,
-        .cache_bytes = s->cache_bytes,
-        .write_buffer_bytes = s->write_buffer_bytes,
-        .background = true,
-    };
-    os->synced = synced;
-    if (a->open(&config, &os->db, message) == STORE_OK)
-        return true;
-    fprintf(stderr, "levin-bench: %s: open of %s failed: %s\n", a->name, path, message);
-    return false;
-}
-
-static bool store_stop(const store_adapter *a, open_store *os)
-{
-    char message[STORE_MESSAGE_BYTES] = "";
-    if (!os->db)
-        return true;
-    bool ok = a->close(os->db, message) == STORE_OK;
-    os->db = NULL;
-    if (!ok)
-        fprintf(stderr, "levin-bench: %s: close failed: %s\n", a->name, message);
-    return ok;
-}
-
-/* ---- running ---- */
-
-static bool run_open(const bench_setup *s, const store_adapter *a, const char *path, open_store *os,
-                     bench_result *result)
-{
-    if (!store_stop(a, os))
-        return false;
-    double began = now_s();
-    bool ok = store_start(s, a, path, false, os);
-    result->seconds = now_s() - began;
-    result->operations = 1;
-    return ok;
-}
-
-/* The store is opened for what the benchmark does: some stores choose between synced and not when they are opened. */
-static bool run_bench(const bench_setup *s, const workload *w, const store_adapter *a, const char *path,
-                      open_store *os, bench_result *result)
-{
-    const bool synced = w->synced || (w->fresh && s->o.sync);
-    if (w->fresh || !os->db || os->synced != synced)
-        if (!store_stop(a, os) || (w->fresh && !remove_directory(path)) || !store_start(s, a, path, synced, os))
-            return false;
-    return bench_threads_run(w, os->db, a, &s->o, result);
-}
-
-/* One store, all benchmarks in order, in a directory of its own. */
-static bool run_store(const bench_setup *s, size_t store_index, unsigned round, bench_row *rows)
-{
-    const store_adapter *a = s->store[store_index];
-    char path[PATH_BYTES];
-    open_store os = { 0 };
-    bool ok = snprintf(path, sizeof path, "%s/%s.%zu-%u", s->db, a->name, store_index, round) < PATH_BYTES;
-    if (!ok) {
-        fprintf(stderr, "levin-bench: the path of --db is too long\n");
-        return false;
-    }
-    for (size_t i = 0; i < s->benches && ok && !interrupted; i++) {
-        static bench_result result;
-        memset(&result, 0, sizeof result);
-        if (isatty(STDERR_FILENO))
-            fprintf(stderr, "\rround %u of %u: %-8s %-18s", round + 1, s->rounds, a->name, s->bench_name[i]);
-        ok = s->bench[i] ? run_bench(s, s->bench[i], a, path, &os, &result) : run_open(s, a, path, &os, &result);
-        if (ok)
-            bench_cell_add(&rows[store_index].bench[i], &result);
-    }
-    ok = store_stop(a, &os) && ok;
-    if (!s->keep)
-        ok = remove_directory(path) && ok;
-    return ok;
 }
 
 /* ---- options ---- */
@@ -174,8 +61,23 @@ static void usage(FILE *to)
             "  --store=LIST          stores, interleaved round by round (default levin); known:");
     for (const store_adapter *const *a = store_adapters(); *a; a++)
         fprintf(to, " %s", (*a)->name);
+    for (const store_absence *absence = store_absences(); absence->name; absence++)
+        fprintf(to, "\n                        %s: not built; make deps-stores installs %s", absence->name,
+                absence->package);
     fprintf(to,
             "\n"
+            "                        NAME:OPTION=NUMBER:... sets options of one store: cache_bytes,\n"
+            "                        write_buffer_bytes, background (0 or 1), and its own:\n");
+    for (const store_adapter *const *a = store_adapters(); *a; a++)
+        for (const char *const *o = (*a)->option_names; o && *o; o++)
+            fprintf(to, "%s%s%s", o == (*a)->option_names ? "                        " : ", ", *o, o[1] ? "" : "\n");
+    fprintf(to,
+            "  --table               the speed table: Levin beside all stores that are built in (or\n"
+            "                        those of --store), each line with the ratio asked for\n"
+            "                        and measured; with its own defaults: a write buffer of 64 MiB for all,\n"
+            "                        a second for each timed figure; 10 to 15 minutes on two cores\n"
+            "  --quick               the table with 100000 keys, one round, 0.3 s: under two minutes\n"
+            "  --kill_log=N          bytes written before the kill in the table (default 64 MiB)\n"
             "  --num=N               keys (default 1000000)\n"
             "  --reads=N             reads of a read benchmark (default: num)\n"
             "  --syncs=N             writes of fillsync (default 20000)\n"
@@ -229,6 +131,9 @@ enum option_id {
     OPTION_KEEP,
     OPTION_NO_PIN,
     OPTION_JSON,
+    OPTION_TABLE,
+    OPTION_QUICK,
+    OPTION_KILL_LOG,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -258,6 +163,9 @@ static const struct option options[] = {
     { "db", required_argument, NULL, OPTION_DB },
     { "keep", no_argument, NULL, OPTION_KEEP },
     { "no_pin", no_argument, NULL, OPTION_NO_PIN },
+    { "table", no_argument, NULL, OPTION_TABLE },
+    { "quick", no_argument, NULL, OPTION_QUICK },
+    { "kill_log", required_argument, NULL, OPTION_KILL_LOG },
     { "json", no_argument, NULL, OPTION_JSON },
     { "help", no_argument, NULL, OPTION_HELP },
     { "version", no_argument, NULL, OPTION_VERSION },
@@ -298,12 +206,11 @@ static void choose_stores(bench_setup *s, char *list)
 {
     s->stores = 0;
     for (char *save, *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-        const store_adapter *a = store_adapter_find(name);
-        if (!a)
-            bad_usage("no such store", name);
+        char message[STORE_MESSAGE_BYTES] = "";
         if (s->stores == BENCH_STORES_MAX)
             bad_usage("too many stores", name);
-        s->store[s->stores++] = a;
+        if (!bench_store_parse(name, &s->store[s->stores++], message))
+            bad_usage("--store", message);
     }
     if (!s->stores)
         bad_usage("no store given", "--store=");
@@ -331,8 +238,8 @@ static void parse(bench_setup *s, int argc, char **argv, char *bench_list, char 
     for (int id, index = 0; (id = getopt_long(argc, argv, "", options, &index)) != -1;) {
         const char *name = id >= OPTION_BENCHMARKS ? options[index].name : "", *text = optarg;
         switch (id) {
-        case OPTION_BENCHMARKS: snprintf(bench_list, PATH_BYTES, "%s", text); break;
-        case OPTION_STORE: snprintf(store_list, PATH_BYTES, "%s", text); break;
+        case OPTION_BENCHMARKS: snprintf(bench_list, BENCH_PATH_BYTES, "%s", text); break;
+        case OPTION_STORE: snprintf(store_list, BENCH_PATH_BYTES, "%s", text); break;
         case OPTION_NUM: o->num = number(name, text, 1, 10000000000u); break;
         case OPTION_READS: o->reads = number(name, text, 1, UINT64_MAX / 2); break;
         case OPTION_SYNCS: o->syncs = number(name, text, 1, UINT64_MAX / 2); break;
@@ -356,6 +263,9 @@ static void parse(bench_setup *s, int argc, char **argv, char *bench_list, char 
         case OPTION_KEEP: s->keep = true; break;
         case OPTION_NO_PIN: o->pin = false; break;
         case OPTION_JSON: s->json = true; break;
+        case OPTION_TABLE: s->table = true; break;
+        case OPTION_QUICK: s->table = s->quick = true; break;
+        case OPTION_KILL_LOG: s->kill_log_bytes = number(name, text, 1 << 10, (uint64_t)1 << 40); break;
         case OPTION_HELP: usage(stdout); exit(0);
         case OPTION_VERSION: printf("levin-bench %s\n", LEVIN_VERSION); exit(0);
         default: fprintf(stderr, "levin-bench: see levin-bench --help\n"); exit(2);
@@ -374,6 +284,26 @@ static void check_options(const bench_options *o)
         bad_usage("too many keys for a --key_size this small", "--num, --large");
 }
 
+/* What was not given: the table has sizes of its own, and compares with every store. */
+static void choose_defaults(bench_setup *s, char store_list[BENCH_PATH_BYTES])
+{
+    bench_options *o = &s->o;
+    o->num = o->num ? o->num : s->quick ? 100000 : 1000000;
+    o->large = o->large ? o->large : s->quick ? 500 : 2000;
+    s->rounds = s->rounds ? s->rounds : s->quick ? 1 : 3;
+    if (s->table && !s->write_buffer_bytes)
+        s->write_buffer_bytes = 64u << 20; /* the same for all */
+    if (s->table && o->duration_s <= 0)
+        o->duration_s = s->quick ? 0.3 : 1;
+    if (store_list[0])
+        return;
+    if (!s->table)
+        snprintf(store_list, BENCH_PATH_BYTES, "levin");
+    size_t used = 0;
+    for (const store_adapter *const *a = store_adapters(); s->table && *a; a++)
+        used += (size_t)snprintf(store_list + used, BENCH_PATH_BYTES - used, "%s%s", used ? "," : "", (*a)->name);
+}
+
 /* *made: whether the directory is ours to remove. */
 static bool make_directory(bench_setup *s, char *directory, bool *made)
 {
@@ -386,51 +316,65 @@ static bool make_directory(bench_setup *s, char *directory, bool *made)
         fprintf(stderr, "levin-bench: %s could not be made: %s\n", s->db, strerror(errno));
         return false;
     }
-    snprintf(directory, PATH_BYTES, "%s/levin-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    snprintf(directory, BENCH_PATH_BYTES, "%s/levin-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     s->db = mkdtemp(directory);
     if (!s->db)
         fprintf(stderr, "levin-bench: a directory could not be made as %s: %s\n", directory, strerror(errno));
     return s->db != NULL;
 }
 
+/* Round by round, the stores in turn. */
+static bool run_list(const bench_setup *s)
+{
+    bench_row *rows = bench_share(s->stores * sizeof *rows);
+    bool ok = rows != NULL;
+    if (!ok)
+        fprintf(stderr, "levin-bench: out of memory\n");
+    for (unsigned round = 0; round < s->rounds && ok && !*interrupted; round++)
+        for (size_t i = 0; i < s->stores && ok && !*interrupted; i++)
+            ok = bench_run_store(s, i, round, rows);
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%60s\r", "");
+    if (*interrupted)
+        fprintf(stderr, "levin-bench: interrupted; this is what there is\n");
+    if (rows && s->json)
+        ok = bench_report_json(s, rows) && ok;
+    else if (rows)
+        bench_report_text(s, rows);
+    bench_unshare(rows, s->stores * sizeof *rows);
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
-    static char bench_list[PATH_BYTES], store_list[PATH_BYTES] = "levin", directory[PATH_BYTES];
-    static bench_setup s = { .rounds = 3, .cache_bytes = 1u << 30 };
+    static char bench_list[BENCH_PATH_BYTES], store_list[BENCH_PATH_BYTES], directory[BENCH_PATH_BYTES];
+    static bench_setup s = { .cache_bytes = 1u << 30, .kill_log_bytes = 64u << 20 };
     s.o = (bench_options){
-        .num = 1000000, .syncs = 20000, .large = 2000, .key_bytes = 16, .value_bytes = 100,
+        .syncs = 20000, .key_bytes = 16, .value_bytes = 100,
         .large_value_bytes = 65536, .batch = 1000, .large_batch = 64, .multi = 16, .seek_nexts = 100,
-        .threads = 1, .hot_share = 0.01, .seed = 1, .pin = true, .stop = &interrupted,
+        .threads = 1, .hot_share = 0.01, .seed = 1, .pin = true,
     };
     snprintf(bench_list, sizeof bench_list, "%s", DEFAULT_BENCHES);
     parse(&s, argc, argv, bench_list, store_list);
+    choose_defaults(&s, store_list);
     check_options(&s.o);
     choose_benches(&s, bench_list);
     choose_stores(&s, store_list);
+    s.o.stop = interrupted = bench_share(sizeof *interrupted);
+    if (!interrupted)
+        return 3;
     watch_interrupts();
     bool made;
     if (!make_directory(&s, directory, &made))
         return 3;
     char *values = bench_values_create(&s.o, &s.o.values_bytes);
-    bench_row *rows = calloc(s.stores, sizeof *rows);
-    bool ok = values && rows;
+    bool ok = values != NULL;
     if (!ok)
         fprintf(stderr, "levin-bench: out of memory\n");
     s.o.values = values;
-    for (unsigned round = 0; round < s.rounds && ok && !interrupted; round++)
-        for (size_t i = 0; i < s.stores && ok && !interrupted; i++)
-            ok = run_store(&s, i, round, rows);
-    if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r%60s\r", "");
-    if (interrupted)
-        fprintf(stderr, "levin-bench: interrupted; this is what there is\n");
-    if (rows && s.json)
-        ok = bench_report_json(&s, rows) && ok;
-    else if (rows)
-        bench_report_text(&s, rows);
-    free(rows);
+    ok = ok && (s.table ? bench_table_run(&s) : run_list(&s));
     free(values);
     if (made && !s.keep)
         rmdir(s.db);
-    return !ok ? 3 : interrupted ? 130 : 0;
+    return !ok ? 3 : *interrupted ? 130 : 0;
 }

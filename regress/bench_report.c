@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../engine/levin.h"
 
@@ -17,6 +18,8 @@ void bench_cell_add(bench_cell *c, const bench_result *r)
     c->cut = r->cut;
     c->not_found += r->not_found;
     histogram_merge(&c->latency, &r->latency);
+    c->beside_operations += r->beside_operations;
+    c->beside_max_ns = r->beside_max_ns > c->beside_max_ns ? r->beside_max_ns : c->beside_max_ns;
 }
 
 static int by_double(const void *a, const void *b)
@@ -25,15 +28,20 @@ static int by_double(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+double bench_median(double *values, size_t count)
+{
+    if (!count)
+        return 0;
+    qsort(values, count, sizeof *values, by_double);
+    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
 double bench_cell_median(const bench_cell *c)
 {
     double v[BENCH_ROUNDS_MAX];
-    if (!c->rounds)
-        return 0;
     for (unsigned i = 0; i < c->rounds; i++)
         v[i] = c->round[i].seconds > 0 ? (double)c->round[i].operations / c->round[i].seconds : 0;
-    qsort(v, c->rounds, sizeof *v, by_double);
-    return c->rounds % 2 ? v[c->rounds / 2] : (v[c->rounds / 2 - 1] + v[c->rounds / 2]) / 2;
+    return bench_median(v, c->rounds);
 }
 
 static bench_round total_of(const bench_cell *c)
@@ -47,11 +55,11 @@ static bench_round total_of(const bench_cell *c)
     return t;
 }
 
-static const char *configuration_of(const bench_setup *s, size_t which, bool synced)
+const char *bench_configuration(const bench_setup *s, size_t which, bool synced, char text[STORE_MESSAGE_BYTES])
 {
-    store_config config = { .sync = synced, .cache_bytes = s->cache_bytes,
-                            .write_buffer_bytes = s->write_buffer_bytes, .background = true };
-    return s->store[which]->configuration(&config);
+    store_config config = bench_store_config(&s->store[which], synced, s->cache_bytes, s->write_buffer_bytes);
+    s->store[which].adapter->configuration(&config, text);
+    return text;
 }
 
 /* ---- text ---- */
@@ -66,11 +74,20 @@ static void print_rate(double rate)
         printf("%9.1f  /s", rate);
 }
 
+/* Of the column with the stores' names. */
+static int label_width(const bench_setup *s)
+{
+    int width = 10;
+    for (size_t i = 0; i < s->stores; i++)
+        width = (int)strlen(s->store[i].label) > width ? (int)strlen(s->store[i].label) : width;
+    return width;
+}
+
 static void print_line(const bench_setup *s, size_t which, size_t bench, const bench_cell *c, double first)
 {
     bench_round total = total_of(c);
     double rate = bench_cell_median(c);
-    printf("%-16s %-8s ", s->bench_name[bench], s->store[which]->name);
+    printf("%-16s %-*s ", s->bench_name[bench], label_width(s), s->store[which].label);
     print_rate(rate);
     printf(" %8.2f %10.1f", first > 0 ? rate / first : 0,
            total.operations ? rate * (double)total.bytes / (double)total.operations / 1e6 : 0);
@@ -78,19 +95,32 @@ static void print_line(const bench_setup *s, size_t which, size_t bench, const b
         printf(" %9llu %9llu %9llu", (unsigned long long)histogram_quantile(&c->latency, 0.5),
                (unsigned long long)histogram_quantile(&c->latency, 0.99),
                (unsigned long long)histogram_quantile(&c->latency, 0.999));
+    if (c->latency.count)
+        printf(" %9.3f", (double)c->latency.max / 1e6);
     printf("%s\n", c->cut ? "  cut short" : "");
+    if (c->beside_operations)
+        printf("%-16s %-*s %9.2f M keys written beside, longest call %.3f ms\n", "", label_width(s),
+               s->store[which].label, (double)c->beside_operations / 1e6, (double)c->beside_max_ns / 1e6);
+}
+
+void bench_stores_text(const bench_setup *s)
+{
+    char unsynced[STORE_MESSAGE_BYTES], synced[STORE_MESSAGE_BYTES];
+    for (size_t i = 0; i < s->stores; i++)
+        printf("%s, %s\n  unsynced: %s\n  synced:   %s\n", s->store[i].label, s->store[i].adapter->version(),
+               bench_configuration(s, i, false, unsynced), bench_configuration(s, i, true, synced));
+    for (const store_absence *absence = store_absences(); absence->name; absence++)
+        printf("%s: not built; make deps-stores installs %s\n", absence->name, absence->package);
 }
 
 void bench_report_text(const bench_setup *s, const bench_row *rows)
 {
-    for (size_t i = 0; i < s->stores; i++)
-        printf("%s %s: unsynced: %s; synced: %s\n", s->store[i]->name, s->store[i]->version(),
-               configuration_of(s, i, false), configuration_of(s, i, true));
+    bench_stores_text(s);
     printf("%llu keys of %u B, values of %u B, batches of %u, %u thread(s), %u round(s), seed %llu\n\n",
            (unsigned long long)s->o.num, s->o.key_bytes, s->o.value_bytes, s->o.batch, s->o.threads, s->rounds,
            (unsigned long long)s->o.seed);
-    printf("%-16s %-8s %13s %8s %10s %9s %9s %9s\n", "benchmark", "store", "median", "ratio", "MB/s", "p50 ns",
-           "p99 ns", "p99.9 ns");
+    printf("%-16s %-*s %13s %8s %10s %9s %9s %9s %9s\n", "benchmark", label_width(s), "store", "median", "ratio",
+           "MB/s", "p50 ns", "p99 ns", "p99.9 ns", "max ms");
     for (size_t b = 0; b < s->benches; b++)
         for (size_t i = 0; i < s->stores; i++)
             if (rows[i].bench[b].rounds)
@@ -98,7 +128,7 @@ void bench_report_text(const bench_setup *s, const bench_row *rows)
     for (size_t b = 0; b < s->benches; b++)
         for (size_t i = 0; i < s->stores; i++)
             if (rows[i].bench[b].not_found)
-                printf("%s on %s: %llu of %llu keys were not there\n", s->bench_name[b], s->store[i]->name,
+                printf("%s on %s: %llu of %llu keys were not there\n", s->bench_name[b], s->store[i].label,
                        (unsigned long long)rows[i].bench[b].not_found,
                        (unsigned long long)total_of(&rows[i].bench[b]).operations);
 }
@@ -113,32 +143,50 @@ static json_t *json_of_cell(const bench_setup *s, size_t i, size_t b, const benc
         json_array_append_new(rounds, json_pack("{s:I, s:I, s:f}", "operations", (json_int_t)c->round[r].operations,
                                                 "bytes", (json_int_t)c->round[r].bytes, "seconds",
                                                 c->round[r].seconds));
-    return json_pack("{s:s, s:s, s:f, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "benchmark", s->bench_name[b],
-                     "store", s->store[i]->name, "median_per_second", bench_cell_median(c), "cut", c->cut, "not_found",
-                     (json_int_t)c->not_found, "latency_ns", "count", (json_int_t)h->count, "p50",
-                     (json_int_t)histogram_quantile(h, 0.5), "p99", (json_int_t)histogram_quantile(h, 0.99), "p99.9",
-                     (json_int_t)histogram_quantile(h, 0.999), "max", (json_int_t)h->max, "rounds", rounds);
+    return json_pack("{s:s, s:s, s:f, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:o}", "benchmark",
+                     s->bench_name[b], "store", s->store[i].label, "median_per_second", bench_cell_median(c), "cut",
+                     c->cut, "not_found", (json_int_t)c->not_found, "latency_ns", "count", (json_int_t)h->count,
+                     "p50", (json_int_t)histogram_quantile(h, 0.5), "p99",
+                     (json_int_t)histogram_quantile(h, 0.99), "p99.9", (json_int_t)histogram_quantile(h, 0.999),
+                     "max", (json_int_t)h->max, "beside_operations", (json_int_t)c->beside_operations,
+                     "beside_max_ns", (json_int_t)c->beside_max_ns, "rounds", rounds);
 }
 
-bool bench_report_json(const bench_setup *s, const bench_row *rows)
+json_t *bench_stores_json(const bench_setup *s)
 {
-    json_t *results = json_array(), *stores = json_array();
-    for (size_t i = 0; i < s->stores; i++) {
-        json_array_append_new(stores, json_pack("{s:s, s:s, s:s, s:s}", "store", s->store[i]->name, "version",
-                                                s->store[i]->version(), "unsynced", configuration_of(s, i, false),
-                                                "synced", configuration_of(s, i, true)));
-        for (size_t b = 0; b < s->benches; b++)
-            if (rows[i].bench[b].rounds)
-                json_array_append_new(results, json_of_cell(s, i, b, &rows[i].bench[b]));
-    }
+    char unsynced[STORE_MESSAGE_BYTES], synced[STORE_MESSAGE_BYTES];
+    json_t *stores = json_array();
+    for (size_t i = 0; i < s->stores; i++)
+        json_array_append_new(stores, json_pack("{s:s, s:s, s:s, s:s}", "store", s->store[i].label, "version",
+                                                s->store[i].adapter->version(), "unsynced",
+                                                bench_configuration(s, i, false, unsynced), "synced",
+                                                bench_configuration(s, i, true, synced)));
+    return stores;
+}
+
+json_t *bench_options_json(const bench_setup *s)
+{
     const bench_options *o = &s->o;
-    json_t *root = json_pack("{s:s, s:{s:I, s:i, s:i, s:i, s:i, s:I, s:I}, s:o, s:o}", "version", LEVIN_VERSION,
-                             "options", "num", (json_int_t)o->num, "key_size", (int)o->key_bytes, "value_size",
-                             (int)o->value_bytes, "batch_size", (int)o->batch, "threads", (int)o->threads, "seed",
-                             (json_int_t)o->seed, "cache_size", (json_int_t)s->cache_bytes, "stores", stores,
-                             "results", results);
+    return json_pack("{s:I, s:i, s:i, s:i, s:i, s:I, s:I}", "num", (json_int_t)o->num, "key_size", (int)o->key_bytes,
+                     "value_size", (int)o->value_bytes, "batch_size", (int)o->batch, "threads", (int)o->threads,
+                     "seed", (json_int_t)o->seed, "cache_size", (json_int_t)s->cache_bytes);
+}
+
+bool bench_json_print(json_t *root)
+{
     bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1)) == 0;
     printf("\n");
     json_decref(root);
     return ok && fflush(stdout) == 0 && !ferror(stdout);
+}
+
+bool bench_report_json(const bench_setup *s, const bench_row *rows)
+{
+    json_t *results = json_array();
+    for (size_t i = 0; i < s->stores; i++)
+        for (size_t b = 0; b < s->benches; b++)
+            if (rows[i].bench[b].rounds)
+                json_array_append_new(results, json_of_cell(s, i, b, &rows[i].bench[b]));
+    return bench_json_print(json_pack("{s:s, s:o, s:o, s:o}", "version", LEVIN_VERSION, "options",
+                                      bench_options_json(s), "stores", bench_stores_json(s), "results", results));
 }

@@ -4,9 +4,12 @@
 #ifndef LEVIN_BENCH_REPORT_H
 #define LEVIN_BENCH_REPORT_H
 
+#include <jansson.h>
+
+#include "bench_stores.h"
 #include "workloads.h"
 
-enum { BENCH_STORES_MAX = 16, BENCH_BENCHES_MAX = 32, BENCH_ROUNDS_MAX = 101 };
+enum { BENCH_BENCHES_MAX = 32, BENCH_ROUNDS_MAX = 101 };
 
 typedef struct bench_round {
     uint64_t operations, bytes;
@@ -20,11 +23,12 @@ typedef struct bench_cell {
     bool cut; /* its one round was ended early */
     uint64_t not_found;
     histogram latency; /* of all rounds */
+    uint64_t beside_operations, beside_max_ns; /* likewise */
 } bench_cell;
 
 typedef struct bench_setup {
     bench_options o;
-    const store_adapter *store[BENCH_STORES_MAX];
+    bench_store store[BENCH_STORES_MAX];
     size_t stores;
     const workload *bench[BENCH_BENCHES_MAX]; /* NULL: "open" */
     const char *bench_name[BENCH_BENCHES_MAX];
@@ -33,6 +37,8 @@ typedef struct bench_setup {
     uint64_t cache_bytes, write_buffer_bytes;
     const char *db;
     bool json, keep;
+    bool table, quick;
+    uint64_t kill_log_bytes; /* of the table */
 } bench_setup;
 
 typedef struct bench_row { /* of one store */
@@ -43,6 +49,17 @@ typedef struct bench_row { /* of one store */
 void bench_cell_add(bench_cell *c, const bench_result *r);
 /* Operations a second; 0 without rounds. */
 double bench_cell_median(const bench_cell *c);
+/* Sorts the values; 0 when there are none. */
+double bench_median(double *values, size_t count);
+
+/* The settings of a store, into `text`, which is handed back. */
+const char *bench_configuration(const bench_setup *s, size_t which, bool synced, char text[STORE_MESSAGE_BYTES]);
+/* The stores with version and settings, and those that are not built in. */
+void bench_stores_text(const bench_setup *s);
+json_t *bench_stores_json(const bench_setup *s);
+json_t *bench_options_json(const bench_setup *s);
+/* Prints and frees; false when memory ran out (NULL) or writing failed. */
+bool bench_json_print(json_t *root);
 
 void bench_report_text(const bench_setup *s, const bench_row *rows);
 /* False when memory ran out or writing failed. */

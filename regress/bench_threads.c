@@ -4,6 +4,8 @@
  * The time taken is from the first thread's first instruction behind the gate to the last one's end: a thread that
  * gets the processor late (more threads than processors) does not make the others look faster than they were.
  *
+ * A thread beside (workload.beside) starts with the others, ends after them, and does not count in the time.
+ *
  * Concurrency: the gate is a mutex and a condition; results are read after the join.
  */
 #include "bench_threads.h"
@@ -32,7 +34,8 @@ typedef struct bench_thread {
     const store_adapter *a;
     const bench_options *o;
     store *db;
-    unsigned index, count;
+    unsigned index, count;        /* index == count: the thread beside */
+    _Atomic unsigned *running;    /* release when one ends; acquire by the thread beside */
     bool ok;
     double began_s, ended_s;
     bench_result result;
@@ -101,8 +104,12 @@ static void *thread_run(void *argument)
     }
     if (gate_pass(t->gate, ready)) {
         t->began_s = now_s();
-        t->ok = workload_run(t->w, session, t->a, t->o, t->index, t->count, &t->result);
+        t->ok = t->index == t->count
+                    ? workload_run_beside(t->w, session, t->a, t->o, t->running, &t->result)
+                    : workload_run(t->w, session, t->a, t->o, t->index, t->count, &t->result);
         t->ended_s = now_s();
+        if (t->index < t->count)
+            atomic_fetch_sub_explicit(t->running, 1, memory_order_release);
     }
     if (session)
         t->a->session_close(session);
@@ -129,30 +136,35 @@ static void add_up(const bench_thread *threads, unsigned n, bench_result *sum)
 bool bench_threads_run(const workload *w, store *db, const store_adapter *a, const bench_options *o,
                        bench_result *sum)
 {
-    const unsigned n = w->threaded ? o->threads : 1;
+    const unsigned n = w->threaded ? o->threads : 1, all = n + (w->beside != NULL);
+    _Atomic unsigned running = n;
     start_gate gate = { .mutex = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
-    bench_thread *threads = calloc(n, sizeof *threads);
+    bench_thread *threads = calloc(all, sizeof *threads);
     unsigned started = 0;
     if (!threads) {
         fprintf(stderr, "levin-bench: out of memory\n");
         return false;
     }
-    for (; started < n; started++) {
+    for (; started < all; started++) {
         threads[started] = (bench_thread){ .gate = &gate, .w = w, .a = a, .o = o, .db = db, .index = started,
-                                           .count = n };
+                                           .count = n, .running = &running };
         if (pthread_create(&threads[started].thread, NULL, thread_run, &threads[started]) != 0) {
-            fprintf(stderr, "levin-bench: thread %u of %u could not be started\n", started + 1, n);
+            fprintf(stderr, "levin-bench: thread %u of %u could not be started\n", started + 1, all);
             break;
         }
     }
-    gate_open(&gate, started, started == n);
-    bool ok = started == n;
+    gate_open(&gate, started, started == all);
+    bool ok = started == all;
     for (unsigned i = 0; i < started; i++) {
         pthread_join(threads[i].thread, NULL);
         ok = ok && threads[i].ok;
     }
     if (ok)
         add_up(threads, n, sum);
+    if (ok && all > n) {
+        sum->beside_operations = threads[n].result.beside_operations;
+        sum->beside_max_ns = threads[n].result.beside_max_ns;
+    }
     free(threads);
     return ok;
 }

@@ -1,5 +1,6 @@
 #!/bin/bash
 # levin-bench from outside: all benchmarks on all stores with several threads, JSON, usage, and what Ctrl-C leaves.
+# shellcheck disable=SC2016 # what stands in single quotes is for jq
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
@@ -27,15 +28,33 @@ exits() { # code, command...
 }
 empty() { [ -z "$(find "$scratch" -mindepth 1 -name 'levin-bench-*')" ]; }
 
-all=fillseq,fillrandom,overwrite,fillsync,readrandom,readhot,multireadrandom,seekrandom,readseq,readreverse,open,filllarge,readlarge
+all=fillseq,fillrandom,overwrite,fillsync,readrandom,readhot,readstalls,readwhilewriting,multireadrandom,seekrandom,readseq,readreverse
+all=$all,open,filllarge,readlarge
+stores=$("$bench" --help | sed -n 's/.*; known: //p' | tr ' ' ,) # all that are built in
+count=$(tr ',' '\n' <<<"$stores" | wc -l)
+check "levin and lmdb are always built in" grep -q '^levin,lmdb' <<<"$stores"
 for threads in 1 3; do
-    check "all benchmarks, $threads threads" exits 0 sh -c "'$bench' --benchmarks=$all --store=levin,lmdb --threads=$threads --num=3000 \
+    check "all benchmarks, $threads threads" exits 0 sh -c "'$bench' --benchmarks=$all --store=$stores --threads=$threads --num=3000 \
         --syncs=40 --large=20 --large_value_size=20000 --rounds=2 --json >$threads.json"
-    check "each did its work on both stores, $threads threads" jq -e '(.results | length) == 26 and
+    check "each did its work on all stores, $threads threads" jq -e --argjson stores "$count" '(.results | length) == 15 * $stores and
         all(.results[]; (.rounds | length) == 2 and .median_per_second > 0 and .not_found == 0 and (.cut | not)) and
         all(.results[] | select(.benchmark == "fillsync"); .rounds[0].operations == 40) and
         all(.results[] | select(.benchmark == "readrandom" or .benchmark == "fillrandom"); .rounds[0].operations == 3000)' "$threads.json"
 done
+# the speed table, with sizes at which its figures mean nothing: that every one is measured and every line judged
+table="--num=2000 --large=8 --duration=0.02 --kill_log=1000000"
+check "the table" exits 0 sh -c "'$bench' --table $table --rounds=2 --json >table.json"
+check "every figure of every store, every line judged that can be" jq -e --argjson stores "$count" '(.stores | length) == $stores and
+    all(.figures[] | select(.figure | startswith("memory") | not); (.rounds | length) == $stores and all(.rounds[]; length == 2)) and
+    all(.figures[]; .rounds.levin | length > 0) and (.lines | length) >= 20 and
+    ([.stores[].store] as $built | all(.lines[]; .judged == (.kind == "limit" or (.kind == "ratio" and any(.to_beat[]; IN($built[]))))))' table.json
+check "the table as text, with a variant of a store" sh -c "'$bench' --table $table --rounds=1 --store=lmdb,levin,levin:commit_interval_us=9 |
+    grep -E '^get uniform, 1 thread .*x \(.*lmdb$'"
+check "a peer that is missing is said" sh -c "'$bench' --table $table --rounds=1 --store=levin | grep -E '^full scan .*unknown .*none of the stores'"
+check "a feature switched off beside itself" sh -c "'$bench' --store=levin,levin:commit_interval_us=50:memtable_bytes=65536 --num=500 \
+    --benchmarks=fillrandom,readrandom --rounds=1 | grep -E '^readrandom +levin:commit_interval_us=50:memtable_bytes=65536 '"
+check "an option that is not there" exits 2 "$bench" --store=levin:warp=9
+check "an option out of its range" exits 3 "$bench" --store=levin:page_bytes=3 --num=10 --benchmarks=fillseq
 check "nothing is left behind" empty
 check "text" sh -c "'$bench' --num=500 --benchmarks=fillrandom,readlarge --rounds=1 | grep -E '^readlarge on levin: [0-9]+ of [0-9]+ keys were not there'"
 check "unknown benchmark" exits 2 "$bench" --benchmarks=fillrandom,unknown
@@ -60,6 +79,15 @@ kill -TERM "$pid"
 wait "$pid"
 check "ended" test $? -eq 130
 check "and its directory removed" test ! -e gone
+
+"$bench" --table --num=2000 --duration=1000 --db=gone >cut.txt 2>cut.log &
+pid=$!
+until [ -d gone ] || ! kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
+kill -INT "$pid"
+wait "$pid"
+check "the table ended" test $? -eq 130
+check "and says what there is" grep -q '^full scan' cut.txt
+check "its directory removed as well" test ! -e gone
 
 echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
 [ "$failures" -eq 0 ]

@@ -5,7 +5,7 @@
  * find every key.  Values are cut out of one buffer that is made before the clock starts.
  *
  * Latencies: every call of a write, every 16th call of a read, because reading the clock costs as much as a cached
- * read.
+ * read.  Benchmarks that look for the longest stall time every call.
  *
  * Concurrency: each thread has its own bench, session and result; they share the options and the values, read-only.
  */
@@ -36,7 +36,9 @@ typedef struct bench {
     bench_result *r;
     random_stream random;
     uint64_t from, count;     /* this thread's share of the operations */
-    uint64_t deadline_ns;     /* 0: by count */
+    uint64_t deadline_ns;     /* 0: none */
+    bool by_count;            /* whether the count ends it too */
+    const _Atomic unsigned *running; /* of the thread beside: how many it still runs beside */
 } bench;
 
 char *bench_values_create(const bench_options *o, size_t *bytes)
@@ -64,7 +66,7 @@ static bool more(const bench *b, uint64_t i, bool look)
 {
     if (look && (stopped(b) || (b->deadline_ns && now_ns() >= b->deadline_ns)))
         return false;
-    return b->deadline_ns || i < b->count;
+    return !b->by_count || i < b->count;
 }
 
 static bool failed(const bench *b, store_result result, const char *what)
@@ -143,7 +145,8 @@ static bool run_filllarge(bench *b)
 
 /* ---- point reads ---- */
 
-static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes)
+/* `every`: how many calls for one that is timed, a power of two. */
+static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint64_t every)
 {
     const uint32_t key_bytes = b->o->key_bytes;
     char key[BENCH_KEY_MAX_BYTES], *buffer = malloc((size_t)value_bytes + 1);
@@ -153,7 +156,7 @@ static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes)
     for (uint64_t i = 0; ok && more(b, i, i % SAMPLE_EVERY == 0); i++) {
         size_t bytes = 0;
         bench_key_format(key, key_bytes, random_below(&b->random, among));
-        uint64_t began = i % SAMPLE_EVERY ? 0 : now_ns();
+        uint64_t began = i & (every - 1) ? 0 : now_ns();
         store_result result = b->a->get(b->session, (store_slice){ key, key_bytes }, buffer, value_bytes, &bytes);
         if (began)
             histogram_add(&b->r->latency, now_ns() - began);
@@ -170,16 +173,47 @@ static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes)
 
 static bool run_readrandom(bench *b)
 {
-    return read_keys(b, b->o->num, b->o->value_bytes);
+    return read_keys(b, b->o->num, b->o->value_bytes, SAMPLE_EVERY);
+}
+static uint64_t hot_of(const bench *b)
+{
+    uint64_t hot = (uint64_t)((double)b->o->num * b->o->hot_share);
+    return hot ? hot : 1;
 }
 static bool run_readhot(bench *b)
 {
-    uint64_t hot = (uint64_t)((double)b->o->num * b->o->hot_share);
-    return read_keys(b, hot ? hot : 1, b->o->value_bytes);
+    return read_keys(b, hot_of(b), b->o->value_bytes, SAMPLE_EVERY);
+}
+static bool run_readstalls(bench *b)
+{
+    return read_keys(b, hot_of(b), b->o->value_bytes, 1);
 }
 static bool run_readlarge(bench *b)
 {
-    return read_keys(b, b->o->large, b->o->large_value_bytes);
+    return read_keys(b, b->o->large, b->o->large_value_bytes, SAMPLE_EVERY);
+}
+
+/* The writer beside readers: random keys in small batches, unsynced, as fast as the store takes them. */
+static bool beside_write(bench *b)
+{
+    enum { BATCH = 100 };
+    const uint32_t key_bytes = b->o->key_bytes, value_bytes = b->o->value_bytes;
+    char keys[BATCH][BENCH_KEY_MAX_BYTES];
+    store_operation operations[BATCH];
+    /* acquire: nothing is read after it, but the count is then never older than the last thread's end */
+    while (atomic_load_explicit(b->running, memory_order_acquire) && !stopped(b)) {
+        for (uint32_t n = 0; n < BATCH; n++) {
+            bench_key_format(keys[n], key_bytes, random_below(&b->random, b->o->num));
+            operations[n] = (store_operation){ { keys[n], key_bytes }, { value_at(b, value_bytes), value_bytes } };
+        }
+        uint64_t began = now_ns();
+        if (failed(b, b->a->write(b->session, operations, BATCH, false), "write"))
+            return false;
+        uint64_t took = now_ns() - began;
+        b->r->beside_max_ns = took > b->r->beside_max_ns ? took : b->r->beside_max_ns;
+        b->r->beside_operations += BATCH;
+    }
+    return true;
 }
 
 static bool run_multireadrandom(bench *b)
@@ -316,6 +350,10 @@ static const workload workloads[] = {
       .operations = reads_of, .run = run_readrandom },
     { .name = "readhot", .description = "random keys among a hot share", .threaded = true, .timed = true,
       .operations = reads_of, .run = run_readhot },
+    { .name = "readstalls", .description = "as readhot, every read timed: for the longest stall", .threaded = true,
+      .timed = true, .operations = reads_of, .run = run_readstalls },
+    { .name = "readwhilewriting", .description = "as readstalls, beside a thread that writes random keys",
+      .threaded = true, .timed = true, .operations = reads_of, .run = run_readstalls, .beside = beside_write },
     { .name = "multireadrandom", .description = "random keys, several in a call", .threaded = true, .timed = true,
       .operations = reads_of, .run = run_multireadrandom },
     { .name = "seekrandom", .description = "short scans from random keys", .threaded = true, .timed = true,
@@ -344,18 +382,34 @@ const workload *workload_find(const char *name)
     return NULL;
 }
 
+/* A stream of its own for each benchmark, or one would read the keys in the order in which another wrote them. */
+static bench bench_begin(const workload *w, store_session *session, const store_adapter *a, const bench_options *o,
+                         unsigned thread, bench_result *r)
+{
+    const uint64_t stream = 1 + thread + ((uint64_t)(w - workloads) << 32);
+    return (bench){ .session = session, .a = a, .o = o, .r = r, .random = random_open(o->seed, stream) };
+}
+
 bool workload_run(const workload *w, store_session *session, const store_adapter *a, const bench_options *o,
                   unsigned thread, unsigned threads, bench_result *r)
 {
     const uint64_t all = w->operations(o), share = all / threads, rest = all % threads;
-    /* a stream of its own for each benchmark, or one would read the keys in the order in which another wrote them */
-    const uint64_t stream = 1 + thread + ((uint64_t)(w - workloads) << 32);
-    bench b = { .session = session, .a = a, .o = o, .r = r, .random = random_open(o->seed, stream) };
+    bench b = bench_begin(w, session, a, o, thread, r);
     b.from = share * thread + (thread < rest ? thread : rest);
     b.count = share + (thread < rest);
-    if (w->timed && o->duration_s > 0)
-        b.deadline_ns = now_ns() + (uint64_t)(o->duration_s * 1e9);
+    b.by_count = !(w->timed && o->duration_s > 0);
+    double seconds = b.by_count ? o->limit_s : o->duration_s;
+    if (seconds > 0)
+        b.deadline_ns = now_ns() + (uint64_t)(seconds * 1e9);
     bool ok = w->run(&b);
     r->cut = r->cut || stopped(&b);
     return ok;
+}
+
+bool workload_run_beside(const workload *w, store_session *session, const store_adapter *a, const bench_options *o,
+                         const _Atomic unsigned *running, bench_result *r)
+{
+    bench b = bench_begin(w, session, a, o, UINT32_MAX, r);
+    b.running = running;
+    return w->beside(&b);
 }

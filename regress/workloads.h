@@ -5,6 +5,7 @@
 #define LEVIN_WORKLOADS_H
 
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "../chaos/store.h"
 #include "histogram.h"
@@ -21,6 +22,7 @@ typedef struct bench_options {
     unsigned threads;
     double hot_share;
     double duration_s;         /* 0: by count; else of benchmarks that say `timed` */
+    double limit_s;            /* 0: none; else those by count end at the latest then, without being cut */
     uint64_t seed;
     bool sync;                 /* of fillseq, fillrandom */
     bool pin;
@@ -36,6 +38,7 @@ typedef struct bench_result {
     double seconds;            /* wall time, from the first thread's start to the last one's end */
     bool cut;                  /* ended early */
     histogram latency;         /* of calls; sampled for reads */
+    uint64_t beside_operations, beside_max_ns; /* of the thread beside: keys written, and its longest call */
 } bench_result;
 
 struct bench; /* one thread's state */
@@ -49,6 +52,7 @@ typedef struct workload {
     bool timed;                /* goes on for options->duration_s when that is given */
     uint64_t (*operations)(const bench_options *o); /* of all threads together */
     bool (*run)(struct bench *b);
+    bool (*beside)(struct bench *b); /* not NULL: what one more thread does while the others run */
 } workload;
 
 const workload *workload_find(const char *name);
@@ -63,5 +67,8 @@ char *bench_values_create(const bench_options *o, size_t *bytes);
  */
 bool workload_run(const workload *w, store_session *session, const store_adapter *a, const bench_options *o,
                   unsigned thread, unsigned threads, bench_result *r);
+/* What the thread beside does, until *running is 0: the threads that are in workload_run(). */
+bool workload_run_beside(const workload *w, store_session *session, const store_adapter *a, const bench_options *o,
+                         const _Atomic unsigned *running, bench_result *r);
 
 #endif

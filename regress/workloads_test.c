@@ -172,7 +172,7 @@ START_TEST(workloads__every_one_does_something)
         memset(&s, 0, sizeof s);
         ck_assert(run_named(w[i].name, 2, &s, &r));
         ck_assert_msg(r.operations > 0 && r.latency.count > 0, "%s did nothing", w[i].name);
-        ck_assert_uint_eq(s.sessions, w[i].threaded ? 2 : 1);
+        ck_assert_uint_eq(s.sessions, (w[i].threaded ? 2 : 1) + (w[i].beside != NULL));
         ck_assert(!r.cut);
         ck_assert_msg((s.synced > 0) == w[i].synced, "%s: %llu synced writes", w[i].name, (unsigned long long)s.synced);
     }
@@ -215,6 +215,46 @@ START_TEST(workloads__duration_ends_by_the_clock)
 }
 END_TEST
 
+START_TEST(workloads__limit_ends_a_count_and_is_no_cut)
+{
+    static store s;
+    static bench_result r;
+    bench_options o = options_of(2);
+    o.limit_s = 0.05;
+    o.syncs = UINT64_MAX / 4;
+    ck_assert(bench_threads_run(workload_find("fillsync"), &s, &counting, &o, &r));
+    ck_assert(r.seconds >= 0.05 && !r.cut);
+    o.syncs = SYNCS; /* and the count ends it where that is sooner */
+    o.limit_s = 1e6;
+    ck_assert(bench_threads_run(workload_find("fillsync"), &s, &counting, &o, &r));
+    ck_assert_uint_eq(r.operations, SYNCS);
+    free((void *)(uintptr_t)o.values);
+}
+END_TEST
+
+START_TEST(workloads__a_writer_beside_is_counted_apart)
+{
+    static store s;
+    static bench_result r;
+    bench_options o = options_of(2);
+    o.duration_s = 0.05;
+    ck_assert(bench_threads_run(workload_find("readwhilewriting"), &s, &counting, &o, &r));
+    ck_assert_uint_eq(s.sessions, 3);
+    ck_assert_uint_eq(s.unbound, 0);
+    ck_assert_uint_eq(r.operations, s.gets);
+    ck_assert_uint_eq(r.latency.count, s.gets); /* every one timed */
+    ck_assert_uint_gt(s.puts, 0);
+    ck_assert_uint_eq(r.beside_operations, s.puts);
+    ck_assert_uint_gt(r.beside_max_ns, 0);
+    ck_assert_uint_eq(s.synced, 0);
+    /* one that fails beside fails the run, and the readers end all the same */
+    memset(&s, 0, sizeof s);
+    s.fail_after = 1;
+    ck_assert(!bench_threads_run(workload_find("readwhilewriting"), &s, &counting, &o, &r));
+    free((void *)(uintptr_t)o.values);
+}
+END_TEST
+
 START_TEST(workloads__a_store_that_fails_ends_the_run)
 {
     static store s = { .fail_after = 5 };
@@ -234,4 +274,5 @@ END_TEST
 LEVIN_TEST_MAIN("workloads", TEST(workloads__a_fill_writes_every_key_once),
                 TEST(workloads__threads_share_the_operations_and_are_bound), TEST(workloads__every_one_does_something),
                 TEST(workloads__stop_ends_each_early), TEST(workloads__duration_ends_by_the_clock),
+                TEST(workloads__limit_ends_a_count_and_is_no_cut), TEST(workloads__a_writer_beside_is_counted_apart),
                 TEST(workloads__a_store_that_fails_ends_the_run))
