@@ -10,8 +10,9 @@
  *     code;
  *   - iterators: first, last, both seeks, next, prev, turns of direction, inside any bounds, also over states long
  *     replaced and checkpointed; at an end the status is LEVIN_OK;
- *   - a batch is there whole; tickets commit in order of submission, when somebody leads: a waiter, a poller, a
- *     writer;
+ *   - a batch is there whole; tickets and callbacks commit in order of submission, when somebody leads: a waiter, a
+ *     poller, a writer, levin_work(), levin_close(); a callback is called once, in that order, inside the call that
+ *     committed its batch;
  *   - every call succeeds: nothing fails on this disk;
  *   - levin_check() finds no fault, after a checkpoint it counts the model's keys;
  *   - close and open keep everything acknowledged, whatever its durability (a close is no crash);
@@ -43,10 +44,21 @@ typedef struct snapshot {
     model seen;
 } snapshot;
 
+struct run;
+
+/* What a callback is given. */
+typedef struct call {
+    struct run *r;            /* NULL: free */
+    levin_batch *batch;       /* destroyed by the callback */
+    uint64_t order;           /* of submission */
+    bool done;
+} call;
+
 /* Submitted, not known committed. */
 typedef struct pending {
-    levin_ticket *ticket;     /* NULL: free */
-    levin_batch *batch;
+    levin_ticket *ticket;     /* NULL: call is there instead */
+    call *call;
+    levin_batch *batch;       /* a call's own destroys it */
     bool committed;
     unsigned count;
     struct { uint8_t rank; uint32_t value; } change[OPS_BATCH_MAX];
@@ -62,6 +74,8 @@ typedef struct run {
     snapshot snapshots[OPS_SNAPSHOTS];
     pending tickets[OPS_TICKETS]; /* oldest first: [0, ticket_count) */
     unsigned ticket_count;
+    call calls[OPS_TICKETS];
+    uint64_t calls_submitted, calls_done;
 } run;
 
 #define OK(call) require_ok((call), #call, __LINE__)
@@ -187,12 +201,42 @@ static void do_batch(run *r, const uint8_t op[4])
         r->now.value[changes.change[n].rank] = changes.change[n].value;
 }
 
+/* A callback is called when the model knows its batch committed, and not before. */
+static void require_calls(const run *r)
+{
+    for (unsigned i = 0; i < r->ticket_count; i++) {
+        const pending *p = &r->tickets[i];
+        fuzz_require(p->ticket || p->call->done == p->committed, "a callback was %s",
+                     p->call->done ? "called before its batch was committed" : "not called");
+    }
+}
+
+static void call_done(void *context, levin_code code)
+{
+    call *c = context;
+    fuzz_require(!c->done, "a callback was called twice");
+    fuzz_require(code == LEVIN_OK, "a callback was given %s", levin_code_name(code));
+    fuzz_require(c->order == ++c->r->calls_done, "callback %llu came after %llu", (unsigned long long)c->order,
+                 (unsigned long long)c->r->calls_done - 1);
+    c->done = true;
+    levin_batch_destroy(c->batch);
+    c->batch = NULL;
+}
+
 static void ticket_end(run *r, unsigned index)
 {
     pending *p = &r->tickets[index];
-    apply_for(r, p);
-    OK(levin_ticket_wait(p->ticket));
-    levin_batch_destroy(p->batch);
+    if (p->ticket) {
+        apply_for(r, p);
+        OK(levin_ticket_wait(p->ticket));
+        levin_batch_destroy(p->batch);
+    } else {
+        apply_pending(r);
+        OK(levin_sync(r->store));
+    }
+    require_calls(r);
+    if (p->call)
+        p->call->r = NULL;
     memmove(p, p + 1, (--r->ticket_count - index) * sizeof *p);
 }
 
@@ -202,7 +246,7 @@ static void tickets_end(run *r)
         ticket_end(r, 0);
 }
 
-static void do_async(run *r, const uint8_t op[4])
+static pending *submission(run *r, const uint8_t op[4])
 {
     if (r->ticket_count == OPS_TICKETS)
         ticket_end(r, op[1] % OPS_TICKETS);
@@ -210,7 +254,26 @@ static void do_async(run *r, const uint8_t op[4])
     OK(levin_batch_create(r->store, &p->batch));
     fill_batch(r, op, p->batch, p);
     p->committed = false;
+    p->ticket = NULL;
+    p->call = NULL;
+    return p;
+}
+
+static void do_async(run *r, const uint8_t op[4])
+{
+    pending *p = submission(r, op);
     OK(levin_write_async(r->store, p->batch, durability_of(op[3]), &p->ticket));
+    r->ticket_count++;
+}
+
+static void do_callback(run *r, const uint8_t op[4])
+{
+    pending *p = submission(r, op);
+    p->call = r->calls;
+    while (p->call->r) /* as many as there are submissions: one is free */
+        p->call++;
+    *p->call = (call){ .r = r, .batch = p->batch, .order = ++r->calls_submitted };
+    OK(levin_write_callback(r->store, p->batch, durability_of(op[3]), call_done, p->call));
     r->ticket_count++;
 }
 
@@ -219,7 +282,7 @@ static void do_ticket(run *r, const uint8_t op[4])
     if (!r->ticket_count)
         return;
     unsigned index = op[1] % r->ticket_count;
-    if (op[2] & 1) {
+    if (op[2] & 1 && r->tickets[index].ticket) {
         apply_for(r, &r->tickets[index]);
         OK(levin_ticket_poll(r->tickets[index].ticket));
     } else {
@@ -269,6 +332,13 @@ static void do_get(run *r, const uint8_t op[4])
         levin_code code = levin_get_alloc(r->store, s, key.data, key.size, &value, &bytes);
         require_get(code, expected, (levin_slice){ value, bytes }, SIZE_MAX, "levin_get_alloc");
         levin_free(r->store, value);
+        return;
+    }
+    case 2: {
+        levin_pinned pinned;
+        levin_code code = levin_get_pinned(r->store, s, key.data, key.size, &pinned);
+        require_get(code, expected, pinned.value, SIZE_MAX, "levin_get_pinned");
+        levin_pinned_release(&pinned);
         return;
     }
     default: {
@@ -460,14 +530,21 @@ static void open_store(run *r)
 
 static void close_store(run *r)
 {
-    tickets_end(r);
+    for (unsigned i = r->ticket_count; i-- > 0;) /* callbacks are left to levin_close() */
+        if (r->tickets[i].ticket)
+            ticket_end(r, i);
     for (unsigned i = 0; i < OPS_CURSORS; i++)
         cursor_close(&r->cursors[i]);
     for (unsigned i = 0; i < OPS_SNAPSHOTS; i++) {
         levin_snapshot_release(r->snapshots[i].handle);
         r->snapshots[i].handle = NULL;
     }
+    apply_pending(r);
     OK(levin_close(r->store));
+    require_calls(r);
+    for (unsigned i = 0; i < r->ticket_count; i++)
+        r->tickets[i].call->r = NULL;
+    r->ticket_count = 0;
 }
 
 static void do_upkeep(run *r, const uint8_t op[4])
@@ -481,6 +558,7 @@ static void do_upkeep(run *r, const uint8_t op[4])
     case 2:
     case 3: {
         bool more = true;
+        apply_pending(r); /* the first step leads them */
         for (unsigned i = 0; i <= op[2] && more; i++)
             OK(levin_work(r->store, &more));
         return;
@@ -543,6 +621,9 @@ static void do_operation(run *r, const uint8_t op[4])
         return;
     case OPS_UPKEEP:
         do_upkeep(r, op);
+        return;
+    case OPS_CALLBACK:
+        do_callback(r, op);
         return;
     case OPS_KINDS:
         return;
@@ -611,8 +692,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         r.options.wal_segment_bytes = 32768;
     open_store(&r);
     size_t end = size < OPS_HEADER_BYTES + OPS_MAX * 4 ? size : OPS_HEADER_BYTES + OPS_MAX * 4;
-    for (size_t at = OPS_HEADER_BYTES; at + 4 <= end; at += 4)
+    for (size_t at = OPS_HEADER_BYTES; at + 4 <= end; at += 4) {
         do_operation(&r, data + at);
+        require_calls(&r);
+    }
     tickets_end(&r);
     full_scan(&r, -1);
     OK(levin_check(r.store, NULL, NULL, NULL));

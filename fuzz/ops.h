@@ -22,6 +22,7 @@ enum ops_kind {
     OPS_ITER_MOVE,
     OPS_SNAPSHOT,
     OPS_UPKEEP,
+    OPS_CALLBACK,
     OPS_KINDS
 };
 
