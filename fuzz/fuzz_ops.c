@@ -47,17 +47,17 @@ typedef struct snapshot {
 struct run;
 
 /* What a callback is given. */
-typedef struct call {
+typedef struct callback {
     struct run *r;            /* NULL: free */
     levin_batch *batch;       /* destroyed by the callback */
     uint64_t order;           /* of submission */
     bool done;
-} call;
+} callback;
 
 /* Submitted, not known committed. */
 typedef struct pending {
     levin_ticket *ticket;     /* NULL: call is there instead */
-    call *call;
+    callback *call;
     levin_batch *batch;       /* a call's own destroys it */
     bool committed;
     unsigned count;
@@ -74,7 +74,7 @@ typedef struct run {
     snapshot snapshots[OPS_SNAPSHOTS];
     pending tickets[OPS_TICKETS]; /* oldest first: [0, ticket_count) */
     unsigned ticket_count;
-    call calls[OPS_TICKETS];
+    callback calls[OPS_TICKETS];
     uint64_t calls_submitted, calls_done;
 } run;
 
@@ -213,7 +213,7 @@ static void require_calls(const run *r)
 
 static void call_done(void *context, levin_code code)
 {
-    call *c = context;
+    callback *c = context;
     fuzz_require(!c->done, "a callback was called twice");
     fuzz_require(code == LEVIN_OK, "a callback was given %s", levin_code_name(code));
     fuzz_require(c->order == ++c->r->calls_done, "callback %llu came after %llu", (unsigned long long)c->order,
@@ -272,7 +272,7 @@ static void do_callback(run *r, const uint8_t op[4])
     p->call = r->calls;
     while (p->call->r) /* as many as there are submissions: one is free */
         p->call++;
-    *p->call = (call){ .r = r, .batch = p->batch, .order = ++r->calls_submitted };
+    *p->call = (callback){ .r = r, .batch = p->batch, .order = ++r->calls_submitted };
     OK(levin_write_callback(r->store, p->batch, durability_of(op[3]), call_done, p->call));
     r->ticket_count++;
 }
