@@ -186,7 +186,12 @@ levin_code wal_reader_header(wal_reader *r, uint64_t offset, wal_group *g, bool 
  * group verifies also when the file is cut off behind its payload, in its last sector: it proves what it says.
  */
 levin_code wal_reader_verify(wal_reader *r, uint64_t offset, const wal_group *g, bool *valid, levin_error *error);
-/* Whether the file goes on to the end of the group's last sector. */
+/* Whether the file goes on to the end of the group's payload. */
+static inline bool wal_reader_reaches(const wal_reader *r, uint64_t offset, const wal_group *g)
+{
+    return offset <= r->limit && WAL_GROUP_HEADER_BYTES + (uint64_t)g->payload_bytes <= r->limit - offset;
+}
+/* Whether it goes on to the end of the group's last sector. */
 static inline bool wal_reader_holds(const wal_reader *r, uint64_t offset, const wal_group *g)
 {
     return wal_group_total(g->payload_bytes, r->sector_bytes) <= r->limit - offset;

@@ -80,7 +80,7 @@ levin_code wal_reader_verify(wal_reader *r, uint64_t offset, const wal_group *g,
     const uint8_t *data;
     levin_code code;
     *valid = false;
-    if (offset > r->limit || bytes > r->limit - offset)
+    if (!wal_reader_reaches(r, offset, g))
         return LEVIN_OK;
     if (bytes <= WAL_WINDOW_BYTES) {
         code = wal_reader_need(r, offset, bytes, &data, error);

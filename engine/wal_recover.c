@@ -213,8 +213,12 @@ static levin_code scan_judge(walk *w, wal_reader *r, uint64_t offset, const wal_
     bool valid;
     if (g->durable <= w->position && g->generation <= w->generation && g->incarnation <= w->highest)
         return LEVIN_OK;
+    if (!wal_reader_reaches(r, offset, g))
+        return LEVIN_OK; /* longer than what is left: no group */
+    /* not for salvage to cut: what is not looked at might know a later checkpoint */
     if (w->scan_left < g->payload_bytes)
-        return damage(w, 0, offset, "the bytes behind the log's end are full of what claims to be groups", error);
+        return error_corrupt(error, r->f.name, offset, 0, g->payload_bytes,
+                             "the bytes behind the log's end are full of what claims to be groups");
     w->scan_left -= g->payload_bytes;
     levin_code code = wal_reader_verify(r, offset, g, &valid, error);
     if (code || !valid)
