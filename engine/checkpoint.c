@@ -447,6 +447,7 @@ static levin_code checkpoint_step(levin *db, levin_error *error)
                   count_read(&db->metered.files[LEVIN_FILE_PAGES].written_bytes) - c->written_before);
         db->running = NULL;
         checkpoint_free(db, c);
+        version_reclaim(&db->versions); /* at once: the memtable just merged is as large as the next will be */
         return LEVIN_OK;
     }
     if (code == LEVIN_OK)

@@ -89,12 +89,9 @@ static inline void read_count_row(levin *store, levin_code code, enum row_result
 /* What fills of the caches left behind is seen to here, where no read-side section is open. */
 static inline void read_reclaim(levin *store)
 {
-    if (__builtin_expect(page_cache_wants_reclaim(store->cache), 0)) {
-        if (store->thread_started)
-            db_wake(store);
-        else
-            page_cache_reclaim(store->cache);
-    }
+    /* not left to the background thread: readers that miss would run away from it, and over the budget */
+    if (__builtin_expect(page_cache_wants_reclaim(store->cache), 0))
+        page_cache_reclaim(store->cache);
     if (__builtin_expect(store->rows && row_cache_wants_maintenance(store->rows), 0) &&
         !row_cache_maintain(store->rows, !store->thread_started))
         db_wake(store);

@@ -1,0 +1,137 @@
+/*
+ * budget_test.c - memory stays within its budgets: page cache, row cache and two memtables, and a tenth.
+ *
+ * Invariants checked: the most that was allocated through the I/O table, over a load in batches, groups of one batch,
+ * gets that miss all caches from several threads, scans and checkpoints, with and without a background thread, is
+ * within the sum of the budgets and a tenth.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../faults/check_main.h"
+#include "levin.h"
+
+enum { KEYS = 60000, READERS = 2, VALUE_BYTES = 100, BATCH = 500 };
+
+typedef struct fixture {
+    char directory[64];
+    levin *db;
+    uint64_t budget;
+} fixture;
+
+static void setup(fixture *f, levin_background background)
+{
+    levin_options o;
+    levin_error error;
+    levin_options_init(&o);
+    o.page_bytes = 4096;
+    o.cache_bytes = 1 << 20;
+    o.row_cache_bytes = 1 << 20;
+    o.memtable_bytes = 2 << 20;
+    o.background = background;
+    f->budget = o.cache_bytes + o.row_cache_bytes + 2 * o.memtable_bytes;
+    snprintf(f->directory, sizeof f->directory, "/tmp/levin-budget-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(f->directory));
+    ck_assert_msg(levin_open(f->directory, &o, &f->db, &error) == LEVIN_OK, "%s", error.message);
+}
+
+static void teardown(fixture *f)
+{
+    char command[128];
+    ck_assert_int_eq(levin_close(f->db), LEVIN_OK);
+    snprintf(command, sizeof command, "rm -rf %s", f->directory);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* Keys in no order: n times an odd number runs through all of them. */
+static size_t key_of(char key[24], uint64_t n)
+{
+    return (size_t)snprintf(key, 24, "%015llu", (unsigned long long)(n * 48271 % KEYS));
+}
+
+static void expect_within(const fixture *f, const char *after)
+{
+    levin_stats s;
+    levin_stats_get(f->db, &s);
+    ck_assert_msg(s.memory_peak_bytes <= f->budget + f->budget / 10, "%llu bytes of %llu after %s",
+                  (unsigned long long)s.memory_peak_bytes, (unsigned long long)f->budget, after);
+}
+
+static void load(fixture *f)
+{
+    char key[24], value[VALUE_BYTES] = "value";
+    levin_batch *batch;
+    ck_assert_int_eq(levin_batch_create(f->db, &batch), LEVIN_OK);
+    for (uint64_t n = 0; n < KEYS; n++) {
+        size_t bytes = key_of(key, n);
+        ck_assert_int_eq(levin_batch_put(batch, key, bytes, value, sizeof value), LEVIN_OK);
+        if (levin_batch_count(batch) == BATCH) {
+            ck_assert_int_eq(levin_write(f->db, batch, LEVIN_NONE), LEVIN_OK);
+            levin_batch_clear(batch);
+        }
+    }
+    levin_batch_destroy(batch);
+    expect_within(f, "a load");
+    for (uint64_t n = 0; n < KEYS; n++) {
+        size_t bytes = key_of(key, n);
+        ck_assert_int_eq(levin_put(f->db, key, bytes, value, sizeof value, LEVIN_NONE), LEVIN_OK);
+    }
+    expect_within(f, "groups of one batch");
+}
+
+static void *read_all(void *context)
+{
+    fixture *f = context;
+    char key[24], value[VALUE_BYTES];
+    size_t value_bytes, found = 0;
+    for (uint64_t n = 0; n < KEYS; n++) {
+        size_t bytes = key_of(key, n);
+        found += levin_get(f->db, NULL, key, bytes, value, sizeof value, &value_bytes) == LEVIN_OK;
+    }
+    return found == KEYS ? f : NULL;
+}
+
+static void run(levin_background background)
+{
+    fixture f;
+    pthread_t readers[READERS];
+    void *good;
+    levin_iter *it;
+    setup(&f, background);
+    load(&f);
+    for (int i = 0; i < READERS; i++)
+        ck_assert_int_eq(pthread_create(&readers[i], NULL, read_all, &f), 0);
+    for (int i = 0; i < READERS; i++) {
+        ck_assert_int_eq(pthread_join(readers[i], &good), 0);
+        ck_assert_ptr_eq(good, &f);
+    }
+    expect_within(&f, "gets");
+    levin_stats s;
+    levin_stats_get(f.db, &s);
+    ck_assert_uint_gt(s.page_reads, KEYS / 2); /* they did miss */
+    ck_assert_uint_gt(s.checkpoints, 3);
+    ck_assert_int_eq(levin_iter_open(f.db, NULL, &it), LEVIN_OK);
+    uint64_t seen = 0;
+    for (levin_iter_first(it); levin_iter_valid(it); levin_iter_next(it))
+        seen++;
+    levin_iter_close(it);
+    ck_assert_uint_eq(seen, KEYS);
+    ck_assert_int_eq(levin_checkpoint(f.db), LEVIN_OK);
+    expect_within(&f, "a scan and a checkpoint");
+    teardown(&f);
+}
+
+START_TEST(budget__holds_with_a_background_thread)
+{
+    run(LEVIN_BACKGROUND_THREAD);
+}
+END_TEST
+
+START_TEST(budget__holds_without_a_thread)
+{
+    run(LEVIN_BACKGROUND_NONE);
+}
+END_TEST
+
+LEVIN_TEST_MAIN("budget", TEST(budget__holds_with_a_background_thread), TEST(budget__holds_without_a_thread))
