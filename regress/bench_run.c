@@ -6,36 +6,21 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench_child.h"
 #include "bench_threads.h"
-
-double bench_now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
+#include "monotonic.h"
+#include "remove_directory.h"
 
 /* ---- directories ---- */
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 bool bench_remove_directory(const char *path)
 {
-    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
+    if (remove_directory(path))
         return true;
     fprintf(stderr, "levin-bench: %s could not be removed: %s\n", path, strerror(errno));
     return false;
@@ -109,9 +94,9 @@ static bool run_open(const bench_setup *s, const bench_store *st, const char *pa
 {
     if (!bench_store_stop(st, os))
         return false;
-    double began = bench_now_s();
+    double began = monotonic_s();
     bool ok = start(s, st, path, false, os);
-    result->seconds = bench_now_s() - began;
+    result->seconds = monotonic_s() - began;
     result->operations = 1;
     return ok;
 }

@@ -22,7 +22,6 @@ bool bench_store_path(const bench_setup *s, size_t which, unsigned round, const 
 
 /* What is on the disk under `path`, in bytes; files whose names begin with `but` (may be NULL) are not counted. */
 uint64_t bench_disk_bytes(const char *path, const char *but);
-double bench_now_s(void);
 
 /* One store, all benchmarks in order, in a child process and a directory of its own. */
 bool bench_run_store(const bench_setup *s, size_t which, unsigned round, bench_row *rows);

@@ -20,6 +20,7 @@
 #include "bench_keys.h"
 #include "bench_run.h"
 #include "bench_threads.h"
+#include "monotonic.h"
 
 enum { LIMIT = 4, WARM_UP = 2, BESIDE = 2, KILL_BUFFER_TIMES = 4 };
 
@@ -251,12 +252,12 @@ static bool part_reopen(part_run *p)
     size_t bytes;
     kill_options(p, &config);
     bench_key_format(key, p->o.key_bytes, bench_permute(p->o.num - 1, p->o.num, p->o.seed));
-    const double began = bench_now_s();
+    const double began = monotonic_s();
     if (!bench_store_start(p->store, p->path, &config, &p->os))
         return false;
     bool ok = a->session_open(p->os.db, &session) == STORE_OK &&
               a->get(session, (store_slice){ key, p->o.key_bytes }, value, sizeof value, &bytes) == STORE_OK;
-    const double seconds = bench_now_s() - began;
+    const double seconds = monotonic_s() - began;
     if (ok)
         p->figure[FIGURE_REOPEN] = seconds;
     else
@@ -315,7 +316,7 @@ static bool run_part(const bench_setup *s, table_values *t, const struct part *p
 bool bench_table_run(const bench_setup *s)
 {
     table_values *t = bench_share(sizeof *t);
-    const double began = bench_now_s();
+    const double began = monotonic_s();
     bool ok = t != NULL;
     if (!ok)
         fprintf(stderr, "levin-bench: out of memory\n");
@@ -328,7 +329,7 @@ bool bench_table_run(const bench_setup *s)
         fprintf(stderr, "\r%70s\r", "");
     if (*s->o.stop)
         fprintf(stderr, "levin-bench: interrupted; this is what there is\n");
-    const double seconds = bench_now_s() - began;
+    const double seconds = monotonic_s() - began;
     if (t && s->json)
         ok = table_report_json(s, t, seconds) && ok;
     else if (t)

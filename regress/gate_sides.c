@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "remove_directory.h"
 
 enum { SCRATCH_BYTES = 512, ARGUMENTS_MAX = 16 };
 static const char *const side_name[GATE_SIDES] = { "base", "work" }; /* of one length */
@@ -27,14 +28,6 @@ static void on_signal(int number)
 {
     (void)number;
     interrupted = 1;
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
 }
 
 /* ---- the child ---- */
@@ -194,6 +187,6 @@ sides_result gate_sides_run(gate_side sides[GATE_SIDES], measure_method method, 
         ok = side_collect(&sides[i], directory[i], status[i]);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
-    nftw(scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    (void)remove_directory(scratch);
     return interrupted ? SIDES_INTERRUPTED : ok ? SIDES_OK : SIDES_FAILED;
 }
