@@ -23,6 +23,10 @@ expect() {
         printf '%s: exit %s, wanted %s and "%s":\n%s\n' "$name" "$status" "$wanted" "$regex" "$output"
     fi
 }
+other_side() { # name, instructions, operations of get alone: a side with other runs
+    printf '#!/bin/sh\n# A side.\nprintf "%%s\\n" workload,counter,value get,operations,%s get,instructions,%s\n' "$3" "$2" >"$1"
+    chmod +x "$1"
+}
 side() { # name, instructions of get, of put: a program that plays one side
     printf '#!/bin/sh\n# A side.\nprintf "%%s\\n" workload,counter,value get,operations,100 get,instructions,%s put,operations,10 put,instructions,%s\n' \
         "$2" "$3" >"$1"
@@ -56,6 +60,8 @@ expect "so is a row that is new" 1 '^get +memory\.' "$gate" --counters=changed.c
 expect "others are not" 0 '' "$gate" --counters=changed.csv --workloads=put,scan
 grep -v '^scan,' "$csv" >without.csv
 expect "a new workload takes one line" 1 '^scan +is new$' "$gate" --counters=without.csv --workloads=scan
+expect "no run chosen is no success" 3 'chooses no run' "$gate" --counters="$csv" --workloads=
+expect "nor is a list of none" 3 'chooses no run' "$gate" --counters="$csv" --workloads=,
 echo garbage >broken.csv
 expect "a baseline that cannot be read" 3 'line 1' "$gate" --counters=broken.csv
 expect "a baseline that is not there" 3 'No such file' "$gate" --counters=absent.csv
@@ -73,6 +79,14 @@ expect "faster" 0 '^get .*-10\.000%  faster$' both base faster
 both base slower --json --base-name=abc123 >out.json 2>&1
 expect "JSON of instructions" 0 '^true$' jq '.ok == false and .counters == null and .instructions.base == "abc123" and
     .instructions.slower == 1 and .instructions.workloads[0].verdict == "SLOWER"' out.json
+other_side less 100000 50 && printf '#!/bin/sh\n# None.\necho workload,counter,value\n' >none && chmod +x none
+expect "other work alone" 3 '^gate: NOTHING COMPARED' both less same --workloads=get
+expect "new runs alone" 3 '^get .* new$' both none same
+expect "and says so" 3 '^gate: NOTHING COMPARED' both none same
+side more 100000 5000 && sed -i "s/get,operations,100/get,operations,99/" more
+expect "one run compared is enough" 0 "^instructions: .*: 0 of 1 slower" both more same
+both none same --json >out.json 2>&1
+expect "nothing compared is not ok in JSON either" 0 '^true$' jq '.ok == false and .instructions.compared == 0' out.json
 printf '#!/bin/sh\n# Fails.\necho oh no >&2\nexit 3\n' >fails && printf '#!/bin/sh\n# Babbles.\necho hello\n' >babbles && chmod +x fails babbles
 expect "a side that fails" 3 'oh no' both base fails
 expect "a side that babbles" 3 'cannot be read' both babbles same
