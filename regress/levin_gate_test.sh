@@ -3,6 +3,7 @@
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
+here=$PWD
 gate=$PWD/${LEVIN_GATE:-build/release/bin/levin-gate}
 csv=$PWD/regress/counters.csv
 scratch=$(mktemp -d) || exit 3
@@ -92,6 +93,31 @@ expect "a side that fails" 3 'oh no' both base fails
 expect "a side that babbles" 3 'cannot be read' both babbles same
 expect "a side that is not there" 3 'No such file' both nowhere same
 expect "nothing is left behind" 1 '' sh -c "ls -d '$scratch'/levin-gate-* 2>/dev/null && exit 0; exit 1"
+
+# ---- which revision is the base ----
+git init -q -b main tree && mkdir -p tree/regress tree/engine && cp "$here/regress/gate.sh" tree/regress && touch tree/engine/levin.h
+in_tree() { git -C tree -c user.name=gate -c user.email=gate@localhost "$@"; }
+commit() { # text: it becomes the engine
+    echo "$1" >tree/engine/levin.h
+    in_tree add -A && in_tree commit -q -m "$1" && in_tree rev-parse HEAD
+}
+which_base() { env -u BASE -u GATE_BASE "$@" tree/regress/gate.sh --which-base; }
+expect "no revision yet" 0 'no git revision' which_base
+one=$(commit one) && expect "a first commit" 0 'no parent' which_base
+two=$(commit two) && three=$(commit three)
+expect "the commit before" 0 "^$two\$" which_base
+touch tree/stray tree/regress/stray
+expect "a stray file changes nothing" 0 "^$two\$" which_base
+expect "all that was pushed" 0 "^$one\$" which_base GATE_BASE="$one"
+expect "a base that holds all of it" 0 "^$two\$" which_base GATE_BASE=main
+in_tree checkout -q -b side "$one" && side_head=$(commit side) && in_tree checkout -q main
+expect "a base that is elsewhere now" 0 "^$one\$" which_base GATE_BASE="$side_head"
+expect "a base that is none" 3 'GATE_BASE=gone is no revision' which_base GATE_BASE=gone
+touch tree/engine/new.c
+expect "a new file of the engine" 0 "^$three\$" which_base GATE_BASE="$one"
+expect "what is asked for" 0 "^$one\$" which_base BASE="$one"
+rm tree/engine/new.c && echo changed >tree/engine/levin.h
+expect "a changed file" 0 "^$three\$" which_base GATE_BASE="$one"
 
 echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
 [ "$failures" -eq 0 ]
