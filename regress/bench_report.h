@@ -37,6 +37,7 @@ typedef struct bench_setup {
     uint64_t cache_bytes, write_buffer_bytes;
     const char *db;
     bool json, keep;
+    bool use_existing; /* the stores are there, are not begun anew and stay */
     bool table, quick;
     uint64_t kill_log_bytes; /* of the table */
 } bench_setup;

@@ -35,6 +35,39 @@ bool bench_store_path(const bench_setup *s, size_t which, unsigned round, const 
     return false;
 }
 
+static bool is_there(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
+/* With use_existing a round without a store of its own takes that of the first. */
+static bool path_of_round(const bench_setup *s, size_t which, unsigned round, const char *tag,
+                          char path[BENCH_PATH_BYTES])
+{
+    return bench_store_path(s, which, round, tag, path) &&
+           (!s->use_existing || is_there(path) || bench_store_path(s, which, 0, tag, path));
+}
+
+bool bench_paths_ready(const bench_setup *s, const char *tag)
+{
+    char path[BENCH_PATH_BYTES];
+    for (unsigned round = 0; round < s->rounds; round++)
+        for (size_t i = 0; i < s->stores; i++) {
+            if (!path_of_round(s, i, round, tag, path))
+                return false;
+            if (is_there(path) == s->use_existing)
+                continue;
+            fprintf(stderr, s->use_existing ? "levin-bench: %s is not there: --use_existing_db needs a store that a run "
+                                              "with --keep left, as the same in the list of --store\n"
+                                            : "levin-bench: %s is there already: --use_existing_db reads it; this run "
+                                              "would write over it\n",
+                    path);
+            return false;
+        }
+    return true;
+}
+
 /* No store here has directories inside its own. */
 uint64_t bench_disk_bytes(const char *path, const char *but)
 {
@@ -144,11 +177,11 @@ static bool run_list(void *context)
 bool bench_run_store(const bench_setup *s, size_t which, unsigned round, bench_row *rows)
 {
     char path[BENCH_PATH_BYTES];
-    if (!bench_store_path(s, which, round, NULL, path))
+    if (!path_of_round(s, which, round, NULL, path))
         return false;
     list_run run = { .s = s, .store = &s->store[which], .cells = rows[which].bench, .round = round, .path = path };
     bench_end end = bench_child_run(run_list, &run);
     if (end == BENCH_KILLED)
         fprintf(stderr, "levin-bench: %s: killed\n", s->store[which].label);
-    return (s->keep || bench_remove_directory(path)) && end == BENCH_DONE;
+    return (s->keep || s->use_existing || bench_remove_directory(path)) && end == BENCH_DONE;
 }

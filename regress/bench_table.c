@@ -313,6 +313,14 @@ static bool run_part(const bench_setup *s, table_values *t, const struct part *p
     return (s->keep || bench_remove_directory(p.path)) && (end == BENCH_DONE || *s->o.stop);
 }
 
+bool bench_table_paths_ready(const bench_setup *s)
+{
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (!bench_paths_ready(s, parts[i].tag))
+            return false;
+    return true;
+}
+
 bool bench_table_run(const bench_setup *s)
 {
     table_values *t = bench_share(sizeof *t);
