@@ -289,6 +289,8 @@ static void check_options(const bench_setup *s)
         keys *= 10;
     if (o->num > keys || o->large > keys)
         bad_usage("too many keys for a --key_size this small", "--num, --large");
+    if (s->table && s->kill_log_bytes < o->key_bytes + o->value_bytes)
+        bad_usage("not one key and value would be written before the kill", "--kill_log");
     if (s->use_existing && !s->db)
         bad_usage("which stores? --db=DIRECTORY is needed", "--use_existing_db");
     if (s->use_existing && s->table)

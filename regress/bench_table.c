@@ -22,7 +22,7 @@
 #include "bench_threads.h"
 #include "monotonic.h"
 
-enum { LIMIT = 4, WARM_UP = 2, BESIDE = 2, KILL_BUFFER_TIMES = 4 };
+enum { LIMIT = 4, WARM_UP = 2, BESIDE = 2, KILL_BUFFER_TIMES = 4, BUFFER_MIN_BYTES = 65536 };
 
 /* One part on one store. */
 typedef struct part_run {
@@ -227,8 +227,9 @@ static void kill_options(part_run *p, store_config *config)
 {
     p->o.num = p->s->kill_log_bytes / (p->o.key_bytes + p->o.value_bytes);
     p->o.sync = true;
+    const uint64_t buffer = KILL_BUFFER_TIMES * p->s->kill_log_bytes; /* no checkpoint meanwhile */
     *config = bench_store_config(p->store, true, p->s->cache_bytes,
-                                 KILL_BUFFER_TIMES * p->s->kill_log_bytes); /* no checkpoint meanwhile */
+                                 buffer > BUFFER_MIN_BYTES ? buffer : BUFFER_MIN_BYTES);
 }
 
 /* Fills the log with synced batches, then dies as the process would that is killed. */
