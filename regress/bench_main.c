@@ -261,7 +261,7 @@ static void parse(bench_setup *s, int argc, char **argv, char *bench_list, char 
         case OPTION_DURATION: o->duration_s = fraction(name, text, 1e6); break;
         case OPTION_SYNC: o->sync = true; break;
         case OPTION_ROUNDS: s->rounds = (unsigned)number(name, text, 1, BENCH_ROUNDS_MAX); break;
-        case OPTION_SEED: o->seed = number(name, text, 0, UINT64_MAX - 1); break;
+        case OPTION_SEED: o->seed = number(name, text, 0, INT64_MAX); break;
         case OPTION_CACHE: s->cache_bytes = number(name, text, 1 << 20, UINT64_MAX / 2); break;
         case OPTION_WRITE_BUFFER: s->write_buffer_bytes = number(name, text, 1 << 16, UINT64_MAX / 2); break;
         case OPTION_DB: s->db = text; break;

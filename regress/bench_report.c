@@ -167,9 +167,22 @@ json_t *bench_stores_json(const bench_setup *s)
 json_t *bench_options_json(const bench_setup *s)
 {
     const bench_options *o = &s->o;
-    return json_pack("{s:I, s:i, s:i, s:i, s:i, s:I, s:I}", "num", (json_int_t)o->num, "key_size", (int)o->key_bytes,
-                     "value_size", (int)o->value_bytes, "batch_size", (int)o->batch, "threads", (int)o->threads,
-                     "seed", (json_int_t)o->seed, "cache_size", (json_int_t)s->cache_bytes);
+    const struct {
+        const char *name;
+        uint64_t value; /* at most INT64_MAX: the options see to that */
+    } numbers[] = {
+        { "num", o->num }, { "reads", o->reads ? o->reads : o->num }, { "syncs", o->syncs }, { "large", o->large },
+        { "key_size", o->key_bytes }, { "value_size", o->value_bytes }, { "large_value_size", o->large_value_bytes },
+        { "batch_size", o->batch }, { "large_batch_size", o->large_batch }, { "multi", o->multi },
+        { "seek_nexts", o->seek_nexts }, { "threads", o->threads }, { "rounds", s->rounds }, { "seed", o->seed },
+        { "cache_size", s->cache_bytes }, { "write_buffer_size", s->write_buffer_bytes },
+        { "kill_log", s->kill_log_bytes },
+    };
+    json_t *options = json_pack("{s:f, s:f, s:b, s:b, s:b}", "hot", o->hot_share, "duration", o->duration_s, "sync",
+                                o->sync, "pin", o->pin, "use_existing_db", s->use_existing);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        json_object_set_new(options, numbers[i].name, json_integer((json_int_t)numbers[i].value));
+    return options;
 }
 
 bool bench_json_print(json_t *root)

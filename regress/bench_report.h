@@ -58,6 +58,7 @@ const char *bench_configuration(const bench_setup *s, size_t which, bool synced,
 /* The stores with version and settings, and those that are not built in. */
 void bench_stores_text(const bench_setup *s);
 json_t *bench_stores_json(const bench_setup *s);
+/* All that the figures depend on, by the names of the options. 0 as write_buffer_size: the store's own; as duration: by count. */
 json_t *bench_options_json(const bench_setup *s);
 /* Prints and frees; false when memory ran out (NULL) or writing failed. */
 bool bench_json_print(json_t *root);
