@@ -55,9 +55,33 @@ static bench_round total_of(const bench_cell *c)
     return t;
 }
 
+uint64_t bench_map_bytes(const bench_setup *s)
+{
+    enum { ROOM = 4, RECORD_BYTES = 16, PAGE_BYTES = 4096, TABLE_LARGE_BYTES = 65536 };
+    const uint64_t gib = (uint64_t)1 << 30, least = 16 * gib, most = (uint64_t)1 << 46; /* of address space */
+    const bench_options *o = &s->o;
+    const uint64_t pair = o->key_bytes + o->value_bytes, record = pair + RECORD_BYTES;
+    const uint64_t value = s->table && o->large_value_bytes < TABLE_LARGE_BYTES ? TABLE_LARGE_BYTES : o->large_value_bytes;
+    const uint64_t page_end = (value + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    uint64_t largest = o->num * record;
+    if (o->large * (page_end + PAGE_BYTES) > largest)
+        largest = o->large * (page_end + PAGE_BYTES);
+    if (s->table && s->kill_log_bytes / pair * record > largest)
+        largest = s->kill_log_bytes / pair * record;
+    if (largest > most / ROOM)
+        return most;
+    uint64_t bytes = (ROOM * largest + gib - 1) / gib * gib;
+    return bytes > least ? bytes : least;
+}
+
+bench_sizes bench_sizes_of(const bench_setup *s)
+{
+    return (bench_sizes){ s->cache_bytes, s->write_buffer_bytes, bench_map_bytes(s) };
+}
+
 const char *bench_configuration(const bench_setup *s, size_t which, bool synced, char text[STORE_MESSAGE_BYTES])
 {
-    store_config config = bench_store_config(&s->store[which], synced, s->cache_bytes, s->write_buffer_bytes);
+    store_config config = bench_store_config(&s->store[which], synced, bench_sizes_of(s));
     s->store[which].adapter->configuration(&config, text);
     return text;
 }

@@ -53,6 +53,13 @@ double bench_cell_median(const bench_cell *c);
 /* Sorts the values; 0 when there are none. */
 double bench_median(double *values, size_t count);
 
+/*
+ * For stores whose map is fixed when they are opened: four times the raw bytes of the largest store of this run, with 16
+ * more for each record and whole pages for large values, rounded up to GiB; 16 GiB at the least.
+ */
+uint64_t bench_map_bytes(const bench_setup *s);
+/* What the options say for all stores. */
+bench_sizes bench_sizes_of(const bench_setup *s);
 /* The settings of a store, into `text`, which is handed back. */
 const char *bench_configuration(const bench_setup *s, size_t which, bool synced, char text[STORE_MESSAGE_BYTES]);
 /* The stores with version and settings, and those that are not built in. */

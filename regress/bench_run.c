@@ -118,7 +118,7 @@ bool bench_store_stop(const bench_store *s, open_store *os)
 
 static bool start(const bench_setup *s, const bench_store *st, const char *path, bool synced, open_store *os)
 {
-    store_config config = bench_store_config(st, synced, s->cache_bytes, s->write_buffer_bytes);
+    store_config config = bench_store_config(st, synced, bench_sizes_of(s));
     return bench_store_start(st, path, &config, os);
 }
 

@@ -38,7 +38,7 @@ typedef struct part_run {
 
 static bool part_open(part_run *p, bool synced)
 {
-    store_config config = bench_store_config(p->store, synced, p->s->cache_bytes, p->s->write_buffer_bytes);
+    store_config config = bench_store_config(p->store, synced, bench_sizes_of(p->s));
     return bench_store_start(p->store, p->path, &config, &p->os);
 }
 
@@ -202,8 +202,9 @@ static bool part_memory(part_run *p)
 {
     const table_budget budget = table_budget_of(&p->o);
     const bool buffers = p->store->adapter->capabilities & STORE_HAS_WRITE_BUFFER;
-    store_config config = bench_store_config(p->store, false, buffers ? budget.cache_bytes : budget.total_bytes,
-                                             buffers ? budget.write_buffer_bytes : 0);
+    const bench_sizes sizes = { buffers ? budget.cache_bytes : budget.total_bytes,
+                                buffers ? budget.write_buffer_bytes : 0, bench_map_bytes(p->s) };
+    store_config config = bench_store_config(p->store, false, sizes);
     const double d = p->s->o.duration_s;
     if (!peak_reset())
         return fprintf(stderr, "levin-bench: the peak of resident memory cannot be reset here\n"), true;
@@ -228,8 +229,9 @@ static void kill_options(part_run *p, store_config *config)
     p->o.num = p->s->kill_log_bytes / (p->o.key_bytes + p->o.value_bytes);
     p->o.sync = true;
     const uint64_t buffer = KILL_BUFFER_TIMES * p->s->kill_log_bytes; /* no checkpoint meanwhile */
-    *config = bench_store_config(p->store, true, p->s->cache_bytes,
-                                 buffer > BUFFER_MIN_BYTES ? buffer : BUFFER_MIN_BYTES);
+    const bench_sizes sizes = { p->s->cache_bytes, buffer > BUFFER_MIN_BYTES ? buffer : BUFFER_MIN_BYTES,
+                                bench_map_bytes(p->s) };
+    *config = bench_store_config(p->store, true, sizes);
 }
 
 /* Fills the log with synced batches, then dies as the process would that is killed. */
