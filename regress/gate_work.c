@@ -580,7 +580,7 @@ static bool add_stats(gate_table *t, const char *workload, const stat_value *bef
     return true;
 }
 
-static bool add_counts(gate_table *t, const char *workload, const gate_counts *n)
+static bool add_counts(gate_table *t, const char *workload, const gate_counts *n, size_t arena_peak)
 {
     bool ok = true;
     for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
@@ -597,7 +597,8 @@ static bool add_counts(gate_table *t, const char *workload, const gate_counts *n
         }
     const stat_value memory[] = { { "memory.allocations", n->allocations }, { "memory.frees", n->frees },
                                   { "memory.allocated.bytes", n->allocated_bytes },
-                                  { "memory.peak.bytes", n->held_peak_bytes } };
+                                  { "memory.peak.bytes", n->held_peak_bytes },
+                                  { "memory.arena.bytes", arena_peak } };
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         if (memory[i].value)
             ok = ok && gate_table_add(t, workload, memory[i].name, memory[i].value);
@@ -618,10 +619,11 @@ bool gate_work_run(const gate_work *w, const gate_probe *probe, gate_table *coun
         if (probe)
             probe->end(probe->context);
         gate_counts counts = r.io.counts;
+        const size_t arena_peak = gate_arena_peak(&r.memory);
         stats_take(r.db, after);
         if (ok && counters)
             ok = gate_table_add(counters, w->name, "operations", w->operations) &&
-                 add_counts(counters, w->name, &counts) && add_stats(counters, w->name, before, after);
+                 add_counts(counters, w->name, &counts, arena_peak) && add_stats(counters, w->name, before, after);
     }
     ok = run_fini(&r) && ok;
     if (!ok)
