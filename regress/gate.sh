@@ -6,7 +6,7 @@
 #   GATE_BASE=rev  for CI: what a clean tree is compared with. One commit back does not see what an earlier commit of
 #                the same push costs: give the revision that the push, or the branch, began with. When it is no
 #                ancestor of HEAD (after a rebase), the commit where the two part is taken.
-#   GATE_FLAGS=  more options of levin-gate, such as --json or --workloads=get,put
+#   GATE_FLAGS=  more options of levin-gate, such as --json or --workloads=get-row,put
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS  as for make, for both sides
 #
 #   gate.sh [--accept | --which-base]     --which-base: prints the revision and ends

@@ -51,7 +51,23 @@ START_TEST(gate_work__runs_do_what_their_names_say)
     ck_assert_uint_eq(counter_of("group", "stats.groups"), 250);
     ck_assert_uint_eq(counter_of("group", "stats.batches"), 2000);
     ck_assert_uint_eq(counter_of("delete", "stats.deletes"), 5000);
-    ck_assert_uint_eq(counter_of("get", "pages.read.calls"), 0);
+    ck_assert_uint_eq(counter_of("callback", "stats.groups"), 250);
+    ck_assert_uint_eq(counter_of("callback", "stats.callbacks"), 2000);
+    static const char *const by_row[] = { "get-row", "multi-get-row" };
+    for (size_t i = 0; i < sizeof by_row / sizeof by_row[0]; i++) {
+        ck_assert_uint_eq(counter_of(by_row[i], "stats.row_hits"), 20000);
+        ck_assert_uint_eq(counter_of(by_row[i], "stats.row_misses"), 0);
+        ck_assert_uint_eq(counter_of(by_row[i], "memory.allocations"), 0);
+    }
+    static const char *const by_page[] = { "get-page", "multi-get-page", "get-absent", "get-pinned", "contains" };
+    for (size_t i = 0; i < sizeof by_page / sizeof by_page[0]; i++) {
+        ck_assert_uint_eq(counter_of(by_page[i], "stats.cache_hits"), 40000); /* a branch and a leaf each */
+        ck_assert_uint_eq(counter_of(by_page[i], "stats.row_misses") + counter_of(by_page[i], "stats.row_hits"), 0);
+        ck_assert_uint_eq(counter_of(by_page[i], "pages.read.calls"), 0);
+        ck_assert_uint_eq(counter_of(by_page[i], "memory.allocations"), 0);
+    }
+    ck_assert_uint_eq(counter_of("get-first", "stats.row_misses"), 20000);
+    ck_assert_uint_eq(counter_of("get-first", "pages.read.calls"), 0);
     ck_assert_uint_eq(counter_of("get-memtable", "stats.cache_hits"), 0);
     ck_assert_uint_ge(counter_of("get-uncached", "pages.read.calls"), 4000);
     ck_assert_uint_eq(counter_of("checkpoint", "stats.checkpoints"), 1);

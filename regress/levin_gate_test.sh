@@ -45,19 +45,19 @@ expect version 0 '^levin-gate [0-9]+\.' "$gate" --version
 expect list 0 '^get-absent +20000 ' "$gate" --list
 expect "nothing to do" 2 'nothing to compare' "$gate"
 expect "unknown flag" 2 'help' "$gate" --frobnicate
-expect "unknown workload" 2 'no such workload: gets' "$gate" --counters="$csv" --workloads=get,gets
+expect "unknown workload" 2 'no such workload: gets' "$gate" --counters="$csv" --workloads=get-page,gets
 expect "bad tolerance" 2 'tolerance' "$gate" --counters="$csv" --tolerance=much
 expect "stray argument" 2 'unexpected' "$gate" --counters="$csv" x
-expect "accepting a part" 2 'accept' "$gate" --accept --counters=part.csv --workloads=get
-expect "full disk" 3 '' sh -c "'$gate' --run=counters --workloads=get >/dev/full"
+expect "accepting a part" 2 'accept' "$gate" --accept --counters=part.csv --workloads=get-page
+expect "full disk" 3 '' sh -c "'$gate' --run=counters --workloads=get-page >/dev/full"
 
 # ---- counters ----
 expect "as in the tree" 0 '^counters: all [0-9]+ as in' "$gate" --counters="$csv"
 expect "accepts" 0 'counters written' "$gate" --accept --counters=fresh.csv
 expect "what is accepted is what is in the tree" 0 '' cmp fresh.csv "$csv"
-sed -E 's/^put-synced,wal.sync.calls,.*/put-synced,wal.sync.calls,1000/; /^get,memory/d' "$csv" >changed.csv
+sed -E 's/^put-synced,wal.sync.calls,.*/put-synced,wal.sync.calls,1000/; /^get-page,memory/d' "$csv" >changed.csv
 expect "a difference is named" 1 '^put-synced +wal.sync.calls +1000 +2000 +\+1000 +\+0\.5000$' "$gate" --counters=changed.csv
-expect "so is a row that is new" 1 '^get +memory\.' "$gate" --counters=changed.csv --workloads=get
+expect "so is a row that is new" 1 "^get-page +memory\." "$gate" --counters=changed.csv --workloads=get-page
 expect "others are not" 0 '' "$gate" --counters=changed.csv --workloads=put,scan
 grep -v '^scan,' "$csv" >without.csv
 expect "a new workload takes one line" 1 '^scan +is new$' "$gate" --counters=without.csv --workloads=scan
@@ -81,7 +81,7 @@ both base slower --json --base-name=abc123 >out.json 2>&1
 expect "JSON of instructions" 0 '^true$' jq '.ok == false and .counters == null and .instructions.base == "abc123" and
     .instructions.slower == 1 and .instructions.workloads[0].verdict == "SLOWER"' out.json
 other_side less 100000 50 && printf '#!/bin/sh\n# None.\necho workload,counter,value\n' >none && chmod +x none
-expect "other work alone" 3 '^gate: NOTHING COMPARED' both less same --workloads=get
+expect "other work alone" 3 '^gate: NOTHING COMPARED' both less same
 expect "new runs alone" 3 '^get .* new$' both none same
 expect "and says so" 3 '^gate: NOTHING COMPARED' both none same
 side more 100000 5000 && sed -i "s/get,operations,100/get,operations,99/" more
