@@ -1,8 +1,8 @@
 /*
  * adapter_levin.c - Levin behind store.h.
  *
- * cache_bytes of the configuration is one budget for both of Levin's caches, half for rows and half for pages.  An option
- * that sizes one of them leaves the rest to the other; both together are taken as they are, whatever the budget.
+ * cache_bytes of the configuration is one budget for both of Levin's caches, half for rows and half for pages.  An
+ * option that sizes one of them leaves the rest to the other; both together are taken as they are, whatever the budget.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,8 @@ struct store_session {
 };
 
 static const char *const option_names[] = { "row_cache_bytes", "page_cache_bytes", "memtable_bytes",
-                                            "commit_interval_us", "background", "page_bytes", "wal_segment_bytes", NULL };
+                                            "commit_interval_us", "background", "page_bytes",
+                                            "wal_segment_bytes", NULL };
 
 /* True when the option is known and its value fits the field. */
 static bool option_set(levin_options *o, const store_option *option)
@@ -109,8 +110,8 @@ static void levin_adapter_configuration(const store_config *config, char text[ST
     if (!options_of(config, &o, text))
         return;
     snprintf(text, STORE_MESSAGE_BYTES,
-             "%s for each batch, group commit (interval %u us), caches %llu MiB (for rows %llu MiB, for pages %llu MiB), "
-             "memtable %llu KiB, pages of %u KiB, background %s",
+             "%s for each batch, group commit (interval %u us), caches %llu MiB (for rows %llu MiB, "
+             "for pages %llu MiB), memtable %llu KiB, pages of %u KiB, background %s",
              config->sync ? "LEVIN_SYNCED or LEVIN_NONE" : "LEVIN_NONE", o.commit_interval_us,
              (unsigned long long)((o.cache_bytes + o.row_cache_bytes) >> 20),
              (unsigned long long)(o.row_cache_bytes >> 20), (unsigned long long)(o.cache_bytes >> 20),

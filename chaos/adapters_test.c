@@ -652,7 +652,8 @@ END_TEST
 static void levin_caches(uint64_t budget, const store_option *options, size_t count, const char *wanted)
 {
     char text[STORE_MESSAGE_BYTES] = "";
-    const store_config config = { .path = "/nowhere", .cache_bytes = budget, .options = options, .option_count = count };
+    const store_config config = { .path = "/nowhere", .cache_bytes = budget, .options = options,
+                                  .option_count = count };
     adapter_levin.configuration(&config, text);
     ck_assert_msg(strstr(text, wanted), "no \"%s\" in: %s", wanted, text);
 }
@@ -666,7 +667,8 @@ START_TEST(adapters__levins_caches_stay_within_the_budget)
     levin_caches(budget, NULL, 0, "caches 1024 MiB (for rows 512 MiB, for pages 512 MiB)");
     levin_caches(budget, &rows, 1, "caches 1024 MiB (for rows 900 MiB, for pages 124 MiB)");
     levin_caches(budget, &pages, 1, "caches 1024 MiB (for rows 1016 MiB, for pages 8 MiB)");
-    levin_caches(16 << 20, both, 2, "caches 908 MiB (for rows 900 MiB, for pages 8 MiB)"); /* who says both means both */
+    /* who says both means both */
+    levin_caches(16 << 20, both, 2, "caches 908 MiB (for rows 900 MiB, for pages 8 MiB)");
     levin_caches(budget, &too_much, 1, "leaves less than 16 pages");
     levin_caches(budget, &many, 1, "is more than the budget");
     levin_caches(300 << 10, NULL, 0, "caches 0 MiB (for rows 0 MiB"); /* 16 pages and a row cache of 44 KiB */

@@ -61,7 +61,8 @@ uint64_t bench_map_bytes(const bench_setup *s)
     const uint64_t gib = (uint64_t)1 << 30, least = 16 * gib, most = (uint64_t)1 << 46; /* of address space */
     const bench_options *o = &s->o;
     const uint64_t pair = o->key_bytes + o->value_bytes, record = pair + RECORD_BYTES;
-    const uint64_t value = s->table && o->large_value_bytes < TABLE_LARGE_BYTES ? TABLE_LARGE_BYTES : o->large_value_bytes;
+    const bool small = s->table && o->large_value_bytes < TABLE_LARGE_BYTES;
+    const uint64_t value = small ? TABLE_LARGE_BYTES : o->large_value_bytes;
     const uint64_t page_end = (value + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
     uint64_t largest = o->num * record;
     if (o->large * (page_end + PAGE_BYTES) > largest)

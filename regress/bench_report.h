@@ -54,8 +54,8 @@ double bench_cell_median(const bench_cell *c);
 double bench_median(double *values, size_t count);
 
 /*
- * For stores whose map is fixed when they are opened: four times the raw bytes of the largest store of this run, with 16
- * more for each record and whole pages for large values, rounded up to GiB; 16 GiB at the least.
+ * For stores whose map is fixed when they are opened: four times the raw bytes of the largest store of this run, with
+ * 16 more for each record and whole pages for large values, rounded up to GiB; 16 GiB at the least.
  */
 uint64_t bench_map_bytes(const bench_setup *s);
 /* What the options say for all stores. */
@@ -65,7 +65,10 @@ const char *bench_configuration(const bench_setup *s, size_t which, bool synced,
 /* The stores with version and settings, and those that are not built in. */
 void bench_stores_text(const bench_setup *s);
 json_t *bench_stores_json(const bench_setup *s);
-/* All that the figures depend on, by the names of the options. 0 as write_buffer_size: the store's own; as duration: by count. */
+/*
+ * All that the figures depend on, by the names of the options. write_buffer_size 0: the store's own; duration 0: by
+ * count.
+ */
 json_t *bench_options_json(const bench_setup *s);
 /* Prints and frees; false when memory ran out (NULL) or writing failed. */
 bool bench_json_print(json_t *root);

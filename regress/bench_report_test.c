@@ -45,7 +45,8 @@ START_TEST(bench_report__map_has_room_for_four_times_the_data)
     char text[STORE_MESSAGE_BYTES], message[STORE_MESSAGE_BYTES];
     const uint64_t gib = (uint64_t)1 << 30;
     static bench_setup s = { .stores = 1 };
-    s.o = (bench_options){ .num = 1000000, .key_bytes = 16, .value_bytes = 100, .large = 2000, .large_value_bytes = 65536 };
+    s.o = (bench_options){ .num = 1000000, .key_bytes = 16, .value_bytes = 100, .large = 2000,
+                           .large_value_bytes = 65536 };
     ck_assert_uint_eq(bench_map_bytes(&s), 16 * gib);
     s.o.num = 300000000;
     ck_assert_uint_ge(bench_map_bytes(&s), 4 * s.o.num * 116);

@@ -58,8 +58,8 @@ bool bench_paths_ready(const bench_setup *s, const char *tag)
                 return false;
             if (is_there(path) == s->use_existing)
                 continue;
-            fprintf(stderr, s->use_existing ? "levin-bench: %s is not there: --use_existing_db needs a store that a run "
-                                              "with --keep left, as the same in the list of --store\n"
+            fprintf(stderr, s->use_existing ? "levin-bench: %s is not there: --use_existing_db needs a store that a "
+                                              "run with --keep left, as the same in the list of --store\n"
                                             : "levin-bench: %s is there already: --use_existing_db reads it; this run "
                                               "would write over it\n",
                     path);

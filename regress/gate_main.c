@@ -6,7 +6,8 @@
  * linked with the engine of the base revision (regress/gate.sh builds it); both sides are run as `levin-gate
  * --run=instructions`.
  *
- * Exit codes: 0 as before or better, 1 regression, 2 usage, 3 the gate itself failed or had nothing to compare; 130 after Ctrl-C.
+ * Exit codes: 0 as before or better, 1 regression, 2 usage, 3 the gate itself failed or had nothing to compare;
+ * 130 after Ctrl-C.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -331,7 +332,8 @@ static void usage(FILE *to)
                 "                        workload,counter,value and end\n"
                 "  --json                JSON instead of text\n"
                 "  --help, --version\n"
-                "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed or compared nothing,\n130 after Ctrl-C.\n");
+                "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed or compared nothing,\n"
+                "130 after Ctrl-C.\n");
 }
 
 static void __attribute__((noreturn)) bad_usage(const char *what, const char *value)

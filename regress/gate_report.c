@@ -82,7 +82,7 @@ static void instructions_text(const gate_report *r, FILE *to)
     fprintf(to, "instructions: user mode, an operation, by %s, against %s: %zu of %zu slower than the %g%% allowed\n",
             r->method, r->base_name, r->slower, r->compared, r->tolerance_percent);
     if (!r->compared)
-        fprintf(to, "instructions: no run does the same work in %s: nothing was compared (BASE=rev chooses another base)\n",
+        fprintf(to, "instructions: no run does the same work in %s: nothing was compared (BASE=rev chooses another)\n",
                 r->base_name);
 }
 

@@ -2,8 +2,8 @@
  * gate_sides.c - a scratch directory with one directory a side, where its program stands as a link of the same name
  * and leaves its table, its messages and what callgrind dumps; fork, exec, wait; the directory goes in the end.
  *
- * Ctrl-C and SIGTERM end the children, of which the handler knows, and then this ends.  SIGINT also reaches them from the
- * terminal.
+ * Ctrl-C and SIGTERM end the children, of which the handler knows, and then this ends.  SIGINT also reaches them from
+ * the terminal.
  */
 #include "gate_sides.h"
 

@@ -2,7 +2,7 @@
  * gate_sides_test.c - whom an interrupt ends: the side that still runs, and no process that may since have got the
  * number of the one that has ended.
  *
- * kill() is replaced by one that takes notes.  The sides are shell scripts, which stand in directories beside each other.
+ * kill() is replaced by one that takes notes.  The sides are shell scripts, in directories beside each other.
  */
 #include "gate_sides.h"
 

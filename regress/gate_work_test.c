@@ -112,7 +112,7 @@ START_TEST(gate_arena__blocks_are_aligned_apart_and_used_again)
 }
 END_TEST
 
-/* Blocks of other sizes do not serve: the peak is more than what is held at most, and is the same wherever the arena lies. */
+/* Blocks of other sizes do not serve: the peak is more than what is held, and the same wherever the arena lies. */
 START_TEST(gate_arena__peak_is_what_blocks_took_wherever_it_lies)
 {
     size_t peak[4];

@@ -62,7 +62,7 @@ check "unknown store" exits 2 "$bench" --store=unknown
 check "bad number" exits 2 "$bench" --num=-1
 check "keys too short" exits 2 "$bench" --num=1000000000 --key_size=8
 check "a seed that JSON cannot hold" exits 2 "$bench" --seed=18446744073709551614
-check "no key would be written before the kill" exits 2 "$bench" --table $table --kill_log=1024 --value_size=2000 --db=none
+check "no key would be written before the kill" exits 2 "$bench" --table --num=2000 --kill_log=1024 --value_size=2000 --db=none
 check "and nothing was run" test ! -e none
 check "a log of nine keys" sh -c "'$bench' --table $table --kill_log=1044 --rounds=1 --store=levin | grep -E '^reopen after a kill +[0-9]'"
 
