@@ -94,7 +94,6 @@ typedef struct run {
     bool damaged;               /* an input of form INPUT_DAMAGE: the oracle below knows the contents */
     damage_legal legal;
     uint8_t allowed[STATES_MAX]; /* states that all answers so far agree with */
-    size_t allowed_count;
     bool own_put;               /* own_key is in the store */
     bool clean;                 /* levin_check() found no fault */
     levin_error error;          /* of the last open that failed */
