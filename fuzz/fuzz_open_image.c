@@ -320,6 +320,16 @@ static listing read_all(run *r)
 
 /* ---- opening and writing ---------------------------------------------------------------------------------- */
 
+/* Whether a file that every store has is not on the disk: there is no store, then. */
+static bool is_gone(const run *r, const char *name)
+{
+    disk_image *image = simdisk_image(r->disk.disk);
+    disk_node directory = disk_image_find(image, FUZZ_STORE);
+    bool gone = directory == DISK_NONE || disk_image_lookup(image, directory, name) == DISK_NONE;
+    disk_image_unref(image);
+    return gone;
+}
+
 static bool open_store(run *r)
 {
     levin_error error = { .code = LEVIN_OK };
@@ -329,7 +339,9 @@ static bool open_store(run *r)
         return true;
     fuzz_require(!r->store && error.code == code && error.message[0], "levin_open gave %s and told %s, \"%s\"",
                  levin_code_name(code), levin_code_name(error.code), error.message);
-    fuzz_require(code == LEVIN_CORRUPT || code == LEVIN_NO_STORE ||
+    fuzz_require(code == LEVIN_CORRUPT ||
+                     (code == LEVIN_NO_STORE &&
+                      (is_gone(r, PAGE_FILE_NAME) || (r->options.read_only && is_gone(r, "lock")))) ||
                      (!r->damaged && (code == LEVIN_VERSION_UNKNOWN || is_limit(code))),
                  "levin_open gave %s: %s", levin_code_name(code), error.message);
     fuzz_require(code != LEVIN_CORRUPT || error.file[0], "LEVIN_CORRUPT names no file: %s", error.message);
