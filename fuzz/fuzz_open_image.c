@@ -14,12 +14,13 @@
  *     reopening;
  *   - reading only changes no byte on the disk.
  * Of an input in whose store levin_check() finds no fault (checksums repaired: a legal store of another content):
- *   - forward scan = reverse scan = get of each key; no read fails;
+ *   - forward scan = reverse scan = every kind of get; no read fails;
  *   - a checkpoint succeeds, after which levin_check() finds no fault and counts exactly the keys of the scan;
  *   - all is the same after reopening.
  * A store that opened may be refused when it is opened again only if it is damaged and levin_check() had said so.
- * Of damage (DETECT): every answer of get and of both scans is that of one legal state of the seed store
- * (damage.c), or LEVIN_CORRUPT, also after a put, a checkpoint and reopening. Limits that a store of odd numbers
+ * Of damage (DETECT): every answer of both scans, and of every kind of get for every key that the seed store ever
+ * held and for absent ones, is that of one legal state of the seed store (damage.c), or LEVIN_CORRUPT, also after a
+ * put, a checkpoint and reopening. Limits that a store of odd numbers
  * can meet (LEVIN_TOO_BIG, LEVIN_NO_SPACE) are honest answers to writes.
  */
 #include <stdio.h>
@@ -33,7 +34,7 @@
 #include "damage.h"
 #include "fuzz.h"
 
-enum { GETS_MAX = 96, STATES_MAX = 512 };
+enum { GETS_MAX = 96, STATES_MAX = 512, KEY_ROOM = LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MAX_BYTES) + 1 };
 
 /* Before every key of a seed store. */
 static const char own_key[] = "\x01put";
@@ -87,6 +88,14 @@ static void listing_fini(listing *l)
 
 /* ---- the run ---------------------------------------------------------------------------------------------- */
 
+/* A key to be read by itself, and what a scan has said of it. */
+typedef struct point {
+    levin_slice key;
+    const pair *expected; /* NULL: nothing is known, or */
+    bool absent;
+} point;
+enum { ABSENT_KEYS = 2, POINTS_MAX = SEED_KEYS_MAX + 1 + ABSENT_KEYS };
+
 typedef struct run {
     fuzz_disk disk;
     levin_options options;
@@ -95,6 +104,10 @@ typedef struct run {
     bool damaged;               /* an input of form INPUT_DAMAGE: the oracle below knows the contents */
     damage_legal legal;
     uint8_t allowed[STATES_MAX]; /* states that all answers so far agree with */
+    point points[POINTS_MAX];
+    unsigned point_count;
+    uint8_t absent[ABSENT_KEYS][KEY_ROOM]; /* bytes of keys in points[] */
+    unsigned rounds;            /* of reading, so far */
     bool own_put;               /* own_key is in the store */
     bool clean;                 /* levin_check() found no fault */
     levin_error error;          /* of the last open that failed */
@@ -103,8 +116,7 @@ typedef struct run {
 /* A code that reading may give: data, or an honest error. */
 static void require_readable(const run *r, levin_code code, const char *what)
 {
-    fuzz_require(code == LEVIN_OK || code == LEVIN_NOT_FOUND || code == LEVIN_CORRUPT, "%s gave %s", what,
-                 levin_code_name(code));
+    fuzz_require(code == LEVIN_OK || code == LEVIN_CORRUPT, "%s gave %s", what, levin_code_name(code));
     fuzz_require(!r->clean || code != LEVIN_CORRUPT, "levin_check() found no fault, but %s gave %s", what,
                  levin_code_name(code));
 }
@@ -193,16 +205,30 @@ static const seed_pair *state_find(const run *r, size_t state, levin_slice key)
     return NULL;
 }
 
-/* value NULL: not found. */
-static void detect_get(run *r, levin_slice key, const levin_slice *value)
+/* What a point read has answered. */
+typedef struct answer {
+    const char *what;   /* the call */
+    levin_code code;
+    bool sized, valued; /* bytes is the value's size; data the value */
+    size_t bytes;
+    const void *data;
+} answer;
+
+static bool answer_found(const answer *a)
+{
+    return a->code == LEVIN_OK || a->code == LEVIN_TOO_SMALL;
+}
+
+static void detect_point(run *r, levin_slice key, const answer *a)
 {
     for (size_t i = 0; i < r->legal.seed->state_count; i++) {
         if (!r->allowed[i])
             continue;
-        const seed_pair *found = state_find(r, i, key);
-        r->allowed[i] = found ? value && slices_equal(found->value, *value) : !value;
+        const seed_pair *right = state_find(r, i, key);
+        r->allowed[i] = !!right == answer_found(a) && (!right || !a->sized || right->value.size == a->bytes) &&
+                        (!right || !a->valued || slices_equal(right->value, (levin_slice){ a->data, a->bytes }));
     }
-    require_legal(r, "get", key);
+    require_legal(r, a->what, key);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------- */
@@ -241,45 +267,154 @@ static listing scan(run *r, bool forward)
     return l;
 }
 
-static void get_key(run *r, levin_slice key, const pair *expected)
+/* ---- point reads ------------------------------------------------------------------------------------------ */
+
+static void require_answer(run *r, const point *p, const answer *a)
 {
-    void *value;
-    size_t bytes = 0;
-    levin_code code = levin_get_alloc(r->store, NULL, key.data, key.size, &value, &bytes);
-    require_readable(r, code, "levin_get_alloc");
-    levin_slice found = { value, bytes };
-    if (r->damaged && code != LEVIN_CORRUPT)
-        detect_get(r, key, code == LEVIN_OK ? &found : NULL);
-    if (r->clean && expected)
-        fuzz_require(code == LEVIN_OK && bytes == expected->value_bytes && value_hash(found) == expected->value_hash,
-                     "get and scan differ (%s)", levin_code_name(code));
-    levin_free(r->store, code == LEVIN_OK ? value : NULL);
+    if (!answer_found(a) && a->code != LEVIN_NOT_FOUND)
+        require_readable(r, a->code, a->what);
+    if (r->damaged && a->code != LEVIN_CORRUPT)
+        detect_point(r, p->key, a);
+    if (!r->clean)
+        return;
+    fuzz_require(!p->absent || a->code == LEVIN_NOT_FOUND, "%s gave %s for a key that a scan does not show", a->what,
+                 levin_code_name(a->code));
+    if (p->expected)
+        fuzz_require(answer_found(a) && (!a->sized || a->bytes == p->expected->value_bytes) &&
+                         (!a->valued || value_hash((levin_slice){ a->data, a->bytes }) == p->expected->value_hash),
+                     "%s and scan differ (%s)", a->what, levin_code_name(a->code));
 }
 
-/* Gets of keys of the scan, and of one beside them that cannot be there. */
-static void get_some(run *r, const listing *l)
+/* One of the ways to read a key. */
+static void read_point(run *r, const point *p, unsigned way)
 {
-    uint8_t absent[LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MAX_BYTES) + 1];
-    size_t step = l->count / GETS_MAX + 1;
-    for (size_t i = 0; i < l->count; i += step)
-        get_key(r, listing_key(l, i), &l->pairs[i]);
-    if (l->count) {
-        levin_slice key = listing_key(l, l->count / 2);
-        memcpy(absent, key.data, key.size);
-        absent[key.size] = 0; /* the next key that there can be */
-        key = (levin_slice){ absent, key.size + 1 };
-        levin_code code = levin_contains(r->store, NULL, key.data, key.size);
-        require_readable(r, code, "levin_contains");
-        levin_slice next = l->count / 2 + 1 < l->count ? listing_key(l, l->count / 2 + 1) : (levin_slice){ "", 0 };
-        if (r->clean && l->code == LEVIN_OK && key.size <= LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MIN_BYTES))
-            fuzz_require((code == LEVIN_OK) == slices_equal(next, key), "an absent key is found, or one is missed");
+    const void *key = p->key.data;
+    answer a = { .sized = true, .valued = true };
+    switch (way % 4) {
+    case 0: {
+        void *value;
+        a.what = "levin_get_alloc";
+        a.code = levin_get_alloc(r->store, NULL, key, p->key.size, &value, &a.bytes);
+        a.data = value;
+        require_answer(r, p, &a);
+        levin_free(r->store, a.code == LEVIN_OK ? value : NULL);
+        return;
     }
-    /* a scan that failed does not show all keys of a damaged store */
-    if (r->damaged)
-        for (size_t i = 0, step_all = state_pairs(r, r->legal.final) / GETS_MAX + 1;
-             i < state_pairs(r, r->legal.final); i += step_all)
-            get_key(r, state_pair(r, r->legal.final, i)->key, NULL);
+    case 1:
+        a = (answer){ .what = "levin_contains", .code = levin_contains(r->store, NULL, key, p->key.size) };
+        fuzz_require(a.code != LEVIN_TOO_SMALL, "levin_contains gave LEVIN_TOO_SMALL");
+        require_answer(r, p, &a);
+        return;
+    case 2: {
+        levin_pinned pinned;
+        a.what = "levin_get_pinned";
+        a.code = levin_get_pinned(r->store, NULL, key, p->key.size, &pinned);
+        a.data = pinned.value.data;
+        a.bytes = pinned.value.size;
+        require_answer(r, p, &a);
+        levin_pinned_release(&pinned);
+        return;
+    }
+    default: {
+        uint8_t buffer[64];
+        a.what = "levin_get";
+        a.data = buffer;
+        a.code = levin_get(r->store, NULL, key, p->key.size, buffer, sizeof buffer, &a.bytes);
+        a.valued = a.code != LEVIN_TOO_SMALL;
+        require_answer(r, p, &a);
+    }
+    }
 }
+
+/* All of them, some at a time. */
+static void read_together(run *r)
+{
+    enum { TOGETHER = 16, VALUE_BYTES = 512 };
+    uint8_t buffers[TOGETHER][VALUE_BYTES];
+    levin_get_request requests[TOGETHER];
+    for (unsigned from = 0, count; from < r->point_count; from += count) {
+        levin_code first = LEVIN_OK;
+        count = r->point_count - from < TOGETHER ? r->point_count - from : TOGETHER;
+        for (unsigned i = 0; i < count; i++) {
+            levin_slice key = r->points[from + i].key;
+            requests[i] = (levin_get_request){ .key = key.data, .key_bytes = key.size, .buffer = buffers[i],
+                                               .capacity = VALUE_BYTES };
+        }
+        levin_code code = levin_multi_get(r->store, NULL, requests, count);
+        for (unsigned i = 0; i < count; i++) {
+            answer a = { .what = "levin_multi_get", .code = requests[i].code, .sized = true,
+                         .valued = requests[i].code != LEVIN_TOO_SMALL, .bytes = requests[i].value_bytes,
+                         .data = buffers[i] };
+            require_answer(r, &r->points[from + i], &a);
+            if (first == LEVIN_OK && !answer_found(&a) && a.code != LEVIN_NOT_FOUND)
+                first = a.code;
+        }
+        fuzz_require(code == first, "levin_multi_get gave %s, its first error is %s", levin_code_name(code),
+                     levin_code_name(first));
+    }
+}
+
+static point *add_point(run *r, levin_slice key)
+{
+    fuzz_require(r->point_count < POINTS_MAX, "more than %d keys to read", POINTS_MAX);
+    point *p = &r->points[r->point_count++];
+    *p = (point){ .key = key };
+    return p;
+}
+
+/* The next key that there can be after this one, in the memory of an absent key. */
+static levin_slice key_after(run *r, unsigned which, levin_slice key)
+{
+    memcpy(r->absent[which], key.data, key.size);
+    r->absent[which][key.size] = 0;
+    return (levin_slice){ r->absent[which], key.size + 1 };
+}
+
+/* Of damage: every key of every state, its own, and absent ones between and behind them. */
+static void add_seed_points(run *r)
+{
+    const seed_store *seed = r->legal.seed;
+    for (size_t i = 0; i < seed->key_count; i++)
+        add_point(r, seed->keys[i]);
+    add_point(r, (levin_slice){ own_key, sizeof own_key - 1 });
+    for (unsigned i = 0; i < ABSENT_KEYS && seed->key_count; i++)
+        add_point(r, key_after(r, i, seed->keys[i ? seed->key_count - 1 : seed->key_count / 2]));
+}
+
+/* Of files: keys of the scan, and one beside them that cannot be there. */
+static void add_listed_points(run *r, const listing *l)
+{
+    size_t middle = l->count / 2;
+    for (size_t i = 0, step = l->count / GETS_MAX + 1; i < l->count; i += step)
+        add_point(r, listing_key(l, i))->expected = &l->pairs[i];
+    if (!l->count)
+        return;
+    point *p = add_point(r, key_after(r, 0, listing_key(l, middle)));
+    bool known = l->code == LEVIN_OK && p->key.size <= LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MIN_BYTES);
+    if (known && middle + 1 < l->count && slices_equal(listing_key(l, middle + 1), p->key))
+        p->expected = &l->pairs[middle + 1];
+    else
+        p->absent = known;
+}
+
+/* In every way, and the ways in turns: what one of them leaves in the row cache the next one reads. */
+static void read_points(run *r, const listing *l)
+{
+    r->point_count = 0;
+    if (r->damaged)
+        add_seed_points(r);
+    else
+        add_listed_points(r, l);
+    unsigned round = r->rounds++ + (r->script >> 4);
+    if (round & 1)
+        read_together(r);
+    for (unsigned i = 0; i < r->point_count; i++)
+        read_point(r, &r->points[i], i + round / 2);
+    if (!(round & 1))
+        read_together(r);
+}
+
+/* ---- all of it -------------------------------------------------------------------------------------------- */
 
 static bool count_fault(void *context, const levin_error *fault)
 {
@@ -314,7 +449,7 @@ static listing read_all(run *r)
         }
     }
     listing_fini(&reverse);
-    get_some(r, &forward);
+    read_points(r, &forward);
     return forward;
 }
 
