@@ -8,7 +8,8 @@
  * Invariants, of any input:
  *   - no signal, no hang, no deadlock, memory and calls bounded, nothing left behind when the store is closed
  *     (disk.c);
- *   - every failure of open is an error with a message; LEVIN_CORRUPT names a file;
+ *   - every failure of open is an error with a message; LEVIN_CORRUPT, of whichever call, names a file of the store,
+ *     an offset in it or at its end, and what was expected there and found;
  *   - keys come in strictly ascending order forwards, strictly descending backwards, all inside the limits;
  *   - a put that was acknowledged as synced is there: at once, after a checkpoint that succeeded, and after
  *     reopening;
@@ -34,7 +35,8 @@
 #include "damage.h"
 #include "fuzz.h"
 
-enum { GETS_MAX = 96, STATES_MAX = 512, KEY_ROOM = LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MAX_BYTES) + 1 };
+enum { GETS_MAX = 96, STATES_MAX = 512, LOCATED_MAX = 64,
+       KEY_ROOM = LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MAX_BYTES) + 1 };
 
 /* Before every key of a seed store. */
 static const char own_key[] = "\x01put";
@@ -111,14 +113,59 @@ typedef struct run {
     bool own_put;               /* own_key is in the store */
     bool clean;                 /* levin_check() found no fault */
     levin_error error;          /* of the last open that failed */
+    unsigned located;           /* LEVIN_CORRUPT so far: the file's size is looked up for the first ones */
 } run;
 
+/* Whether a file of the store is on the disk, and its size. */
+static bool find_file(const run *r, const char *name, uint64_t *bytes)
+{
+    disk_image *image = simdisk_image(r->disk.disk);
+    disk_node directory = disk_image_find(image, FUZZ_STORE);
+    disk_node file = directory == DISK_NONE ? DISK_NONE : disk_image_lookup(image, directory, name);
+    *bytes = file == DISK_NONE ? 0 : disk_image_size(image, file);
+    disk_image_unref(image);
+    return file != DISK_NONE;
+}
+
+/* A file that every store has is gone: there is no store, then. */
+static bool is_gone(const run *r, const char *name)
+{
+    uint64_t bytes;
+    return !find_file(r, name, &bytes);
+}
+
+/*
+ * LEVIN_CORRUPT must lead to the damage: a file that a store has, a place in it or at its end, a message that says both,
+ * and two numbers of which the found one is not the expected one (both are 0 where there is no number to tell).
+ */
+static void require_located(run *r, const levin_error *e, const char *what)
+{
+    uint8_t kind;
+    uint32_t number;
+    uint64_t bytes;
+    fuzz_require(e->code == LEVIN_CORRUPT && e->message[0], "%s gave LEVIN_CORRUPT and told %s, \"%s\"", what,
+                 levin_code_name(e->code), e->message);
+    fuzz_require(container_name_parse(e->file, &kind, &number), "%s: LEVIN_CORRUPT names no file of a store: \"%s\"",
+                 what, e->message);
+    fuzz_require(strstr(e->message, e->file) && strstr(e->message, "offset"),
+                 "%s: a message without file or offset: \"%s\"", what, e->message);
+    fuzz_require(e->expected != e->found || !e->expected, "%s: expected what was found: \"%s\"", what, e->message);
+    if (r->located++ < LOCATED_MAX && find_file(r, e->file, &bytes))
+        fuzz_require(e->offset <= bytes, "%s: an offset outside the file of %llu bytes: \"%s\"", what,
+                     (unsigned long long)bytes, e->message);
+}
+
 /* A code that reading may give: data, or an honest error. */
-static void require_readable(const run *r, levin_code code, const char *what)
+static void require_readable(run *r, levin_code code, const char *what)
 {
     fuzz_require(code == LEVIN_OK || code == LEVIN_CORRUPT, "%s gave %s", what, levin_code_name(code));
     fuzz_require(!r->clean || code != LEVIN_CORRUPT, "levin_check() found no fault, but %s gave %s", what,
                  levin_code_name(code));
+    if (code == LEVIN_CORRUPT) {
+        levin_error error;
+        levin_last_error(r->store, &error);
+        require_located(r, &error, what);
+    }
 }
 
 static bool is_limit(levin_code code)
@@ -416,17 +463,24 @@ static void read_points(run *r, const listing *l)
 
 /* ---- all of it -------------------------------------------------------------------------------------------- */
 
+typedef struct fault_count {
+    run *r;
+    uint64_t reported;
+} fault_count;
+
 static bool count_fault(void *context, const levin_error *fault)
 {
-    fuzz_require(fault->code == LEVIN_CORRUPT && fault->message[0] && fault->file[0], "a fault that tells nothing");
-    ++*(uint64_t *)context;
+    fault_count *c = context;
+    require_located(c->r, fault, "a fault of levin_check");
+    c->reported++;
     return true;
 }
 
 static bool check(run *r, levin_check_result *result)
 {
-    uint64_t reported = 0;
-    levin_code code = levin_check(r->store, count_fault, &reported, result);
+    fault_count count = { .r = r };
+    levin_code code = levin_check(r->store, count_fault, &count, result);
+    uint64_t reported = count.reported;
     fuzz_require(code == LEVIN_OK || code == LEVIN_CORRUPT, "levin_check gave %s", levin_code_name(code));
     fuzz_require(reported == result->faults && (code == LEVIN_OK) == (reported == 0),
                  "levin_check gave %s and reported %llu faults of %llu", levin_code_name(code),
@@ -455,16 +509,6 @@ static listing read_all(run *r)
 
 /* ---- opening and writing ---------------------------------------------------------------------------------- */
 
-/* Whether a file that every store has is not on the disk: there is no store, then. */
-static bool is_gone(const run *r, const char *name)
-{
-    disk_image *image = simdisk_image(r->disk.disk);
-    disk_node directory = disk_image_find(image, FUZZ_STORE);
-    bool gone = directory == DISK_NONE || disk_image_lookup(image, directory, name) == DISK_NONE;
-    disk_image_unref(image);
-    return gone;
-}
-
 static bool open_store(run *r)
 {
     levin_error error = { .code = LEVIN_OK };
@@ -479,7 +523,8 @@ static bool open_store(run *r)
                       (is_gone(r, PAGE_FILE_NAME) || (r->options.read_only && is_gone(r, "lock")))) ||
                      (!r->damaged && (code == LEVIN_VERSION_UNKNOWN || is_limit(code))),
                  "levin_open gave %s: %s", levin_code_name(code), error.message);
-    fuzz_require(code != LEVIN_CORRUPT || error.file[0], "LEVIN_CORRUPT names no file: %s", error.message);
+    if (code == LEVIN_CORRUPT)
+        require_located(r, &error, "levin_open");
     return false;
 }
 
