@@ -30,10 +30,10 @@
  *
  * The server sleeps on `signal`.  Who submits an unwaited request pushes it, then sets a bit and wakes when the word
  * was 0.  The server clears the word, then takes the leadership, or sets ARRIVED like a waiter: the leader then looks
- * again before it goes, and tells the server, after it has gone, that there is something left.  Two pairs of words
- * need sequential consistency: (head, signal), for the submitter that finds a bit set and does not wake, and (head,
- * due_ns), for one that finds an earlier time and does not set its own: the other side clears first and looks at
- * `head` afterwards.
+ * again before it goes, and tells the server, after it has gone, that there is something left.  Four pairs of words
+ * need sequential consistency.  (head, signal), (due_ns, signal) and (finished, signal): who changes the first and then
+ * finds a bit set does not wake; the server clears `signal` first and looks at the others afterwards.  (head, due_ns):
+ * a submitter that finds an earlier time does not set its own; the leader clears `due_ns` first.
  *
  * A time in due_ns may be left over from a group that was led between a submission's push and its note: the next group
  * then lingers less.  It never lingers more.
@@ -119,7 +119,8 @@ static uint64_t time_to_linger(commit_queue *q)
 {
     if (!q->linger_ns)
         return 0;
-    uint64_t due = atomic_load_explicit(&q->due_ns, memory_order_acquire); /* pairs with note_due() */
+    /* seq_cst: after the server's clearing of `signal`; pairs with note_due() (see the top) */
+    uint64_t due = atomic_load_explicit(&q->due_ns, memory_order_seq_cst);
     if (due == 0 || due == DUE_NEVER)
         return due;
     uint64_t now = now_ns(q);
@@ -215,8 +216,8 @@ static void leave(commit_queue *q)
 /* Runs the callbacks of all that is finished, in order of commit. One thread at a time. */
 static void run_finished(commit_queue *q)
 {
-    /* acquire pairs with the push of finish() */
-    commit_request *r = reversed(atomic_exchange_explicit(&q->finished, NULL, memory_order_acquire));
+    /* pairs with the push of finish(); seq_cst: after the server's clearing of `signal` (see the top) */
+    commit_request *r = reversed(atomic_exchange_explicit(&q->finished, NULL, memory_order_seq_cst));
     while (r) {
         commit_request *next = r->next;
         r->done(r); /* r is gone */

@@ -19,7 +19,8 @@
  * does not linger takes along what is queued, and so does one that makes the group full (COMMIT_FULL_BYTES).
  *
  * Progress: submission is lock-free; waiting blocks (futex) on the request's own state word.  A waiter leads one
- * group at most, its own: others cannot hold it back for ever.  Before it sleeps it gives the processor away a few
+ * group at most, its own: others cannot hold it back for ever, but where there is no server it runs the callbacks
+ * that come while it runs callbacks.  Before it sleeps it gives the processor away a few
  * times, which with many submitters is cheaper than to sleep and be woken, as long as it gets the processor back
  * soon.
  * Reclamation: a request belongs to its submitter; the queue does not touch it after commit_complete() has stored

@@ -25,36 +25,38 @@ void distribution_edges(unsigned bucket, uint64_t *first, uint64_t *last)
 
 void distribution_add(distribution *d, uint64_t number)
 {
-    atomic_fetch_add_explicit(&d->bucket[bucket_of(number)], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&d->sum, number, memory_order_relaxed);
     uint64_t max = atomic_load_explicit(&d->max, memory_order_relaxed);
     while (number > max && !atomic_compare_exchange_weak_explicit(&d->max, &max, number, memory_order_relaxed,
                                                                   memory_order_relaxed))
         ;
+    atomic_fetch_add_explicit(&d->sum, number, memory_order_relaxed);
+    /* release: pairs with distribution_read(), which knows the maximum of what it counts */
+    atomic_fetch_add_explicit(&d->bucket[bucket_of(number)], 1, memory_order_release);
 }
 
+/* release: as in distribution_add() */
 static void raise_alone(_Atomic uint64_t *count, uint64_t n)
 {
-    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_release);
 }
 
 void distribution_add_alone(distribution *d, uint64_t number)
 {
-    raise_alone(&d->bucket[bucket_of(number)], 1);
-    raise_alone(&d->sum, number);
     if (number > atomic_load_explicit(&d->max, memory_order_relaxed))
         atomic_store_explicit(&d->max, number, memory_order_relaxed);
+    raise_alone(&d->sum, number);
+    raise_alone(&d->bucket[bucket_of(number)], 1);
 }
 
 void distribution_read(const distribution *d, distribution_copy *copy)
 {
     copy->count = 0;
-    copy->sum = atomic_load_explicit(&d->sum, memory_order_relaxed);
-    copy->max = atomic_load_explicit(&d->max, memory_order_relaxed);
     for (unsigned i = 0; i < DISTRIBUTION_BUCKETS; i++) {
-        copy->bucket[i] = atomic_load_explicit(&d->bucket[i], memory_order_relaxed);
+        copy->bucket[i] = atomic_load_explicit(&d->bucket[i], memory_order_acquire); /* pairs with the adds */
         copy->count += copy->bucket[i];
     }
+    copy->sum = atomic_load_explicit(&d->sum, memory_order_relaxed);
+    copy->max = atomic_load_explicit(&d->max, memory_order_relaxed);
 }
 
 uint64_t distribution_quantile(const distribution_copy *copy, double share)

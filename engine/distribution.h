@@ -2,9 +2,9 @@
  * distribution.h - how often a number lay where: log-linear buckets (HdrHistogram: Tene, 2012), any number of threads.
  *
  * A bucket is at most 1/32 as wide as its lower edge; a quantile is given as the middle of its bucket, so that it
- * is wrong by less than 1.6 %.  Numbers from 2^36 up (68 s in nanoseconds) share the last bucket; sum and maximum stay
- * exact.  Wait-free but for the maximum, which tries again while others raise it; relaxed, pairs with nothing: a
- * reader may see a number counted and not yet summed.
+ * is wrong by less than 1.6 %.  Numbers from 63 * 2^30 up (68 s in nanoseconds) share the last bucket; sum and maximum
+ * stay exact.  Wait-free but for the maximum, which tries again while others raise it.  A number is counted last: a
+ * reader may see it in sum and maximum and not yet counted.
  */
 #ifndef LEVIN_DISTRIBUTION_H
 #define LEVIN_DISTRIBUTION_H

@@ -139,7 +139,8 @@ typedef struct levin_options {
     levin_background background; /* default LEVIN_BACKGROUND_THREAD */
     levin_recovery recovery;     /* default LEVIN_RECOVERY_STRICT */
     const struct levin_io *io;   /* default NULL: POSIX; must outlive the handle */
-    void (*log)(void *context, levin_log_level level, const char *message); /* default NULL: silent */
+    /* default NULL: silent.  Called on any thread, also with locks of the store held: it must not call the library */
+    void (*log)(void *context, levin_log_level level, const char *message);
     void *log_context;
     uint64_t row_cache_bytes;    /* budget of the row cache: 0 (off) or at least 32 KiB; default 64 MiB */
 } levin_options;
@@ -332,7 +333,8 @@ LEVIN_API levin_code levin_checkpoint(levin *store) LEVIN_MUST_USE;
 
 /*
  * background = none: does one bounded step of waiting work (a commit group of tickets and callbacks, part of a
- * checkpoint, reclamation).  A group that still waits for company (commit_interval_us) is left alone and is no work.
+ * checkpoint, reclamation).  A group that still waits for company (commit_interval_us) is left alone and is no work;
+ * one that finds the memtable full has to wait for a checkpoint, like any write, and does it.
  * *more (may be NULL) tells whether there is more to do. Harmless with a background thread.  That a group failed is
  * told to its tickets and callbacks, not here.
  */
@@ -427,6 +429,7 @@ typedef struct levin_stats {
     LEVIN_STATS(LEVIN_STATS_FIELD)
 #undef LEVIN_STATS_FIELD
 } levin_stats;
+/* Any thread. Waits for a commit group at work, a sync included. */
 LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
 
 /*

@@ -21,6 +21,15 @@ enum {
 #undef METRICS_SAMPLE
 };
 
+/*
+ * Whether the call of that number is one in `every` (a power of two) to be measured: by a multiplicative hash (Knuth
+ * 1973), so that calls that come in a fixed pattern with others that raise the number are measured too.
+ */
+static inline bool metrics_samples(uint64_t number, uint64_t every)
+{
+    return number * 0x9e3779b97f4a7c15u <= UINT64_MAX / every;
+}
+
 /* Zeroed is empty. */
 typedef struct metrics {
     distribution of[LEVIN_HISTOGRAM_COUNT];

@@ -509,9 +509,35 @@ START_TEST(metrics__prometheus_text_is_well_formed_and_labels_are_escaped)
 }
 END_TEST
 
+/* The calls between would otherwise take every number that is sampled. */
+START_TEST(metrics__calls_in_a_fixed_pattern_are_measured_too)
+{
+    enum { ROUNDS = 6400 };
+    directory_make("");
+    levin *db = store_open();
+    char value[8];
+    size_t bytes;
+    for (int i = 0; i < ROUNDS; i++) {
+        ck_assert_int_eq(levin_put(db, "k", 1, "v", 1, LEVIN_NONE), LEVIN_OK);
+        ck_assert_int_eq(levin_write(db, NULL, LEVIN_LOGGED), LEVIN_OK);
+        ck_assert_int_eq(levin_contains(db, NULL, "k", 1), LEVIN_OK);
+        ck_assert_int_eq(levin_get(db, NULL, "k", 1, value, sizeof value, &bytes), LEVIN_OK);
+    }
+    uint64_t gets = histogram_of(db, LEVIN_HISTOGRAM_get).count;
+    uint64_t puts = histogram_of(db, LEVIN_HISTOGRAM_write_none).count;
+    ck_assert_uint_ge(gets, ROUNDS / 64 / 2);
+    ck_assert_uint_le(gets, ROUNDS / 64 * 2);
+    ck_assert_uint_ge(puts, ROUNDS / 16 / 2);
+    ck_assert_uint_le(puts, ROUNDS / 16 * 2);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
 LEVIN_TEST_MAIN("metrics", TEST(distribution__quantiles_are_within_3_percent),
                 TEST(distribution__buckets_meet_without_gap_and_hold_their_edges),
                 TEST(metrics__counters_and_histograms_equal_what_was_done),
                 TEST(metrics__json_holds_every_counter_and_histogram),
                 TEST(metrics__a_buffer_too_small_is_left_alone),
-                TEST(metrics__prometheus_text_is_well_formed_and_labels_are_escaped))
+                TEST(metrics__prometheus_text_is_well_formed_and_labels_are_escaped),
+                TEST(metrics__calls_in_a_fixed_pattern_are_measured_too))

@@ -168,7 +168,10 @@ static void put_head(sink *s, const family *f, const family *before, const char 
 {
     if (!strcmp(f->name, before->name))
         return;
-    put(s, "# HELP levin_%s%s %s\n# TYPE levin_%s%s %s\n", f->name, suffix, f->text, f->name, suffix, type);
+    const char *unit = f->seconds ? strstr(f->text, "nanoseconds") : NULL; /* the values are given in seconds */
+    const int before_unit = unit ? (int)(unit - f->text) : (int)strlen(f->text);
+    put(s, "# HELP levin_%s%s %.*s%s\n# TYPE levin_%s%s %s\n", f->name, suffix, before_unit, f->text,
+        unit ? unit + strlen("nano") : "", f->name, suffix, type);
 }
 
 static void put_labels(sink *s, const gathered *g, const family *f)

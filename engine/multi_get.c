@@ -135,23 +135,18 @@ static levin_code read_extents(const version *held, levin_get_request *requests,
 }
 
 /* Keys that cannot be looked for are answered at once; the others stand in the window. */
-static levin_code window_fill(levin *store, window *w, levin_get_request *requests, found_value *found, size_t count)
+static void window_fill(levin *store, window *w, levin_get_request *requests, found_value *found, size_t count)
 {
-    levin_code first = LEVIN_OK;
     w->count = 0;
     for (size_t i = 0; i < count; i++) {
         levin_get_request *r = &requests[i];
         r->code = read_check_key(store, r->key, r->key_bytes);
-        if (r->code != LEVIN_OK) {
-            if (first == LEVIN_OK)
-                first = r->code;
+        if (r->code != LEVIN_OK)
             continue;
-        }
         w->request[w->count] = r;
         w->found[w->count] = &found[i];
         w->key[w->count++] = (levin_slice){ r->key, r->key_bytes };
     }
-    return first;
 }
 
 /* Up to TREE_MANY keys. v NULL: the newest version. */
@@ -163,7 +158,8 @@ static levin_code get_window(levin *store, const version *v, row_cache *rows, le
     levin_error error;
     const version *held = NULL;
     bool later = false;
-    levin_code first = window_fill(store, &w, requests, found, count);
+    window_fill(store, &w, requests, found, count);
+    const size_t asked = w.count;
     reclaim_read_lock();
     if (!v)
         v = version_current(&store->versions);
@@ -194,11 +190,17 @@ static levin_code get_window(levin *store, const version *v, row_cache *rows, le
     if (code != LEVIN_OK)
         db_fail(store, &error);
     size_t hits = 0;
-    for (size_t i = 0; i < count; i++)
-        hits += requests[i].code == LEVIN_OK || requests[i].code == LEVIN_TOO_SMALL;
-    read_count_many(store, count, hits, row_hits, row_misses);
+    levin_code first = LEVIN_OK;
+    for (size_t i = count; i-- > 0;) {
+        levin_code its = requests[i].code;
+        if (its == LEVIN_OK || its == LEVIN_TOO_SMALL)
+            hits++;
+        else if (its != LEVIN_NOT_FOUND)
+            first = its;
+    }
+    read_count_many(store, asked, hits, row_hits, row_misses);
     read_reclaim(store);
-    return first != LEVIN_OK ? first : code;
+    return first;
 }
 
 levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests, size_t count)

@@ -88,7 +88,7 @@ struct row_cache {
     unsigned first_slot;
     size_t segment_bytes;         /* constant */
 
-    _Alignas(LINE_BYTES) sync_mutex mutex; /* the rest; only ever tried, never waited for */
+    _Alignas(LINE_BYTES) sync_mutex mutex; /* the rest; waited for by thorough upkeep only */
     const levin_io *io;
     size_t segment_count, segment_max;
     row_segment *segments;        /* segment_max of them, segment_count with memory */
@@ -558,17 +558,22 @@ bool row_cache_wants_maintenance(const row_cache *cache)
 
 bool row_cache_maintain(row_cache *cache, bool thorough)
 {
-    if (!row_cache_active(cache) || !sync_mutex_trylock(&cache->mutex))
+    bool stuck = false;
+    if (!row_cache_active(cache))
         return true;
-    for (int step = 0; step < MAINTAIN_STEPS; step++) {
+    if (!sync_mutex_trylock(&cache->mutex)) {
+        if (!thorough)
+            return true;
+        sync_mutex_lock(&cache->mutex); /* whoever has it has told us, or tells nobody any more: it is ours to do */
+    }
+    for (int step = 0; step < MAINTAIN_STEPS && !stuck; step++) {
         if (active_is_full(cache) && cache->ready.count >= READY)
             active_set(cache, queue_pop(&cache->ready));
         if (cache->ready.count >= READY || !thorough)
             break;
-        if (!segment_allocate(cache) && !evict_segment(cache))
-            break;
+        stuck = !segment_allocate(cache) && !evict_segment(cache); /* no memory, and nothing to empty: not now */
     }
-    bool left = cache->ready.count < READY, tell = left && (thorough || !cache->asked);
+    bool left = cache->ready.count < READY && !stuck, tell = left && (thorough || !cache->asked);
     cache->asked = left && !thorough;
     /* a hint: until who was asked comes, others need not call; without room a fill sets it again */
     atomic_store_explicit(&cache->wanting, false, memory_order_relaxed);

@@ -135,7 +135,8 @@ bool row_cache_wants_maintenance(const row_cache *cache);
 /*
  * Gives fills a new segment when one is ready.  thorough: makes segments ready, too: allocates them or empties old
  * ones (grace periods, milliseconds); background work, or the reader itself when there is no thread for it.  False
- * when thorough work is left (told once, until it is done).  Returns at once when another thread is at it.
+ * when thorough work is left (told once, until it is done) and can be done: without memory there is nothing to do until
+ * the next fill finds no room.  When another thread is at it, a thorough call waits, any other returns at once.
  */
 bool row_cache_maintain(row_cache *cache, bool thorough);
 

@@ -436,6 +436,30 @@ START_TEST(row_cache__out_of_memory_means_not_cached)
 }
 END_TEST
 
+/* Whoever does the upkeep must not be told again and again that there is some, which it cannot do. */
+START_TEST(row_cache__without_memory_upkeep_waits_for_the_next_fill)
+{
+    fixture *f = aligned_alloc(64, sizeof *f);
+    memset(f, 0, sizeof *f);
+    f->rows = row_cache_create(memory_io_init(&f->memory), 1 << 20, &f->counts, 0);
+    ck_assert_ptr_nonnull(f->rows);
+    ck_assert(row_cache_activate(f->rows, 1));
+    f->memory.fail_at = f->memory.calls + 1;
+    f->memory.fail_on = true;
+    int calls = 0;
+    while (!row_cache_maintain(f->rows, true))
+        ck_assert_int_lt(++calls, 100);
+    ck_assert_uint_gt(f->memory.failed, 0);
+    fill(f, 1, 1, 1); /* whose upkeep ends, too */
+    ck_assert_int_eq(find(f, 1), MISS);
+    f->memory.fail_at = 0;
+    fill(f, 1, 1, 1); /* finds no room, which is made now */
+    fill(f, 1, 1, 1);
+    ck_assert_int_eq(find(f, 1), 1);
+    teardown(f);
+}
+END_TEST
+
 START_TEST(row_cache__stages_for_several_keys_find_the_same)
 {
     fixture *f = setup(1 << 20, 0);
@@ -466,4 +490,5 @@ LEVIN_TEST_MAIN("row_cache", TEST(row_cache__an_item_counts_only_at_or_after_the
                 TEST(row_cache__follows_a_hot_set_that_moves),
                 TEST(row_cache__values_of_another_size_take_the_room_over),
                 TEST(row_cache__out_of_memory_means_not_cached),
+                TEST(row_cache__without_memory_upkeep_waits_for_the_next_fill),
                 TEST(row_cache__stages_for_several_keys_find_the_same))

@@ -37,6 +37,7 @@ typedef struct write_request {
 
 struct levin_ticket {
     write_request request;
+    bool told; /* levin_ticket_poll() has reported the failure */
 };
 
 typedef struct callback_request {
@@ -356,7 +357,7 @@ levin_code levin_write(levin *store, const levin_batch *batch, levin_durability 
         return code;
     /* an unsynced write takes no longer than a few looks at the clock: one in so many of this thread's is measured */
     uint64_t number = counter_add(counter_mine(&store->write_counts), COUNT_WRITES, 1);
-    if (durability == LEVIN_NONE && number % METRICS_SAMPLE_write_none)
+    if (durability == LEVIN_NONE && !metrics_samples(number, METRICS_SAMPLE_write_none))
         return submit_and_wait(store, &w);
     uint64_t began = store->io->now_ns(store->io->context);
     code = submit_and_wait(store, &w);
@@ -416,6 +417,7 @@ levin_code levin_write_async(levin *store, const levin_batch *batch, levin_durab
         error_memory(&error, sizeof *t);
         return db_fail(store, &error);
     }
+    t->told = false;
     levin_code code = request_init(&t->request, store, batch, durability);
     if (code == LEVIN_OK)
         code = log_thread_need(store);
@@ -474,14 +476,20 @@ levin_code levin_write_callback(levin *store, const levin_batch *batch, levin_du
 levin_code levin_ticket_wait(levin_ticket *ticket)
 {
     levin *store = ticket->request.store;
-    levin_code code = request_result(&ticket->request, commit_wait(&store->queue, &ticket->request.base));
+    levin_code code = commit_wait(&store->queue, &ticket->request.base);
+    if (!ticket->told)
+        code = request_result(&ticket->request, code);
     io_free(store->io, ticket, sizeof *ticket);
     return code;
 }
 
 levin_code levin_ticket_poll(levin_ticket *ticket)
 {
-    return commit_poll(&ticket->request.store->queue, &ticket->request.base);
+    levin_code code = commit_poll(&ticket->request.store->queue, &ticket->request.base);
+    if (code == LEVIN_PENDING || ticket->told)
+        return code;
+    ticket->told = code != LEVIN_OK;
+    return request_result(&ticket->request, code);
 }
 
 /* One operation: encoded on the stack when it is small, so that a short key and value take no allocation. */
