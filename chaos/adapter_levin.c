@@ -1,5 +1,8 @@
 /*
  * adapter_levin.c - Levin behind store.h.
+ *
+ * cache_bytes of the configuration is one budget for both of Levin's caches, half for rows and half for pages.  An
+ * option that sizes one of them leaves the rest to the other; both together are taken as they are, whatever the budget.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +21,14 @@ struct store_session {
     char text[STORE_MESSAGE_BYTES];
 };
 
-static const char *const option_names[] = { "cache_bytes", "row_cache_bytes", "memtable_bytes", "commit_interval_us",
-                                            "background", "page_bytes", "wal_segment_bytes", NULL };
+static const char *const option_names[] = { "row_cache_bytes", "page_cache_bytes", "memtable_bytes",
+                                            "commit_interval_us", "background", "page_bytes",
+                                            "wal_segment_bytes", NULL };
 
 /* True when the option is known and its value fits the field. */
 static bool option_set(levin_options *o, const store_option *option)
 {
-    if (strcmp(option->name, "cache_bytes") == 0)
+    if (strcmp(option->name, "page_cache_bytes") == 0)
         o->cache_bytes = option->value;
     else if (strcmp(option->name, "row_cache_bytes") == 0)
         o->row_cache_bytes = option->value;
@@ -45,15 +49,42 @@ static bool option_set(levin_options *o, const store_option *option)
     return true;
 }
 
-/* Half for rows, half for pages; a row cache that is switched off, or set, leaves the rest to the pages. */
-static void split_cache(const store_config *config, levin_options *o)
+static bool is_given(const store_config *config, const char *name)
 {
-    o->row_cache_bytes = config->cache_bytes / 2;
     for (size_t i = 0; i < config->option_count; i++)
-        if (strcmp(config->options[i].name, "row_cache_bytes") == 0 &&
-            config->options[i].value <= config->cache_bytes / 2)
-            o->row_cache_bytes = config->options[i].value;
-    o->cache_bytes = config->cache_bytes - o->row_cache_bytes;
+        if (strcmp(config->options[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* What was not given gets its share of the budget. False when what was given leaves none. */
+static bool split_cache(const store_config *config, levin_options *o, char message[STORE_MESSAGE_BYTES])
+{
+    enum { PAGES_MIN = 16, ROWS_MIN_BYTES = 32768 }; /* of levin_options */
+    const bool rows = is_given(config, "row_cache_bytes"), pages = is_given(config, "page_cache_bytes");
+    const uint64_t budget = config->cache_bytes, pages_min = (uint64_t)PAGES_MIN * o->page_bytes;
+    const uint64_t most = budget > pages_min ? budget - pages_min : 0; /* for rows */
+    if (!budget || (rows && pages))
+        return true;
+    if (rows && o->row_cache_bytes > most) {
+        snprintf(message, STORE_MESSAGE_BYTES, "row_cache_bytes=%llu leaves less than %d pages of a budget of %llu: "
+                 "give page_cache_bytes as well, or a larger budget", (unsigned long long)o->row_cache_bytes, PAGES_MIN,
+                 (unsigned long long)budget);
+        return false;
+    }
+    if (pages && o->cache_bytes > budget) {
+        snprintf(message, STORE_MESSAGE_BYTES, "page_cache_bytes=%llu is more than the budget of %llu: give "
+                 "row_cache_bytes as well, or a larger budget", (unsigned long long)o->cache_bytes,
+                 (unsigned long long)budget);
+        return false;
+    }
+    if (!rows)
+        o->row_cache_bytes = pages ? budget - o->cache_bytes : budget / 2 < most ? budget / 2 : most;
+    if (!rows && o->row_cache_bytes < ROWS_MIN_BYTES)
+        o->row_cache_bytes = 0;
+    if (!pages)
+        o->cache_bytes = budget - o->row_cache_bytes;
+    return true;
 }
 
 /* The options of this store come last: they win. */
@@ -61,8 +92,6 @@ static bool options_of(const store_config *config, levin_options *o, char messag
 {
     levin_options_init(o);
     o->create_if_missing = config->create;
-    if (config->cache_bytes)
-        split_cache(config, o);
     if (config->write_buffer_bytes)
         o->memtable_bytes = config->write_buffer_bytes;
     o->background = config->background ? LEVIN_BACKGROUND_THREAD : LEVIN_BACKGROUND_NONE;
@@ -72,7 +101,7 @@ static bool options_of(const store_config *config, levin_options *o, char messag
                      config->options[i].name, (unsigned long long)config->options[i].value);
             return false;
         }
-    return true;
+    return split_cache(config, o, message);
 }
 
 static void levin_adapter_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
@@ -81,11 +110,11 @@ static void levin_adapter_configuration(const store_config *config, char text[ST
     if (!options_of(config, &o, text))
         return;
     snprintf(text, STORE_MESSAGE_BYTES,
-             "%s for each batch, group commit (interval %u us), caches %llu MiB (for rows %llu MiB of it), "
-             "memtable %llu KiB, pages of %u KiB, background %s",
+             "%s for each batch, group commit (interval %u us), caches %llu MiB (for rows %llu MiB, "
+             "for pages %llu MiB), memtable %llu KiB, pages of %u KiB, background %s",
              config->sync ? "LEVIN_SYNCED or LEVIN_NONE" : "LEVIN_NONE", o.commit_interval_us,
              (unsigned long long)((o.cache_bytes + o.row_cache_bytes) >> 20),
-             (unsigned long long)(o.row_cache_bytes >> 20),
+             (unsigned long long)(o.row_cache_bytes >> 20), (unsigned long long)(o.cache_bytes >> 20),
              (unsigned long long)(o.memtable_bytes >> 10), o.page_bytes >> 10,
              o.background == LEVIN_BACKGROUND_THREAD ? "thread" : "none");
 }

@@ -649,6 +649,33 @@ START_TEST(adapters__say_what_they_are)
 }
 END_TEST
 
+static void levin_caches(uint64_t budget, const store_option *options, size_t count, const char *wanted)
+{
+    char text[STORE_MESSAGE_BYTES] = "";
+    const store_config config = { .path = "/nowhere", .cache_bytes = budget, .options = options,
+                                  .option_count = count };
+    adapter_levin.configuration(&config, text);
+    ck_assert_msg(strstr(text, wanted), "no \"%s\" in: %s", wanted, text);
+}
+
+START_TEST(adapters__levins_caches_stay_within_the_budget)
+{
+    const store_option rows = { "row_cache_bytes", 900 << 20 }, pages = { "page_cache_bytes", 8 << 20 };
+    const store_option both[] = { rows, pages }, too_much = { "row_cache_bytes", (uint64_t)1 << 30 };
+    const store_option many = { "page_cache_bytes", (uint64_t)2 << 30 };
+    const uint64_t budget = (uint64_t)1 << 30;
+    levin_caches(budget, NULL, 0, "caches 1024 MiB (for rows 512 MiB, for pages 512 MiB)");
+    levin_caches(budget, &rows, 1, "caches 1024 MiB (for rows 900 MiB, for pages 124 MiB)");
+    levin_caches(budget, &pages, 1, "caches 1024 MiB (for rows 1016 MiB, for pages 8 MiB)");
+    /* who says both means both */
+    levin_caches(16 << 20, both, 2, "caches 908 MiB (for rows 900 MiB, for pages 8 MiB)");
+    levin_caches(budget, &too_much, 1, "leaves less than 16 pages");
+    levin_caches(budget, &many, 1, "is more than the budget");
+    levin_caches(300 << 10, NULL, 0, "caches 0 MiB (for rows 0 MiB"); /* 16 pages and a row cache of 44 KiB */
+    levin_caches(0, NULL, 0, "caches 320 MiB (for rows 64 MiB, for pages 256 MiB)");
+}
+END_TEST
+
 START_TEST(adapters__levin_takes_its_options)
 {
     char text[STORE_MESSAGE_BYTES] = "", message[STORE_MESSAGE_BYTES] = "", directory[PATH_BYTES];
@@ -682,4 +709,5 @@ LEVIN_TEST_MAIN("adapters", TEST(adapters__equal_the_model), TEST(adapters__equa
                 TEST(adapters__two_sessions_on_two_threads_see_whole_batches),
                 TEST(adapters__two_writers_on_the_same_keys_both_get_through),
                 TEST(adapters__a_wrong_directory_gives_a_text), TEST(adapters__damage_is_told),
-                TEST(adapters__say_what_they_are), TEST(adapters__levin_takes_its_options))
+                TEST(adapters__say_what_they_are), TEST(adapters__levin_takes_its_options),
+                TEST(adapters__levins_caches_stay_within_the_budget))

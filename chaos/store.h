@@ -55,7 +55,7 @@ typedef struct store_config {
     const char *path;        /* a directory; created when absent and create is set (its parent is there) */
     bool create;
     bool sync;               /* whether synced writes will be asked for at all: some stores choose it at open */
-    uint64_t cache_bytes;    /* for data read back; 0: the store's own choice, as for the next two */
+    uint64_t cache_bytes; /* for data read back, all caches together; 0: the store's own choice, also for the next two */
     uint64_t write_buffer_bytes;
     uint64_t map_bytes;      /* for stores with a fixed map */
     bool background;         /* a store that can do without threads does so when false */

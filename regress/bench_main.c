@@ -67,7 +67,9 @@ static void usage(FILE *to)
     fprintf(to,
             "\n"
             "                        NAME:OPTION=NUMBER:... sets options of one store: cache_bytes,\n"
-            "                        write_buffer_bytes, background (0 or 1), and its own:\n");
+            "                        write_buffer_bytes, map_bytes (lmdb; default: four times the data, at least\n"
+            "                        16 GiB), background (0 or 1), and its own (levin's two caches share\n"
+            "                        cache_bytes, half each, or what the one that is set leaves to the other):\n");
     for (const store_adapter *const *a = store_adapters(); *a; a++)
         for (const char *const *o = (*a)->option_names; o && *o; o++)
             fprintf(to, "%s%s%s", o == (*a)->option_names ? "                        " : ", ", *o, o[1] ? "" : "\n");
@@ -99,6 +101,8 @@ static void usage(FILE *to)
             "  --write_buffer_size=N bytes (default: the store's own)\n"
             "  --db=DIRECTORY        where the stores are made (default: a new one in $TMPDIR or /tmp)\n"
             "  --keep                leave the stores there\n"
+            "  --use_existing_db     read, and leave, the stores that a run with --keep left in --db, with the same\n"
+            "                        --store and --num; what begins with an empty store is left out\n"
             "  --no_pin              let threads wander\n"
             "  --json                JSON instead of the table\n"
             "  --help, --version\n"
@@ -129,6 +133,7 @@ enum option_id {
     OPTION_WRITE_BUFFER,
     OPTION_DB,
     OPTION_KEEP,
+    OPTION_USE_EXISTING,
     OPTION_NO_PIN,
     OPTION_JSON,
     OPTION_TABLE,
@@ -162,6 +167,7 @@ static const struct option options[] = {
     { "write_buffer_size", required_argument, NULL, OPTION_WRITE_BUFFER },
     { "db", required_argument, NULL, OPTION_DB },
     { "keep", no_argument, NULL, OPTION_KEEP },
+    { "use_existing_db", no_argument, NULL, OPTION_USE_EXISTING },
     { "no_pin", no_argument, NULL, OPTION_NO_PIN },
     { "table", no_argument, NULL, OPTION_TABLE },
     { "quick", no_argument, NULL, OPTION_QUICK },
@@ -256,11 +262,12 @@ static void parse(bench_setup *s, int argc, char **argv, char *bench_list, char 
         case OPTION_DURATION: o->duration_s = fraction(name, text, 1e6); break;
         case OPTION_SYNC: o->sync = true; break;
         case OPTION_ROUNDS: s->rounds = (unsigned)number(name, text, 1, BENCH_ROUNDS_MAX); break;
-        case OPTION_SEED: o->seed = number(name, text, 0, UINT64_MAX - 1); break;
+        case OPTION_SEED: o->seed = number(name, text, 0, INT64_MAX); break;
         case OPTION_CACHE: s->cache_bytes = number(name, text, 1 << 20, UINT64_MAX / 2); break;
         case OPTION_WRITE_BUFFER: s->write_buffer_bytes = number(name, text, 1 << 16, UINT64_MAX / 2); break;
         case OPTION_DB: s->db = text; break;
         case OPTION_KEEP: s->keep = true; break;
+        case OPTION_USE_EXISTING: s->use_existing = true; break;
         case OPTION_NO_PIN: o->pin = false; break;
         case OPTION_JSON: s->json = true; break;
         case OPTION_TABLE: s->table = true; break;
@@ -275,13 +282,20 @@ static void parse(bench_setup *s, int argc, char **argv, char *bench_list, char 
         bad_usage("unexpected argument", argv[optind]);
 }
 
-static void check_options(const bench_options *o)
+static void check_options(const bench_setup *s)
 {
+    const bench_options *o = &s->o;
     uint64_t keys = 1;
     for (uint32_t i = 0; i < o->key_bytes && i < 11; i++)
         keys *= 10;
     if (o->num > keys || o->large > keys)
         bad_usage("too many keys for a --key_size this small", "--num, --large");
+    if (s->table && s->kill_log_bytes < o->key_bytes + o->value_bytes)
+        bad_usage("not one key and value would be written before the kill", "--kill_log");
+    if (s->use_existing && !s->db)
+        bad_usage("which stores? --db=DIRECTORY is needed", "--use_existing_db");
+    if (s->use_existing && s->table)
+        bad_usage("the table makes its own stores", "--use_existing_db");
 }
 
 /* What was not given: the table has sizes of its own, and compares with every store. */
@@ -302,6 +316,23 @@ static void choose_defaults(bench_setup *s, char store_list[BENCH_PATH_BYTES])
     size_t used = 0;
     for (const store_adapter *const *a = store_adapters(); s->table && *a; a++)
         used += (size_t)snprintf(store_list + used, BENCH_PATH_BYTES - used, "%s%s", used ? "," : "", (*a)->name);
+}
+
+/* What begins with an empty store has nothing to do in one that is kept. */
+static void leave_out_fresh(bench_setup *s)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < s->benches; i++) {
+        if (s->bench[i] && s->bench[i]->fresh) {
+            fprintf(stderr, "levin-bench: %s is left out, for it begins with an empty store\n", s->bench_name[i]);
+            continue;
+        }
+        s->bench[left] = s->bench[i];
+        s->bench_name[left++] = s->bench_name[i];
+    }
+    s->benches = left;
+    if (!left)
+        bad_usage("no benchmark left", "--use_existing_db");
 }
 
 /* *made: whether the directory is ours to remove. */
@@ -357,8 +388,10 @@ int main(int argc, char **argv)
     snprintf(bench_list, sizeof bench_list, "%s", DEFAULT_BENCHES);
     parse(&s, argc, argv, bench_list, store_list);
     choose_defaults(&s, store_list);
-    check_options(&s.o);
+    check_options(&s);
     choose_benches(&s, bench_list);
+    if (s.use_existing)
+        leave_out_fresh(&s);
     choose_stores(&s, store_list);
     s.o.stop = interrupted = bench_share(sizeof *interrupted);
     if (!interrupted)
@@ -367,6 +400,11 @@ int main(int argc, char **argv)
     bool made;
     if (!make_directory(&s, directory, &made))
         return 3;
+    if (!(s.table ? bench_table_paths_ready(&s) : bench_paths_ready(&s, NULL))) {
+        if (made)
+            rmdir(s.db);
+        return 2;
+    }
     char *values = bench_values_create(&s.o, &s.o.values_bytes);
     bool ok = values != NULL;
     if (!ok)

@@ -55,9 +55,34 @@ static bench_round total_of(const bench_cell *c)
     return t;
 }
 
+uint64_t bench_map_bytes(const bench_setup *s)
+{
+    enum { ROOM = 4, RECORD_BYTES = 16, PAGE_BYTES = 4096, TABLE_LARGE_BYTES = 65536 };
+    const uint64_t gib = (uint64_t)1 << 30, least = 16 * gib, most = (uint64_t)1 << 46; /* of address space */
+    const bench_options *o = &s->o;
+    const uint64_t pair = o->key_bytes + o->value_bytes, record = pair + RECORD_BYTES;
+    const bool small = s->table && o->large_value_bytes < TABLE_LARGE_BYTES;
+    const uint64_t value = small ? TABLE_LARGE_BYTES : o->large_value_bytes;
+    const uint64_t page_end = (value + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    uint64_t largest = o->num * record;
+    if (o->large * (page_end + PAGE_BYTES) > largest)
+        largest = o->large * (page_end + PAGE_BYTES);
+    if (s->table && s->kill_log_bytes / pair * record > largest)
+        largest = s->kill_log_bytes / pair * record;
+    if (largest > most / ROOM)
+        return most;
+    uint64_t bytes = (ROOM * largest + gib - 1) / gib * gib;
+    return bytes > least ? bytes : least;
+}
+
+bench_sizes bench_sizes_of(const bench_setup *s)
+{
+    return (bench_sizes){ s->cache_bytes, s->write_buffer_bytes, bench_map_bytes(s) };
+}
+
 const char *bench_configuration(const bench_setup *s, size_t which, bool synced, char text[STORE_MESSAGE_BYTES])
 {
-    store_config config = bench_store_config(&s->store[which], synced, s->cache_bytes, s->write_buffer_bytes);
+    store_config config = bench_store_config(&s->store[which], synced, bench_sizes_of(s));
     s->store[which].adapter->configuration(&config, text);
     return text;
 }
@@ -167,9 +192,22 @@ json_t *bench_stores_json(const bench_setup *s)
 json_t *bench_options_json(const bench_setup *s)
 {
     const bench_options *o = &s->o;
-    return json_pack("{s:I, s:i, s:i, s:i, s:i, s:I, s:I}", "num", (json_int_t)o->num, "key_size", (int)o->key_bytes,
-                     "value_size", (int)o->value_bytes, "batch_size", (int)o->batch, "threads", (int)o->threads,
-                     "seed", (json_int_t)o->seed, "cache_size", (json_int_t)s->cache_bytes);
+    const struct {
+        const char *name;
+        uint64_t value; /* at most INT64_MAX: the options see to that */
+    } numbers[] = {
+        { "num", o->num }, { "reads", o->reads ? o->reads : o->num }, { "syncs", o->syncs }, { "large", o->large },
+        { "key_size", o->key_bytes }, { "value_size", o->value_bytes }, { "large_value_size", o->large_value_bytes },
+        { "batch_size", o->batch }, { "large_batch_size", o->large_batch }, { "multi", o->multi },
+        { "seek_nexts", o->seek_nexts }, { "threads", o->threads }, { "rounds", s->rounds }, { "seed", o->seed },
+        { "cache_size", s->cache_bytes }, { "write_buffer_size", s->write_buffer_bytes },
+        { "kill_log", s->kill_log_bytes },
+    };
+    json_t *options = json_pack("{s:f, s:f, s:b, s:b, s:b}", "hot", o->hot_share, "duration", o->duration_s, "sync",
+                                o->sync, "pin", o->pin, "use_existing_db", s->use_existing);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        json_object_set_new(options, numbers[i].name, json_integer((json_int_t)numbers[i].value));
+    return options;
 }
 
 bool bench_json_print(json_t *root)

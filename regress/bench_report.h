@@ -37,6 +37,7 @@ typedef struct bench_setup {
     uint64_t cache_bytes, write_buffer_bytes;
     const char *db;
     bool json, keep;
+    bool use_existing; /* the stores are there, are not begun anew and stay */
     bool table, quick;
     uint64_t kill_log_bytes; /* of the table */
 } bench_setup;
@@ -52,11 +53,22 @@ double bench_cell_median(const bench_cell *c);
 /* Sorts the values; 0 when there are none. */
 double bench_median(double *values, size_t count);
 
+/*
+ * For stores whose map is fixed when they are opened: four times the raw bytes of the largest store of this run, with
+ * 16 more for each record and whole pages for large values, rounded up to GiB; 16 GiB at the least.
+ */
+uint64_t bench_map_bytes(const bench_setup *s);
+/* What the options say for all stores. */
+bench_sizes bench_sizes_of(const bench_setup *s);
 /* The settings of a store, into `text`, which is handed back. */
 const char *bench_configuration(const bench_setup *s, size_t which, bool synced, char text[STORE_MESSAGE_BYTES]);
 /* The stores with version and settings, and those that are not built in. */
 void bench_stores_text(const bench_setup *s);
 json_t *bench_stores_json(const bench_setup *s);
+/*
+ * All that the figures depend on, by the names of the options. write_buffer_size 0: the store's own; duration 0: by
+ * count.
+ */
 json_t *bench_options_json(const bench_setup *s);
 /* Prints and frees; false when memory ran out (NULL) or writing failed. */
 bool bench_json_print(json_t *root);

@@ -6,36 +6,21 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench_child.h"
 #include "bench_threads.h"
-
-double bench_now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
+#include "monotonic.h"
+#include "remove_directory.h"
 
 /* ---- directories ---- */
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 bool bench_remove_directory(const char *path)
 {
-    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
+    if (remove_directory(path))
         return true;
     fprintf(stderr, "levin-bench: %s could not be removed: %s\n", path, strerror(errno));
     return false;
@@ -48,6 +33,39 @@ bool bench_store_path(const bench_setup *s, size_t which, unsigned round, const 
         return true;
     fprintf(stderr, "levin-bench: the path of --db is too long\n");
     return false;
+}
+
+static bool is_there(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
+/* With use_existing a round without a store of its own takes that of the first. */
+static bool path_of_round(const bench_setup *s, size_t which, unsigned round, const char *tag,
+                          char path[BENCH_PATH_BYTES])
+{
+    return bench_store_path(s, which, round, tag, path) &&
+           (!s->use_existing || is_there(path) || bench_store_path(s, which, 0, tag, path));
+}
+
+bool bench_paths_ready(const bench_setup *s, const char *tag)
+{
+    char path[BENCH_PATH_BYTES];
+    for (unsigned round = 0; round < s->rounds; round++)
+        for (size_t i = 0; i < s->stores; i++) {
+            if (!path_of_round(s, i, round, tag, path))
+                return false;
+            if (is_there(path) == s->use_existing)
+                continue;
+            fprintf(stderr, s->use_existing ? "levin-bench: %s is not there: --use_existing_db needs a store that a "
+                                              "run with --keep left, as the same in the list of --store\n"
+                                            : "levin-bench: %s is there already: --use_existing_db reads it; this run "
+                                              "would write over it\n",
+                    path);
+            return false;
+        }
+    return true;
 }
 
 /* No store here has directories inside its own. */
@@ -100,7 +118,7 @@ bool bench_store_stop(const bench_store *s, open_store *os)
 
 static bool start(const bench_setup *s, const bench_store *st, const char *path, bool synced, open_store *os)
 {
-    store_config config = bench_store_config(st, synced, s->cache_bytes, s->write_buffer_bytes);
+    store_config config = bench_store_config(st, synced, bench_sizes_of(s));
     return bench_store_start(st, path, &config, os);
 }
 
@@ -109,9 +127,9 @@ static bool run_open(const bench_setup *s, const bench_store *st, const char *pa
 {
     if (!bench_store_stop(st, os))
         return false;
-    double began = bench_now_s();
+    double began = monotonic_s();
     bool ok = start(s, st, path, false, os);
-    result->seconds = bench_now_s() - began;
+    result->seconds = monotonic_s() - began;
     result->operations = 1;
     return ok;
 }
@@ -159,11 +177,11 @@ static bool run_list(void *context)
 bool bench_run_store(const bench_setup *s, size_t which, unsigned round, bench_row *rows)
 {
     char path[BENCH_PATH_BYTES];
-    if (!bench_store_path(s, which, round, NULL, path))
+    if (!path_of_round(s, which, round, NULL, path))
         return false;
     list_run run = { .s = s, .store = &s->store[which], .cells = rows[which].bench, .round = round, .path = path };
     bench_end end = bench_child_run(run_list, &run);
     if (end == BENCH_KILLED)
         fprintf(stderr, "levin-bench: %s: killed\n", s->store[which].label);
-    return (s->keep || bench_remove_directory(path)) && end == BENCH_DONE;
+    return (s->keep || s->use_existing || bench_remove_directory(path)) && end == BENCH_DONE;
 }

@@ -20,9 +20,14 @@ bool bench_remove_directory(const char *path);
 /* DIRECTORY/NAME.PLACE-ROUND, or with a tag .PLACE-ROUND-TAG */
 bool bench_store_path(const bench_setup *s, size_t which, unsigned round, const char *tag, char path[BENCH_PATH_BYTES]);
 
+/*
+ * Whether the paths of all stores and rounds are as the run needs them: free, for a store that was there before is not
+ * written over nor removed; with use_existing there, the first round's at least.  Prints what is in the way.
+ */
+bool bench_paths_ready(const bench_setup *s, const char *tag);
+
 /* What is on the disk under `path`, in bytes; files whose names begin with `but` (may be NULL) are not counted. */
 uint64_t bench_disk_bytes(const char *path, const char *but);
-double bench_now_s(void);
 
 /* One store, all benchmarks in order, in a child process and a directory of its own. */
 bool bench_run_store(const bench_setup *s, size_t which, unsigned round, bench_row *rows);

@@ -19,7 +19,7 @@ static bool number_parse(const char *text, uint64_t *value)
 static void tell_options(const store_adapter *a, const char *name, char message[STORE_MESSAGE_BYTES])
 {
     int at = snprintf(message, STORE_MESSAGE_BYTES, "%s has no option %.60s; there are cache_bytes, "
-                      "write_buffer_bytes, background", a->name, name);
+                      "write_buffer_bytes, map_bytes, background", a->name, name);
     for (const char *const *n = a->option_names; n && *n && at < STORE_MESSAGE_BYTES; n++)
         at += snprintf(message + at, (size_t)(STORE_MESSAGE_BYTES - at), ", %s", *n);
 }
@@ -48,6 +48,8 @@ static bool option_take(bench_store *s, char *text, char message[STORE_MESSAGE_B
         s->cache_bytes = value;
     else if (strcmp(text, "write_buffer_bytes") == 0)
         s->write_buffer_bytes = value;
+    else if (strcmp(text, "map_bytes") == 0)
+        s->map_bytes = value;
     else if (strcmp(text, "background") == 0)
         s->no_background = !value;
     else
@@ -80,13 +82,14 @@ bool bench_store_parse(const char *text, bench_store *s, char message[STORE_MESS
     return true;
 }
 
-store_config bench_store_config(const bench_store *s, bool synced, uint64_t cache_bytes, uint64_t write_buffer_bytes)
+store_config bench_store_config(const bench_store *s, bool synced, bench_sizes sizes)
 {
     return (store_config){
         .create = true,
         .sync = synced,
-        .cache_bytes = s->cache_bytes ? s->cache_bytes : cache_bytes,
-        .write_buffer_bytes = s->write_buffer_bytes ? s->write_buffer_bytes : write_buffer_bytes,
+        .cache_bytes = s->cache_bytes ? s->cache_bytes : sizes.cache_bytes,
+        .write_buffer_bytes = s->write_buffer_bytes ? s->write_buffer_bytes : sizes.write_buffer_bytes,
+        .map_bytes = s->map_bytes ? s->map_bytes : sizes.map_bytes,
         .background = !s->no_background,
         .options = s->option,
         .option_count = s->options,

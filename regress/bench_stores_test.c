@@ -23,11 +23,12 @@ START_TEST(bench_stores__options_win_over_what_is_common)
     ck_assert_uint_eq(s.options, 2);
     ck_assert_str_eq(s.option[1].name, "commit_interval_us");
     ck_assert_uint_eq(s.option[1].value, 5);
-    ck_assert(bench_store_parse("lmdb:cache_bytes=7:background=0", &s, message));
+    ck_assert(bench_store_parse("lmdb:cache_bytes=7:map_bytes=9:background=0", &s, message));
     ck_assert_uint_eq(s.options, 0);
-    const store_config config = bench_store_config(&s, true, 1000, 2000);
+    const store_config config = bench_store_config(&s, true, (bench_sizes){ 1000, 2000, 3000 });
     ck_assert_uint_eq(config.cache_bytes, 7);
     ck_assert_uint_eq(config.write_buffer_bytes, 2000);
+    ck_assert_uint_eq(config.map_bytes, 9);
     ck_assert(config.sync && config.create && !config.background);
 }
 END_TEST

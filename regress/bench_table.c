@@ -20,8 +20,9 @@
 #include "bench_keys.h"
 #include "bench_run.h"
 #include "bench_threads.h"
+#include "monotonic.h"
 
-enum { LIMIT = 4, WARM_UP = 2, BESIDE = 2, KILL_BUFFER_TIMES = 4 };
+enum { LIMIT = 4, WARM_UP = 2, BESIDE = 2, KILL_BUFFER_TIMES = 4, BUFFER_MIN_BYTES = 65536 };
 
 /* One part on one store. */
 typedef struct part_run {
@@ -37,7 +38,7 @@ typedef struct part_run {
 
 static bool part_open(part_run *p, bool synced)
 {
-    store_config config = bench_store_config(p->store, synced, p->s->cache_bytes, p->s->write_buffer_bytes);
+    store_config config = bench_store_config(p->store, synced, bench_sizes_of(p->s));
     return bench_store_start(p->store, p->path, &config, &p->os);
 }
 
@@ -201,8 +202,9 @@ static bool part_memory(part_run *p)
 {
     const table_budget budget = table_budget_of(&p->o);
     const bool buffers = p->store->adapter->capabilities & STORE_HAS_WRITE_BUFFER;
-    store_config config = bench_store_config(p->store, false, buffers ? budget.cache_bytes : budget.total_bytes,
-                                             buffers ? budget.write_buffer_bytes : 0);
+    const bench_sizes sizes = { buffers ? budget.cache_bytes : budget.total_bytes,
+                                buffers ? budget.write_buffer_bytes : 0, bench_map_bytes(p->s) };
+    store_config config = bench_store_config(p->store, false, sizes);
     const double d = p->s->o.duration_s;
     if (!peak_reset())
         return fprintf(stderr, "levin-bench: the peak of resident memory cannot be reset here\n"), true;
@@ -226,8 +228,10 @@ static void kill_options(part_run *p, store_config *config)
 {
     p->o.num = p->s->kill_log_bytes / (p->o.key_bytes + p->o.value_bytes);
     p->o.sync = true;
-    *config = bench_store_config(p->store, true, p->s->cache_bytes,
-                                 KILL_BUFFER_TIMES * p->s->kill_log_bytes); /* no checkpoint meanwhile */
+    const uint64_t buffer = KILL_BUFFER_TIMES * p->s->kill_log_bytes; /* no checkpoint meanwhile */
+    const bench_sizes sizes = { p->s->cache_bytes, buffer > BUFFER_MIN_BYTES ? buffer : BUFFER_MIN_BYTES,
+                                bench_map_bytes(p->s) };
+    *config = bench_store_config(p->store, true, sizes);
 }
 
 /* Fills the log with synced batches, then dies as the process would that is killed. */
@@ -251,12 +255,12 @@ static bool part_reopen(part_run *p)
     size_t bytes;
     kill_options(p, &config);
     bench_key_format(key, p->o.key_bytes, bench_permute(p->o.num - 1, p->o.num, p->o.seed));
-    const double began = bench_now_s();
+    const double began = monotonic_s();
     if (!bench_store_start(p->store, p->path, &config, &p->os))
         return false;
     bool ok = a->session_open(p->os.db, &session) == STORE_OK &&
               a->get(session, (store_slice){ key, p->o.key_bytes }, value, sizeof value, &bytes) == STORE_OK;
-    const double seconds = bench_now_s() - began;
+    const double seconds = monotonic_s() - began;
     if (ok)
         p->figure[FIGURE_REOPEN] = seconds;
     else
@@ -312,10 +316,18 @@ static bool run_part(const bench_setup *s, table_values *t, const struct part *p
     return (s->keep || bench_remove_directory(p.path)) && (end == BENCH_DONE || *s->o.stop);
 }
 
+bool bench_table_paths_ready(const bench_setup *s)
+{
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (!bench_paths_ready(s, parts[i].tag))
+            return false;
+    return true;
+}
+
 bool bench_table_run(const bench_setup *s)
 {
     table_values *t = bench_share(sizeof *t);
-    const double began = bench_now_s();
+    const double began = monotonic_s();
     bool ok = t != NULL;
     if (!ok)
         fprintf(stderr, "levin-bench: out of memory\n");
@@ -328,7 +340,7 @@ bool bench_table_run(const bench_setup *s)
         fprintf(stderr, "\r%70s\r", "");
     if (*s->o.stop)
         fprintf(stderr, "levin-bench: interrupted; this is what there is\n");
-    const double seconds = bench_now_s() - began;
+    const double seconds = monotonic_s() - began;
     if (t && s->json)
         ok = table_report_json(s, t, seconds) && ok;
     else if (t)

@@ -100,6 +100,8 @@ table_budget table_budget_of(const bench_options *o);
 void table_report_text(const bench_setup *s, const table_values *t, double seconds);
 bool table_report_json(const bench_setup *s, const table_values *t, double seconds);
 
+/* As bench_paths_ready(), of all parts. */
+bool bench_table_paths_ready(const bench_setup *s);
 /* Measures and reports. False with a message printed when a store or the machine failed. */
 bool bench_table_run(const bench_setup *s);
 

@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "monotonic.h"
 
 typedef enum gate_state { GATE_SHUT, GATE_GO, GATE_GIVE_UP } gate_state;
 
@@ -40,13 +41,6 @@ typedef struct bench_thread {
     double began_s, ended_s;
     bench_result result;
 } bench_thread;
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* Binds the calling thread. It inherits what the process may use, for the thread that starts it is never bound. */
 static bool pin_to(unsigned index)
@@ -103,11 +97,11 @@ static void *thread_run(void *argument)
         ready = false;
     }
     if (gate_pass(t->gate, ready)) {
-        t->began_s = now_s();
+        t->began_s = monotonic_s();
         t->ok = t->index == t->count
                     ? workload_run_beside(t->w, session, t->a, t->o, t->running, &t->result)
                     : workload_run(t->w, session, t->a, t->o, t->index, t->count, &t->result);
-        t->ended_s = now_s();
+        t->ended_s = monotonic_s();
         if (t->index < t->count)
             atomic_fetch_sub_explicit(t->running, 1, memory_order_release);
     }

@@ -1,11 +1,15 @@
 #!/bin/bash
 # `make gate`: builds levin-gate twice, around the engine of this tree and around that of the base revision, and runs it.
 #
-#   BASE=rev     what to compare with (default: the commit before HEAD, or HEAD when the tree has changes)
-#   GATE_FLAGS=  more options of levin-gate, such as --json or --workloads=get,put
+#   BASE=rev     what to compare with (default: GATE_BASE, or the commit before HEAD; HEAD when tracked files have changes,
+#                or engine/ has files that git does not know)
+#   GATE_BASE=rev  for CI: what a clean tree is compared with. One commit back does not see what an earlier commit of
+#                the same push costs: give the revision that the push, or the branch, began with. When it is no
+#                ancestor of HEAD (after a rebase), the commit where the two part is taken.
+#   GATE_FLAGS=  more options of levin-gate, such as --json or --workloads=get-row,put
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS  as for make, for both sides
 #
-#   gate.sh [--accept]
+#   gate.sh [--accept | --which-base]     --which-base: prints the revision and ends
 #
 # Each engine is built with the flags of its own Makefile.  The recorded runs around them are this tree's, so that both
 # sides do the same work; when these cannot be compiled with the base's headers, the base's own levin-gate is taken.
@@ -20,6 +24,41 @@ die() {
     say "$*"
     exit 3
 }
+
+# ---- which base ----
+# Prints the revision to compare with, or nothing and the reason on standard error.
+choose_base() {
+    local base
+    if ! git rev-parse --verify -q HEAD >/dev/null 2>&1; then
+        say "no git revision to compare with: instructions are not compared"
+        return
+    elif [ -n "${BASE:-}" ]; then
+        base=$(git rev-parse --verify -q "$BASE^{commit}") || die "BASE=$BASE is no revision"
+    elif [ -n "$(git status --porcelain --untracked-files=no)$(git ls-files --others --exclude-standard engine)" ]; then
+        base=$(git rev-parse HEAD)
+    else
+        base=$(git rev-parse --verify -q 'HEAD^1') || true
+        if [ -n "${GATE_BASE:-}" ]; then
+            git rev-parse --verify -q "$GATE_BASE^{commit}" >/dev/null || die "GATE_BASE=$GATE_BASE is no revision"
+            git merge-base --is-ancestor HEAD "$GATE_BASE" || # else GATE_BASE holds all that there is
+                base=$(git merge-base HEAD "$GATE_BASE") || die "GATE_BASE=$GATE_BASE and HEAD have no commit in common"
+        fi
+        if [ -z "$base" ]; then
+            say "HEAD has no parent here (a first commit, or a shallow clone): instructions are not compared"
+            return
+        fi
+    fi
+    if ! git cat-file -e "$base:engine/levin.h" 2>/dev/null; then
+        say "the base $(git rev-parse --short "$base") has no engine: instructions are not compared"
+        return
+    fi
+    echo "$base"
+}
+base=$(choose_base)
+if [ "${1:-}" = --which-base ]; then
+    echo "$base"
+    exit
+fi
 
 # Debug information goes: valgrind 3.19 gives up on clang's.
 # MAKEFLAGS of a calling make would bring its variables (VARIANT, B) along.
@@ -84,21 +123,7 @@ base_program() { # revision
     fi
 }
 
-base='' name='' program=''
-if ! git rev-parse --verify -q HEAD >/dev/null 2>&1; then
-    say "no git revision to compare with: instructions are not compared"
-elif [ -n "${BASE:-}" ]; then
-    base=$(git rev-parse --verify -q "$BASE^{commit}") || die "BASE=$BASE is no revision"
-elif [ -n "$(git status --porcelain)" ]; then
-    base=$(git rev-parse HEAD)
-elif ! base=$(git rev-parse --verify -q 'HEAD^1'); then
-    base=
-    say "HEAD has no parent here (a first commit, or a shallow clone): instructions are not compared"
-fi
-if [ -n "$base" ] && ! git cat-file -e "$base:engine/levin.h" 2>/dev/null; then
-    say "the base $(git rev-parse --short "$base") has no engine: instructions are not compared"
-    base=
-fi
+name='' program=''
 if [ -n "$base" ]; then
     name=$(git rev-parse --short "$base")
     program=$(base_program "$base")

@@ -16,21 +16,28 @@ enum { UNIT_BITS = 6 }; /* the smallest block */
 bool gate_arena_init(gate_arena *a, size_t capacity)
 {
     memset(a, 0, sizeof *a);
-    void *memory = mmap(NULL, capacity + ALIGNMENT_MAX, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    a->mapping_bytes = capacity + 2 * ALIGNMENT_MAX;
+    void *memory = mmap(NULL, a->mapping_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                        0);
     if (memory == MAP_FAILED)
         return false;
-    a->base = memory;
+    a->mapping = memory;
+    a->base = (uint8_t *)memory + (-(uintptr_t)memory & (ALIGNMENT_MAX - 1));
     a->capacity = capacity + ALIGNMENT_MAX;
-    a->used = a->capacity >> UNIT_BITS;
+    a->table_bytes = a->used = a->capacity >> UNIT_BITS;
     return true;
 }
 
 void gate_arena_fini(gate_arena *a)
 {
-    if (a->base)
-        munmap(a->base, a->capacity);
-    a->base = NULL;
+    if (a->mapping)
+        munmap(a->mapping, a->mapping_bytes);
+    a->mapping = NULL;
+}
+
+size_t gate_arena_peak(const gate_arena *a)
+{
+    return a->used - a->table_bytes; /* blocks given back are used again before it grows */
 }
 
 static uint8_t *class_of(const gate_arena *a, const void *block)

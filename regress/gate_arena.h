@@ -16,8 +16,10 @@ enum { GATE_ARENA_CLASSES = 32 };
 
 /* One thread. */
 typedef struct gate_arena {
-    uint8_t *base;
-    size_t used, capacity;
+    uint8_t *base; /* aligned to the largest alignment, so that what alignment skips is the same in every run */
+    size_t used, capacity, table_bytes;
+    void *mapping;
+    size_t mapping_bytes;
     uint64_t held_blocks;
     void *free_list[GATE_ARENA_CLASSES]; /* of blocks of 1 << class bytes, linked through their first word */
 } gate_arena;
@@ -25,6 +27,8 @@ typedef struct gate_arena {
 /* Reserves address space; pages are taken when they are first touched. */
 bool gate_arena_init(gate_arena *a, size_t capacity);
 void gate_arena_fini(gate_arena *a);
+/* The most that blocks have ever taken at once, rounded up to their sizes, with what alignment skipped. */
+size_t gate_arena_peak(const gate_arena *a);
 /* NULL when it is full, or for an alignment above 2 MiB. */
 void *gate_arena_alloc(gate_arena *a, size_t bytes, size_t alignment);
 void gate_arena_free(gate_arena *a, void *memory); /* harmless on NULL */

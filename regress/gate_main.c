@@ -6,7 +6,8 @@
  * linked with the engine of the base revision (regress/gate.sh builds it); both sides are run as `levin-gate
  * --run=instructions`.
  *
- * Exit codes: 0 as before or better, 1 regression, 2 usage, 3 the gate itself failed; 130 after Ctrl-C.
+ * Exit codes: 0 as before or better, 1 regression, 2 usage, 3 the gate itself failed or had nothing to compare;
+ * 130 after Ctrl-C.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -51,13 +52,23 @@ static bool chosen(const char *list, const char *name)
     return !list;
 }
 
+static bool any_chosen(const char *list)
+{
+    const gate_work *w;
+    for (size_t i = 0; (w = gate_work_at(i)); i++)
+        if (chosen(list, gate_work_name(w)))
+            return true;
+    fprintf(stderr, "levin-gate: --workloads=%s chooses no run: there is nothing to compare\n", list);
+    return false;
+}
+
 static bool list_is_known(const char *list)
 {
     for (const char *at = list; at && *at;) {
         char name[GATE_NAME_BYTES];
         size_t bytes = strcspn(at, ",");
         snprintf(name, sizeof name, "%.*s", (int)bytes, at);
-        if (!gate_work_find(name)) {
+        if (name[0] && !gate_work_find(name)) {
             fprintf(stderr, "levin-gate: no such workload: %s (see levin-gate --list)\n", name);
             return false;
         }
@@ -281,14 +292,16 @@ static int gate(const gate_options *o)
         report.method = measure_method_text(method);
         report.ratio_count = gate_ratios(&sides[GATE_BASE].result, &sides[GATE_NOW].result, o->tolerance_percent,
                                          ratios, WORKLOADS_MAX);
-        for (size_t i = 0; i < report.ratio_count; i++)
+        for (size_t i = 0; i < report.ratio_count; i++) {
             report.slower += ratios[i].verdict == GATE_SLOWER;
+            report.compared += gate_ratio_compared(&ratios[i]);
+        }
     }
     if (o->json && !gate_report_json(&report, stdout))
         goto out;
     if (!o->json)
         gate_report_text(&report, stdout);
-    code = report.differences || report.slower ? EXIT_REGRESSION : EXIT_OK;
+    code = report.differences || report.slower ? EXIT_REGRESSION : gate_report_empty(&report) ? EXIT_GATE : EXIT_OK;
 out:
     gate_table_fini(&expected);
     gate_table_fini(&found);
@@ -319,7 +332,8 @@ static void usage(FILE *to)
                 "                        workload,counter,value and end\n"
                 "  --json                JSON instead of text\n"
                 "  --help, --version\n"
-                "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed, 130 after Ctrl-C.\n");
+                "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed or compared nothing,\n"
+                "130 after Ctrl-C.\n");
 }
 
 static void __attribute__((noreturn)) bad_usage(const char *what, const char *value)
@@ -409,6 +423,8 @@ int main(int argc, char **argv)
 {
     gate_options o = { .program = "/proc/self/exe", .tolerance_percent = 0.5 };
     parse(&o, argc, argv);
+    if (!any_chosen(o.workloads))
+        return EXIT_GATE;
     if (o.accept)
         return accept_counters(&o);
     if (o.run == RUN_COUNTERS)

@@ -16,6 +16,11 @@ const char *gate_verdict_text(gate_verdict verdict)
     return text[verdict];
 }
 
+bool gate_ratio_compared(const gate_ratio *r)
+{
+    return r->verdict == GATE_SAME || r->verdict == GATE_SLOWER || r->verdict == GATE_FASTER;
+}
+
 static double per_operation(const gate_table *t, const char *workload)
 {
     uint64_t operations = gate_table_value(t, workload, "operations");

@@ -28,6 +28,8 @@ typedef struct gate_ratio {
     gate_verdict verdict;
 } gate_ratio;
 
+/* Whether both sides were there, and did the same. */
+bool gate_ratio_compared(const gate_ratio *r);
 const char *gate_verdict_text(gate_verdict verdict);
 
 /*

@@ -8,6 +8,11 @@
 
 #include "../engine/levin.h"
 
+bool gate_report_empty(const gate_report *r)
+{
+    return (r->found && !r->found->count) || (r->base_name && !r->compared);
+}
+
 /* ---- text ---- */
 
 typedef struct difference_lines {
@@ -59,7 +64,6 @@ static void instructions_text(const gate_report *r, FILE *to)
     fprintf(to, "%-14s %10s %14s %14s %9s  %s\n", "workload", "operations", "base", "now", "change", "verdict");
     for (size_t i = 0; i < r->ratio_count; i++) {
         const gate_ratio *g = &r->ratios[i];
-        bool compared = g->verdict == GATE_SAME || g->verdict == GATE_SLOWER || g->verdict == GATE_FASTER;
         fprintf(to, "%-14s %10llu ", g->workload, (unsigned long long)g->operations);
         if (g->base > 0)
             fprintf(to, "%14.1f ", g->base);
@@ -69,14 +73,17 @@ static void instructions_text(const gate_report *r, FILE *to)
             fprintf(to, "%14.1f ", g->now);
         else
             fprintf(to, "%14s ", "-");
-        if (compared)
+        if (gate_ratio_compared(g))
             fprintf(to, "%+8.3f%%  ", g->change_percent);
         else
             fprintf(to, "%9s  ", "-");
         fprintf(to, "%s\n", gate_verdict_text(g->verdict));
     }
     fprintf(to, "instructions: user mode, an operation, by %s, against %s: %zu of %zu slower than the %g%% allowed\n",
-            r->method, r->base_name, r->slower, r->ratio_count, r->tolerance_percent);
+            r->method, r->base_name, r->slower, r->compared, r->tolerance_percent);
+    if (!r->compared)
+        fprintf(to, "instructions: no run does the same work in %s: nothing was compared (BASE=rev chooses another)\n",
+                r->base_name);
 }
 
 void gate_report_text(const gate_report *r, FILE *to)
@@ -87,7 +94,9 @@ void gate_report_text(const gate_report *r, FILE *to)
         instructions_text(r, to);
     else
         fprintf(to, "instructions: not compared, no base was given\n");
-    fprintf(to, "gate: %s\n", r->differences || r->slower ? "REGRESSION" : "ok");
+    fprintf(to, "gate: %s\n", r->differences || r->slower ? "REGRESSION"
+                             : gate_report_empty(r)      ? "NOTHING COMPARED"
+                                                         : "ok");
 }
 
 /* ---- JSON ---- */
@@ -124,13 +133,15 @@ static json_t *instructions_json(const gate_report *r)
                                                    g->now, "change_percent", g->change_percent, "verdict",
                                                    gate_verdict_text(g->verdict)));
     }
-    return json_pack("{s:s, s:s, s:f, s:I, s:o}", "base", r->base_name, "method", r->method, "tolerance_percent",
-                     r->tolerance_percent, "slower", (json_int_t)r->slower, "workloads", workloads);
+    return json_pack("{s:s, s:s, s:f, s:I, s:I, s:o}", "base", r->base_name, "method", r->method, "tolerance_percent",
+                     r->tolerance_percent, "compared", (json_int_t)r->compared, "slower", (json_int_t)r->slower,
+                     "workloads", workloads);
 }
 
 bool gate_report_json(const gate_report *r, FILE *to)
 {
-    json_t *root = json_pack("{s:s, s:b, s:o, s:o}", "version", LEVIN_VERSION, "ok", !r->differences && !r->slower,
+    json_t *root = json_pack("{s:s, s:b, s:o, s:o}", "version", LEVIN_VERSION, "ok",
+                             !r->differences && !r->slower && !gate_report_empty(r),
                              "counters", counters_json(r), "instructions", instructions_json(r));
     bool ok = root && json_dumpf(root, to, JSON_INDENT(1)) == 0;
     fputc('\n', to);

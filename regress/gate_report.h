@@ -16,9 +16,11 @@ typedef struct gate_report {
     const char *base_name, *method;
     double tolerance_percent;
     const gate_ratio *ratios;
-    size_t ratio_count, slower;
+    size_t ratio_count, compared, slower; /* compared: of the ratios, those of the same work on both sides */
 } gate_report;
 
+/* Whether a tier that was asked for had nothing to compare: that is no success. */
+bool gate_report_empty(const gate_report *r);
 /* The differences of two sorted tables, one a line. */
 void gate_report_differences(const gate_table *expected, const gate_table *found, FILE *to);
 void gate_report_text(const gate_report *r, FILE *to);

@@ -2,13 +2,13 @@
  * gate_sides.c - a scratch directory with one directory a side, where its program stands as a link of the same name
  * and leaves its table, its messages and what callgrind dumps; fork, exec, wait; the directory goes in the end.
  *
- * Ctrl-C and SIGTERM end the children first.  SIGINT also reaches them from the terminal.
+ * Ctrl-C and SIGTERM end the children, of which the handler knows, and then this ends.  SIGINT also reaches them from
+ * the terminal.
  */
 #include "gate_sides.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,23 +18,38 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "remove_directory.h"
+
 enum { SCRATCH_BYTES = 512, ARGUMENTS_MAX = 16 };
 static const char *const side_name[GATE_SIDES] = { "base", "work" }; /* of one length */
 
 static volatile sig_atomic_t interrupted;
+/* 0: not started, or ended. A side leaves before it is waited for: until then nobody else can get its number. */
+static volatile pid_t running[GATE_SIDES];
+
+static void end_running(void)
+{
+    for (int i = 0; i < GATE_SIDES; i++)
+        if (running[i] > 0)
+            kill(running[i], SIGTERM);
+}
 
 static void on_signal(int number)
 {
+    const int before = errno;
     (void)number;
     interrupted = 1;
+    end_running();
+    errno = before;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+static void signals(int how) /* SIG_BLOCK, SIG_UNBLOCK */
 {
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(how, &set, NULL);
 }
 
 /* ---- the child ---- */
@@ -58,6 +73,9 @@ static void __attribute__((noreturn)) child_exec(const char *directory, char *co
         _exit(126);
     redirect("table", STDOUT_FILENO);
     redirect("messages", STDERR_FILENO);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signals(SIG_UNBLOCK);
     (void)personality(ADDR_NO_RANDOMIZE); /* containers may refuse it: then counts differ a little more */
     execvpe(arguments[0], arguments, environment);
     fprintf(stderr, "levin-gate: %s could not be started: %s\n", arguments[0], strerror(errno));
@@ -145,17 +163,17 @@ static bool side_collect(gate_side *side, const char *directory, int status)
     return ok;
 }
 
-static bool wait_for(pid_t pid, int *status, const pid_t children[GATE_SIDES])
+static bool wait_for(int side, int *status)
 {
-    bool told = false;
-    while (waitpid(pid, status, 0) < 0) {
+    const pid_t pid = running[side];
+    siginfo_t ended;
+    while (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT))
         if (errno != EINTR)
             return false;
-        for (int i = 0; i < GATE_SIDES && interrupted && !told; i++)
-            if (children[i] > 0)
-                kill(children[i], SIGTERM);
-        told = interrupted;
-    }
+    running[side] = 0;
+    while (waitpid(pid, status, 0) < 0)
+        if (errno != EINTR)
+            return false;
     return true;
 }
 
@@ -163,10 +181,9 @@ sides_result gate_sides_run(gate_side sides[GATE_SIDES], measure_method method, 
                             unsigned repetitions)
 {
     char scratch[SCRATCH_BYTES - 64], directory[GATE_SIDES][SCRATCH_BYTES];
-    pid_t child[GATE_SIDES] = { -1, -1 };
     int status[GATE_SIDES] = { -1, -1 };
     const char *tmp = getenv("TMPDIR");
-    struct sigaction watch = { .sa_handler = on_signal }, old_int, old_term; /* no SA_RESTART: waitpid returns */
+    struct sigaction watch = { .sa_handler = on_signal }, old_int, old_term;
     bool ok = true;
     size_t bytes = (size_t)snprintf(scratch, sizeof scratch, "%s/levin-gate-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (bytes >= sizeof scratch || !mkdtemp(scratch)) {
@@ -174,26 +191,28 @@ sides_result gate_sides_run(gate_side sides[GATE_SIDES], measure_method method, 
         return SIDES_FAILED;
     }
     interrupted = 0;
+    signals(SIG_BLOCK); /* until the handler knows whom to tell */
     sigaction(SIGINT, &watch, &old_int);
     sigaction(SIGTERM, &watch, &old_term);
     for (int i = 0; i < GATE_SIDES && ok; i++) {
+        running[i] = 0;
         snprintf(directory[i], sizeof directory[i], "%s/%s", scratch, side_name[i]);
         ok = side_prepare(&sides[i], directory[i]);
-        if (ok && (child[i] = child_start(directory[i], method, workloads, repetitions)) < 0) {
+        if (ok && (running[i] = child_start(directory[i], method, workloads, repetitions)) < 0) {
             fprintf(stderr, "levin-gate: a process could not be started: %s\n", strerror(errno));
             ok = false;
         }
     }
-    for (int i = 0; i < GATE_SIDES; i++) {
-        if (child[i] > 0 && !ok)
-            kill(child[i], SIGTERM);
-        if (child[i] > 0)
-            ok = wait_for(child[i], &status[i], child) && ok;
-    }
+    if (!ok)
+        end_running();
+    signals(SIG_UNBLOCK);
+    for (int i = 0; i < GATE_SIDES; i++)
+        if (running[i] > 0)
+            ok = wait_for(i, &status[i]) && ok;
     for (int i = 0; i < GATE_SIDES && ok && !interrupted; i++)
         ok = side_collect(&sides[i], directory[i], status[i]);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
-    nftw(scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    (void)remove_directory(scratch);
     return interrupted ? SIDES_INTERRUPTED : ok ? SIDES_OK : SIDES_FAILED;
 }

@@ -31,6 +31,7 @@ enum {
     LARGE_BATCH = 8,
     CACHE_BYTES = 16 << 20,
     SCAN_PAIRS = 20,
+    WARM_PASSES_MAX = 10,
 };
 #define ARENA_BYTES ((size_t)1 << 30) /* of address space */
 
@@ -132,6 +133,23 @@ static bool put_large(gate_run *r)
     return true;
 }
 
+static bool scan(gate_run *r, bool reverse)
+{
+    levin_iter *it;
+    size_t pairs = 0, bytes = 0;
+    if (!good(r, levin_iter_open(r->db, NULL, &it), "iterator"))
+        return false;
+    for (bool on = reverse ? levin_iter_last(it) : levin_iter_first(it); on;
+         on = reverse ? levin_iter_prev(it) : levin_iter_next(it)) {
+        bytes += levin_iter_key(it).size + levin_iter_value(it).size;
+        pairs++;
+    }
+    levin_code code = levin_iter_status(it);
+    levin_iter_close(it);
+    return good(r, code, "scan") && as_named(pairs == KEYS && bytes == (size_t)KEYS * (KEY_BYTES + VALUE_BYTES),
+                                             "the scan sees every pair");
+}
+
 /* ---- preparing ---- */
 
 static bool prepare_open(gate_run *r)
@@ -160,8 +178,45 @@ static bool prepare_cached_tree(gate_run *r)
     return prepare_tree(r) && get_keys(r, r->keys, KEYS, LEVIN_OK);
 }
 
+/* Reads answered by the pages or the memtable alone: no row cache answers some of them, or grows. */
+static bool prepare_cached_pages(gate_run *r)
+{
+    r->options.row_cache_bytes = 0;
+    return prepare_cached_tree(r);
+}
+
+static bool prepare_memtable_alone(gate_run *r)
+{
+    r->options.row_cache_bytes = 0;
+    return prepare_memtable(r);
+}
+
+/* Pages that are cached, rows that are not: a scan brings the pages in and leaves the row cache as it was. */
+static bool prepare_cold_rows(gate_run *r)
+{
+    return prepare_tree(r) && scan(r, false);
+}
+
+/* Every row in the row cache, which has taken all the memory that it will. */
+static bool prepare_rows(gate_run *r)
+{
+    if (!prepare_tree(r))
+        return false;
+    for (int pass = 0; pass < WARM_PASSES_MAX; pass++) {
+        levin_stats before, after;
+        levin_stats_get(r->db, &before);
+        if (!get_keys(r, r->keys, KEYS, LEVIN_OK))
+            return false;
+        levin_stats_get(r->db, &after);
+        if (after.row_misses == before.row_misses && after.row_bytes == before.row_bytes)
+            return true;
+    }
+    return as_named(false, "every row is in the row cache");
+}
+
 static bool prepare_tree_with_tiny_cache(gate_run *r)
 {
+    r->options.row_cache_bytes = 0;
     r->options.cache_bytes = 16 * (uint64_t)r->options.page_bytes;
     return prepare_tree(r);
 }
@@ -270,6 +325,40 @@ static bool run_group(gate_run *r)
     return ok;
 }
 
+static void count_done(void *context, levin_code code)
+{
+    *(size_t *)context += code == LEVIN_OK;
+}
+
+/* As run_group(), but nobody waits: levin_work() commits and calls back. */
+static bool run_callback(gate_run *r)
+{
+    levin_batch *batch[TICKETS] = { 0 };
+    size_t done = 0, submitted = 0;
+    bool ok = true, more = true;
+    for (size_t k = 0; k < TICKETS && ok; k++)
+        ok = good(r, levin_batch_create(r->db, &batch[k]), "batch");
+    while (submitted < 2000 && ok) {
+        for (size_t k = 0; k < TICKETS && ok; k++) {
+            const size_t i = submitted;
+            levin_batch_clear(batch[k]);
+            ok = good(r, levin_batch_put(batch[k], r->keys[i], KEY_BYTES, value_of(r, i), VALUE_BYTES), "batch put") &&
+                 good(r, levin_write_callback(r->db, batch[k], LEVIN_SYNCED, count_done, &done), "write_callback");
+            submitted += ok;
+        }
+        for (more = true; more && ok;)
+            ok = good(r, levin_work(r->db, &more), "work");
+        ok = ok && as_named(done == submitted, "levin_work() commits and calls back");
+    }
+    /* a batch that is still submitted must not go before levin_work() is done with it */
+    for (more = !ok; more && levin_work(r->db, &more) == LEVIN_OK;)
+        continue;
+    for (size_t k = 0; k < TICKETS; k++)
+        if (batch[k])
+            levin_batch_destroy(batch[k]);
+    return ok;
+}
+
 static bool run_overwrite(gate_run *r)
 {
     return put_range(r, 5000, 10000, BATCH, LEVIN_SYNCED);
@@ -305,6 +394,29 @@ static bool run_get_uncached(gate_run *r)
     return get_keys(r, r->keys, 5000, LEVIN_OK);
 }
 
+static bool run_get_pinned(gate_run *r)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < KEYS; i++) {
+        levin_pinned pinned;
+        if (levin_get_pinned(r->db, NULL, r->keys[i], KEY_BYTES, &pinned) == LEVIN_OK)
+            bytes += pinned.value.size;
+        levin_pinned_release(&pinned);
+    }
+    return as_named(bytes == (size_t)KEYS * VALUE_BYTES, "every key is there");
+}
+
+/* Every other key is absent. */
+static bool run_contains(gate_run *r)
+{
+    size_t as_wanted = 0;
+    for (size_t i = 0; i < KEYS / 2; i++) {
+        as_wanted += levin_contains(r->db, NULL, r->keys[i], KEY_BYTES) == LEVIN_OK;
+        as_wanted += levin_contains(r->db, NULL, r->absent[i], KEY_BYTES) == LEVIN_NOT_FOUND;
+    }
+    return as_named(as_wanted == KEYS, "half of the keys are there");
+}
+
 static bool run_multi_get(gate_run *r)
 {
     levin_get_request q[MULTI];
@@ -334,23 +446,6 @@ static bool run_snapshot(gate_run *r)
             return false;
     }
     return true;
-}
-
-static bool scan(gate_run *r, bool reverse)
-{
-    levin_iter *it;
-    size_t pairs = 0, bytes = 0;
-    if (!good(r, levin_iter_open(r->db, NULL, &it), "iterator"))
-        return false;
-    for (bool on = reverse ? levin_iter_last(it) : levin_iter_first(it); on;
-         on = reverse ? levin_iter_prev(it) : levin_iter_next(it)) {
-        bytes += levin_iter_key(it).size + levin_iter_value(it).size;
-        pairs++;
-    }
-    levin_code code = levin_iter_status(it);
-    levin_iter_close(it);
-    return good(r, code, "scan") && as_named(pairs == KEYS && bytes == (size_t)KEYS * (KEY_BYTES + VALUE_BYTES),
-                                             "the scan sees every pair");
 }
 
 static bool run_scan(gate_run *r)
@@ -421,14 +516,25 @@ static const gate_work works[] = {
     { "put", "one at a time, unsynced", 10000, prepare_open, run_put },
     { "put-synced", "one at a time, each synced", 2000, prepare_open, run_put_synced },
     { "group", "eight tickets at a time, synced as one group", 2000, prepare_open, run_group },
+    { "callback", "eight batches at a time, synced as one group by levin_work(), which calls back", 2000, prepare_open,
+      run_callback },
     { "overwrite", "batches of 100 over a checkpointed store, synced", 10000, prepare_tree, run_overwrite },
     { "delete", "one at a time, logged, over a checkpointed store", 5000, prepare_tree, run_delete },
-    { "get-memtable", "keys that are in the memtable", KEYS, prepare_memtable, run_get },
-    { "get", "keys that are in cached pages", KEYS, prepare_cached_tree, run_get },
-    { "get-absent", "absent keys between those that are there", KEYS, prepare_cached_tree, run_get_absent },
-    { "get-uncached", "random keys through a cache of 16 pages", 5000, prepare_tree_with_tiny_cache,
+    { "get-memtable", "keys that are in the memtable, no row cache", KEYS, prepare_memtable_alone, run_get },
+    { "get-row", "keys that are in the row cache", KEYS, prepare_rows, run_get },
+    { "get-page", "keys that are in cached pages, no row cache", KEYS, prepare_cached_pages, run_get },
+    { "get-first", "keys that are in cached pages, each on its way into the row cache", KEYS, prepare_cold_rows,
+      run_get },
+    { "get-absent", "absent keys between those that are there, cached pages, no row cache", KEYS, prepare_cached_pages,
+      run_get_absent },
+    { "get-uncached", "random keys through a cache of 16 pages, no row cache", 5000, prepare_tree_with_tiny_cache,
       run_get_uncached },
-    { "multi-get", "16 keys in a call, in cached pages", KEYS, prepare_cached_tree, run_multi_get },
+    { "get-pinned", "values handed out in cached pages, no row cache", KEYS, prepare_cached_pages, run_get_pinned },
+    { "contains", "present and absent keys in turn, cached pages, no row cache", KEYS, prepare_cached_pages,
+      run_contains },
+    { "multi-get-row", "16 keys in a call, in the row cache", KEYS, prepare_rows, run_multi_get },
+    { "multi-get-page", "16 keys in a call, in cached pages, no row cache", KEYS, prepare_cached_pages,
+      run_multi_get },
     { "snapshot", "a snapshot, a get in it, its release", 5000, prepare_cached_tree, run_snapshot },
     { "scan", "the whole store in order, cached", KEYS, prepare_cached_tree, run_scan },
     { "scan-reverse", "the whole store backwards, cached", KEYS, prepare_cached_tree, run_scan_reverse },
@@ -580,7 +686,7 @@ static bool add_stats(gate_table *t, const char *workload, const stat_value *bef
     return true;
 }
 
-static bool add_counts(gate_table *t, const char *workload, const gate_counts *n)
+static bool add_counts(gate_table *t, const char *workload, const gate_counts *n, size_t arena_peak)
 {
     bool ok = true;
     for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
@@ -597,7 +703,8 @@ static bool add_counts(gate_table *t, const char *workload, const gate_counts *n
         }
     const stat_value memory[] = { { "memory.allocations", n->allocations }, { "memory.frees", n->frees },
                                   { "memory.allocated.bytes", n->allocated_bytes },
-                                  { "memory.peak.bytes", n->held_peak_bytes } };
+                                  { "memory.peak.bytes", n->held_peak_bytes },
+                                  { "memory.arena.bytes", arena_peak } };
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         if (memory[i].value)
             ok = ok && gate_table_add(t, workload, memory[i].name, memory[i].value);
@@ -618,10 +725,11 @@ bool gate_work_run(const gate_work *w, const gate_probe *probe, gate_table *coun
         if (probe)
             probe->end(probe->context);
         gate_counts counts = r.io.counts;
+        const size_t arena_peak = gate_arena_peak(&r.memory);
         stats_take(r.db, after);
         if (ok && counters)
             ok = gate_table_add(counters, w->name, "operations", w->operations) &&
-                 add_counts(counters, w->name, &counts) && add_stats(counters, w->name, before, after);
+                 add_counts(counters, w->name, &counts, arena_peak) && add_stats(counters, w->name, before, after);
     }
     ok = run_fini(&r) && ok;
     if (!ok)

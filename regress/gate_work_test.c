@@ -51,7 +51,23 @@ START_TEST(gate_work__runs_do_what_their_names_say)
     ck_assert_uint_eq(counter_of("group", "stats.groups"), 250);
     ck_assert_uint_eq(counter_of("group", "stats.batches"), 2000);
     ck_assert_uint_eq(counter_of("delete", "stats.deletes"), 5000);
-    ck_assert_uint_eq(counter_of("get", "pages.read.calls"), 0);
+    ck_assert_uint_eq(counter_of("callback", "stats.groups"), 250);
+    ck_assert_uint_eq(counter_of("callback", "stats.callbacks"), 2000);
+    static const char *const by_row[] = { "get-row", "multi-get-row" };
+    for (size_t i = 0; i < sizeof by_row / sizeof by_row[0]; i++) {
+        ck_assert_uint_eq(counter_of(by_row[i], "stats.row_hits"), 20000);
+        ck_assert_uint_eq(counter_of(by_row[i], "stats.row_misses"), 0);
+        ck_assert_uint_eq(counter_of(by_row[i], "memory.allocations"), 0);
+    }
+    static const char *const by_page[] = { "get-page", "multi-get-page", "get-absent", "get-pinned", "contains" };
+    for (size_t i = 0; i < sizeof by_page / sizeof by_page[0]; i++) {
+        ck_assert_uint_eq(counter_of(by_page[i], "stats.cache_hits"), 40000); /* a branch and a leaf each */
+        ck_assert_uint_eq(counter_of(by_page[i], "stats.row_misses") + counter_of(by_page[i], "stats.row_hits"), 0);
+        ck_assert_uint_eq(counter_of(by_page[i], "pages.read.calls"), 0);
+        ck_assert_uint_eq(counter_of(by_page[i], "memory.allocations"), 0);
+    }
+    ck_assert_uint_eq(counter_of("get-first", "stats.row_misses"), 20000);
+    ck_assert_uint_eq(counter_of("get-first", "pages.read.calls"), 0);
     ck_assert_uint_eq(counter_of("get-memtable", "stats.cache_hits"), 0);
     ck_assert_uint_ge(counter_of("get-uncached", "pages.read.calls"), 4000);
     ck_assert_uint_eq(counter_of("checkpoint", "stats.checkpoints"), 1);
@@ -96,6 +112,33 @@ START_TEST(gate_arena__blocks_are_aligned_apart_and_used_again)
 }
 END_TEST
 
+/* Blocks of other sizes do not serve: the peak is more than what is held, and the same wherever the arena lies. */
+START_TEST(gate_arena__peak_is_what_blocks_took_wherever_it_lies)
+{
+    size_t peak[4];
+    for (size_t i = 0; i < 4; i++) {
+        gate_arena a;
+        const size_t pages = 4096 * (1 + 97 * i);
+        void *shift = mmap(NULL, pages, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        ck_assert(gate_arena_init(&a, 64 << 20));
+        ck_assert_uint_eq(gate_arena_peak(&a), 0);
+        void *first = gate_arena_alloc(&a, 100000, 8);
+        gate_arena_free(&a, first);
+        void *second = gate_arena_alloc(&a, 5000, 4096), *third = gate_arena_alloc(&a, 1000, 1 << 20);
+        peak[i] = gate_arena_peak(&a);
+        ck_assert_uint_ge(peak[i], (128 << 10) + (8 << 10) + (1 << 20));
+        gate_arena_free(&a, second);
+        ck_assert_ptr_eq(gate_arena_alloc(&a, 6000, 64), second);
+        ck_assert_uint_eq(gate_arena_peak(&a), peak[i]);
+        gate_arena_free(&a, second);
+        gate_arena_free(&a, third);
+        gate_arena_fini(&a);
+        munmap(shift, pages);
+        ck_assert_uint_eq(peak[i], peak[0]);
+    }
+}
+END_TEST
+
 /* The processor's counter may be missing; a counter of the kernel goes the same way. */
 START_TEST(gate_measure__counts_the_stretch_alone)
 {
@@ -134,4 +177,5 @@ END_TEST
 LEVIN_TEST_MAIN("gate_work", TEST(gate_work__counters_are_the_same_every_time),
                 TEST(gate_work__runs_do_what_their_names_say),
                 TEST(gate_arena__blocks_are_aligned_apart_and_used_again),
+                TEST(gate_arena__peak_is_what_blocks_took_wherever_it_lies),
                 TEST(gate_measure__counts_the_stretch_alone))

@@ -61,6 +61,36 @@ check "unknown benchmark" exits 2 "$bench" --benchmarks=fillrandom,unknown
 check "unknown store" exits 2 "$bench" --store=unknown
 check "bad number" exits 2 "$bench" --num=-1
 check "keys too short" exits 2 "$bench" --num=1000000000 --key_size=8
+check "a seed that JSON cannot hold" exits 2 "$bench" --seed=18446744073709551614
+check "no key would be written before the kill" exits 2 "$bench" --table --num=2000 --kill_log=1024 --value_size=2000 --db=none
+check "and nothing was run" test ! -e none
+check "a log of nine keys" sh -c "'$bench' --table $table --kill_log=1044 --rounds=1 --store=levin | grep -E '^reopen after a kill +[0-9]'"
+
+# options as they were, in the JSON of a list and of the table
+check "all options" sh -c "'$bench' --benchmarks=fillseq --num=60 --reads=7 --syncs=8 --large=9 --key_size=20 --value_size=30 --batch_size=11 \
+    --large_value_size=31 --large_batch_size=12 --multi=13 --seek_nexts=14 --hot=0.5 --duration=0.25 --sync --no_pin --rounds=1 --seed=99 \
+    --cache_size=16777216 --write_buffer_size=1048576 --json >options.json"
+check "are in JSON" jq -e '.options == {num: 60, reads: 7, syncs: 8, large: 9, key_size: 20, value_size: 30, large_value_size: 31,
+    batch_size: 11, large_batch_size: 12, multi: 13, seek_nexts: 14, hot: 0.5, threads: 1, duration: 0.25, sync: true, pin: false,
+    rounds: 1, seed: 99, cache_size: 16777216, write_buffer_size: 1048576, kill_log: 67108864, use_existing_db: false}' options.json
+check "those of the table" jq -e '.options.kill_log == 1000000 and .options.write_buffer_size == 67108864 and .options.duration == 0.02' table.json
+check "a map of its own size" sh -c "'$bench' --store=lmdb:map_bytes=67108864 --num=50 --benchmarks=fillseq --rounds=1 | grep -q 'map of 64 MiB'"
+check "a map too small says so" exits 3 "$bench" --store=lmdb:map_bytes=65536 --num=5000 --benchmarks=fillseq --rounds=1
+
+# a store that is kept: only --use_existing_db reads it, and nothing but its owner removes it
+check "kept" "$bench" --store=levin,lmdb --db=kept --keep --num=500 --rounds=1 --benchmarks=fillseq
+check "is not overwritten" exits 2 "$bench" --db=kept --num=500 --rounds=1 --benchmarks=fillseq
+check "nor read, nor removed, unasked" exits 2 "$bench" --db=kept --num=500 --rounds=2 --benchmarks=readrandom
+check "nor by the table" sh -c "mkdir -p kept/levin.0-0-16k && '$bench' --table $table --db=kept --rounds=1; test \$? -eq 2 && rmdir kept/levin.0-0-16k"
+check "is read when that is asked for" sh -c "'$bench' --store=levin,lmdb --db=kept --use_existing_db --num=500 --rounds=2 \
+    --benchmarks=fillseq,readrandom,overwrite --json >kept.json"
+check "and all is there, in each round, and fillseq left out" jq -e '[.results[].benchmark] == ["readrandom", "overwrite", "readrandom", "overwrite"] and
+    all(.results[]; .not_found == 0 and (.rounds | length) == 2)' kept.json
+check "and stays" test -e kept/levin.0-0/pages -a -e kept/lmdb.1-0
+check "a store that is not there" exits 2 "$bench" --db=kept --use_existing_db --store=lmdb --benchmarks=readrandom
+check "no directory to look in" exits 2 "$bench" --use_existing_db --benchmarks=readrandom
+check "nothing left to do" exits 2 "$bench" --db=kept --use_existing_db --benchmarks=fillseq
+check "the table makes its own" exits 2 "$bench" --db=kept --use_existing_db --table
 check "a directory that cannot be made" exits 3 "$bench" --db=/proc/levin-bench
 check "help" sh -c "'$bench' --help | grep -q '^Exit codes'"
 

@@ -14,18 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench_keys.h"
+#include "monotonic.h"
 
 enum { SAMPLE_EVERY = 16 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- one thread's state ---- */
 
@@ -64,7 +57,7 @@ static bool stopped(const bench *b)
 /* Whether there is another operation, the i-th; looks at the clock when `look`. */
 static bool more(const bench *b, uint64_t i, bool look)
 {
-    if (look && (stopped(b) || (b->deadline_ns && now_ns() >= b->deadline_ns)))
+    if (look && (stopped(b) || (b->deadline_ns && monotonic_ns() >= b->deadline_ns)))
         return false;
     return !b->by_count || i < b->count;
 }
@@ -110,9 +103,9 @@ static bool write_batches(bench *b, key_chooser choose, uint32_t batch, uint32_t
             bench_key_format(key, key_bytes, choose(b, i + n));
             operations[n] = (store_operation){ { key, key_bytes }, { value_at(b, value_bytes), value_bytes } };
         }
-        uint64_t began = now_ns();
+        uint64_t began = monotonic_ns();
         ok = !failed(b, b->a->write(b->session, operations, n, sync), "write");
-        histogram_add(&b->r->latency, now_ns() - began);
+        histogram_add(&b->r->latency, monotonic_ns() - began);
         i += n;
         b->r->operations += n;
         b->r->bytes += (uint64_t)n * (key_bytes + value_bytes);
@@ -156,10 +149,10 @@ static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint64_t e
     for (uint64_t i = 0; ok && more(b, i, i % SAMPLE_EVERY == 0); i++) {
         size_t bytes = 0;
         bench_key_format(key, key_bytes, random_below(&b->random, among));
-        uint64_t began = i & (every - 1) ? 0 : now_ns();
+        uint64_t began = i & (every - 1) ? 0 : monotonic_ns();
         store_result result = b->a->get(b->session, (store_slice){ key, key_bytes }, buffer, value_bytes, &bytes);
         if (began)
-            histogram_add(&b->r->latency, now_ns() - began);
+            histogram_add(&b->r->latency, monotonic_ns() - began);
         if (result == STORE_NOT_FOUND)
             b->r->not_found++;
         else
@@ -206,10 +199,10 @@ static bool beside_write(bench *b)
             bench_key_format(keys[n], key_bytes, random_below(&b->random, b->o->num));
             operations[n] = (store_operation){ { keys[n], key_bytes }, { value_at(b, value_bytes), value_bytes } };
         }
-        uint64_t began = now_ns();
+        uint64_t began = monotonic_ns();
         if (failed(b, b->a->write(b->session, operations, BATCH, false), "write"))
             return false;
-        uint64_t took = now_ns() - began;
+        uint64_t took = monotonic_ns() - began;
         b->r->beside_max_ns = took > b->r->beside_max_ns ? took : b->r->beside_max_ns;
         b->r->beside_operations += BATCH;
     }
@@ -230,7 +223,7 @@ static bool run_multireadrandom(bench *b)
             gets[k] = (store_get){ .key = { keys[k], key_bytes }, .buffer = buffer + (size_t)k * value_bytes,
                                    .capacity = value_bytes };
         }
-        uint64_t began = i % SAMPLE_EVERY ? 0 : now_ns();
+        uint64_t began = i % SAMPLE_EVERY ? 0 : monotonic_ns();
         if (b->a->multi_get) {
             ok = !failed(b, b->a->multi_get(b->session, gets, n), "multi_get");
         } else {
@@ -238,7 +231,7 @@ static bool run_multireadrandom(bench *b)
                 gets[k].result = b->a->get(b->session, gets[k].key, gets[k].buffer, value_bytes, &gets[k].bytes);
         }
         if (began)
-            histogram_add(&b->r->latency, now_ns() - began);
+            histogram_add(&b->r->latency, monotonic_ns() - began);
         for (uint32_t k = 0; k < n && ok; k++) {
             bool absent = gets[k].result == STORE_NOT_FOUND;
             b->r->not_found += absent;
@@ -272,9 +265,9 @@ static bool scan_visit(void *context, store_slice key, store_slice value)
 static bool scan_once(bench *b, const store_range *range)
 {
     scan_sum sum = { .b = b };
-    uint64_t began = now_ns();
+    uint64_t began = monotonic_ns();
     bool ok = !failed(b, b->a->scan(b->session, range, scan_visit, &sum), "scan");
-    histogram_add(&b->r->latency, now_ns() - began);
+    histogram_add(&b->r->latency, monotonic_ns() - began);
     b->r->operations += sum.pairs;
     b->r->bytes += sum.bytes;
     return ok;
@@ -400,7 +393,7 @@ bool workload_run(const workload *w, store_session *session, const store_adapter
     b.by_count = !(w->timed && o->duration_s > 0);
     double seconds = b.by_count ? o->limit_s : o->duration_s;
     if (seconds > 0)
-        b.deadline_ns = now_ns() + (uint64_t)(seconds * 1e9);
+        b.deadline_ns = monotonic_ns() + (uint64_t)(seconds * 1e9);
     bool ok = w->run(&b);
     r->cut = r->cut || stopped(&b);
     return ok;
