@@ -2,8 +2,8 @@
  * fuzz_ops.c - property: any sequence of calls on a store answers as a sorted array would (EXACT), and leaves nothing
  * behind.
  *
- * Input: byte 0 chooses the disk to start from, byte 1 sizes of pages, memtable and caches; then operations of four bytes (ops.h).  Bytes
- * decode to some sequence of legal calls whatever they are.
+ * Input: byte 0 chooses the disk to start from, byte 1 sizes of pages, memtable and caches; then operations of four
+ * bytes (ops.h).  Bytes decode to some sequence of legal calls whatever they are.
  *
  * Invariants, after each operation:
  *   - get, contains, multi_get and iterators answer as the model of their snapshot, or of now, does: key, value,
