@@ -267,12 +267,15 @@ fuzz-libfuzzer: $(FUZZ_TARGETS:%=$(B)/%) $(FUZZ_REPLAYS) $(B)/fuzz/make_seeds
 fuzz-afl: $(FUZZ_TARGETS:%=$(B)/%)
 fuzz-mutators: $(FUZZ_TARGETS:%=$(B)/fuzz/mutator_%.so)
 
+fuzzers := $(or $(strip $(FUZZER)),libfuzzer afl)
+fuzz_run = '$(or $(strip $(TARGET)),$(FUZZ_TARGETS))' '$(fuzzers)' '$(TIME)'
 .PHONY: fuzz
-fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET=fuzz_open_image|fuzz_ops, FUZZER=libfuzzer|afl, TIME=seconds for each)
+fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET=fuzz_open_image|fuzz_ops, FUZZER='libfuzzer afl', TIME=seconds for each)
+	$(Q)fuzz/run.sh --check $(fuzz_run)
 	$(Q)$(SUBMAKE) VARIANT=libfuzzer fuzz-libfuzzer
-	$(Q)$(if $(filter libfuzzer,$(FUZZER)),:,AFL_QUIET=1 $(SUBMAKE) VARIANT=afl fuzz-afl)
-	$(Q)$(if $(filter libfuzzer,$(FUZZER)),:,$(SUBMAKE) VARIANT=release fuzz-mutators)
-	$(Q)fuzz/run.sh '$(if $(TARGET),$(TARGET),$(FUZZ_TARGETS))' '$(if $(FUZZER),$(FUZZER),libfuzzer afl)' '$(TIME)'
+	$(Q)$(if $(filter afl,$(fuzzers)),AFL_QUIET=1 $(SUBMAKE) VARIANT=afl fuzz-afl,:)
+	$(Q)$(if $(filter afl,$(fuzzers)),$(SUBMAKE) VARIANT=release fuzz-mutators,:)
+	$(Q)fuzz/run.sh $(fuzz_run)
 
 .PHONY: fuzz-planted
 fuzz-planted: $(DEPS) ## the proof that the fuzzers can fail: each bug of fuzz/planted/ put into a scratch copy must be found by both

@@ -52,12 +52,18 @@ typedef struct walk {
     bool cut;              /* salvage has cut: what lies behind position is to be destroyed */
 } walk;
 
-/* Damage that salvage may cut off, at the walk's position. */
-static levin_code damage(walk *w, uint64_t expected, uint64_t found, const char *what, levin_error *error)
+/* Damage that salvage may cut off, in the segment of the walk's position. */
+static levin_code damage_at(walk *w, uint64_t offset, uint64_t expected, uint64_t found, const char *what,
+                            levin_error *error)
 {
     w->rot = true;
-    return error_corrupt(error, wal_segment_name(lsn_segment(w->position)).text, lsn_offset(w->position), expected,
-                         found, "%s", what);
+    return error_corrupt(error, wal_segment_name(lsn_segment(w->position)).text, offset, expected, found, "%s", what);
+}
+
+/* The same, at the position itself. */
+static levin_code damage(walk *w, uint64_t expected, uint64_t found, const char *what, levin_error *error)
+{
+    return damage_at(w, lsn_offset(w->position), expected, found, what, error);
 }
 
 /* ---- the walk --------------------------------------------------------------------------------------------- */
@@ -72,9 +78,10 @@ static levin_code walk_open(walk *w, levin_error *error)
     if (w->segment && w->segment->state != WAL_SEGMENT_GOOD)
         w->segment = NULL;
     if (!w->segment)
-        return damage(w, number, 0, "a segment that the log needs is missing or has no valid header", error);
+        return damage_at(w, 0, number, 0, "a segment that the log needs is missing or has no valid header", error);
     if (w->segment->file_bytes < w->segment->bytes) {
-        levin_code code = damage(w, w->segment->bytes, w->segment->file_bytes, "a log segment is cut short", error);
+        levin_code code = damage_at(w, w->segment->file_bytes, w->segment->bytes, w->segment->file_bytes,
+                                    "a log segment is cut short", error);
         if (!salvage)
             return code;
         w->rot = false; /* read what there is */
@@ -99,8 +106,9 @@ static levin_code walk_start(walk *w, levin_error *error)
         return code;
     if (offset < sector || offset % sector || offset + sector > w->segment->bytes ||
         start->sequence > WAL_SEQUENCE_MAX || start->incarnation > WAL_INCARNATION_MAX)
-        return error_corrupt(error, wal_segment_name(w->segment->number).text, offset, w->segment->bytes, offset,
-                             "the log is said to begin where it cannot");
+        return error_corrupt(error, wal_segment_name(w->segment->number).text,
+                             offset < w->segment->file_bytes ? offset : w->segment->file_bytes, w->segment->bytes,
+                             offset, "the log is said to begin where it cannot");
     return LEVIN_OK;
 }
 

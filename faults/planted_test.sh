@@ -1,18 +1,36 @@
 #!/bin/bash
-# Each planted bug still applies to this tree, as `make planted` applies it, and says which promise it breaks.  (That each
-# is caught takes minutes: `make planted`.)
+# Each planted bug still applies to this tree, as `make planted`, `make fuzz-planted` and `make gate-proof` apply it, and says
+# what those need to know: the promise that it breaks, the target that finds it, the counter that shows it.  (That each is
+# caught takes minutes: those three.)
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
 checks=0 failures=0
-for bug in faults/planted/*.patch; do
-    checks=$((checks + 2))
-    log=$(patch --dry-run -s -p1 --fuzz=0 -f <"$bug" 2>&1) ||
-        { failures=$((failures + 1)); printf '%s no longer applies:\n%s\n' "$bug" "$log"; }
-    sed '/^--- /q' "$bug" | grep -qE '^Breaks (DURABLE|PREFIX|ATOMIC|DETECT|EXACT|FAULT|POISON|TORN vs ROTTEN)( \(.*\))?\.$' ||
-        { failures=$((failures + 1)); echo "$bug does not say what it breaks"; }
-done
-checks=$((checks + 1))
-[ "$checks" -ge 17 ] || { failures=$((failures + 1)); echo "there are fewer than eight planted bugs"; }
+failed() {
+    failures=$((failures + 1))
+    printf '%s\n' "$*"
+}
+header() { sed -E '/^(---|diff) /q' "$1"; }
+
+# folder, how many there are at least, then what the prose of each must have
+planted() {
+    local folder=$1 least=$2 bug log wanted count=0
+    shift 2
+    for bug in "$folder"/*.patch; do
+        [ -f "$bug" ] || continue
+        count=$((count + 1)) checks=$((checks + 1))
+        log=$(patch --dry-run -s -p1 --fuzz=0 -f <"$bug" 2>&1) || failed "$bug no longer applies:"$'\n'"$log"
+        for wanted; do
+            checks=$((checks + 1))
+            header "$bug" | grep -qE "$wanted" || failed "$bug has no line like $wanted"
+        done
+    done
+    checks=$((checks + 1))
+    [ "$count" -ge "$least" ] || failed "there are $count planted bugs in $folder, $least are needed"
+}
+
+planted faults/planted 8 '^Breaks (DURABLE|PREFIX|ATOMIC|DETECT|EXACT|FAULT|POISON|TORN vs ROTTEN)( \(.*\))?\.$'
+planted fuzz/planted 3 "^Target: ($(cd fuzz && printf '%s\n' fuzz_*.c | sed 's/\.c$//' | paste -sd '|'))\$"
+planted regress/planted 3 '^Slowdown: .' '^Workloads: .' '^Expect: .'
 echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
 [ "$failures" -eq 0 ]

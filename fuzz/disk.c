@@ -111,6 +111,34 @@ static int bounded_preallocate(void *context, levin_file *file, uint64_t bytes)
     return bounds.below->preallocate(context, file, bytes);
 }
 
+static int bounded_truncate(void *context, levin_file *file, uint64_t bytes)
+{
+    count_call();
+    if (bytes > FUZZ_FILE_MAX)
+        return ENOSPC;
+    return bounds.below->truncate(context, file, bytes);
+}
+
+/* The calls that are only counted: X(name, parameters, arguments). */
+#define COUNTED_CALLS(X)                                                                                        \
+    X(close, (void *context, levin_file *file), (context, file))                                                \
+    X(sync, (void *context, levin_file *file), (context, file))                                                 \
+    X(size, (void *context, levin_file *file, uint64_t *bytes), (context, file, bytes))                         \
+    X(rename, (void *context, const char *from, const char *to), (context, from, to))                           \
+    X(unlink, (void *context, const char *path), (context, path))                                               \
+    X(make_dir, (void *context, const char *path), (context, path))                                             \
+    X(sync_dir, (void *context, const char *path), (context, path))                                             \
+    X(list, (void *context, const char *path, levin_io_entry entry, void *entry_context),                       \
+      (context, path, entry, entry_context))                                                                    \
+    X(lock, (void *context, levin_file *file, bool exclusive), (context, file, exclusive))
+#define COUNTED_CALL(name, parameters, arguments)                                                               \
+    static int counted_##name parameters                                                                        \
+    {                                                                                                           \
+        count_call();                                                                                           \
+        return bounds.below->name arguments;                                                                    \
+    }
+COUNTED_CALLS(COUNTED_CALL)
+
 static void *bounded_alloc(void *context, size_t bytes, size_t alignment)
 {
     fuzz_require(bytes <= FUZZ_MEMORY_MAX && bounds.memory_bytes + bytes <= FUZZ_MEMORY_MAX,
@@ -143,6 +171,10 @@ void fuzz_disk_open(fuzz_disk *d, const disk_image *start)
     d->table.read_at = bounded_read_at;
     d->table.write_at = bounded_write_at;
     d->table.preallocate = bounded_preallocate;
+    d->table.truncate = bounded_truncate;
+#define COUNTED_SET(name, parameters, arguments) d->table.name = counted_##name;
+    COUNTED_CALLS(COUNTED_SET)
+#undef COUNTED_SET
     d->table.alloc = bounded_alloc;
     d->table.free = bounded_free;
 }

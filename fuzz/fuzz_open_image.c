@@ -8,17 +8,20 @@
  * Invariants, of any input:
  *   - no signal, no hang, no deadlock, memory and calls bounded, nothing left behind when the store is closed
  *     (disk.c);
- *   - every failure of open is an error with a message; LEVIN_CORRUPT names a file;
+ *   - every failure of open is an error with a message; LEVIN_CORRUPT, of whichever call, names a file of the store
+ *     and an offset in it or at its end;
  *   - keys come in strictly ascending order forwards, strictly descending backwards, all inside the limits;
  *   - a put that was acknowledged as synced is there: at once, after a checkpoint that succeeded, and after
  *     reopening;
  *   - reading only changes no byte on the disk.
  * Of an input in whose store levin_check() finds no fault (checksums repaired: a legal store of another content):
- *   - forward scan = reverse scan = get of each key; no read fails;
+ *   - forward scan = reverse scan = every kind of get; no read fails;
  *   - a checkpoint succeeds, after which levin_check() finds no fault and counts exactly the keys of the scan;
  *   - all is the same after reopening.
- * Of damage (DETECT): every answer of get and of both scans is that of one legal state of the seed store
- * (damage.c), or LEVIN_CORRUPT, also after a put, a checkpoint and reopening. Limits that a store of odd numbers
+ * A store that opened may be refused when it is opened again only if it is damaged and levin_check() had said so.
+ * Of damage (DETECT): every answer of both scans, and of every kind of get for every key that the seed store ever
+ * held and for absent ones, is that of one legal state of the seed store (damage.c), or LEVIN_CORRUPT, also after a
+ * put, a checkpoint and reopening. Limits that a store of odd numbers
  * can meet (LEVIN_TOO_BIG, LEVIN_NO_SPACE) are honest answers to writes.
  */
 #include <stdio.h>
@@ -32,7 +35,8 @@
 #include "damage.h"
 #include "fuzz.h"
 
-enum { GETS_MAX = 96, STATES_MAX = 512 };
+enum { GETS_MAX = 96, STATES_MAX = 512, LOCATED_MAX = 64,
+       KEY_ROOM = LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MAX_BYTES) + 1 };
 
 /* Before every key of a seed store. */
 static const char own_key[] = "\x01put";
@@ -86,6 +90,14 @@ static void listing_fini(listing *l)
 
 /* ---- the run ---------------------------------------------------------------------------------------------- */
 
+/* A key to be read by itself, and what a scan has said of it. */
+typedef struct point {
+    levin_slice key;
+    const pair *expected; /* NULL: nothing is known, or */
+    bool absent;
+} point;
+enum { ABSENT_KEYS = 2, POINTS_MAX = SEED_KEYS_MAX + 1 + ABSENT_KEYS };
+
 typedef struct run {
     fuzz_disk disk;
     levin_options options;
@@ -94,19 +106,65 @@ typedef struct run {
     bool damaged;               /* an input of form INPUT_DAMAGE: the oracle below knows the contents */
     damage_legal legal;
     uint8_t allowed[STATES_MAX]; /* states that all answers so far agree with */
-    size_t allowed_count;
+    point points[POINTS_MAX];
+    unsigned point_count;
+    uint8_t absent[ABSENT_KEYS][KEY_ROOM]; /* bytes of keys in points[] */
+    unsigned rounds;            /* of reading, so far */
     bool own_put;               /* own_key is in the store */
     bool clean;                 /* levin_check() found no fault */
     levin_error error;          /* of the last open that failed */
+    unsigned located;           /* LEVIN_CORRUPT so far: the file's size is looked up for the first ones */
 } run;
 
-/* A code that reading may give: data, or an honest error. */
-static void require_readable(const run *r, levin_code code, const char *what)
+/* Whether a file of the store is on the disk, and its size. */
+static bool find_file(const run *r, const char *name, uint64_t *bytes)
 {
-    fuzz_require(code == LEVIN_OK || code == LEVIN_NOT_FOUND || code == LEVIN_CORRUPT, "%s gave %s", what,
-                 levin_code_name(code));
+    disk_image *image = simdisk_image(r->disk.disk);
+    disk_node directory = disk_image_find(image, FUZZ_STORE);
+    disk_node file = directory == DISK_NONE ? DISK_NONE : disk_image_lookup(image, directory, name);
+    *bytes = file == DISK_NONE ? 0 : disk_image_size(image, file);
+    disk_image_unref(image);
+    return file != DISK_NONE;
+}
+
+/* A file that every store has is gone: there is no store, then. */
+static bool is_gone(const run *r, const char *name)
+{
+    uint64_t bytes;
+    return !find_file(r, name, &bytes);
+}
+
+/*
+ * LEVIN_CORRUPT must lead to the damage: a file that a store has, a place in it or at its end, and a message that says
+ * both. Expected and found are told but not judged: where the expected number is a bound, the two may be equal.
+ */
+static void require_located(run *r, const levin_error *e, const char *what)
+{
+    uint8_t kind;
+    uint32_t number;
+    uint64_t bytes;
+    fuzz_require(e->code == LEVIN_CORRUPT && e->message[0], "%s gave LEVIN_CORRUPT and told %s, \"%s\"", what,
+                 levin_code_name(e->code), e->message);
+    fuzz_require(container_name_parse(e->file, &kind, &number), "%s: LEVIN_CORRUPT names no file of a store: \"%s\"",
+                 what, e->message);
+    fuzz_require(strstr(e->message, e->file) && strstr(e->message, "offset"),
+                 "%s: a message without file or offset: \"%s\"", what, e->message);
+    if (r->located++ < LOCATED_MAX && find_file(r, e->file, &bytes))
+        fuzz_require(e->offset <= bytes, "%s: an offset outside the file of %llu bytes: \"%s\"", what,
+                     (unsigned long long)bytes, e->message);
+}
+
+/* A code that reading may give: data, or an honest error. */
+static void require_readable(run *r, levin_code code, const char *what)
+{
+    fuzz_require(code == LEVIN_OK || code == LEVIN_CORRUPT, "%s gave %s", what, levin_code_name(code));
     fuzz_require(!r->clean || code != LEVIN_CORRUPT, "levin_check() found no fault, but %s gave %s", what,
                  levin_code_name(code));
+    if (code == LEVIN_CORRUPT) {
+        levin_error error;
+        levin_last_error(r->store, &error);
+        require_located(r, &error, what);
+    }
 }
 
 static bool is_limit(levin_code code)
@@ -193,16 +251,30 @@ static const seed_pair *state_find(const run *r, size_t state, levin_slice key)
     return NULL;
 }
 
-/* value NULL: not found. */
-static void detect_get(run *r, levin_slice key, const levin_slice *value)
+/* What a point read has answered. */
+typedef struct answer {
+    const char *what;   /* the call */
+    levin_code code;
+    bool sized, valued; /* bytes is the value's size; data the value */
+    size_t bytes;
+    const void *data;
+} answer;
+
+static bool answer_found(const answer *a)
+{
+    return a->code == LEVIN_OK || a->code == LEVIN_TOO_SMALL;
+}
+
+static void detect_point(run *r, levin_slice key, const answer *a)
 {
     for (size_t i = 0; i < r->legal.seed->state_count; i++) {
         if (!r->allowed[i])
             continue;
-        const seed_pair *found = state_find(r, i, key);
-        r->allowed[i] = found ? value && slices_equal(found->value, *value) : !value;
+        const seed_pair *right = state_find(r, i, key);
+        r->allowed[i] = !!right == answer_found(a) && (!right || !a->sized || right->value.size == a->bytes) &&
+                        (!right || !a->valued || slices_equal(right->value, (levin_slice){ a->data, a->bytes }));
     }
-    require_legal(r, "get", key);
+    require_legal(r, a->what, key);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------- */
@@ -241,57 +313,173 @@ static listing scan(run *r, bool forward)
     return l;
 }
 
-static void get_key(run *r, levin_slice key, const pair *expected)
+/* ---- point reads ------------------------------------------------------------------------------------------ */
+
+static void require_answer(run *r, const point *p, const answer *a)
 {
-    void *value;
-    size_t bytes = 0;
-    levin_code code = levin_get_alloc(r->store, NULL, key.data, key.size, &value, &bytes);
-    require_readable(r, code, "levin_get_alloc");
-    levin_slice found = { value, bytes };
-    if (r->damaged && code != LEVIN_CORRUPT)
-        detect_get(r, key, code == LEVIN_OK ? &found : NULL);
-    if (r->clean && expected)
-        fuzz_require(code == LEVIN_OK && bytes == expected->value_bytes && value_hash(found) == expected->value_hash,
-                     "get and scan differ (%s)", levin_code_name(code));
-    levin_free(r->store, code == LEVIN_OK ? value : NULL);
+    if (!answer_found(a) && a->code != LEVIN_NOT_FOUND)
+        require_readable(r, a->code, a->what);
+    if (r->damaged && a->code != LEVIN_CORRUPT)
+        detect_point(r, p->key, a);
+    if (!r->clean)
+        return;
+    fuzz_require(!p->absent || a->code == LEVIN_NOT_FOUND, "%s gave %s for a key that a scan does not show", a->what,
+                 levin_code_name(a->code));
+    if (p->expected)
+        fuzz_require(answer_found(a) && (!a->sized || a->bytes == p->expected->value_bytes) &&
+                         (!a->valued || value_hash((levin_slice){ a->data, a->bytes }) == p->expected->value_hash),
+                     "%s and scan differ (%s)", a->what, levin_code_name(a->code));
 }
 
-/* Gets of keys of the scan, and of one beside them that cannot be there. */
-static void get_some(run *r, const listing *l)
+/* One of the ways to read a key. */
+static void read_point(run *r, const point *p, unsigned way)
 {
-    uint8_t absent[LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MAX_BYTES) + 1];
-    size_t step = l->count / GETS_MAX + 1;
-    for (size_t i = 0; i < l->count; i += step)
-        get_key(r, listing_key(l, i), &l->pairs[i]);
-    if (l->count) {
-        levin_slice key = listing_key(l, l->count / 2);
-        memcpy(absent, key.data, key.size);
-        absent[key.size] = 0; /* the next key that there can be */
-        key = (levin_slice){ absent, key.size + 1 };
-        levin_code code = levin_contains(r->store, NULL, key.data, key.size);
-        require_readable(r, code, "levin_contains");
-        levin_slice next = l->count / 2 + 1 < l->count ? listing_key(l, l->count / 2 + 1) : (levin_slice){ "", 0 };
-        if (r->clean && l->code == LEVIN_OK && key.size <= LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MIN_BYTES))
-            fuzz_require((code == LEVIN_OK) == slices_equal(next, key), "an absent key is found, or one is missed");
+    const void *key = p->key.data;
+    answer a = { .sized = true, .valued = true };
+    switch (way % 4) {
+    case 0: {
+        void *value;
+        a.what = "levin_get_alloc";
+        a.code = levin_get_alloc(r->store, NULL, key, p->key.size, &value, &a.bytes);
+        a.data = value;
+        require_answer(r, p, &a);
+        levin_free(r->store, a.code == LEVIN_OK ? value : NULL);
+        return;
     }
-    /* a scan that failed does not show all keys of a damaged store */
-    if (r->damaged)
-        for (size_t i = 0, step_all = state_pairs(r, r->legal.final) / GETS_MAX + 1;
-             i < state_pairs(r, r->legal.final); i += step_all)
-            get_key(r, state_pair(r, r->legal.final, i)->key, NULL);
+    case 1:
+        a = (answer){ .what = "levin_contains", .code = levin_contains(r->store, NULL, key, p->key.size) };
+        fuzz_require(a.code != LEVIN_TOO_SMALL, "levin_contains gave LEVIN_TOO_SMALL");
+        require_answer(r, p, &a);
+        return;
+    case 2: {
+        levin_pinned pinned;
+        a.what = "levin_get_pinned";
+        a.code = levin_get_pinned(r->store, NULL, key, p->key.size, &pinned);
+        a.data = pinned.value.data;
+        a.bytes = pinned.value.size;
+        require_answer(r, p, &a);
+        levin_pinned_release(&pinned);
+        return;
+    }
+    default: {
+        uint8_t buffer[64];
+        a.what = "levin_get";
+        a.data = buffer;
+        a.code = levin_get(r->store, NULL, key, p->key.size, buffer, sizeof buffer, &a.bytes);
+        a.valued = a.code != LEVIN_TOO_SMALL;
+        require_answer(r, p, &a);
+    }
+    }
 }
+
+/* All of them, some at a time. */
+static void read_together(run *r)
+{
+    enum { TOGETHER = 16, VALUE_BYTES = 512 };
+    uint8_t buffers[TOGETHER][VALUE_BYTES];
+    levin_get_request requests[TOGETHER];
+    for (unsigned from = 0, count; from < r->point_count; from += count) {
+        levin_code first = LEVIN_OK;
+        count = r->point_count - from < TOGETHER ? r->point_count - from : TOGETHER;
+        for (unsigned i = 0; i < count; i++) {
+            levin_slice key = r->points[from + i].key;
+            requests[i] = (levin_get_request){ .key = key.data, .key_bytes = key.size, .buffer = buffers[i],
+                                               .capacity = VALUE_BYTES };
+        }
+        levin_code code = levin_multi_get(r->store, NULL, requests, count);
+        for (unsigned i = 0; i < count; i++) {
+            answer a = { .what = "levin_multi_get", .code = requests[i].code, .sized = true,
+                         .valued = requests[i].code != LEVIN_TOO_SMALL, .bytes = requests[i].value_bytes,
+                         .data = buffers[i] };
+            require_answer(r, &r->points[from + i], &a);
+            if (first == LEVIN_OK && !answer_found(&a) && a.code != LEVIN_NOT_FOUND)
+                first = a.code;
+        }
+        fuzz_require(code == first, "levin_multi_get gave %s, its first error is %s", levin_code_name(code),
+                     levin_code_name(first));
+    }
+}
+
+static point *add_point(run *r, levin_slice key)
+{
+    fuzz_require(r->point_count < POINTS_MAX, "more than %d keys to read", POINTS_MAX);
+    point *p = &r->points[r->point_count++];
+    *p = (point){ .key = key };
+    return p;
+}
+
+/* The next key that there can be after this one, in the memory of an absent key. */
+static levin_slice key_after(run *r, unsigned which, levin_slice key)
+{
+    memcpy(r->absent[which], key.data, key.size);
+    r->absent[which][key.size] = 0;
+    return (levin_slice){ r->absent[which], key.size + 1 };
+}
+
+/* Of damage: every key of every state, its own, and absent ones between and behind them. */
+static void add_seed_points(run *r)
+{
+    const seed_store *seed = r->legal.seed;
+    for (size_t i = 0; i < seed->key_count; i++)
+        add_point(r, seed->keys[i]);
+    add_point(r, (levin_slice){ own_key, sizeof own_key - 1 });
+    for (unsigned i = 0; i < ABSENT_KEYS && seed->key_count; i++)
+        add_point(r, key_after(r, i, seed->keys[i ? seed->key_count - 1 : seed->key_count / 2]));
+}
+
+/* Of files: keys of the scan, and one beside them that cannot be there. */
+static void add_listed_points(run *r, const listing *l)
+{
+    size_t middle = l->count / 2;
+    for (size_t i = 0, step = l->count / GETS_MAX + 1; i < l->count; i += step)
+        add_point(r, listing_key(l, i))->expected = &l->pairs[i];
+    if (!l->count)
+        return;
+    point *p = add_point(r, key_after(r, 0, listing_key(l, middle)));
+    bool known = l->code == LEVIN_OK && p->key.size <= LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MIN_BYTES);
+    if (known && middle + 1 < l->count && slices_equal(listing_key(l, middle + 1), p->key))
+        p->expected = &l->pairs[middle + 1];
+    else
+        p->absent = known;
+}
+
+/* In every way, and the ways in turns: what one of them leaves in the row cache the next one reads. */
+static void read_points(run *r, const listing *l)
+{
+    r->point_count = 0;
+    if (r->damaged)
+        add_seed_points(r);
+    else
+        add_listed_points(r, l);
+    unsigned round = r->rounds++ + (r->script >> 4);
+    if (round & 1)
+        read_together(r);
+    for (unsigned i = 0; i < r->point_count; i++)
+        read_point(r, &r->points[i], i + round / 2);
+    if (!(round & 1))
+        read_together(r);
+}
+
+/* ---- all of it -------------------------------------------------------------------------------------------- */
+
+typedef struct fault_count {
+    run *r;
+    uint64_t reported;
+} fault_count;
 
 static bool count_fault(void *context, const levin_error *fault)
 {
-    fuzz_require(fault->code == LEVIN_CORRUPT && fault->message[0] && fault->file[0], "a fault that tells nothing");
-    ++*(uint64_t *)context;
+    fault_count *c = context;
+    require_located(c->r, fault, "a fault of levin_check");
+    c->reported++;
     return true;
 }
 
 static bool check(run *r, levin_check_result *result)
 {
-    uint64_t reported = 0;
-    levin_code code = levin_check(r->store, count_fault, &reported, result);
+    fault_count count = { .r = r };
+    levin_code code = levin_check(r->store, count_fault, &count, result);
+    uint64_t reported = count.reported;
     fuzz_require(code == LEVIN_OK || code == LEVIN_CORRUPT, "levin_check gave %s", levin_code_name(code));
     fuzz_require(reported == result->faults && (code == LEVIN_OK) == (reported == 0),
                  "levin_check gave %s and reported %llu faults of %llu", levin_code_name(code),
@@ -314,7 +502,7 @@ static listing read_all(run *r)
         }
     }
     listing_fini(&reverse);
-    get_some(r, &forward);
+    read_points(r, &forward);
     return forward;
 }
 
@@ -329,10 +517,13 @@ static bool open_store(run *r)
         return true;
     fuzz_require(!r->store && error.code == code && error.message[0], "levin_open gave %s and told %s, \"%s\"",
                  levin_code_name(code), levin_code_name(error.code), error.message);
-    fuzz_require(code == LEVIN_CORRUPT || code == LEVIN_NO_STORE ||
+    fuzz_require(code == LEVIN_CORRUPT ||
+                     (code == LEVIN_NO_STORE &&
+                      (is_gone(r, PAGE_FILE_NAME) || (r->options.read_only && is_gone(r, "lock")))) ||
                      (!r->damaged && (code == LEVIN_VERSION_UNKNOWN || is_limit(code))),
                  "levin_open gave %s: %s", levin_code_name(code), error.message);
-    fuzz_require(code != LEVIN_CORRUPT || error.file[0], "LEVIN_CORRUPT names no file: %s", error.message);
+    if (code == LEVIN_CORRUPT)
+        require_located(r, &error, "levin_open");
     return false;
 }
 
@@ -436,7 +627,7 @@ static void run_store(run *r)
         fuzz_require(code == LEVIN_OK || (!r->damaged && is_limit(code)), "levin_close gave %s",
                      levin_code_name(code));
     } else {
-        fuzz_require(r->damaged || is_limit(r->error.code),
+        fuzz_require((r->damaged && !r->clean) || is_limit(r->error.code),
                      "a store that was opened, written and closed does not open again: %s (%s)", r->error.message,
                      r->error.file);
     }

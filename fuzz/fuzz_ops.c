@@ -2,8 +2,8 @@
  * fuzz_ops.c - property: any sequence of calls on a store answers as a sorted array would (EXACT), and leaves nothing
  * behind.
  *
- * Input: byte 0 chooses the disk to start from, byte 1 options; then operations of four bytes (ops.h).  Bytes
- * decode to some sequence of legal calls whatever they are.
+ * Input: byte 0 chooses the disk to start from, byte 1 sizes of pages, memtable and caches; then operations of four
+ * bytes (ops.h).  Bytes decode to some sequence of legal calls whatever they are.
  *
  * Invariants, after each operation:
  *   - get, contains, multi_get and iterators answer as the model of their snapshot, or of now, does: key, value,
@@ -678,6 +678,20 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
+/* Byte 1 of the input (ops.h). */
+static void options_by(levin_options *o, uint8_t byte)
+{
+    static const uint32_t row_cache_kib[4] = { 32, 0, 256, 1024 }, memtable_kib[4] = { 64, 128, 512, 4096 };
+    o->row_cache_bytes = (uint64_t)row_cache_kib[byte >> 1 & 3] << 10;
+    o->memtable_bytes = (uint64_t)memtable_kib[byte >> 3 & 3] << 10;
+    o->page_bytes = LEVIN_PAGE_MIN_BYTES << (byte >> 5 & 3);
+    o->cache_bytes = 16 * o->page_bytes;
+    if (byte & 1) {
+        o->wal_sector_bytes = 4096;
+        o->wal_segment_bytes = 32768;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static run r; /* large: the stack of a fuzzer may be small */
@@ -687,9 +701,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r = (run){ .now = s->now, .next_stamp = s->next_stamp };
     fuzz_disk_open(&r.disk, s->image);
     fuzz_options(&r.options, &r.disk.table);
-    r.options.wal_sector_bytes = data[1] & 1 ? 4096 : 512;
-    if (r.options.wal_sector_bytes == 4096)
-        r.options.wal_segment_bytes = 32768;
+    options_by(&r.options, data[1]);
     open_store(&r);
     size_t end = size < OPS_HEADER_BYTES + OPS_MAX * 4 ? size : OPS_HEADER_BYTES + OPS_MAX * 4;
     for (size_t at = OPS_HEADER_BYTES; at + 4 <= end; at += 4) {

@@ -87,6 +87,7 @@ static void ops_seeds(const char *directory)
             char variant[16];
             random_fill(&random, data, size);
             data[0] = (uint8_t)start;
+            data[1] &= start ? 1 : 0xff; /* larger sizes, with a new store: smaller ones have more happen */
             for (size_t at = OPS_HEADER_BYTES; at < size; at += OPS_BYTES)
                 data[at] = pick_kind(&random, mixes[m].weight);
             snprintf(variant, sizeof variant, "%u", start);

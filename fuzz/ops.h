@@ -1,7 +1,12 @@
 /*
  * ops.h - the bytes of an input of fuzz_ops, and the 256 keys that there are.
  *
- *   byte 0    the disk to start from (modulo) byte 1    bit 0: log sectors of 4096 bytes, for a new store then
+ *   byte 0    the disk to start from (modulo)
+ *   byte 1    options; 0 is the smallest of everything:
+ *             bit 0     log sectors of 4096 bytes, of a new store
+ *             bits 1-2  row cache: 32 KiB, off, 256 KiB, 1 MiB
+ *             bits 3-4  memtable: 64 KiB, 128 KiB, 512 KiB, 4 MiB
+ *             bits 5-6  pages: 4, 8, 16, 32 KiB, of a new store; the page cache has room for 16 of them
  *   operations of 4 bytes: kind (modulo OPS_KINDS) and three arguments, which fuzz_ops.c explains where it uses
  *   them
  */

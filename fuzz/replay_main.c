@@ -4,6 +4,7 @@
  *   replay_TARGET [-q] [-n TIMES] FILE|DIRECTORY...
  *
  * The exit status is 0 when every input was run; an input that breaks a promise aborts, after its name was printed.
+ * What is neither a file nor a directory, and a directory without inputs, are errors: nothing would have been shown.
  * -n runs each input so often (for profiles). Ends with the number of inputs and runs a second of processor time.
  * Concurrency: one thread.
  */
@@ -50,10 +51,13 @@ static void replay_path(replay *r, const char *path)
     struct dirent **entries;
     if (stat(path, &stat_of))
         fatal("there is no %s", path);
-    if (!S_ISDIR(stat_of.st_mode)) {
+    if (S_ISREG(stat_of.st_mode)) {
         replay_file(r, path);
         return;
     }
+    if (!S_ISDIR(stat_of.st_mode))
+        fatal("%s is neither a file nor a directory", path);
+    unsigned long before = r->inputs;
     int count = scandir(path, &entries, NULL, alphasort);
     if (count < 0)
         fatal("%s cannot be listed", path);
@@ -66,6 +70,16 @@ static void replay_path(replay *r, const char *path)
         free(entries[i]);
     }
     free(entries);
+    if (r->inputs == before)
+        fatal("there are no inputs in %s", path);
+}
+
+/* 0: not a number above 0. */
+static unsigned long parse_times(const char *text)
+{
+    char *end;
+    unsigned long times = strtoul(text, &end, 10);
+    return *text < '0' || *text > '9' || *end ? 0 : times;
 }
 
 int main(int argc, char **argv)
@@ -77,11 +91,11 @@ int main(int argc, char **argv)
         if (!strcmp(argv[at], "-q"))
             r.quiet = true;
         else if (!strcmp(argv[at], "-n") && at + 1 < argc)
-            r.times = strtoul(argv[++at], NULL, 10);
+            r.times = parse_times(argv[++at]);
         else
             at = argc;
     }
-    if (at >= argc) {
+    if (at >= argc || !r.times) {
         fprintf(stderr, "usage: %s [-q] [-n TIMES] FILE|DIRECTORY...\n", argv[0]);
         return 2;
     }

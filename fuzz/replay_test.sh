@@ -21,6 +21,24 @@ check() { # what, command...
     fi
 }
 
+refused() { # command...: it must fail, and not by a signal
+    "$@"
+    local status=$?
+    [ "$status" -gt 0 ] && [ "$status" -lt 128 ]
+}
+
+mkdir "$scratch/empty"
+ok=$bin/replay_fuzz_ops
+check "an empty directory is an error" refused "$ok" "$scratch/empty"
+check "what is no file is an error" refused "$ok" /dev/null
+check "no input at all is an error" refused "$ok"
+check "no times is an error" refused "$ok" -n 0 fuzz/README.md
+for arguments in "fuzz_ops typo 5" "fuzz_ops afl abc" "fuzz_ops libfuzzer 0" "fuzz_nothing afl 5"; do
+    read -ra words <<<"$arguments"
+    check "run.sh $arguments is refused" refused fuzz/run.sh --check "${words[@]}"
+done
+check "run.sh takes two targets and fuzzers" fuzz/run.sh --check 'fuzz_ops fuzz_open_image' 'libfuzzer afl' 5
+
 for source in fuzz/fuzz_*.c; do
     target=$(basename "$source" .c)
     check "$target: seeds are made" "$bin/make_seeds" "$target" "$scratch/$target"

@@ -1,22 +1,47 @@
 #!/bin/bash
 # Runs fuzzers over targets, one after the other, from the seed corpora: what `make fuzz` calls when everything is built.
 #
-#   run.sh 'fuzz_open_image fuzz_ops' 'libfuzzer afl' SECONDS
+#   run.sh [--check] 'fuzz_open_image fuzz_ops' 'libfuzzer afl' SECONDS
 #
-# SEED=n fixes the fuzzers' seed (default 1).  Inputs found stay in build/fuzz/corpus/TARGET/FUZZER and are where the next run
-# begins; crashing ones go to build/fuzz/crashes/TARGET.  Ends with a table; the status is 1 when anything crashed.
+# --check looks at the arguments only.  SEED=n fixes the fuzzers' seed (default 1).  Inputs found stay in
+# build/fuzz/corpus/TARGET/FUZZER and are where the next run begins; crashing ones go to build/fuzz/crashes/TARGET.
+# Ends with a table, also when it is stopped.  Exit: 0 nothing found, 1 something crashed, 2 usage, 3 a fuzzer did not run,
+# 130 or 143 stopped.
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
 root=build/fuzz
 seed=${SEED:-1}
+
+usage() {
+    echo "run.sh: $1" >&2
+    echo "usage: fuzz/run.sh [--check] 'TARGET...' 'libfuzzer afl' SECONDS    SEED=n" >&2
+    exit 2
+}
+check_only=
+[ "${1:-}" != --check ] || { check_only=yes; shift; }
+[ $# -eq 3 ] || usage "three arguments are needed"
 read -ra targets <<<"$1"
 read -ra fuzzers <<<"$2"
 seconds=$3
+[ ${#targets[@]} -gt 0 ] || usage "no target"
+for word in "${targets[@]}"; do
+    [[ $word == fuzz_* && -f fuzz/$word.c ]] || usage "there is no target $word"
+done
+[ ${#fuzzers[@]} -gt 0 ] || usage "no fuzzer"
+for word in "${fuzzers[@]}"; do
+    [[ $word == libfuzzer || $word == afl ]] || usage "there is no fuzzer $word"
+done
+[[ $seconds =~ ^[1-9][0-9]{0,6}$ ]] || usage "a time of $seconds seconds"
+[[ $seed =~ ^[0-9]{1,9}$ ]] || usage "a seed of $seed"
+[ -z "$check_only" ] || exit 0
+
 rows=$(mktemp) || exit 3
-child=
+child='' stopped=0
 trap 'rm -f "$rows"' EXIT
-trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit 130' INT TERM
+# the loops see it and end: what was done until then goes into the table
+trap 'stopped=130; [ -z "$child" ] || kill "$child" 2>/dev/null' INT
+trap 'stopped=143; [ -z "$child" ] || kill "$child" 2>/dev/null' TERM
 
 stat_of() { # file, name: a value of libFuzzer's or AFL++'s statistics, 0 when there is none yet
     local value
@@ -32,8 +57,10 @@ look_libfuzzer() {
     runs=$(sed -n -E 's/^#([0-9]+).*/\1/p' <<<"$line")
     edges=$(sed -n -E 's/.* cov: ([0-9]+).*/\1/p' <<<"$line")
     found=$(($(count_files "$corpus") - before))
-    crashes=$(($(count_files "$crash_dir") - crashed_before))
+    crashes=$(crashed_libfuzzer | wc -l)
 }
+# Also an input that an earlier run had written already is written again, and named.
+crashed_libfuzzer() { sed -n -E 's/.*Test unit written to //p' "$log" 2>/dev/null | sort -u; }
 look_afl() { # plot_data is newer than fuzzer_stats, but for the end
     local stats=$corpus/default/fuzzer_stats line
     line=$(tail -n 1 "$corpus/default/plot_data" 2>/dev/null | tr -d ' ')
@@ -42,10 +69,11 @@ look_afl() { # plot_data is newer than fuzzer_stats, but for the end
         runs=$(stat_of "$stats" execs_done) edges=$(stat_of "$stats" edges_found)
     fi
     runs=$((runs - runs_before)) # it goes on with the count of the session before
-    found=$(($(afl_found) - before))
+    found=$(($(afl_queued) - before)) # while it starts it has fewer than before
+    [ "$found" -ge 0 ] || found=0
     crashes=$(find "$corpus/default/crashes" "$corpus/default/hangs" -name 'id*' 2>/dev/null | wc -l)
 }
-afl_found() { find "$corpus/default/queue" -name 'id*' ! -name '*orig:*' 2>/dev/null | wc -l; }
+afl_queued() { find "$corpus/default/queue" -maxdepth 1 -name 'id*' 2>/dev/null | wc -l; }
 
 # Hundredths of a second of processor time that a process, all below it, and those that these have waited for have taken.
 cpu_time() { # pid
@@ -57,6 +85,62 @@ cpu_time() { # pid
         sum=$((sum + $(cpu_time "$child_pid")))
     done
     echo "$sum"
+}
+
+# AFL++ leaves out inputs of its seeds and of its queue that crash or hang ("skipping"): they are run before it.  Sets
+# failed_first to those that fail, and runs to how many were run.  Each part has twenty seconds, for 200 inputs that take
+# milliseconds; the input named last is the one that failed.
+replay_first() {
+    local inputs=() part last name at=0 next
+    failed_first=()
+    mapfile -t inputs < <(find "$seeds" "$corpus/default/queue" -maxdepth 1 -type f ! -name '.*' 2>/dev/null | sort)
+    while [ "$at" -lt ${#inputs[@]} ] && [ "$stopped" -eq 0 ]; do
+        part=("${inputs[@]:at:200}")
+        next=$((at + ${#part[@]}))
+        if ! { timeout 20 "$root/replay_$target" "${part[@]}" >"$log" 2>&1; } 2>/dev/null; then # "Aborted" is no news
+            [ "$stopped" -eq 0 ] || break
+            last=$(grep -aFx -f <(printf '%s\n' "${part[@]}") "$log" | tail -n 1)
+            if [ -z "$last" ]; then # it failed before the first one
+                tail -n 20 "$log" >&2
+                failed=3
+                return
+            fi
+            name=$crash_dir/first-$(sha1sum "$last" | cut -c1-12)
+            cp "$last" "$name"
+            failed_first+=("$name")
+            while [ "${inputs[at]}" != "$last" ]; do
+                at=$((at + 1))
+            done
+            next=$((at + 1))
+        fi
+        at=$next
+    done
+    runs=$at
+}
+report_first() { # seconds
+    crashes=${#failed_first[@]}
+    add_row "$1" 0
+    [ "$crashes" -eq 0 ] || {
+        echo "$target: $crashes inputs of its seeds and queue fail, so $fuzzer was not started; replay with"
+        printf "    $root/replay_$target %s\n" "${failed_first[@]}"
+    }
+}
+
+# AFL++ does not look at -i when it goes on with a queue: seeds that are not in it are put there, with the next numbers.
+import_seeds() {
+    local queue=$corpus/default/queue next sum path
+    [ -d "$queue" ] || return 0
+    next=$(afl_queued)
+    while read -r sum path; do
+        printf -v name '%s/id:%06d,time:0,execs:0,orig:%s' "$queue" "$next" "${path##*/}"
+        cp "$path" "$name" && next=$((next + 1))
+    done < <(awk 'NR == FNR { known[$1] = 1; next } !($1 in known)' \
+        <(find "$queue" -maxdepth 1 -name 'id*' -exec sha1sum {} +) <(find "$seeds" -maxdepth 1 -type f -exec sha1sum {} +))
+}
+
+add_row() { # seconds, hundredths of a CPU-second
+    printf '%s %s %d %d %d %d %d %d %d\n' "$target" "$fuzzer" "$1" "${runs:-0}" $((${runs:-0} / ($1 > 0 ? $1 : 1))) \
+        $((${runs:-0} * 100 / ($2 > 0 ? $2 : 1))) "${edges:-0}" "$found" "$crashes" >>"$rows"
 }
 
 start_libfuzzer() {
@@ -75,20 +159,33 @@ run_one() { # target, fuzzer
     seeds=$root/seeds/$target corpus=$root/corpus/$target/$fuzzer crash_dir=$root/crashes/$target
     log=$root/$target-$fuzzer.log
     mkdir -p "$seeds" "$corpus" "$crash_dir"
-    "$root/libfuzzer/fuzz/make_seeds" "$target" "$seeds" || exit 3
-    before=$(count_files "$corpus") crashed_before=$(count_files "$crash_dir") runs_before=0
+    if ! "$root/libfuzzer/fuzz/make_seeds" "$target" "$seeds"; then
+        failed=3
+        return
+    fi
+    before=$(count_files "$corpus") runs_before=0
     if [ "$fuzzer" = afl ]; then
-        before=$(afl_found) runs_before=$(stat_of "$corpus/default/fuzzer_stats" execs_done)
+        runs_before=$(stat_of "$corpus/default/fuzzer_stats" execs_done)
     fi
     local begin=$SECONDS took=0 last=0 status replay name
     runs=0 edges=0 found=0 crashes=0 ended=''
     local cpu=0 cpu_now
+    if [ "$fuzzer" = afl ]; then
+        replay_first
+        if [ ${#failed_first[@]} -gt 0 ] || [ "$stopped" -ne 0 ]; then
+            report_first $((SECONDS - begin))
+            return
+        fi
+        import_seeds
+        before=$(afl_queued) # it begins with these, or with the seeds
+        [ "$before" -gt 0 ] || before=$(count_files "$seeds")
+    fi
     "start_$fuzzer"
     child=$!
     while kill -0 "$child" 2>/dev/null; do
         sleep 1
         cpu_now=$(cpu_time "$child") # the last look is at most a second before its end
-        [ "$cpu_now" -le "$cpu" ] || cpu=$cpu_now
+        [ "${cpu_now:-0}" -le "$cpu" ] || cpu=$cpu_now # empty when a stop ended the look too
         took=$((SECONDS - begin))
         "look_$fuzzer"
         local line
@@ -106,17 +203,18 @@ run_one() { # target, fuzzer
     wait "$child"
     status=$?
     child='' ended=yes
+    [ "$stopped" -eq 0 ] || status=0
     [ ! -t 2 ] || printf '\r\033[K' >&2
     took=$((SECONDS - begin))
     "look_$fuzzer"
     [ "$fuzzer" != libfuzzer ] || runs=$(stat_of "$log" number_of_executed_units)
-    if [ "${runs:-0}" -eq 0 ] || { [ "$status" -ne 0 ] && [ "$crashes" -eq 0 ]; }; then
+    if [ "$crashes" -eq 0 ] && [ "$stopped" -eq 0 ] && { [ "${runs:-0}" -eq 0 ] || [ "$status" -ne 0 ]; }; then
         tail -n 20 "$log" >&2
         echo "fuzz: $fuzzer did not run $target (status $status)" >&2
-        exit 3
+        failed=3
+        return
     fi
-    printf '%s %s %d %d %d %d %d %d %d\n' "$target" "$fuzzer" "$took" "$runs" $((runs / (took > 0 ? took : 1))) \
-        $((runs * 100 / (cpu > 0 ? cpu : 1))) "${edges:-0}" "$found" "$crashes" >>"$rows"
+    add_row "$took" "$cpu"
     [ "$crashes" -eq 0 ] || {
         echo "$target under $fuzzer: $crashes crashes after $took s; replay with"
         if [ "$fuzzer" = afl ]; then
@@ -126,15 +224,16 @@ run_one() { # target, fuzzer
                 echo "    $root/replay_$target $name"
             done < <(find "$corpus/default/crashes" "$corpus/default/hangs" -name 'id*')
         else
-            find "$crash_dir" -newer "$seeds" -type f -newermt "@$(($(date +%s) - took - 2))" | sed "s|^|    $root/replay_$target |"
+            crashed_libfuzzer | sed "s|^|    $root/replay_$target |"
         fi
     }
 }
 
+failed=0
 for target_name in "${targets[@]}"; do
     ln -sf "libfuzzer/fuzz/replay_$target_name" "$root/replay_$target_name"
     for fuzzer_name in "${fuzzers[@]}"; do
-        run_one "$target_name" "$fuzzer_name"
+        [ "$failed" -ne 0 ] || [ "$stopped" -ne 0 ] || run_one "$target_name" "$fuzzer_name"
     done
 done
 # per CPU-s: what counts on a busy machine
@@ -147,4 +246,6 @@ while read -r -a fields; do
     printf "$row" "${fields[@]}"
     crashed=$((crashed + fields[8]))
 done <"$rows"
+[ "$stopped" -eq 0 ] || exit "$stopped"
+[ "$failed" -eq 0 ] || exit "$failed"
 [ "$crashed" -eq 0 ]

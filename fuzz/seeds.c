@@ -83,6 +83,30 @@ static void model_set(builder *b, levin_slice key, levin_slice value)
     b->model[i].value = value;
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    const levin_slice *x = a, *y = b;
+    return key_compare(x->data, x->size, y->data, y->size);
+}
+
+static void keys_list(seed_store *s)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->state_count; i++)
+        count += s->states[i].count;
+    s->keys = fatal_alloc((count + 1) * sizeof *s->keys);
+    count = 0;
+    for (size_t i = 0; i < s->state_count; i++)
+        for (size_t n = 0; n < s->states[i].count; n++)
+            s->keys[count++] = s->states[i].pairs[n].key;
+    qsort(s->keys, count, sizeof *s->keys, compare_keys);
+    for (size_t i = 0; i < count; i++)
+        if (!i || compare_keys(&s->keys[s->key_count - 1], &s->keys[i]))
+            s->keys[s->key_count++] = s->keys[i];
+    if (s->key_count > SEED_KEYS_MAX)
+        fatal("seed store %s has too many keys", s->name);
+}
+
 /* ---- steps of a script ------------------------------------------------------------------------------------ */
 
 static void need(const builder *b, levin_code code, const char *step)
@@ -479,6 +503,7 @@ static void seed_make(seed_store *s, const struct seed_script *script)
     simdisk_destroy(b->disk, NULL);
     hooked = NULL;
     free(b);
+    keys_list(s);
     read_back(s);
 }
 

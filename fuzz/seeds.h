@@ -29,7 +29,7 @@ typedef struct seed_group {
     size_t state_before;    /* index in states[]: what is left when the log is cut here */
 } seed_group;
 
-enum { SEED_OLDER_MAX = 4 };
+enum { SEED_OLDER_MAX = 4, SEED_KEYS_MAX = 256 };
 
 typedef struct seed_store {
     const char *name;
@@ -39,6 +39,8 @@ typedef struct seed_store {
     unsigned older_count;
     seed_state *states;
     size_t state_count;                       /* states[state_count - 1] is what it holds */
+    levin_slice *keys;                        /* of all states, ascending, each once */
+    size_t key_count;
     seed_group *groups;                       /* from the older meta page's replay position, if still there */
     size_t group_count;
     page_meta meta[2];                        /* [0] the newest, [1] the older one */
