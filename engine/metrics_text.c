@@ -168,10 +168,11 @@ static void put_head(sink *s, const family *f, const family *before, const char 
 {
     if (!strcmp(f->name, before->name))
         return;
-    const char *unit = f->seconds ? strstr(f->text, "nanoseconds") : NULL; /* the values are given in seconds */
-    const int before_unit = unit ? (int)(unit - f->text) : (int)strlen(f->text);
-    put(s, "# HELP levin_%s%s %.*s%s\n# TYPE levin_%s%s %s\n", f->name, suffix, before_unit, f->text,
-        unit ? unit + strlen("nano") : "", f->name, suffix, type);
+    static const char unit[] = "nanoseconds"; /* that a text ends in; the values are given in seconds */
+    size_t bytes = strlen(f->text), unit_bytes = sizeof unit - 1;
+    bool scaled = f->seconds && bytes >= unit_bytes && !strcmp(f->text + bytes - unit_bytes, unit);
+    put(s, "# HELP levin_%s%s %.*s%s\n# TYPE levin_%s%s %s\n", f->name, suffix,
+        (int)(scaled ? bytes - unit_bytes : bytes), f->text, scaled ? "seconds" : "", f->name, suffix, type);
 }
 
 static void put_labels(sink *s, const gathered *g, const family *f)
