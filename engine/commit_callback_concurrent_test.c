@@ -10,20 +10,10 @@
 #include <string.h>
 
 #include "../faults/check_main.h"
+#include "../faults/thread_check.h"
 #include "commit.h"
 
 enum { THREADS_MAX = 16 };
-
-static void die(const char *message)
-{
-    fprintf(stderr, "commit_callback_concurrent_test: %s\n", message);
-    abort(); /* from any thread: ck_assert belongs to the one that runs the test */
-}
-#define require(condition)                                                                                      \
-    do                                                                                                          \
-        if (!(condition))                                                                                       \
-            die(#condition);                                                                                    \
-    while (0)
 
 typedef struct rig {
     commit_queue queue;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../faults/check_main.h"
+#include "../faults/thread_check.h"
 #include "commit.h"
 
 enum { THREADS_MAX = 64, WINDOW_MAX = 16 };
@@ -39,17 +40,6 @@ typedef struct submitter {
     uint32_t seed;
     sync_thread thread;
 } submitter;
-
-static void die(const char *message)
-{
-    fprintf(stderr, "commit_concurrent_test: %s\n", message);
-    abort(); /* from any thread: ck_assert belongs to the one that runs the test */
-}
-#define require(condition)                                                                                      \
-    do                                                                                                          \
-        if (!(condition))                                                                                       \
-            die(#condition);                                                                                    \
-    while (0)
 
 static levin_code result_of(const work *w)
 {

@@ -12,19 +12,9 @@
 #include <string.h>
 
 #include "../faults/check_main.h"
+#include "../faults/thread_check.h"
 #include "reclaim.h"
 #include "sync.h"
-
-static void die(const char *message)
-{
-    fprintf(stderr, "reclaim_concurrent_test: %s\n", message);
-    abort(); /* from any thread: ck_assert belongs to the one that runs the test */
-}
-#define require(condition)                                                                                      \
-    do                                                                                                          \
-        if (!(condition))                                                                                       \
-            die(#condition);                                                                                    \
-    while (0)
 
 /* ---- readers against a writer that replaces what they read ------------------------------------------------ */
 
