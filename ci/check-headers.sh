@@ -20,10 +20,12 @@ compile() { # header, language, compiler...
 }
 
 for header in $(find engine faults fuzz chaos regress -name '*.h' 2>/dev/null | sort); do
-    compile "$header" c "${CC:-cc}" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror
+    # shellcheck disable=SC2086 # a compiler may come with a launcher: CC="ccache cc"
+    compile "$header" c ${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror
 done
 for header in engine/levin.h engine/io.h; do
-    compile "$header" cc "${CXX:-c++}" -std=c++11 -Wall -Wextra -Wpedantic -Werror
+    # shellcheck disable=SC2086
+    compile "$header" cc ${CXX:-c++} -std=c++11 -Wall -Wextra -Wpedantic -Werror
 done
 [ "$checks" -gt 2 ] || { failures=$((failures + 1)) && echo "no headers were found"; }
 echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
