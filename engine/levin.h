@@ -56,7 +56,8 @@ extern "C" {
     X(LEVIN_EXISTS, 13, "there is a store here already")                                                        \
     X(LEVIN_VERSION_UNKNOWN, 14, "written by a newer version of the format")                                    \
     X(LEVIN_PENDING, 15, "not finished yet")                                                                    \
-    X(LEVIN_INTERRUPTED, 16, "stopped on request")
+    X(LEVIN_INTERRUPTED, 16, "stopped on request")                                                              \
+    X(LEVIN_CONFLICT, 17, "somebody else has changed what the write depends on")
 
 typedef enum levin_code {
 #define LEVIN_CODE_ENUM(name, value, text) name = value,
@@ -180,6 +181,16 @@ LEVIN_API levin_code levin_put(levin *store, const void *key, size_t key_bytes, 
 /* Deleting an absent key is no error. */
 LEVIN_API levin_code levin_delete(levin *store, const void *key, size_t key_bytes,
                                   levin_durability durability) LEVIN_MUST_USE;
+
+/*
+ * Writes desired (NULL: deletes the key) if the key's value is *expected (NULL: absent), in one step among all writes,
+ * those that were submitted before it and are not acknowledged yet included.  Otherwise LEVIN_CONFLICT and nothing is
+ * written; *actual (may be NULL) is then the value that stood in the way, in memory to be given back with
+ * levin_free(), data NULL when the key was absent.  On any other code actual->data is NULL.
+ */
+LEVIN_API levin_code levin_compare_and_swap(levin *store, const void *key, size_t key_bytes,
+                                            const levin_slice *expected, const levin_slice *desired,
+                                            levin_durability durability, levin_slice *actual) LEVIN_MUST_USE;
 
 /*
  * A batch is applied whole or not at all; later operations on a key win. Reusable after levin_batch_clear(). It
@@ -422,7 +433,8 @@ LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *
     X(error_no_space, "with LEVIN_NO_SPACE")                                                                    \
     X(error_poisoned, "with LEVIN_POISONED")                                                                    \
     X(error_read_only, "with LEVIN_READ_ONLY")                                                                  \
-    X(error_interrupted, "with LEVIN_INTERRUPTED")
+    X(error_interrupted, "with LEVIN_INTERRUPTED")                                                              \
+    X(error_conflict, "with LEVIN_CONFLICT")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;

@@ -466,6 +466,11 @@ void memtable_abort(memtable *m)
     group_end(m);
 }
 
+const mem_node *memtable_open_root(const memtable *m)
+{
+    return m->root;
+}
+
 const mem_node *memtable_finish(memtable *m, mem_node_list *replaced)
 {
     assert(m->open && !m->failed);

@@ -55,6 +55,8 @@ bool memtable_apply(memtable *m, const uint8_t *record) __attribute__((warn_unus
 /* Applies `count` well-formed operations that stand back to back at `records`. Same result. */
 bool memtable_apply_batch(memtable *m, const uint8_t *records, size_t count) __attribute__((warn_unused_result));
 void memtable_abort(memtable *m);
+/* The root with what the open group has applied so far; changed in place by what it applies next. NULL: empty. */
+const mem_node *memtable_open_root(const memtable *m);
 /* The root to publish (NULL when the table is empty); *replaced gets the nodes that only older roots reach. */
 const mem_node *memtable_finish(memtable *m, mem_node_list *replaced);
 /* Entries (keys, deletes included) under the root last finished. */

@@ -48,6 +48,7 @@ static void stats_of_errors(const levin *db, levin_stats *s)
     s->error_poisoned = metrics_errors(m, LEVIN_POISONED);
     s->error_read_only = metrics_errors(m, LEVIN_READ_ONLY);
     s->error_interrupted = metrics_errors(m, LEVIN_INTERRUPTED);
+    s->error_conflict = metrics_errors(m, LEVIN_CONFLICT);
 }
 
 void levin_stats_get(levin *db, levin_stats *s)

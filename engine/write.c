@@ -6,6 +6,11 @@
  * then, the new version is published and the requests are acknowledged.  Everything that can fail comes before the log
  * write or is undone: a failed group leaves memtable, log and readers as they were.
  *
+ * Preconditions: a request may carry a check (write.h).  The leader asks it when the batches before it are in the
+ * memtable's private root and its own is not copied yet; a batch that is refused leaves no trace, and the group goes on
+ * without it.  What it was refused for may be a batch of the same group, so it is told only when the group is
+ * published; when the group fails, the refused fail with it.
+ *
  * Durability: LEVIN_NONE groups are appended and stay in this process until a later flush; LEVIN_LOGGED are flushed;
  * LEVIN_SYNCED are synced.  The log keeps commit order, so what survives is always a prefix.
  *
@@ -23,8 +28,7 @@
  */
 #include <string.h>
 
-#include "batch.h"
-#include "db.h"
+#include "write.h"
 
 typedef struct write_request {
     commit_request base; /* first */
@@ -32,7 +36,10 @@ typedef struct write_request {
     const uint8_t *operations;
     size_t bytes, count, puts;
     levin_durability durability;
-    uint64_t sequence; /* set by the leader */
+    write_check check;  /* NULL: none */
+    void *check_context;
+    levin_code refused; /* set by the leader: by the check, base.error says why */
+    uint64_t sequence;  /* set by the leader */
 } write_request;
 
 struct levin_ticket {
@@ -84,19 +91,44 @@ static void group_complete(levin *db, const commit_group *g, levin_code code, co
 {
     for (commit_request *r = g->first, *next; r != g->end; r = next) {
         next = r->next;
+        levin_code its = code == LEVIN_OK ? request_of(r)->refused : code;
         if (code != LEVIN_OK)
             r->error = *error;
-        commit_complete(&db->queue, r, code);
+        commit_complete(&db->queue, r, its);
     }
 }
 
-/* Copies the batches into the group's memory and applies them to the memtable's private root. */
-static bool group_apply(levin *db, memtable *mem, const commit_group *g, uint8_t *bytes, uint64_t sequence)
+/* Asks the request's check. One that is refused is no part of the group any more, but for its completion. */
+static bool group_admits(const version *before, commit_group *g, write_request *w)
 {
+    const write_state now = { before, memtable_open_root(before->mem) };
+    if (!w->check)
+        return true;
+    w->refused = w->check(w->check_context, &now, &w->base.error);
+    if (w->refused == LEVIN_OK)
+        return true;
+    g->payload_bytes -= BATCH_HEADER_BYTES + w->bytes;
+    g->batches--;
+    g->puts -= w->puts;
+    g->deletes -= w->count - w->puts;
+    return false;
+}
+
+/*
+ * Copies the batches into the group's memory and applies them to the memtable's private root.  The group shrinks by
+ * what its checks refuse.
+ */
+static bool group_apply(const version *before, commit_group *g, uint8_t *bytes, uint64_t sequence)
+{
+    memtable *mem = before->mem;
     uint8_t *to = bytes + WAL_GROUP_HEADER_BYTES;
-    (void)db;
+    g->durability = LEVIN_NONE;
     for (commit_request *r = g->first; r != g->end; r = r->next) {
         write_request *w = request_of(r);
+        if (w->count && !group_admits(before, g, w))
+            continue;
+        if (w->durability > g->durability)
+            g->durability = w->durability;
         if (!w->count)
             continue;
         w->sequence = sequence++;
@@ -129,6 +161,8 @@ static void group_touch_rows(levin *db, const commit_group *g, uint64_t sequence
         return;
     for (const commit_request *r = g->first; r != g->end; r = r->next) {
         const write_request *w = (const write_request *)(const void *)r; /* base is the first member */
+        if (w->refused != LEVIN_OK)
+            continue;
         row_cache_touch_records(db->rows, w->operations, w->count, sequence);
     }
 }
@@ -166,7 +200,8 @@ static levin_code group_sync_only(levin *db, levin_durability durability, levin_
     return code;
 }
 
-static levin_code group_commit(levin *db, const commit_group *g, levin_error *error)
+/* The group as it was collected: group_apply() leaves what is to be logged. */
+static levin_code group_commit(levin *db, commit_group *g, levin_error *error)
 {
     if (!g->batches)
         return group_sync_only(db, g->durability, error);
@@ -182,8 +217,19 @@ static levin_code group_commit(levin *db, const commit_group *g, levin_error *er
     }
     memtable_begin(mem, db->group + 1);
     levin_code code;
-    bool appended = false;
-    if (!group_apply(db, mem, g, group, db->sequence + 1))
+    bool appended = false, applied = group_apply(before, g, group, db->sequence + 1);
+    if (applied && !g->batches) {
+        memtable_abort(mem);
+        arena_trim(memtable_arena(mem), group, bytes, 0);
+        version_discard(v);
+        return group_sync_only(db, g->durability, error);
+    }
+    size_t need = wal_group_bytes(db->log, g->payload_bytes);
+    if (applied && need < bytes) { /* a check has refused something */
+        arena_trim(memtable_arena(mem), group, bytes, need);
+        bytes = need;
+    }
+    if (!applied)
         code = error_memory(error, bytes);
     else
         code = wal_append(db->log, group, g->payload_bytes, (uint32_t)g->batches, db->sequence + 1, error);
@@ -325,6 +371,9 @@ static levin_code request_init(write_request *w, levin *store, const levin_batch
     w->bytes = batch ? batch->used : 0;
     w->count = batch ? batch->count : 0;
     w->puts = batch ? batch->puts : 0;
+    w->check = NULL;
+    w->check_context = NULL;
+    w->refused = LEVIN_OK;
     w->sequence = 0;
     return LEVIN_OK;
 }
@@ -335,9 +384,10 @@ static commit_terms request_terms(const write_request *w)
     return (commit_terms){ .lingers = w->durability == LEVIN_SYNCED && w->count, .bytes = w->bytes };
 }
 
+/* A conflict is told by whoever asked for the check: it may try again. */
 static levin_code request_result(write_request *w, levin_code code)
 {
-    return code == LEVIN_OK ? LEVIN_OK : db_fail(w->store, &w->base.error);
+    return code == LEVIN_OK || code == LEVIN_CONFLICT ? code : db_fail(w->store, &w->base.error);
 }
 
 static levin_code submit_and_wait(levin *store, write_request *w)
@@ -347,7 +397,8 @@ static levin_code submit_and_wait(levin *store, write_request *w)
     return request_result(w, commit_wait(&store->queue, &w->base));
 }
 
-levin_code levin_write(levin *store, const levin_batch *batch, levin_durability durability)
+levin_code write_if(levin *store, const levin_batch *batch, levin_durability durability, write_check check,
+                    void *check_context)
 {
     static const levin_histogram_id histogram[] = { LEVIN_HISTOGRAM_write_none, LEVIN_HISTOGRAM_write_logged,
                                                     LEVIN_HISTOGRAM_write_synced };
@@ -355,6 +406,8 @@ levin_code levin_write(levin *store, const levin_batch *batch, levin_durability 
     levin_code code = request_init(&w, store, batch, durability);
     if (code != LEVIN_OK)
         return code;
+    w.check = check;
+    w.check_context = check_context;
     /* an unsynced write takes no longer than a few looks at the clock: one in so many of this thread's is measured */
     uint64_t number = counter_add(counter_mine(&store->write_counts), COUNT_WRITES, 1);
     if (durability == LEVIN_NONE && !metrics_samples(number, METRICS_SAMPLE_write_none))
@@ -363,6 +416,11 @@ levin_code levin_write(levin *store, const levin_batch *batch, levin_durability 
     code = submit_and_wait(store, &w);
     metrics_add(&store->metrics, histogram[durability], store->io->now_ns(store->io->context) - began);
     return code;
+}
+
+levin_code levin_write(levin *store, const levin_batch *batch, levin_durability durability)
+{
+    return write_if(store, batch, durability, NULL, NULL);
 }
 
 /* ---- what nobody waits for ---- */
@@ -493,8 +551,8 @@ levin_code levin_ticket_poll(levin_ticket *ticket)
 }
 
 /* One operation: encoded on the stack when it is small, so that a short key and value take no allocation. */
-static levin_code write_one(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
-                            size_t value_bytes, levin_durability durability)
+levin_code write_one_if(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
+                        size_t value_bytes, levin_durability durability, write_check check, void *check_context)
 {
     uint8_t small[BATCH_INLINE_BYTES];
     levin_batch batch = { .store = store, .bytes = small, .capacity = sizeof small };
@@ -504,7 +562,7 @@ static levin_code write_one(levin *store, int kind, const void *key, size_t key_
     }
     levin_code code = batch_append(&batch, kind, key, key_bytes, value, value_bytes);
     if (code == LEVIN_OK)
-        code = levin_write(store, &batch, durability);
+        code = write_if(store, &batch, durability, check, check_context);
     if (batch.bytes != small)
         io_free(store->io, batch.bytes, batch.capacity);
     return code;
@@ -513,12 +571,12 @@ static levin_code write_one(levin *store, int kind, const void *key, size_t key_
 levin_code levin_put(levin *store, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
                      levin_durability durability)
 {
-    return write_one(store, RECORD_PUT, key, key_bytes, value, value_bytes, durability);
+    return write_one_if(store, RECORD_PUT, key, key_bytes, value, value_bytes, durability, NULL, NULL);
 }
 
 levin_code levin_delete(levin *store, const void *key, size_t key_bytes, levin_durability durability)
 {
-    return write_one(store, RECORD_DELETE, key, key_bytes, NULL, 0, durability);
+    return write_one_if(store, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
 }
 
 levin_code levin_sync(levin *store)

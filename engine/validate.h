@@ -1,0 +1,26 @@
+/*
+ * validate.h - whether a key or a range reads the same in two states.  Internal.
+ *
+ * What transactions and compare-and-swap rest on: a write that depends on what was read is right if, at its place in
+ * the order of commit, all of that would be read again as it was (backward validation of optimistic concurrency
+ * control, Kung and Robinson, 1981; by values and not by the write sets of others, so no history of them is kept).  A
+ * value that was changed and changed back counts as unchanged: at the moment of the commit all reads are what they
+ * would be if the whole transaction ran there, and nothing else of it depends on the store.
+ *
+ * The usual answer costs no comparison of values: records of a memtable, memtables and page trees are immutable, so the
+ * same pointers mean the same contents.
+ */
+#ifndef LEVIN_VALIDATE_H
+#define LEVIN_VALIDATE_H
+
+#include "write.h"
+
+/*
+ * LEVIN_OK: the key is absent in both, or has the same value; LEVIN_CONFLICT: it differs (error is not filled); or why
+ * that could not be found out.  The caller keeps both states alive.  Allocates only to compare values in extents of
+ * different places.
+ */
+levin_code validate_key(levin *db, const write_state *then, const write_state *now, const void *key,
+                        size_t key_bytes, levin_error *error);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * write.h - writing on a condition.  Internal.
+ */
+#ifndef LEVIN_WRITE_H
+#define LEVIN_WRITE_H
+
+#include "batch.h"
+#include "db.h"
+
+/* What a reader would see: a version, with a root of its memtable in place of the version's own. */
+typedef struct write_state {
+    const version *v;
+    const mem_node *mem_root;
+} write_state;
+static inline write_state write_state_of(const version *v)
+{
+    return (write_state){ v, v->mem_root };
+}
+
+/*
+ * A precondition, asked by the leader of the group, under commit_mutex, at the batch's place in the order of commit:
+ * `now` holds all that is committed before it, batches of the same group included.  LEVIN_OK: the batch goes on.  Any
+ * other code (error filled, but for LEVIN_CONFLICT) fails this batch alone and leaves no trace of it.  All writers wait
+ * meanwhile, so it should decide from memory where it can.
+ */
+typedef levin_code (*write_check)(void *context, const write_state *now, levin_error *error);
+
+/*
+ * As levin_write(), on a condition (check NULL: none). LEVIN_CONFLICT of the check is handed back as it is, without
+ * becoming the last error. The batch is not empty.
+ */
+levin_code write_if(levin *store, const levin_batch *batch, levin_durability durability, write_check check,
+                    void *check_context) LEVIN_MUST_USE;
+/* The same for a batch of one operation, which is encoded without allocation when it is small. */
+levin_code write_one_if(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
+                        size_t value_bytes, levin_durability durability, write_check check,
+                        void *check_context) LEVIN_MUST_USE;
+
+#endif
