@@ -46,8 +46,13 @@ static_assert((int)COUNT_KINDS <= (int)COUNTER_SLOTS, "the counts of a get fit o
 enum write_count {
     COUNT_WRITES, /* calls that submitted something */
     COUNT_TICKETS,
-    COUNT_CALLBACKS
+    COUNT_CALLBACKS,
+    COUNT_TXN_BEGUN,
+    COUNT_TXN_COMMITTED,
+    COUNT_TXN_CONFLICTS,
+    COUNT_WRITE_KINDS
 };
+static_assert((int)COUNT_WRITE_KINDS <= (int)COUNTER_SLOTS, "the counts of a write fit one stripe");
 
 struct levin {
     metered_io metered;

@@ -90,6 +90,7 @@ typedef struct levin_batch levin_batch;
 typedef struct levin_snapshot levin_snapshot;
 typedef struct levin_iter levin_iter;
 typedef struct levin_ticket levin_ticket;
+typedef struct levin_txn levin_txn;
 struct levin_io; /* io.h: files, memory, clock, randomness; NULL selects POSIX */
 
 /* A run of bytes that somebody else owns. */
@@ -337,6 +338,54 @@ LEVIN_API levin_slice levin_iter_key(const levin_iter *iter);
 /* Valid until the next move. Reads large values on demand, so it can fail: status then says why, data is NULL. */
 LEVIN_API levin_slice levin_iter_value(levin_iter *iter);
 
+/* ---- Transactions ------------------------------------------------------------------------------------------ */
+
+/*
+ * Optimistic: a transaction reads the state of its beginning with its own writes on top, takes no lock, and is told at
+ * the commit whether that still holds.  LEVIN_CONFLICT then: it is over and nothing of it was written; whoever wants it
+ * begins another one and does it again.  One thread at a time uses a transaction; any number of them run side by side.
+ *
+ * A key has changed when it has another value than in the beginning, or is there when it was not, or the other way
+ * round. One that was changed and changed back has not.
+ */
+typedef enum levin_isolation {
+    LEVIN_SNAPSHOT = 0,    /* refused when a key that it writes has changed; write skew is possible */
+    LEVIN_SERIALIZABLE = 1 /* also when a key that it has read, found or absent, has changed: as if the transactions
+                            * had run one after the other, in the order of their commits (default) */
+} levin_isolation;
+
+typedef struct levin_txn_options {
+    uint32_t struct_bytes;     /* sizeof(levin_txn_options), set by levin_txn_options_init() */
+    levin_isolation isolation; /* default LEVIN_SERIALIZABLE */
+    uint64_t memory_bytes;     /* limit of what it keeps, its writes and the keys read: 64 KiB .. 1 GiB, default 64 MiB;
+                                * what goes beyond is refused with LEVIN_TOO_BIG, reads too */
+} levin_txn_options;
+LEVIN_API void levin_txn_options_init(levin_txn_options *options);
+
+/* options NULL: the defaults. It holds back memory and pages like a snapshot, until it is over. */
+LEVIN_API levin_code levin_txn_begin(levin *store, const levin_txn_options *options, levin_txn **txn) LEVIN_MUST_USE;
+/* Rolls back what is not committed, and frees the handle. Before levin_close(). NULL is harmless. */
+LEVIN_API void levin_txn_destroy(levin_txn *txn);
+
+/* As levin_put() and the others; nothing is written before the commit. On an error the transaction is as before. */
+LEVIN_API levin_code levin_txn_put(levin_txn *txn, const void *key, size_t key_bytes, const void *value,
+                                   size_t value_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_delete(levin_txn *txn, const void *key, size_t key_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_get(levin_txn *txn, const void *key, size_t key_bytes, void *buffer, size_t capacity,
+                                   size_t *value_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_get_alloc(levin_txn *txn, const void *key, size_t key_bytes, void **value,
+                                         size_t *value_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_contains(levin_txn *txn, const void *key, size_t key_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_multi_get(levin_txn *txn, levin_get_request *requests, size_t count) LEVIN_MUST_USE;
+
+/*
+ * Writes all of it or nothing, like a batch.  Without writes it has nothing to wait for and always succeeds.  After
+ * LEVIN_OK or LEVIN_CONFLICT the transaction is over: only levin_txn_destroy() is left (other calls: LEVIN_INVALID).
+ * After any other code nothing is visible and the commit may be tried again (as with levin_write(), after a failed
+ * sync it may or may not be there when the store is opened again, whole).
+ */
+LEVIN_API levin_code levin_txn_commit(levin_txn *txn, levin_durability durability) LEVIN_MUST_USE;
+
 /* ---- Upkeep ----------------------------------------------------------------------------------------------- */
 
 /* Moves all that is in the log into the page file and recycles the log. Returns when it is durable. */
@@ -434,7 +483,10 @@ LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *
     X(error_poisoned, "with LEVIN_POISONED")                                                                    \
     X(error_read_only, "with LEVIN_READ_ONLY")                                                                  \
     X(error_interrupted, "with LEVIN_INTERRUPTED")                                                              \
-    X(error_conflict, "with LEVIN_CONFLICT")
+    X(error_conflict, "with LEVIN_CONFLICT")                                                                    \
+    X(transactions, "transactions begun")                                                                       \
+    X(transactions_committed, "transactions committed, those without writes included")                          \
+    X(transactions_refused, "transactions refused with LEVIN_CONFLICT")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;

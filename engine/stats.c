@@ -97,6 +97,9 @@ void levin_stats_get(levin *db, levin_stats *s)
     s->replayed_operations = count_read(&db->replayed_operations);
     s->tickets = counter_read(&db->write_counts, COUNT_TICKETS);
     s->callbacks = counter_read(&db->write_counts, COUNT_CALLBACKS);
+    s->transactions = counter_read(&db->write_counts, COUNT_TXN_BEGUN);
+    s->transactions_committed = counter_read(&db->write_counts, COUNT_TXN_COMMITTED);
+    s->transactions_refused = counter_read(&db->write_counts, COUNT_TXN_CONFLICTS);
     s->checkpoint_ns = count_read(&db->checkpoint_ns);
     s->checkpoint_bytes = count_read(&db->checkpoint_bytes);
     stats_of_files(db, s);

@@ -15,6 +15,13 @@
 
 #include "write.h"
 
+/* Nothing at all has changed: all roots are the same. */
+static inline bool validate_same_state(const write_state *then, const write_state *now)
+{
+    return then->mem_root == now->mem_root && then->v->frozen_root == now->v->frozen_root &&
+           then->v->tree == now->v->tree;
+}
+
 /*
  * LEVIN_OK: the key is absent in both, or has the same value; LEVIN_CONFLICT: it differs (error is not filled); or why
  * that could not be found out.  The caller keeps both states alive.  Allocates only to compare values in extents of

@@ -1,0 +1,27 @@
+/*
+ * txn.h - the inside of a transaction.  Internal to txn.c and txn_commit.c.
+ */
+#ifndef LEVIN_TXN_H
+#define LEVIN_TXN_H
+
+#include "db.h"
+#include "txn_set.h"
+
+struct levin_txn {
+    levin *store;
+    levin_isolation isolation;
+    uint64_t memory_bytes; /* limit of what it keeps */
+    bool over;             /* committed, refused or rolled back: base is let go */
+    levin_snapshot base;   /* what it reads */
+    txn_set writes;        /* its own operations, the newest on each key */
+    txn_set reads;         /* serializable: the keys that it has asked the base for, as deletes */
+};
+
+/* LEVIN_INVALID when the transaction is over. */
+levin_code txn_check_open(const levin_txn *txn);
+/* LEVIN_TOO_BIG when it may not keep so many more bytes. */
+levin_code txn_check_room(const levin_txn *txn, size_t bytes);
+/* Lets the base go: no more reads, writes, commits. */
+void txn_end(levin_txn *txn);
+
+#endif

@@ -1,0 +1,189 @@
+/*
+ * txn_history_test.c - small histories of interleaved transactions, each checked against every serial order.
+ *
+ * Invariants checked: of serializable transactions those that were committed can be put into an order in which each
+ * reads what it read and the last state is the store's; under snapshot isolation some histories cannot, so the checker
+ * is able to fail.
+ */
+#include <stdio.h>
+
+#include "../faults/check_main.h"
+#include "../faults/random.h"
+#include "../faults/simdisk.h"
+#include "levin.h"
+
+enum { KEYS = 3, TXNS = 4, STEPS = 5, ABSENT = 0 };
+
+typedef enum step_kind { STEP_GET, STEP_PUT, STEP_DELETE } step_kind;
+
+typedef struct step {
+    step_kind kind;
+    int key, value; /* read or written; ABSENT */
+} step;
+
+typedef struct history {
+    levin *db;
+    int initial[KEYS], final[KEYS];
+    struct one {
+        levin_txn *t;
+        step steps[STEPS];
+        int count, length;
+        bool committed, over;
+    } of[TXNS];
+    int next_value;
+} history;
+
+static const char *key_name(int key)
+{
+    static const char *const names[KEYS] = { "a", "b", "c" };
+    return names[key];
+}
+
+static void take_step(history *h, struct one *o, random_stream *r)
+{
+    step *s = &o->steps[o->count++];
+    const char *name = key_name((int)random_below(r, KEYS));
+    *s = (step){ .key = name[0] - 'a' };
+    char text[16];
+    size_t bytes;
+    switch (random_below(r, 5)) {
+    case 0:
+    case 1:
+        s->kind = STEP_PUT;
+        s->value = ++h->next_value;
+        ck_assert_int_eq(levin_txn_put(o->t, name, 1, text, (size_t)snprintf(text, sizeof text, "%d", s->value)),
+                         LEVIN_OK);
+        break;
+    case 2:
+        s->kind = STEP_DELETE;
+        ck_assert_int_eq(levin_txn_delete(o->t, name, 1), LEVIN_OK);
+        break;
+    default: {
+        levin_code code = levin_txn_get(o->t, name, 1, text, sizeof text - 1, &bytes);
+        ck_assert(code == LEVIN_OK || code == LEVIN_NOT_FOUND);
+        text[code == LEVIN_OK ? bytes : 0] = 0;
+        s->value = code == LEVIN_OK ? atoi(text) : ABSENT;
+    }
+    }
+}
+
+static void read_state(levin *db, int state[KEYS])
+{
+    char text[16];
+    size_t bytes;
+    for (int k = 0; k < KEYS; k++) {
+        levin_code code = levin_get(db, NULL, key_name(k), 1, text, sizeof text - 1, &bytes);
+        ck_assert(code == LEVIN_OK || code == LEVIN_NOT_FOUND);
+        text[code == LEVIN_OK ? bytes : 0] = 0;
+        state[k] = code == LEVIN_OK ? atoi(text) : ABSENT;
+    }
+}
+
+/* Runs transactions in an order that the seed decides, checkpoints between. */
+static void run(history *h, levin_isolation isolation, random_stream *r)
+{
+    levin_txn_options o;
+    levin_txn_options_init(&o);
+    o.isolation = isolation;
+    read_state(h->db, h->initial);
+    for (int i = 0; i < TXNS; i++) {
+        h->of[i] = (struct one){ .length = 1 + (int)random_below(r, STEPS) };
+    }
+    for (int left = TXNS; left;) {
+        struct one *one = &h->of[random_below(r, TXNS)];
+        if (one->over)
+            continue;
+        if (random_below(r, 20) == 0)
+            ck_assert_int_eq(levin_checkpoint(h->db), LEVIN_OK);
+        if (!one->t) {
+            ck_assert_int_eq(levin_txn_begin(h->db, &o, &one->t), LEVIN_OK);
+        } else if (one->count < one->length) {
+            take_step(h, one, r);
+        } else {
+            levin_code code = levin_txn_commit(one->t, LEVIN_NONE);
+            ck_assert(code == LEVIN_OK || code == LEVIN_CONFLICT);
+            one->committed = code == LEVIN_OK;
+            one->over = true;
+            levin_txn_destroy(one->t);
+            left--;
+        }
+    }
+    read_state(h->db, h->final);
+}
+
+/* Whether the transaction, run alone on the state, reads what it read. */
+static bool replay(const struct one *one, int state[KEYS])
+{
+    for (int i = 0; i < one->count; i++) {
+        const step *s = &one->steps[i];
+        if (s->kind == STEP_GET && state[s->key] != s->value)
+            return false;
+        if (s->kind != STEP_GET)
+            state[s->key] = s->value;
+    }
+    return true;
+}
+
+static bool serial(const history *h, unsigned done, const int state[KEYS])
+{
+    bool all = true;
+    for (int i = 0; i < TXNS; i++) {
+        int next[KEYS];
+        if (!h->of[i].committed || done & 1u << i)
+            continue;
+        all = false;
+        memcpy(next, state, sizeof next);
+        if (replay(&h->of[i], next) && serial(h, done | 1u << i, next))
+            return true;
+    }
+    return all && memcmp(state, h->final, sizeof h->final) == 0;
+}
+
+/* Returns how many of so many histories no serial order explains. */
+static int histories(levin_isolation isolation, int count, int *refused, char *first, size_t first_bytes)
+{
+    simdisk *disk = simdisk_create(NULL, NULL);
+    levin_options options;
+    history h = { 0 };
+    random_stream r;
+    int anomalies = 0;
+    levin_options_init(&options);
+    options.io = simdisk_io(disk);
+    options.background = LEVIN_BACKGROUND_NONE;
+    options.page_bytes = 4096;
+    ck_assert_int_eq(levin_open("s", &options, &h.db, NULL), LEVIN_OK);
+    *refused = 0;
+    for (int seed = 1; seed <= count; seed++) {
+        r = random_open((uint64_t)seed, 0);
+        run(&h, isolation, &r);
+        for (int i = 0; i < TXNS; i++)
+            *refused += !h.of[i].committed;
+        if (!serial(&h, 0, h.initial) && anomalies++ == 0)
+            snprintf(first, first_bytes, "seed %d", seed);
+    }
+    ck_assert_int_eq(levin_close(h.db), LEVIN_OK);
+    ck_assert(simdisk_destroy(disk, NULL));
+    return anomalies;
+}
+
+START_TEST(txn_history__serializable_ones_are_serial)
+{
+    char first[64] = "";
+    int refused, anomalies = histories(LEVIN_SERIALIZABLE, 4000, &refused, first, sizeof first);
+    ck_assert_msg(anomalies == 0, "%d histories are not serial, the first: %s", anomalies, first);
+    ck_assert_int_gt(refused, 400); /* and it was not for want of conflicts */
+    ck_assert_int_lt(refused, 12000);
+}
+END_TEST
+
+START_TEST(txn_history__checker_finds_the_anomalies_of_snapshot_isolation)
+{
+    char first[64];
+    int refused;
+    ck_assert_int_gt(histories(LEVIN_SNAPSHOT, 4000, &refused, first, sizeof first), 10);
+    ck_assert_int_gt(refused, 400);
+}
+END_TEST
+
+LEVIN_TEST_MAIN("txn_history", TEST(txn_history__serializable_ones_are_serial),
+                TEST(txn_history__checker_finds_the_anomalies_of_snapshot_isolation))
