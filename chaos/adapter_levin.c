@@ -291,10 +291,9 @@ static store_result levin_adapter_check(store_session *session)
     return session_result(session, levin_check(session->s->db, NULL, NULL, NULL));
 }
 
-/* The page tree has no compaction of its own yet: a checkpoint writes out the memtable and frees the log. */
 static store_result levin_adapter_compact(store_session *session)
 {
-    return session_result(session, levin_checkpoint(session->s->db));
+    return session_result(session, levin_compact(session->s->db, NULL, NULL));
 }
 
 const store_adapter adapter_levin = {

@@ -1,6 +1,9 @@
 /*
  * checkpoint.c - moves a frozen memtable into the page tree, in bounded steps.
  *
+ * A round of compaction (compact.c) goes the same way, with pages to be written anew instead of a memtable: the log is
+ * needed from where it was needed before.
+ *
  * The steps, and what is on the device after each:
  *   MERGE      new pages are written beside the old ones (merge.h); nobody refers to them
  *   FREE_LIST  the free list of the new state is written; same
@@ -22,6 +25,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "compact.h"
 #include "db.h"
 
 enum checkpoint_step {
@@ -48,6 +52,8 @@ struct checkpoint {
     page_meta meta;             /* of the new generation */
     uint64_t replay, chain, sequence;
     uint64_t spent_ns, written_before; /* time of its steps; bytes written to the page file when it began */
+    bool compacting;            /* a round of compaction */
+    compaction *round_of;       /* to be told; NULL when it has ended before its round */
 };
 
 /* ---- begin and end ---- */
@@ -100,21 +106,33 @@ static levin_code take_back_pages(levin *db, levin_error *error)
     return code;
 }
 
-static levin_code checkpoint_begin(levin *db, levin_error *error)
+/* What the frozen memtable brings, or for a round what the meta page says already. */
+static void checkpoint_aim(levin *db, checkpoint *c)
 {
-    levin_code code = take_back_pages(db, error);
-    if (code != LEVIN_OK)
-        return code;
-    checkpoint *c = io_alloc(db->io, sizeof *c);
-    if (!c)
-        return error_memory(error, sizeof *c);
-    memset(c, 0, sizeof *c);
-    c->base = version_acquire(&db->versions);
+    c->replay = db->meta.replay;
+    c->chain = db->meta.replay_chain;
+    c->sequence = db->meta.sequence;
+    if (c->compacting)
+        return;
     sync_mutex_lock(&db->commit_mutex);
     c->replay = db->frozen_replay;
     c->chain = db->frozen_chain;
     c->sequence = db->frozen_sequence;
     sync_mutex_unlock(&db->commit_mutex);
+}
+
+/* round: NULL, or the round of db->compaction to begin. */
+static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_error *error)
+{
+    checkpoint *c = io_alloc(db->io, sizeof *c);
+    levin_code code = LEVIN_OK;
+    if (!c)
+        return error_memory(error, sizeof *c);
+    memset(c, 0, sizeof *c);
+    c->base = version_acquire(&db->versions);
+    c->compacting = round != NULL;
+    c->round_of = round ? db->compaction : NULL;
+    checkpoint_aim(db, c);
     c->tree = tree_version_create(&db->versions);
     c->published = version_create(&db->versions);
     c->dead = io_alloc(db->io, sizeof *c->dead);
@@ -136,11 +154,17 @@ static levin_code checkpoint_begin(levin *db, levin_error *error)
             .old_branch_pages = m->branch_pages,
             .old_overflow_pages = m->overflow_pages,
             .generation = m->generation + 1,
-            .changes = c->base->frozen_root,
+            .changes = round ? NULL : c->base->frozen_root,
         };
+        if (round) {
+            options.rewrite = round->rewrite;
+            options.next = round->next;
+            space_aim(db->space, round->aim, round->floor); /* the clone goes on as before */
+        }
         code = merge_begin(&options, &c->merging, error);
     }
     if (code != LEVIN_OK) {
+        space_aim(db->space, SPACE_LARGEST, 0);
         checkpoint_free(db, c);
         return code;
     }
@@ -158,7 +182,16 @@ static void checkpoint_give_up(levin *db)
     db->space = c->space_before;
     c->space_before = NULL;
     checkpoint_free(db, c);
-    count_add(&db->checkpoint_failures, 1);
+}
+
+void checkpoint_drop_round(levin *db)
+{
+    checkpoint *c = db->running;
+    if (!c || !c->compacting)
+        return;
+    c->round_of = NULL;
+    if (c->step < STEP_META)
+        checkpoint_give_up(db);
 }
 
 void checkpoint_abandon(levin *db)
@@ -378,13 +411,18 @@ static void step_publish(levin *db, checkpoint *c)
     v->sequence = before->sequence;
     v->mem = before->mem;
     v->mem_root = before->mem_root;
+    if (c->compacting) { /* what waits for a checkpoint, or was frozen meanwhile, still does */
+        v->frozen = before->frozen;
+        v->frozen_root = before->frozen_root;
+    }
     v->tree = c->tree;
     version_publish(&db->versions, v, NULL);
     db->meta = c->meta;
     sync_mutex_unlock(&db->commit_mutex);
     tree_version_release(&db->versions, c->tree); /* the creator's reference: the version has its own */
     c->tree = NULL;
-    count_add(&db->checkpoints, 1);
+    if (!c->compacting)
+        count_add(&db->checkpoints, 1);
 }
 
 static levin_code step_mark(levin *db, checkpoint *c, levin_error *error)
@@ -443,8 +481,12 @@ static levin_code checkpoint_step(levin *db, levin_error *error)
         break;
     case STEP_RELEASE:
         step_release(db, c);
-        count_add(&db->checkpoint_bytes,
-                  count_read(&db->metered.files[LEVIN_FILE_PAGES].written_bytes) - c->written_before);
+        space_aim(db->space, SPACE_LARGEST, 0);
+        uint64_t written = count_read(&db->metered.files[LEVIN_FILE_PAGES].written_bytes) - c->written_before;
+        if (!c->compacting)
+            count_add(&db->checkpoint_bytes, written);
+        else if (c->round_of)
+            compact_round_done(db, &c->result, written);
         db->running = NULL;
         checkpoint_free(db, c);
         version_reclaim(&db->versions); /* at once: the memtable just merged is as large as the next will be */
@@ -458,55 +500,83 @@ static levin_code checkpoint_step(levin *db, levin_error *error)
 static levin_code checkpoint_step_timed(levin *db, levin_error *error)
 {
     uint64_t spent = db->running->spent_ns, began = db->io->now_ns(db->io->context);
-    bool last = db->running->step == STEP_RELEASE;
+    bool last = db->running->step == STEP_RELEASE, compacting = db->running->compacting;
     levin_code code = checkpoint_step(db, error); /* the last one frees it */
     uint64_t took = db->io->now_ns(db->io->context) - began;
-    count_add(&db->checkpoint_ns, took);
-    if (last)
+    if (!compacting)
+        count_add(&db->checkpoint_ns, took);
+    if (last && !compacting)
         metrics_add(&db->metrics, LEVIN_HISTOGRAM_checkpoint, spent + took);
-    else
+    else if (!last)
         db->running->spent_ns += took;
     return code;
 }
 
-levin_code checkpoint_work(levin *db, bool *more, levin_error *error)
+static bool something_frozen(levin *db)
+{
+    reclaim_read_lock();
+    bool frozen = version_current(&db->versions)->frozen != NULL;
+    reclaim_read_unlock();
+    return frozen;
+}
+
+/* A step of what is running. What goes wrong in a round of compaction is its owner's to know, and no writer's. */
+static levin_code running_step(levin *db, levin_error *error)
+{
+    enum checkpoint_step step = db->running->step;
+    compaction *round_of = db->running->round_of;
+    bool compacting = db->running->compacting;
+    levin_code code = checkpoint_step_timed(db, error);
+    if (code == LEVIN_OK || step >= STEP_META || db_poisoned(db))
+        return code;
+    checkpoint_give_up(db);
+    if (!compacting) {
+        count_add(&db->checkpoint_failures, 1);
+        return code;
+    }
+    if (round_of)
+        compact_round_failed(db, error);
+    return LEVIN_OK;
+}
+
+/* Begins what comes next: a checkpoint when a memtable is frozen, or with `compact` the next round. */
+static levin_code running_begin(levin *db, bool compact, levin_error *error)
+{
+    compact_round round;
+    bool frozen = something_frozen(db);
+    if (!frozen && !compact)
+        return LEVIN_OK;
+    levin_code code = take_back_pages(db, error);
+    if (!frozen && (code != LEVIN_OK || !compact_next_round(db, &round)))
+        return code;
+    if (code == LEVIN_OK)
+        code = checkpoint_begin(db, frozen ? NULL : &round, error);
+    if (code != LEVIN_OK && frozen)
+        count_add(&db->checkpoint_failures, 1);
+    return code;
+}
+
+levin_code checkpoint_work_locked(levin *db, bool compact, bool *more, levin_error *error)
 {
     levin_code code = LEVIN_OK;
     *more = false;
-    sync_mutex_lock(&db->work_mutex);
-    if (db_poisoned(db)) {
-        code = error_set(error, LEVIN_POISONED, NULL, "a sync failed earlier: close and reopen the store to write");
-        goto out;
-    }
-    if (!db->running) {
-        reclaim_read_lock();
-        bool frozen = version_current(&db->versions)->frozen != NULL;
-        reclaim_read_unlock();
-        if (!frozen)
-            goto out;
-        code = checkpoint_begin(db, error);
-        if (code != LEVIN_OK)
-            count_add(&db->checkpoint_failures, 1);
-    } else {
-        enum checkpoint_step step = db->running->step;
-        code = checkpoint_step_timed(db, error);
-        if (code != LEVIN_OK && step < STEP_META && !db_poisoned(db))
-            checkpoint_give_up(db);
-    }
-    if (code == LEVIN_OK && !db->running) {
-        reclaim_read_lock();
-        *more = version_current(&db->versions)->frozen != NULL;
-        reclaim_read_unlock();
-    } else {
-        *more = true;
-    }
+    if (db_poisoned(db))
+        return error_set(error, LEVIN_POISONED, NULL, "a sync failed earlier: close and reopen the store to write");
+    code = db->running ? running_step(db, error) : running_begin(db, compact, error);
+    *more = code != LEVIN_OK || db->running || something_frozen(db);
     if (db->log && code != LEVIN_OK && db->running && db->running->step == STEP_MARK) {
         sync_mutex_lock(&db->commit_mutex);
         if (wal_poisoned(db->log))
             db_poison(db);
         sync_mutex_unlock(&db->commit_mutex);
     }
-out:
+    return code;
+}
+
+levin_code checkpoint_work(levin *db, bool *more, levin_error *error)
+{
+    sync_mutex_lock(&db->work_mutex);
+    levin_code code = checkpoint_work_locked(db, false, more, error);
     sync_mutex_unlock(&db->work_mutex);
     if (page_cache_wants_reclaim(db->cache))
         page_cache_reclaim(db->cache);
@@ -572,8 +642,11 @@ levin_code levin_work(levin *store, bool *more)
         return LEVIN_OK;
     }
     levin_code code = store->options.read_only ? LEVIN_OK : checkpoint_work(store, &left, &error);
-    if (code == LEVIN_OK && !left && !store->thread_started && !store->options.read_only)
+    if (code == LEVIN_OK && !left && !store->thread_started && !store->options.read_only) {
         code = checkpoint_prepare_log(store, &error);
+        if (code == LEVIN_OK)
+            code = compact_auto_work(store, &left, &error);
+    }
     if (!left) {
         version_reclaim(&store->versions);
         page_cache_reclaim(store->cache);

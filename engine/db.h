@@ -2,7 +2,8 @@
  * db.h - the store handle, shared by the files that implement levin.h.  Internal.
  *
  * Locks, in the order in which they may be taken:
- *   work_mutex    the checkpoint in progress, the free space, the meta pages     (checkpoint.c, check.c)
+ *   compact_mutex one call of levin_compact() at a time                          (compact.c)
+ *   work_mutex    the checkpoint in progress, the free space, the meta pages     (checkpoint.c, compact.c, check.c)
  *   commit_mutex  the log, the memtable's writer side, publication of versions   (write.c, checkpoint.c)
  *   versions.mutex, error_mutex, page cache and memory: leaves
  * Readers take none of these, but for the reference count of a snapshot or an iterator.
@@ -21,6 +22,7 @@
 #include "wal.h"
 
 typedef struct checkpoint checkpoint;
+typedef struct compaction compaction;
 
 enum {
     RECLAIM_BATCH = 64,         /* replaced versions that are freed with one grace period */
@@ -87,8 +89,11 @@ struct levin {
     uint64_t frozen_sequence;
     _Atomic uint32_t poisoned;   /* release by whoever saw a sync fail, acquire by writers */
 
+    sync_mutex compact_mutex;
     sync_mutex work_mutex;
     checkpoint *running;         /* work_mutex: the checkpoint in progress */
+    compaction *compaction;      /* work_mutex: compact.c; NULL when none is at work */
+    uint64_t compacted_at;       /* work_mutex: checkpoints completed when the last one of the background ended */
     space *space;                /* work_mutex: free pages; NULL when read-only */
     page_meta meta;              /* work_mutex: the newest durable meta */
 
@@ -105,6 +110,7 @@ struct levin {
     /* Counters below are raised under the mutex that guards what they count, and read without: relaxed. */
     _Atomic uint64_t batches, puts, deletes, groups, checkpoints, checkpoint_failures, pages_written, stalls, stall_ns;
     _Atomic uint64_t replayed_batches, replayed_operations, recovery_ns, checkpoint_ns, checkpoint_bytes;
+    _Atomic uint64_t compactions, compaction_rounds, compaction_pages, compaction_bytes;
     counter_set write_counts;    /* by enum write_count */
     metrics metrics;
 };
@@ -139,6 +145,11 @@ levin_code db_freeze(levin *db, levin_error *error);
 
 /* Takes work_mutex and does one bounded step. *more tells whether work is left. */
 levin_code checkpoint_work(levin *db, bool *more, levin_error *error);
+/* The same under work_mutex; with compact it begins the next round of db->compaction when nothing else is to be done.
+ * *more does not tell about further rounds. */
+levin_code checkpoint_work_locked(levin *db, bool compact, bool *more, levin_error *error);
+/* Under work_mutex: the compaction ends; a round that can be given up is, another is finished by whoever works. */
+void checkpoint_drop_round(levin *db);
 /* Does steps until no memtable is frozen and no checkpoint is running. */
 levin_code checkpoint_drive(levin *db, levin_error *error);
 /* Makes a spare log segment ready when the log wants one, outside all locks but for a moment. */

@@ -145,6 +145,9 @@ typedef struct levin_options {
     void (*log)(void *context, levin_log_level level, const char *message);
     void *log_context;
     uint64_t row_cache_bytes;    /* budget of the row cache: 0 (off) or at least 32 KiB; default 64 MiB */
+    /* when more of the page file is free and nothing else is to be done, the background (or levin_work()) moves pages
+     * from the end of the file to free ones and shortens it; 0: never; at most 99; default 60 */
+    uint32_t auto_compact_percent;
 } levin_options;
 
 /* Fills *options with the defaults. Call it first: fields are added at the end in later versions. */
@@ -400,6 +403,41 @@ LEVIN_API levin_code levin_checkpoint(levin *store) LEVIN_MUST_USE;
  */
 LEVIN_API levin_code levin_work(levin *store, bool *more) LEVIN_MUST_USE;
 
+typedef enum levin_compact_mode {
+    LEVIN_COMPACT_ALL = 0, /* the whole tree is written anew: full pages, in key order; then the file is shortened */
+    LEVIN_COMPACT_END = 1  /* only what stands at the end of the file is moved, so that the file can be shortened */
+} levin_compact_mode;
+
+typedef struct levin_compact_result {
+    uint64_t rounds;                     /* checkpoints made on the way */
+    uint64_t pages_moved, bytes_written;
+    uint64_t pages_before, pages_after;  /* in the page file */
+    uint64_t free_before, free_after;    /* of these, free */
+    uint64_t held_pages;                 /* not 0: it ended early, for readers hold so many pages that were let go */
+} levin_compact_result;
+
+typedef struct levin_compact_options {
+    uint32_t struct_bytes;  /* sizeof(levin_compact_options), set by levin_compact_options_init() */
+    levin_compact_mode mode;
+    uint64_t round_bytes;   /* a round moves at most about so much, and needs so much free space; default 32 MiB, but
+                             * no more than a sixteenth of the store */
+    /* default NULL.  Called between steps, with no lock held, on the caller's thread: false stops it there */
+    bool (*progress)(void *context, const levin_compact_result *so_far);
+    void *context;
+} levin_compact_options;
+LEVIN_API void levin_compact_options_init(levin_compact_options *options);
+
+/*
+ * A checkpoint, then compaction of the page tree in rounds, each of them a checkpoint: readers are never blocked,
+ * writers only as by a checkpoint, and a crash finds the store whole.  Returns when the file has been shortened.
+ * options (NULL: the defaults) and result (NULL) may be left out.  One at a time: a second call waits for the first.
+ * Pages that a snapshot or an iterator holds are not free before it is released: see held_pages.
+ * LEVIN_INTERRUPTED when progress returned false; what was done until then stays.  Any other error leaves the store
+ * as the last round made it.
+ */
+LEVIN_API levin_code levin_compact(levin *store, const levin_compact_options *options,
+                                   levin_compact_result *result) LEVIN_MUST_USE;
+
 /* One fault found by levin_check(); return false to stop. The store is locked meanwhile: do not call it from here. */
 typedef bool (*levin_check_report)(void *context, const levin_error *fault);
 typedef struct levin_check_result {
@@ -474,6 +512,10 @@ LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *
     X(versions_bytes, "bytes in versions now")                                                                  \
     X(log_bytes, "bytes that the log holds besides the groups, which are in the memtables, now")                \
     X(handle_bytes, "bytes of the handle, counters and histograms included; not in memory_bytes")               \
+    X(compactions, "compactions completed")                                                                     \
+    X(compaction_rounds, "checkpoints made by compaction, not among the checkpoints")                           \
+    X(compaction_pages, "pages moved by compaction")                                                            \
+    X(compaction_bytes, "bytes written to the page file by compaction")                                         \
     X(error_invalid, "calls that failed with LEVIN_INVALID")                                                    \
     X(error_too_big, "with LEVIN_TOO_BIG")                                                                      \
     X(error_corrupt, "with LEVIN_CORRUPT")                                                                      \

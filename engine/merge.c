@@ -10,11 +10,13 @@
  *   - Frames on the stack, and the leaf's, are pinned; bounds of keys point into them.
  *   - Every old page that was descended, and every extent of a value overwritten or deleted, is in result.freed; all
  *     other old pages are reached from the new tree.
- *   - A leaf in which nothing changes is shared, unless an under-filled page takes it in.
+ *   - A leaf in which nothing changes is shared, unless an under-filled page takes it in, or it is to be rewritten.
  * Concurrency: one thread at a time; a step pins what it has to keep.
  * Crash safety: the old tree is only read.  New pages are not reachable before the caller publishes them.
  */
 #include "merge.h"
+
+#include <assert.h>
 
 #include "merge_build.h"
 
@@ -58,6 +60,9 @@ struct merge {
     uint8_t *upper;              /* of the leaf, whole: compared with every operation; a quarter page */
     size_t upper_bytes;
     bool bounded;
+
+    bool rewriting;              /* o.rewrite is at work and has not come to its end */
+    uint64_t rewrite_left;       /* pages that it may still write or look through */
 
     bool finished;
     merge_result result;
@@ -174,7 +179,7 @@ static levin_code walk_start(merge *m, levin_error *error)
 {
     const tree *old = &m->o.old;
     const split_key lowest = split_key_whole((const uint8_t *)"", 0);
-    if (!operation(m)) { /* nothing to do: the tree as it is */
+    if (!operation(m) && !m->rewriting) { /* nothing to do: the tree as it is */
         m->result.root.root = old->root;
         m->result.root.height = old->height;
         m->state = WALK_DONE;
@@ -224,11 +229,104 @@ static levin_code walk_share(merge *m, walk_branch *w, unsigned end, levin_error
     return code;
 }
 
+/* ---- what is to be rewritten ---- */
+
+static bool rewrite_covers(const merge *m, uint64_t first, uint64_t pages)
+{
+    const merge_rewrite *r = &m->o.rewrite;
+    return first < r->end_page && first + pages > r->first_page;
+}
+
+/* The rewrite goes on at this key in another merge. */
+static void rewrite_stop(merge *m, split_key next)
+{
+    m->rewriting = false;
+    m->result.next_bytes = split_key_copy(m->o.next, next);
+}
+
+/*
+ * Whether a page below the branch w has to be entered: one of the pages looked for, or a page that may lead to one.
+ * The pages right above the leaves are looked into first, for to enter a page is to write it again.
+ */
+static levin_code rewrite_wants(merge *m, page_ref ref, unsigned level, bool *wants, levin_error *error)
+{
+    *wants = rewrite_covers(m, ref.number, 1) || level > 1 || m->o.old_overflow_pages;
+    if (*wants || level == 0)
+        return LEVIN_OK;
+    page_frame *frame;
+    levin_code code = page_hold(&m->o.old, ref, level, &frame, error);
+    if (code)
+        return code;
+    for (unsigned i = 0; i < page_cells(frame->page) && !*wants; i++)
+        *wants = rewrite_covers(m, branch_child(frame->page, i).number, 1);
+    page_frame_unpin(frame);
+    m->rewrite_left -= m->rewrite_left > 0;
+    return LEVIN_OK;
+}
+
+/* The first child of w to be entered, `cells` when there is none. */
+static levin_code rewrite_next_child(merge *m, const walk_branch *w, unsigned *next, levin_error *error)
+{
+    const merge_rewrite *r = &m->o.rewrite;
+    const uint8_t *page = w->frame->page;
+    bool wants = false;
+    unsigned i = w->next;
+    for (; i < w->cells && m->rewriting; i++) {
+        bool last = i + 1 == w->cells;
+        split_key upper = last ? w->upper : page_split_key(page, m->o.old.page_bytes, i + 1);
+        if ((!last || w->bounded) && split_key_compare(r->from.data, r->from.size, upper) >= 0)
+            continue;
+        if (m->rewrite_left == 0 && i) {
+            rewrite_stop(m, page_split_key(page, m->o.old.page_bytes, i));
+            break;
+        }
+        levin_code code = rewrite_wants(m, branch_child(page, i), page_level(page) - 1, &wants, error);
+        if (code)
+            return code;
+        if (wants) {
+            *next = i;
+            return LEVIN_OK;
+        }
+    }
+    *next = w->cells;
+    return LEVIN_OK;
+}
+
+/* Whether the leaf that was entered is to be written anew. */
+static bool rewrite_wants_leaf(const merge *m)
+{
+    const merge_rewrite *r = &m->o.rewrite;
+    if (!m->rewriting ||
+        (m->bounded && key_compare(r->from.data, r->from.size, m->upper, m->upper_bytes) >= 0))
+        return false;
+    if (rewrite_covers(m, m->leaf_ref.number, 1))
+        return true;
+    for (unsigned i = 0; i < m->cells && m->o.old_overflow_pages; i++) {
+        page_value value = leaf_value(m->leaf->page, i);
+        if (value.kind == VALUE_EXTENT &&
+            rewrite_covers(m, value.first_page, extent_pages(value.bytes, m->o.old.page_bytes)))
+            return true;
+    }
+    return false;
+}
+
+/* So many pages were rewritten. */
+static void rewrite_spend(merge *m, uint64_t pages)
+{
+    m->result.rewritten += pages;
+    m->rewrite_left -= m->rewrite_left < pages ? m->rewrite_left : pages;
+}
+
 static levin_code walk_branch_step(merge *m, levin_error *error)
 {
     walk_branch *w = &m->stack[m->depth - 1];
     const uint8_t *page = w->frame->page, *record = operation(m);
     unsigned end = w->cells, level = page_level(page);
+    if (m->rewriting) {
+        levin_code found = rewrite_next_child(m, w, &end, error);
+        if (found)
+            return found;
+    }
     if (record) {
         const uint8_t *key = record_key(record);
         size_t key_bytes = record_key_bytes(record);
@@ -249,7 +347,7 @@ static levin_code walk_branch_step(merge *m, levin_error *error)
     if (!bounded)
         return LEVIN_OK;
     code = build_settle(&m->build, level - 1, &settled, error); /* so that the entries of its last pages are there */
-    return code ? code : build_boundary(&m->build, level, error);
+    return code || m->o.rewrite.pack ? code : build_boundary(&m->build, level, error);
 }
 
 /* ---- leaves ---- */
@@ -276,6 +374,10 @@ static levin_code leaf_probe(merge *m, levin_error *error)
         if (present)
             return leaf_replace(m, error);
         operation_done(m);
+    }
+    if (rewrite_wants_leaf(m)) {
+        rewrite_spend(m, 1);
+        return leaf_replace(m, error);
     }
     bool settled;
     levin_code code = build_settle(&m->build, 0, &settled, error);
@@ -341,6 +443,43 @@ static levin_code leaf_apply(merge *m, const uint8_t *record, bool *large, levin
     return record_kind(record) == RECORD_PUT ? leaf_put(m, record, large, error) : LEVIN_OK;
 }
 
+/* An extent that is to be rewritten goes to a new place, with its key. */
+static levin_code leaf_move_extent(merge *m, const page_value *value, levin_error *error)
+{
+    uint8_t pointer[EXTENT_POINTER_BYTES];
+    page_payload payload;
+    uint64_t pages = extent_pages(value->bytes, m->o.old.page_bytes);
+    levin_code code = build_move_extent(&m->build, value, pointer, &payload, error);
+    if (!code)
+        code = build_add(&m->build, page_split_key(m->leaf->page, m->o.old.page_bytes, m->slot), &payload, error);
+    if (code)
+        return code;
+    m->slot++;
+    m->result.overflow_pages -= pages;
+    rewrite_spend(m, pages);
+    return old_free(m, value->first_page, pages, error);
+}
+
+/* The old cells that are left, up to and with the next extent to be moved: *moved tells whether there was one. */
+static levin_code leaf_copy_rest(merge *m, bool *moved, levin_error *error)
+{
+    unsigned end = m->slot;
+    page_value value = {.kind = VALUE_INLINE};
+    *moved = false;
+    for (; end < m->cells && !*moved; end += !*moved) {
+        if (!m->rewriting || !m->o.old_overflow_pages) {
+            end = m->cells;
+            break;
+        }
+        value = leaf_value(m->leaf->page, end);
+        *moved = value.kind == VALUE_EXTENT &&
+                 rewrite_covers(m, value.first_page, extent_pages(value.bytes, m->o.old.page_bytes));
+    }
+    levin_code code = build_copy(&m->build, m->leaf->page, m->slot, end, error);
+    m->slot = end;
+    return code || !*moved ? code : leaf_move_extent(m, &value, error);
+}
+
 static levin_code leaf_merge(merge *m, levin_error *error)
 {
     const uint8_t *record;
@@ -357,14 +496,16 @@ static levin_code leaf_merge(merge *m, levin_error *error)
             return LEVIN_OK;
     }
     if (m->slot < m->cells) {
-        m->build.appending = false;
-        levin_code code = build_copy(&m->build, m->leaf->page, m->slot, m->cells, error);
-        if (code)
+        m->build.appending = m->o.rewrite.pack;
+        levin_code code = leaf_copy_rest(m, &large, error);
+        if (code || large)
             return code;
     }
     bool bounded = m->bounded;
+    if (m->rewriting && m->rewrite_left == 0 && bounded)
+        rewrite_stop(m, split_key_whole(m->upper, m->upper_bytes));
     walk_leave_leaf(m);
-    return bounded ? build_boundary(&m->build, 0, error) : LEVIN_OK;
+    return bounded && !m->o.rewrite.pack ? build_boundary(&m->build, 0, error) : LEVIN_OK;
 }
 
 /* ---- the end ---- */
@@ -427,6 +568,9 @@ levin_code merge_begin(const merge_options *options, merge **out, levin_error *e
         return error_memory(error, sizeof *m);
     memset(m, 0, sizeof *m);
     m->o = *options;
+    m->rewriting = options->rewrite.end_page > options->rewrite.first_page;
+    m->rewrite_left = options->rewrite.pages;
+    assert(!m->rewriting || (!options->changes && options->next));
     m->result.root = options->old;
     m->result.root.generation = options->generation;
     m->result.keys = options->old_keys;
@@ -443,7 +587,8 @@ levin_code merge_begin(const merge_options *options, merge **out, levin_error *e
         return code;
     }
     mem_cursor_init(&m->cursor, options->changes);
-    mem_cursor_first(&m->cursor);
+    if (options->changes)
+        mem_cursor_first(&m->cursor);
     for (unsigned i = 0; i < MERGE_AHEAD; i++)
         operation_fetch(m);
     *out = m;

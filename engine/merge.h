@@ -19,11 +19,25 @@
 
 typedef struct merge merge;
 
+/*
+ * Pages to be written anew though nothing changes in them, which is compaction: everything whose keys are at or above
+ * `from` and that stands in pages [first_page, end_page), leaves, branches and values in extents, in key order until
+ * about `pages` pages have been written or looked through.
+ */
+typedef struct merge_rewrite {
+    levin_slice from;
+    uint64_t first_page, end_page; /* no page: nothing is rewritten */
+    uint64_t pages;
+    bool pack;                     /* fills pages to the brim; otherwise each keeps about what it has */
+} merge_rewrite;
+
 typedef struct merge_result {
     tree root;              /* generation, page_count and root of the new tree */
     uint64_t keys, leaf_pages, branch_pages, overflow_pages; /* of the new tree */
     uint64_t pages_written;
     extent_list freed;      /* pages of the old tree that the new one does not use; the caller owns it */
+    uint64_t rewritten;     /* pages of the old tree, extents included, that were rewritten for merge_rewrite */
+    size_t next_bytes;      /* 0: the rewrite came to the end of the tree */
 } merge_result;
 
 typedef struct merge_options {
@@ -33,7 +47,9 @@ typedef struct merge_options {
     tree old;
     uint64_t old_keys, old_leaf_pages, old_branch_pages, old_overflow_pages;
     uint64_t generation;    /* of the new tree */
-    const mem_node *changes; /* root of the memtable; kept alive by the caller */
+    const mem_node *changes; /* root of the memtable; kept alive by the caller; NULL: none */
+    merge_rewrite rewrite;   /* not together with changes */
+    uint8_t *next;           /* room for a key of a quarter page: where the rewrite has to go on */
 } merge_options;
 
 levin_code merge_begin(const merge_options *options, merge **m, levin_error *error);

@@ -136,6 +136,50 @@ levin_code build_extent(tree_build *b, const uint8_t *value, size_t bytes, uint8
     return LEVIN_OK;
 }
 
+levin_code build_move_extent(tree_build *b, const page_value *value, uint8_t pointer[EXTENT_POINTER_BYTES],
+                             page_payload *payload, levin_error *error)
+{
+    const size_t bytes = value->bytes;
+    uint64_t pages = extent_pages(bytes, b->page_bytes), total = pages * b->page_bytes;
+    size_t window = total < BUILD_RUN_BYTES ? (size_t)total : BUILD_RUN_BYTES;
+    file *f = page_cache_file(b->cache);
+    checksum_stream was, is;
+    extent e;
+    levin_code code = pages_take(b, pages, true, &e, error);
+    if (code)
+        return code;
+    uint8_t *buffer = io_alloc(b->io, window);
+    if (!buffer)
+        return error_memory(error, window);
+    checksum_begin(&was, checksum_seed(b->identity, PLACE_EXTENT, value->first_page));
+    checksum_begin(&is, checksum_seed(b->identity, PLACE_EXTENT, e.first));
+    for (uint64_t at = 0; at < total && !code; at += window) {
+        size_t step = total - at < window ? (size_t)(total - at) : window, done;
+        size_t data = bytes - at < step ? (size_t)(bytes - at) : step; /* the last page has some of the value */
+        code = file_read(f, buffer, step, value->first_page * b->page_bytes + at, &done, error);
+        if (!code && done < step)
+            code = error_corrupt(error, f->name, value->first_page * b->page_bytes + at + done, step, done,
+                                 "the file ends inside a value");
+        if (code)
+            break;
+        checksum_add(&was, buffer, data);
+        checksum_add(&is, buffer, data);
+        memset(buffer + data, 0, step - data);
+        code = file_write(f, &(levin_slice){buffer, step}, 1, e.first * b->page_bytes + at, NULL, error);
+    }
+    io_free(b->io, buffer, window);
+    uint64_t found = checksum_end(&was);
+    if (!code && found != value->checksum)
+        code = error_corrupt(error, f->name, value->first_page * b->page_bytes, value->checksum, found,
+                             "a value of %zu bytes does not match its checksum", bytes);
+    store_u64(pointer, e.first);
+    store_u64(pointer + 8, checksum_end(&is));
+    *payload = payload_value(VALUE_EXTENT, bytes, pointer, EXTENT_POINTER_BYTES);
+    b->overflow_pages += pages;
+    b->pages_written += pages;
+    return code;
+}
+
 /* ---- levels ---- */
 
 static levin_code level_use(tree_build *b, unsigned level, levin_error *error)

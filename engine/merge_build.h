@@ -88,6 +88,9 @@ levin_code build_copy(tree_build *b, const uint8_t *leaf, unsigned from, unsigne
 /* A value that gets an extent of its own, written at once; *payload and `pointer` are filled for build_add(). */
 levin_code build_extent(tree_build *b, const uint8_t *value, size_t bytes, uint8_t pointer[EXTENT_POINTER_BYTES],
                         page_payload *payload, levin_error *error);
+/* The value in an old extent, verified, into a new one; otherwise as build_extent(). */
+levin_code build_move_extent(tree_build *b, const page_value *value, uint8_t pointer[EXTENT_POINTER_BYTES],
+                             page_payload *payload, levin_error *error);
 /* The end of an old page of that level. */
 levin_code build_boundary(tree_build *b, unsigned level, levin_error *error);
 /*

@@ -22,10 +22,12 @@
 #include <string.h>
 
 #include "checksum.h"
+#include "compact.h"
 #include "db.h"
 
 #define LOCK_FILE_NAME "lock"
 #define GENERATIONS_RESERVE ((uint64_t)1 << 48) /* more checkpoints than one handle makes */
+#define COMPACT_IDLE_NS 1000000000u /* nothing was to be done for so long: compaction may begin */
 #define NEW_PAGE_FILE_NAME "pages.new"
 
 /* ---- errors, log, poison, wake ---- */
@@ -86,6 +88,16 @@ void db_wake(levin *db)
 
 /* ---- the background thread ---- */
 
+/* Compaction after a while of nothing to do, for as long as there is nothing else to do. */
+static void background_compact(levin *db, uint32_t seen)
+{
+    levin_error error;
+    bool more = true;
+    while (more && atomic_load_explicit(&db->work_word, memory_order_acquire) == seen) /* pairs with db_wake */
+        if (compact_auto_work(db, &more, &error) != LEVIN_OK)
+            db_log(db, LEVIN_LOG_WARNING, "compaction ended early: %s", error.message);
+}
+
 static void background_run(void *argument)
 {
     levin *db = argument;
@@ -113,7 +125,10 @@ static void background_run(void *argument)
         while (db->rows && !row_cache_maintain(db->rows, true) &&
                !atomic_load_explicit(&db->stopping, memory_order_acquire)) /* pairs with levin_close */
             ;
-        sync_wait(&db->work_word, seen, 0);
+        bool compact = compact_auto_wanted(db);
+        sync_wait(&db->work_word, seen, compact ? COMPACT_IDLE_NS : 0);
+        if (compact)
+            background_compact(db, seen);
     }
 }
 
@@ -522,6 +537,7 @@ void levin_options_init(levin_options *options)
         .wal_sector_bytes = 512,
         .background = LEVIN_BACKGROUND_THREAD,
         .row_cache_bytes = 64u << 20,
+        .auto_compact_percent = 60,
     };
 }
 
@@ -555,6 +571,9 @@ static levin_code options_check(const levin_options *o, levin_error *error)
     if (o->row_cache_bytes && o->row_cache_bytes < ROW_CACHE_MIN_BYTES)
         return error_set(error, LEVIN_INVALID, NULL, "row_cache_bytes is %llu: 0 or at least %d is needed",
                          (unsigned long long)o->row_cache_bytes, ROW_CACHE_MIN_BYTES);
+    if (o->auto_compact_percent > 99)
+        return error_set(error, LEVIN_INVALID, NULL, "auto_compact_percent is %u: 0 (never) to 99 is needed",
+                         o->auto_compact_percent);
     if (o->background != LEVIN_BACKGROUND_NONE && o->background != LEVIN_BACKGROUND_THREAD)
         return error_set(error, LEVIN_INVALID, NULL, "background is %d: none or thread is needed", (int)o->background);
     if (o->recovery != LEVIN_RECOVERY_STRICT && o->recovery != LEVIN_RECOVERY_CUT_AT_DAMAGE)
@@ -586,6 +605,7 @@ static levin_code handle_create(const char *path, const levin_options *options, 
     levin_code code = LEVIN_OK;
     int failed = sync_mutex_init(&db->commit_mutex);
     failed = failed ? failed : sync_mutex_init(&db->log_thread_mutex);
+    failed = failed ? failed : sync_mutex_init(&db->compact_mutex);
     failed = failed ? failed : sync_mutex_init(&db->work_mutex);
     failed = failed ? failed : sync_mutex_init(&db->error_mutex);
     if (failed)
@@ -611,6 +631,7 @@ static void handle_destroy(levin *db)
 {
     const levin_io *io = db->metered.below;
     checkpoint_abandon(db);
+    compact_end(db);
     version_set_fini(&db->versions);
     wal_close(db->log);
     if (db->space)
@@ -623,6 +644,7 @@ static void handle_destroy(levin *db)
     io_free(db->io, db->directory, db->directory_bytes);
     sync_mutex_fini(&db->commit_mutex);
     sync_mutex_fini(&db->log_thread_mutex);
+    sync_mutex_fini(&db->compact_mutex);
     sync_mutex_fini(&db->work_mutex);
     sync_mutex_fini(&db->error_mutex);
     io->free(io->context, db, sizeof *db);

@@ -32,6 +32,8 @@ struct space {
     uint64_t page_count;
     uint64_t free_pages;
     uint64_t random;      /* state of the priorities (xorshift, Marsaglia 2003) */
+    enum space_aim_at aim;
+    uint64_t floor;       /* of SPACE_HIGHEST */
     space_node *nodes;
 };
 
@@ -241,7 +243,38 @@ static extent treap_largest(const space *s)
     }
 }
 
+/* The first, or the last, extent of at least `pages`, or one of 0 pages. */
+static extent treap_edge(const space *s, uint64_t pages, bool last)
+{
+    uint32_t t = s->root;
+    while (t) {
+        const space_node *node = &s->nodes[t];
+        uint32_t near = last ? node->right : node->left, far = last ? node->left : node->right;
+        if (s->nodes[near].max >= pages)
+            t = near;
+        else if (node->pages >= pages)
+            return (extent){node->first, node->pages};
+        else if (s->nodes[far].max >= pages)
+            t = far;
+        else
+            break;
+    }
+    return (extent){0, 0};
+}
+
 /* ---- take, give, shrink ---- */
+
+void space_aim(space *s, enum space_aim_at at, uint64_t floor)
+{
+    s->aim = at;
+    s->floor = floor;
+}
+
+bool space_is_free(const space *s, extent e)
+{
+    extent at = treap_at_or_below(s, e.first);
+    return at.pages && at.first + at.pages >= e.first + e.pages;
+}
 
 /* Takes the first `pages` of a free extent. */
 static extent space_cut(space *s, extent from, uint64_t pages)
@@ -272,10 +305,13 @@ static levin_code space_grow(space *s, uint64_t wanted, extent *out, levin_error
 levin_code space_take(space *s, uint64_t wanted, bool exact, extent *out, levin_error *error)
 {
     assert(wanted > 0);
-    uint64_t max = s->nodes[s->root].max;
-    if (max == 0 || (exact && max < wanted))
+    uint64_t max = s->nodes[s->root].max, least = exact ? wanted : 1;
+    if (max < least)
         return space_grow(s, wanted, out, error);
-    *out = space_cut(s, treap_largest(s), max < wanted ? max : wanted);
+    extent from = s->aim == SPACE_LARGEST ? treap_largest(s) : treap_edge(s, least, s->aim == SPACE_HIGHEST);
+    if (s->aim == SPACE_HIGHEST && from.first < s->floor)
+        return space_grow(s, wanted, out, error);
+    *out = space_cut(s, from, from.pages < wanted ? from.pages : wanted);
     return LEVIN_OK;
 }
 

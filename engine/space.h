@@ -2,9 +2,9 @@
  * space.h - which pages of the page file are free.
  *
  * Free pages are extents (first page, pages).  space_take() hands out contiguous runs, large free extents first, then
- * the end of the file.  Pages given back with space_give() can be taken at once; pages that an older checkpoint,
- * snapshot or reader may reach are kept out of here by their owner (version.h) until nobody can. One thread at a
- * time.  All memory through the I/O table.
+ * the end of the file; compaction aims elsewhere (space_aim).  Pages given back with space_give() can be taken at
+ * once; pages that an older checkpoint, snapshot or reader may reach are kept out of here by their owner (version.h)
+ * until nobody can. One thread at a time.  All memory through the I/O table.
  */
 #ifndef LEVIN_SPACE_H
 #define LEVIN_SPACE_H
@@ -34,11 +34,20 @@ void space_destroy(space *s);
 uint64_t space_page_count(const space *s); /* high-water: all pages in use or free are below */
 uint64_t space_free_pages(const space *s);
 /*
- * A run of 1..wanted contiguous pages (exactly `wanted` when exact): from the start of the largest free extent; from
- * the end of the file when there is none, or none that suffices and exact. LEVIN_NO_SPACE at the largest possible
- * file.
+ * A run of 1..wanted contiguous pages (exactly `wanted` when exact): from the start of the free extent that the aim
+ * names; from the end of the file when there is none, or none that suffices and exact. LEVIN_NO_SPACE at the largest
+ * possible file.
  */
 levin_code space_take(space *s, uint64_t wanted, bool exact, extent *out, levin_error *error);
+/* Which free extents are taken first. A clone has the aim of the original. */
+enum space_aim_at {
+    SPACE_LARGEST, /* long runs */
+    SPACE_LOWEST,  /* the one nearest to the start of the file, so that its end becomes free */
+    SPACE_HIGHEST  /* the one nearest to the end of the file, none that starts below the floor */
+};
+void space_aim(space *s, enum space_aim_at at, uint64_t floor);
+/* Whether all of these pages are free. */
+bool space_is_free(const space *s, extent e);
 /* Joins with its neighbours. LEVIN_CORRUPT when pages of it are free already or not in the file; LEVIN_NO_MEMORY. */
 levin_code space_give(space *s, extent e, levin_error *error);
 /*

@@ -422,7 +422,49 @@ START_TEST(free_list__failed_allocation_is_an_error)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("space", TEST(space__random_history_equals_the_map),
+/* Against a scan of the map. */
+START_TEST(space__aims_take_the_lowest_or_the_highest)
+{
+    levin_error error;
+    for (int round = 0; round < 400; round++) {
+        space *s = space_create(levin_io_posix(), PAGE, FIRST + 300);
+        bool is_free[FIRST + 300] = {false};
+        extent found = {0, 0}, e;
+        dice = 77 + (uint64_t)round;
+        for (int n = 0; n < 30; n++) {
+            e = (extent){FIRST + roll(300), 1 + roll(6)};
+            bool free_already = e.first + e.pages > FIRST + 300;
+            for (uint64_t i = e.first; i < e.first + e.pages && !free_already; i++)
+                free_already = is_free[i];
+            if (free_already)
+                continue;
+            ck_assert_int_eq(space_give(s, e, &error), LEVIN_OK);
+            memset(is_free + e.first, true, e.pages);
+        }
+        bool exact = round % 2, high = round % 4 >= 2;
+        uint64_t wanted = 1 + roll(8), floor = FIRST + roll(300);
+        for (uint64_t i = FIRST, run = 0; i < FIRST + 300; i++) {
+            run = is_free[i] ? run + 1 : 0;
+            bool ends = run && (i + 1 == FIRST + 300 || !is_free[i + 1]);
+            if (ends && run >= (exact ? wanted : 1) && (high || !found.pages))
+                found = (extent){i + 1 - run, run < wanted ? run : wanted};
+            ck_assert_int_eq(space_is_free(s, (extent){i, 2}), is_free[i] && i + 1 < FIRST + 300 && is_free[i + 1]);
+        }
+        space_aim(s, high ? SPACE_HIGHEST : SPACE_LOWEST, floor);
+        ck_assert_int_eq(space_take(s, wanted, exact, &e, &error), LEVIN_OK);
+        if (found.pages && (!high || found.first >= floor)) {
+            ck_assert_uint_eq(e.first, found.first);
+            ck_assert_uint_eq(e.pages, found.pages);
+        } else {
+            ck_assert_uint_eq(e.pages, wanted);
+            ck_assert_uint_gt(e.first + e.pages, FIRST + 300); /* the file grew */
+        }
+        space_destroy(s);
+    }
+}
+END_TEST
+
+LEVIN_TEST_MAIN("space", TEST(space__aims_take_the_lowest_or_the_highest), TEST(space__random_history_equals_the_map),
                 TEST(space__same_history_gives_the_same_extents),
                 TEST(space__impossible_gifts_are_damage_and_change_nothing),
                 TEST(space__largest_possible_file_is_the_end),

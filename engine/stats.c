@@ -102,6 +102,10 @@ void levin_stats_get(levin *db, levin_stats *s)
     s->transactions_refused = counter_read(&db->write_counts, COUNT_TXN_CONFLICTS);
     s->checkpoint_ns = count_read(&db->checkpoint_ns);
     s->checkpoint_bytes = count_read(&db->checkpoint_bytes);
+    s->compactions = count_read(&db->compactions);
+    s->compaction_rounds = count_read(&db->compaction_rounds);
+    s->compaction_pages = count_read(&db->compaction_pages);
+    s->compaction_bytes = count_read(&db->compaction_bytes);
     stats_of_files(db, s);
     stats_of_errors(db, s);
 }

@@ -1,0 +1,579 @@
+/*
+ * compact_test.c - compaction through levin.h, on simulated disks.
+ *
+ * Invariants checked: contents and snapshots are the same before, between any two steps, and after; levin_check()
+ * passes; the file comes near to the size of what is in it, with full leaves in key order; a crash at any point, and
+ * a failure of any call, leave the store whole.
+ */
+#include <errno.h>
+
+#include "../faults/check_main.h"
+#include "../faults/crash.h"
+#include "../faults/fault_io.h"
+#include "../faults/random.h"
+#include "../faults/simdisk.h"
+#include "db.h"
+
+enum { KEYS_MAX = 4000, VALUE_MAX = 40000 };
+
+/* Key i has the value of its seed, 0: none. */
+typedef struct fixture {
+    simdisk *disk;
+    fault_io *faults;
+    levin_options o;
+    levin *db;
+    random_stream random;
+    unsigned keys;
+    bool large; /* some values stand in extents */
+    uint64_t seed[KEYS_MAX];
+} fixture;
+
+static fixture f;
+static uint8_t value[VALUE_MAX];
+
+static void options_fill(levin_options *o, const levin_io *io)
+{
+    levin_options_init(o);
+    o->page_bytes = 4096;
+    o->cache_bytes = 256 * 4096;
+    o->memtable_bytes = 256 << 10;
+    o->wal_segment_bytes = 64 << 10;
+    o->row_cache_bytes = 0;
+    o->background = LEVIN_BACKGROUND_NONE;
+    o->auto_compact_percent = 0;
+    o->io = io;
+}
+
+static void expect_ok(levin_code code, const char *what)
+{
+    levin_error error = { 0 };
+    if (code == LEVIN_OK)
+        return;
+    if (f.db)
+        levin_last_error(f.db, &error);
+    ck_abort_msg("%s: %s: %s", what, levin_code_name(code), error.message);
+}
+
+static void reopen(const levin_io *io)
+{
+    levin_error error = { 0 };
+    f.o.io = io;
+    levin_code code = levin_open("store", &f.o, &f.db, &error);
+    ck_assert_msg(code == LEVIN_OK, "open: %s: %s", levin_code_name(code), error.message);
+}
+
+static void setup(unsigned keys, bool large, trace *record)
+{
+    memset(&f, 0, sizeof f);
+    f.disk = simdisk_create(NULL, record);
+    f.faults = fault_io_create(simdisk_io(f.disk));
+    options_fill(&f.o, fault_io_table(f.faults));
+    f.random = random_open(7, keys);
+    f.keys = keys;
+    f.large = large;
+    reopen(f.o.io);
+}
+
+static void teardown(void)
+{
+    uint64_t files, bytes, allocations;
+    if (f.db)
+        expect_ok(levin_close(f.db), "close");
+    fault_io_held(f.faults, &files, &bytes, &allocations);
+    ck_assert_uint_eq(files, 0);
+    ck_assert_uint_eq(allocations, 0);
+    fault_io_destroy(f.faults);
+    ck_assert(simdisk_destroy(f.disk, NULL));
+}
+
+static size_t key_of(unsigned i, char key[24])
+{
+    return (size_t)snprintf(key, 24, "key-%08u", i * 7919u % 100000u);
+}
+
+static size_t value_of(uint64_t seed)
+{
+    size_t bytes = seed % 200;
+    if (f.large && seed % 37 == 0)
+        bytes = 1500 + seed % (VALUE_MAX - 1500);
+    for (size_t i = 0; i < bytes; i++)
+        value[i] = (uint8_t)(seed >> (i % 7));
+    return bytes;
+}
+
+static void put(unsigned i)
+{
+    char key[24];
+    size_t key_bytes = key_of(i, key);
+    f.seed[i] = random_next(&f.random) | 1;
+    expect_ok(levin_put(f.db, key, key_bytes, value, value_of(f.seed[i]), LEVIN_NONE), "put");
+}
+
+static void delete(unsigned i)
+{
+    char key[24];
+    size_t key_bytes = key_of(i, key);
+    f.seed[i] = 0;
+    expect_ok(levin_delete(f.db, key, key_bytes, LEVIN_NONE), "delete");
+}
+
+/* Random overwrites, small checkpoints between them: pages and holes lie all over the file. */
+static void scatter(unsigned rounds)
+{
+    for (unsigned i = 0; i < f.keys; i++)
+        put(i);
+    for (unsigned round = 0; round < rounds; round++) {
+        for (unsigned n = 0; n < f.keys / 20; n++)
+            put((unsigned)(random_next(&f.random) % f.keys));
+        for (unsigned n = 0; n < f.keys / 40; n++)
+            delete((unsigned)(random_next(&f.random) % f.keys));
+        expect_ok(levin_checkpoint(f.db), "checkpoint");
+    }
+}
+
+static void expect_contents(levin *db, const levin_snapshot *s, const uint64_t *seeds)
+{
+    char key[24];
+    static uint8_t found[VALUE_MAX];
+    unsigned count = 0, seen = 0;
+    for (unsigned i = 0; i < f.keys; i++) {
+        size_t bytes = 0, key_bytes = key_of(i, key);
+        levin_code code = levin_get(db, s, key, key_bytes, found, sizeof found, &bytes);
+        if (!seeds[i]) {
+            ck_assert_msg(code == LEVIN_NOT_FOUND, "key %s is back: %s", key, levin_code_name(code));
+            continue;
+        }
+        count++;
+        ck_assert_msg(code == LEVIN_OK, "key %s: %s", key, levin_code_name(code));
+        ck_assert_uint_eq(bytes, value_of(seeds[i]));
+        ck_assert_mem_eq(found, value, bytes);
+    }
+    levin_iter *it;
+    levin_iter_options o = { .snapshot = s };
+    ck_assert_int_eq(levin_iter_open(db, &o, &it), LEVIN_OK);
+    for (levin_iter_first(it); levin_iter_valid(it); levin_iter_next(it))
+        seen++;
+    ck_assert_int_eq(levin_iter_status(it), LEVIN_OK);
+    levin_iter_close(it);
+    ck_assert_uint_eq(seen, count);
+}
+
+static bool print_fault(void *context, const levin_error *fault)
+{
+    (void)context;
+    fprintf(stderr, "check: %s\n", fault->message);
+    return true;
+}
+
+static void expect_whole(void)
+{
+    expect_ok(levin_check(f.db, print_fault, NULL, NULL), "check");
+    expect_contents(f.db, NULL, f.seed);
+}
+
+static levin_stats stats(void)
+{
+    levin_stats s;
+    levin_stats_get(f.db, &s);
+    return s;
+}
+
+static uint64_t file_bytes(void)
+{
+    uint64_t bytes;
+    levin_error error;
+    ck_assert_int_eq(file_size(&f.db->pages, &bytes, &error), LEVIN_OK);
+    return bytes;
+}
+
+/* Of the leaves, how many stand right behind the one before them. */
+static double leaves_in_order(void)
+{
+    tree_cursor c;
+    levin_error error;
+    uint64_t before = 0, leaves = 0, good = 0;
+    ck_assert_int_eq(tree_cursor_open(&c, &f.db->versions.newest->tree->t, &error), LEVIN_OK);
+    for (levin_code code = tree_cursor_first(&c, &error); code == LEVIN_OK; code = tree_cursor_next(&c, &error)) {
+        uint64_t number = c.frame[c.height - 1]->number;
+        if (number == before)
+            continue;
+        leaves++;
+        good += number == before + 1;
+        before = number;
+    }
+    tree_cursor_close(&c);
+    return (double)good / (double)leaves;
+}
+
+START_TEST(compact__all_packs_and_orders_the_tree_and_shortens_the_file)
+{
+    levin_compact_result r;
+    setup(KEYS_MAX, false, NULL);
+    scatter(20);
+    uint64_t leaves = f.db->meta.leaf_pages;
+    expect_ok(levin_compact(f.db, NULL, &r), "compact");
+    expect_whole();
+    const page_meta *m = &f.db->meta;
+    uint64_t live = m->leaf_pages + m->branch_pages + m->overflow_pages;
+    ck_assert_uint_eq(file_bytes(), m->page_count * 4096);
+    ck_assert_msg(m->page_count <= live + live / 20 + 8, "%llu pages, %llu live", (unsigned long long)m->page_count,
+                  (unsigned long long)live);
+    ck_assert_uint_lt(m->leaf_pages, leaves);
+    ck_assert_msg(leaves_in_order() > 0.8, "%.2f of the leaves are in order", leaves_in_order());
+    ck_assert_uint_eq(r.pages_after, m->page_count);
+    ck_assert_uint_eq(r.free_after, m->free_pages);
+    ck_assert_uint_eq(r.held_pages, 0);
+    ck_assert_uint_eq(stats().compactions, 1);
+    ck_assert_uint_eq(stats().compaction_rounds, r.rounds);
+    ck_assert_uint_eq(stats().compaction_pages, r.pages_moved);
+    ck_assert_uint_eq(stats().compaction_bytes, r.bytes_written);
+    ck_assert_uint_le(r.pages_moved, 3 * leaves);
+    expect_ok(levin_close(f.db), "close");
+    reopen(f.o.io);
+    expect_whole();
+    teardown();
+}
+END_TEST
+
+START_TEST(compact__large_values_move_too)
+{
+    levin_compact_result r;
+    setup(1500, true, NULL);
+    scatter(12);
+    expect_ok(levin_compact(f.db, NULL, &r), "compact");
+    expect_whole();
+    const page_meta *m = &f.db->meta;
+    uint64_t live = m->leaf_pages + m->branch_pages + m->overflow_pages;
+    ck_assert_uint_gt(m->overflow_pages, 0);
+    ck_assert_msg(m->page_count <= live + live / 10 + 16, "%llu pages, %llu live", (unsigned long long)m->page_count,
+                  (unsigned long long)live);
+    for (unsigned i = 0; i < f.keys; i++)
+        delete(i);
+    expect_ok(levin_compact(f.db, NULL, &r), "compact");
+    expect_whole();
+    ck_assert_uint_eq(f.db->meta.height, 0);
+    ck_assert_uint_le(f.db->meta.page_count, 8);
+    teardown();
+}
+END_TEST
+
+START_TEST(compact__end_moves_only_what_is_in_the_way)
+{
+    levin_compact_result r;
+    levin_compact_options o;
+    levin_compact_options_init(&o);
+    o.mode = LEVIN_COMPACT_END;
+    setup(KEYS_MAX, true, NULL);
+    scatter(4);
+    for (unsigned i = 0; i < f.keys; i++)
+        if (i % 4)
+            delete(i);
+    expect_ok(levin_checkpoint(f.db), "checkpoint");
+    uint64_t before = f.db->meta.page_count;
+    expect_ok(levin_compact(f.db, &o, &r), "compact");
+    expect_whole();
+    const page_meta *m = &f.db->meta;
+    uint64_t live = m->leaf_pages + m->branch_pages + m->overflow_pages;
+    ck_assert_msg(m->page_count <= live + live / 10 + 40, "%llu pages of %llu, %llu live",
+                  (unsigned long long)m->page_count, (unsigned long long)before, (unsigned long long)live);
+    ck_assert_uint_eq(r.pages_before, before);
+    ck_assert_uint_le(r.pages_moved, live);
+    uint64_t moved = r.pages_moved; /* and once more: nothing is left to move */
+    expect_ok(levin_compact(f.db, &o, &r), "compact");
+    ck_assert_uint_le(r.pages_moved, moved / 10);
+    teardown();
+}
+END_TEST
+
+START_TEST(compact__small_and_empty_stores)
+{
+    levin_compact_result r;
+    levin_compact_options o;
+    setup(10, false, NULL);
+    expect_ok(levin_compact(f.db, NULL, &r), "compact an empty store");
+    expect_whole();
+    put(3);
+    expect_ok(levin_compact(f.db, NULL, &r), "compact one key");
+    expect_whole();
+    levin_compact_options_init(&o);
+    o.struct_bytes--;
+    ck_assert_int_eq(levin_compact(f.db, &o, &r), LEVIN_INVALID);
+    levin_compact_options_init(&o);
+    o.round_bytes = 0;
+    expect_ok(levin_compact(f.db, &o, &r), "compact");
+    expect_whole();
+    expect_ok(levin_close(f.db), "close");
+    f.o.read_only = true;
+    reopen(f.o.io);
+    ck_assert_int_eq(levin_compact(f.db, NULL, &r), LEVIN_READ_ONLY);
+    teardown();
+}
+END_TEST
+
+START_TEST(compact__snapshots_stand_still_and_hold_the_file)
+{
+    levin_compact_result r;
+    static uint64_t old[KEYS_MAX];
+    levin_snapshot *s;
+    setup(KEYS_MAX, true, NULL);
+    scatter(5);
+    memcpy(old, f.seed, sizeof old);
+    expect_ok(levin_snapshot_create(f.db, &s), "snapshot");
+    uint64_t before = f.db->meta.page_count;
+    expect_ok(levin_compact(f.db, NULL, &r), "compact");
+    ck_assert_uint_gt(r.held_pages, 0);
+    ck_assert_uint_le(r.pages_after, 2 * before); /* it does not write the whole store beside the old one */
+    expect_whole();
+    for (unsigned i = 0; i < f.keys; i += 3)
+        put(i);
+    expect_ok(levin_compact(f.db, NULL, &r), "compact");
+    expect_contents(f.db, s, old);
+    levin_snapshot_release(s);
+    expect_ok(levin_compact(f.db, NULL, &r), "compact");
+    ck_assert_uint_eq(r.held_pages, 0);
+    expect_whole();
+    teardown();
+}
+END_TEST
+
+typedef struct stop {
+    unsigned left;
+    bool stopped;
+} stop;
+
+static bool stop_later(void *context, const levin_compact_result *so_far)
+{
+    stop *s = context;
+    (void)so_far;
+    s->stopped = s->left == 0;
+    return s->left-- != 0;
+}
+
+START_TEST(compact__stops_between_any_two_steps)
+{
+    levin_compact_options o;
+    levin_compact_options_init(&o);
+    o.progress = stop_later;
+    setup(1200, true, NULL);
+    scatter(3);
+    stop s = { 0 };
+    for (unsigned n = 0; n == 0 || s.stopped; n++) {
+        s = (stop){ .left = n };
+        o.context = &s;
+        levin_code code = levin_compact(f.db, &o, NULL);
+        ck_assert_int_eq(code, s.stopped ? LEVIN_INTERRUPTED : LEVIN_OK);
+        expect_whole();
+        put(n % f.keys);
+        if (n % 2)
+            expect_ok(levin_checkpoint(f.db), "checkpoint");
+        ck_assert_uint_lt(n, 1000);
+    }
+    expect_whole();
+    teardown();
+}
+END_TEST
+
+/* Writers who fill the memtable between two steps get their checkpoint. */
+static bool write_meanwhile(void *context, const levin_compact_result *so_far)
+{
+    (void)context, (void)so_far;
+    for (unsigned n = 0; n < 300; n++)
+        put((unsigned)(random_next(&f.random) % f.keys));
+    return true;
+}
+
+START_TEST(compact__writes_and_checkpoints_come_between)
+{
+    levin_compact_options o;
+    levin_compact_options_init(&o);
+    o.progress = write_meanwhile;
+    setup(KEYS_MAX, true, NULL);
+    f.o.memtable_bytes = 64 << 10;
+    expect_ok(levin_close(f.db), "close");
+    reopen(f.o.io);
+    scatter(3);
+    uint64_t checkpoints = stats().checkpoints;
+    expect_ok(levin_compact(f.db, &o, NULL), "compact");
+    ck_assert_uint_gt(stats().checkpoints, checkpoints + 2);
+    expect_whole();
+    expect_ok(levin_close(f.db), "close");
+    reopen(f.o.io);
+    expect_whole();
+    teardown();
+}
+END_TEST
+
+START_TEST(compact__damage_stops_it_and_nothing_is_lost)
+{
+    setup(1200, true, NULL);
+    scatter(3);
+    expect_ok(levin_compact(f.db, NULL, NULL), "compact");
+    const page_meta before = f.db->meta;
+    expect_ok(levin_close(f.db), "close");
+    const levin_io *io = f.o.io;
+    levin_file *handle;
+    size_t done;
+    uint8_t byte = 0x5a;
+    ck_assert_int_eq(io->open(io->context, "store/pages", LEVIN_FILE_PAGES, LEVIN_IO_WRITE, &handle), 0);
+    levin_slice part = { &byte, 1 };
+    ck_assert_int_eq(io->write_at(io->context, handle, &part, 1, (before.page_count / 2) * 4096 + 700, &done), 0);
+    io->close(io->context, handle);
+    reopen(io);
+    levin_error error;
+    ck_assert_int_eq(levin_compact(f.db, NULL, NULL), LEVIN_CORRUPT);
+    levin_last_error(f.db, &error);
+    ck_assert_str_eq(error.file, "pages");
+    ck_assert_uint_eq(stats().checkpoint_failures, 0);
+    put(1); /* the store goes on */
+    teardown();
+}
+END_TEST
+
+/* ---- failures ---- */
+
+/* levin_compact() with the nth call of all kinds failing, once or for ever. False when none failed. */
+static bool compact_with_fault(const disk_image *image, uint64_t nth, bool forever, unsigned operations, int os_error)
+{
+    simdisk *disk = simdisk_create(image, NULL);
+    fault_io *faults = fault_io_create(simdisk_io(disk));
+    fault_rule rule = { FAULT_KINDS_ALL, operations, nth, forever, FAULT_ERROR, os_error, 0 };
+    levin_error error = { 0 };
+    fault_io_on_failed_sync(faults, simdisk_sync_loses_pages, disk);
+    f.o.io = fault_io_table(faults);
+    ck_assert_int_eq(levin_open("store", &f.o, &f.db, &error), LEVIN_OK);
+    fault_io_set_rules(faults, &rule, 1);
+    levin_code code = levin_compact(f.db, NULL, NULL);
+    bool fired = fault_io_fired(faults, 0) != 0;
+    fault_io_set_rules(faults, NULL, 0);
+    if (!fired)
+        ck_assert_int_eq(code, LEVIN_OK);
+    expect_contents(f.db, NULL, f.seed);
+    if (code == LEVIN_OK || !db_poisoned(f.db)) { /* and what was left undone is done now */
+        expect_ok(levin_compact(f.db, NULL, NULL), "compact again");
+        expect_whole();
+        expect_ok(levin_close(f.db), "close");
+    } else {
+        ck_assert_int_eq(levin_close(f.db), LEVIN_POISONED);
+    }
+    uint64_t files, bytes, allocations;
+    fault_io_held(faults, &files, &bytes, &allocations);
+    ck_assert_uint_eq(files + allocations, 0);
+    ck_assert_int_eq(levin_open("store", &f.o, &f.db, &error), LEVIN_OK);
+    expect_whole();
+    expect_ok(levin_close(f.db), "close");
+    f.db = NULL;
+    fault_io_destroy(faults);
+    ck_assert(simdisk_destroy(disk, NULL));
+    return fired;
+}
+
+static disk_image *scattered_image(unsigned keys, unsigned rounds)
+{
+    setup(keys, true, NULL);
+    scatter(rounds);
+    expect_ok(levin_close(f.db), "close");
+    f.db = NULL;
+    return simdisk_image(f.disk);
+}
+
+START_TEST(compact__any_failing_call_leaves_the_store_whole)
+{
+    disk_image *image = scattered_image(400, 3);
+    const unsigned io = FAULT_OPERATIONS_IO & ~(1u << FAULT_CLOSE), alloc = 1u << FAULT_ALLOC;
+    for (int forever = 0; forever < 2; forever++) {
+        for (uint64_t nth = 1; compact_with_fault(image, nth, forever, io, forever ? ENOSPC : EIO); nth++)
+            ;
+        for (uint64_t nth = 1; compact_with_fault(image, nth, forever, alloc, 0); nth++)
+            ;
+    }
+    disk_image_unref(image);
+    teardown();
+}
+END_TEST
+
+START_TEST(compact__a_crash_at_any_point_finds_everything)
+{
+    disk_image *image = scattered_image(500, 3);
+    trace *t = trace_create();
+    simdisk *disk = simdisk_create(image, t);
+    levin_error error = { 0 };
+    f.o.io = simdisk_io(disk);
+    ck_assert_int_eq(levin_open("store", &f.o, &f.db, &error), LEVIN_OK);
+    expect_ok(levin_compact(f.db, NULL, NULL), "compact");
+    expect_ok(levin_close(f.db), "close");
+    f.db = NULL;
+    ck_assert(simdisk_destroy(disk, NULL));
+    crash_limits limits;
+    crash_state state;
+    crash_limits_init(&limits);
+    limits.subset_operations = 3;
+    limits.prefixes = limits.dropped = limits.kept = limits.torn = limits.garbage = limits.zeroed = 2;
+    limits.sizes = limits.random = 3;
+    crash_explorer *e = crash_open(t, image, 5, &limits, NULL);
+    unsigned states = 0;
+    while (crash_next(e, &state)) {
+        simdisk *after = simdisk_create(state.image, NULL);
+        f.o.io = simdisk_io(after);
+        levin_code code = levin_open("store", &f.o, &f.db, &error);
+        ck_assert_msg(code == LEVIN_OK, "crash at %llu, variant %llu: %s", (unsigned long long)state.point,
+                      (unsigned long long)state.variant, error.message);
+        expect_whole();
+        expect_ok(levin_close(f.db), "close");
+        f.db = NULL;
+        simdisk_destroy(after, NULL);
+        states++;
+    }
+    ck_assert_uint_gt(states, 300);
+    crash_close(e);
+    trace_destroy(t);
+    disk_image_unref(image);
+    teardown();
+}
+END_TEST
+
+/* ---- in the background ---- */
+
+static void work_all(void)
+{
+    bool more = true;
+    while (more)
+        expect_ok(levin_work(f.db, &more), "work");
+}
+
+START_TEST(compact__background_shortens_a_file_that_is_mostly_free)
+{
+    setup(KEYS_MAX, false, NULL);
+    f.o.auto_compact_percent = 50;
+    f.o.memtable_bytes = 4 << 20;
+    expect_ok(levin_close(f.db), "close");
+    reopen(f.o.io);
+    static uint8_t big[1000];
+    char key[24];
+    for (unsigned i = 0; i < 20000; i++)
+        expect_ok(levin_put(f.db, key, (size_t)snprintf(key, sizeof key, "z%08u", i), big, 1000, LEVIN_NONE), "put");
+    expect_ok(levin_checkpoint(f.db), "checkpoint");
+    work_all();
+    ck_assert_uint_eq(stats().compactions, 0);
+    uint64_t before = f.db->meta.page_count;
+    for (unsigned i = 0; i < 20000; i++)
+        if (i % 50)
+            expect_ok(levin_delete(f.db, key, (size_t)snprintf(key, sizeof key, "z%08u", i), LEVIN_NONE), "delete");
+    expect_ok(levin_checkpoint(f.db), "checkpoint");
+    work_all();
+    ck_assert_uint_eq(stats().compactions, 1);
+    ck_assert_uint_lt(f.db->meta.page_count, before / 10);
+    work_all(); /* and not again for the same */
+    ck_assert_uint_eq(stats().compactions, 1);
+    expect_ok(levin_check(f.db, print_fault, NULL, NULL), "check");
+    teardown();
+}
+END_TEST
+
+LEVIN_TEST_MAIN("compact", TEST(compact__all_packs_and_orders_the_tree_and_shortens_the_file),
+                TEST(compact__large_values_move_too), TEST(compact__end_moves_only_what_is_in_the_way),
+                TEST(compact__small_and_empty_stores), TEST(compact__snapshots_stand_still_and_hold_the_file),
+                TEST(compact__stops_between_any_two_steps), TEST(compact__writes_and_checkpoints_come_between),
+                TEST(compact__damage_stops_it_and_nothing_is_lost),
+                TEST(compact__any_failing_call_leaves_the_store_whole),
+                TEST(compact__a_crash_at_any_point_finds_everything),
+                TEST(compact__background_shortens_a_file_that_is_mostly_free))
