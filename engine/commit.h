@@ -18,11 +18,21 @@
  * waited so long (due_ns); its waiter sleeps so long, the server and commit_work() leave it alone.  A request that
  * does not linger takes along what is queued, and so does one that makes the group full (COMMIT_FULL_BYTES).
  *
+ * Gathering: submitters that come back at once, as in a loop of synced writes, would fall into two halves, one of
+ * which queues while the group of the other is led.  So a leader that has a `slow` request waits for as many as were
+ * in flight when the last slow group was done: those that it had completed, and those that were queued by then; not
+ * in commit_poll() and commit_work(), which nobody expects to wait.  It gives the processor away meanwhile, and waits
+ * a quarter of the time that a slow group took lately at most (GATHER_SHARE); one submitter alone is never kept
+ * waiting, and one that stays away costs one such wait.  Group commit: DeWitt, Katz, Olken, Shapiro, Stonebraker,
+ * Wood 1984; waiting for siblings: PostgreSQL's commit_delay and commit_siblings, MySQL's
+ * binlog_group_commit_sync_no_delay_count, whose user has to know the figures.
+ *
  * Progress: submission is lock-free; waiting blocks (futex) on the request's own state word.  A waiter leads one
  * group at most, its own: others cannot hold it back for ever, but where there is no server it runs the callbacks
  * that come while it runs callbacks.  Before it sleeps it gives the processor away a few
  * times, which with many submitters is cheaper than to sleep and be woken, as long as it gets the processor back
- * soon.
+ * soon.  A leader hands the leadership on before it wakes those whose requests it has completed: the next one gathers
+ * them.
  * Reclamation: a request belongs to its submitter; the queue does not touch it after commit_complete() has stored
  * its state, except to wake the address of the state word (a stray futex wake on freed memory is harmless).  One with
  * a `done` function belongs to that function.
@@ -42,7 +52,7 @@ enum {
 typedef struct commit_request {
     struct commit_request *next;
     _Atomic uint32_t state;     /* enum commit_state, in commit.c */
-    bool lingers, unwaited;
+    bool lingers, unwaited, slow;
     size_t bytes;               /* what it counts for in a group that lingers */
     void (*done)(struct commit_request *r); /* NULL: somebody waits or polls */
     levin_code result;          /* set by the leader before the request is done */
@@ -52,10 +62,13 @@ typedef struct commit_request {
 /* How a request is submitted. All zero: somebody waits for it at once. */
 typedef struct commit_terms {
     bool lingers;               /* waits for company */
+    bool slow;                  /* its group takes long: a sync. Company is worth a short wait */
     bool unwaited;              /* maybe nobody waits for it, or not soon: the server leads it */
     size_t bytes;               /* about what it adds to the group */
     void (*done)(commit_request *r); /* with unwaited: called once when r is completed, instead of a wait; owns r */
 } commit_terms;
+
+typedef struct commit_sleepers commit_sleepers; /* commit.c's */
 
 typedef struct commit_queue {
     _Atomic(commit_request *) head; /* newest first */
@@ -78,6 +91,10 @@ typedef struct commit_queue {
     _Atomic(commit_request *) finished; /* with a `done` function, completed, newest first */
     _Atomic uint32_t delivery;      /* without server: bits: somebody runs callbacks; more have come meanwhile */
     bool elected;                   /* the leader's: it has to run callbacks when it has left */
+
+    size_t in_flight;               /* the leader's: requests led or queued when the last slow group was done */
+    uint64_t slow_ns;               /* the leader's: what slow groups took lately */
+    commit_sleepers *sleepers;      /* the leader's, while it leads: whom to wake when it has left */
 
     _Atomic uint32_t served;        /* there is a server */
     _Atomic uint32_t signal;        /* bits: what the server has to look at; it sleeps on 0 */

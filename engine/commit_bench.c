@@ -66,8 +66,9 @@ static void submitter(void *argument)
     struct bench *b = argument;
     prctl(PR_SET_TIMERSLACK, 1);
     while (!atomic_load_explicit(&b->stop, memory_order_relaxed)) { /* set by commit_line(); carries nothing else */
+        const commit_terms terms = { .slow = b->work != SPIN };
         commit_request r;
-        commit_submit(&b->queue, &r, NULL);
+        commit_submit(&b->queue, &r, &terms);
         if (commit_wait(&b->queue, &r))
             abort();
     }

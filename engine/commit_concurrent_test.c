@@ -89,7 +89,8 @@ static __attribute__((noinline)) void submit_and_wait(submitter *s, uint32_t num
     work w;
     memset(&w, 0x5a, sizeof w);
     w.thread = s->id, w.number = number, w.led = 0;
-    commit_submit(&s->bench->queue, &w.request, NULL);
+    const commit_terms terms = { .slow = w.number % 3 != 0 }; /* so that leaders gather */
+    commit_submit(&s->bench->queue, &w.request, &terms);
     check_result(&w, commit_wait(&s->bench->queue, &w.request));
     memset(&w, 0xd5, sizeof w);
     __asm__ volatile("" : : "r"(&w) : "memory"); /* the fill is not optimised away */
@@ -103,7 +104,8 @@ static void submit_window(submitter *s, uint32_t first, uint32_t count, bool pol
         window[i] = calloc(1, sizeof *window[i]);
         require(window[i]);
         window[i]->thread = s->id, window[i]->number = first + i;
-        commit_submit(&s->bench->queue, &window[i]->request, NULL);
+        const commit_terms terms = { .slow = window[i]->number % 2 != 0 };
+        commit_submit(&s->bench->queue, &window[i]->request, &terms);
     }
     while (count) {
         uint32_t i = random_below(s, count);

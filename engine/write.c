@@ -381,7 +381,8 @@ static levin_code request_init(write_request *w, levin *store, const levin_batch
 /* Synced batches wait for company as the commit interval says; a bare sync is somebody who wants it now. */
 static commit_terms request_terms(const write_request *w)
 {
-    return (commit_terms){ .lingers = w->durability == LEVIN_SYNCED && w->count, .bytes = w->bytes };
+    const bool synced = w->durability == LEVIN_SYNCED;
+    return (commit_terms){ .lingers = synced && w->count, .slow = synced, .bytes = w->bytes };
 }
 
 /* A conflict is told by whoever asked for the check: it may try again. */
