@@ -3,7 +3,7 @@
  *
  * Invariants checked: the most that was allocated through the I/O table, over a load in batches, groups of one batch,
  * gets that miss all caches from several threads, scans and checkpoints, with and without a background thread, is
- * within the sum of the budgets and a tenth.
+ * within the sum of the budgets and a tenth; copies of nodes that batches of random keys replace do not fill memtables.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -134,4 +134,34 @@ START_TEST(budget__holds_without_a_thread)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("budget", TEST(budget__holds_with_a_background_thread), TEST(budget__holds_without_a_thread))
+/* 60 batches of a thousand keys replace some 60,000 nodes of a kilobyte; what is live are 60,000 short records. */
+START_TEST(budget__what_batches_replace_does_not_fill_the_memtable)
+{
+    fixture f;
+    char key[24], value[VALUE_BYTES] = "value";
+    levin_options o;
+    levin_error error;
+    levin_batch *batch;
+    levin_stats s;
+    levin_options_init(&o);
+    o.background = LEVIN_BACKGROUND_NONE;
+    snprintf(f.directory, sizeof f.directory, "/tmp/levin-budget-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(f.directory));
+    ck_assert_msg(levin_open(f.directory, &o, &f.db, &error) == LEVIN_OK, "%s", error.message);
+    ck_assert_int_eq(levin_batch_create(f.db, &batch), LEVIN_OK);
+    for (uint64_t n = 0; n < KEYS; n++) {
+        ck_assert_int_eq(levin_batch_put(batch, key, key_of(key, n), value, sizeof value), LEVIN_OK);
+        if (levin_batch_count(batch) == 1000) {
+            ck_assert_int_eq(levin_write(f.db, batch, LEVIN_NONE), LEVIN_OK);
+            levin_batch_clear(batch);
+        }
+    }
+    levin_batch_destroy(batch);
+    levin_stats_get(f.db, &s);
+    ck_assert_uint_lt(s.memtable_bytes, KEYS * 300);
+    teardown(&f);
+}
+END_TEST
+
+LEVIN_TEST_MAIN("budget", TEST(budget__what_batches_replace_does_not_fill_the_memtable),
+                TEST(budget__holds_with_a_background_thread), TEST(budget__holds_without_a_thread))

@@ -27,6 +27,8 @@ typedef struct compaction compaction;
 enum {
     RECLAIM_BATCH = 64,         /* replaced versions that are freed with one grace period */
     RECLAIM_LIMIT = 512,        /* so many may wait for the background thread before the leader does it */
+    RECLAIM_SHARE = 64,         /* replaced nodes of this share of a memtable: the leader does it at once, */
+    RECLAIM_BYTES_MIN = 64 << 10, /* but not for less */
     WAL_LAZY_BYTES = 1 << 20,   /* unlogged groups are handed to the kernel when so much has gathered */
     GROUP_BYTES_MAX = 64 << 20  /* a group takes no further batch beyond this */
 };
@@ -83,6 +85,7 @@ struct levin {
     uint64_t sequence;           /* commit_mutex: of the newest batch */
     bool spare_asked;            /* commit_mutex: the background thread knows that the log wants a spare segment */
     bool spare_making;           /* commit_mutex: a thread is making that segment, outside the lock */
+    uint64_t dead_bytes;         /* the leader's: memtable nodes replaced since versions were last reclaimed */
     uint64_t lazy_bytes;         /* commit_mutex: appended, not yet flushed */
     uint64_t frozen_replay;      /* commit_mutex: where the log after the frozen memtable begins */
     uint64_t frozen_chain;

@@ -43,6 +43,7 @@ typedef struct mem_branch {
     mem_node *child[MEM_BRANCH_KEYS + 1];
 } mem_branch;
 static_assert(offsetof(mem_node, head) == 64, "the header is one cache line");
+static_assert(sizeof(mem_node) == MEM_NODE_BYTES, "most nodes are leaves");
 static_assert(MEM_LEAF_KEYS == 64, "mem_heads_below is written for 8 lines of 8 heads");
 
 static inline mem_node **mem_child(mem_node *node, unsigned slot)

@@ -181,6 +181,7 @@ static void group_publish(levin *db, version *v, const version *before, const co
     v->frozen = before->frozen;
     v->frozen_root = before->frozen_root;
     v->tree = before->tree;
+    db->dead_bytes += replaced.count * (uint64_t)MEM_NODE_BYTES;
     version_publish(&db->versions, v, &replaced);
     count_add(&db->batches, g->batches);
     count_add(&db->puts, g->puts);
@@ -312,15 +313,24 @@ static levin_code make_room(levin *db, levin_error *error)
     return LEVIN_OK;
 }
 
+/*
+ * Replaced nodes count as bytes of the memtable until they are free again: without this a batch of random keys, which
+ * replaces a leaf for each, would fill it with copies.  Freed at once they are also still in the processor's cache
+ * when they are used again.
+ */
 static void reclaim_after_group(levin *db)
 {
+    uint64_t enough = db->options.memtable_bytes / RECLAIM_SHARE;
     size_t waiting = reclaim_waiting(&db->versions.retired);
-    if (waiting < RECLAIM_BATCH)
+    bool many = db->dead_bytes >= (enough < RECLAIM_BYTES_MIN ? RECLAIM_BYTES_MIN : enough);
+    if (waiting < RECLAIM_BATCH && !many)
         return;
-    if (db->thread_started && waiting < RECLAIM_LIMIT)
+    if (db->thread_started && waiting < RECLAIM_LIMIT && !many) {
         db_wake(db);
-    else
-        version_reclaim(&db->versions);
+        return;
+    }
+    db->dead_bytes = 0;
+    version_reclaim(&db->versions);
 }
 
 void write_lead(void *context, commit_request *list)
