@@ -33,10 +33,14 @@ enum {
     GROUP_BYTES_MAX = 64 << 20  /* a group takes no further batch beyond this */
 };
 
-/* What a get counts, on one cache line of its thread. */
+/*
+ * What a get counts, on one cache line of its thread. A row that was found is the shortest get, where each count shows:
+ * it raises one. So the counts of gets and of keys found are kept without the row cache's answers, and the latter, which
+ * an answer "absent" lowers, may be below zero, modulo 2^64 (stats.c adds them up).
+ */
 enum read_count {
-    COUNT_GETS,
-    COUNT_GET_HITS,
+    COUNT_GETS_BELOW,     /* gets - row hits */
+    COUNT_GET_HITS_BELOW, /* keys found - row hits */
     COUNT_PAGE_HITS,
     COUNT_ROW_HITS,
     COUNT_ROW_MISSES,

@@ -171,10 +171,7 @@ levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *k
                      size_t capacity, size_t *value_bytes)
 {
     counter_stripe *mine = counter_mine(&store->counts);
-    /* relaxed: a count that pairs with nothing */
-    if (__builtin_expect(metrics_samples(atomic_load_explicit(&mine->count[COUNT_GETS], memory_order_relaxed),
-                                         METRICS_SAMPLE_get),
-                         0))
+    if (__builtin_expect(metrics_samples(read_gets_of(mine), METRICS_SAMPLE_get), 0))
         return get_timed(store, snapshot, key, key_bytes, buffer, capacity, value_bytes);
     return get_any(store, mine, snapshot, key, key_bytes, buffer, capacity, value_bytes);
 }

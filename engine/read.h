@@ -55,12 +55,20 @@ static inline void read_count_misses(levin *store, counter_stripe *mine, size_t 
         read_activate_rows(store);
 }
 
+/* Of one stripe: the point reads of a thread. */
+static inline uint64_t read_gets_of(const counter_stripe *mine)
+{
+    /* relaxed: counts that pair with nothing */
+    return atomic_load_explicit(&mine->count[COUNT_GETS_BELOW], memory_order_relaxed) +
+           atomic_load_explicit(&mine->count[COUNT_ROW_HITS], memory_order_relaxed);
+}
+
 /* Counts so many point reads, those of them that found their key, and how they stood to the row cache. */
 static inline void read_count_many(levin *store, size_t gets, size_t hits, size_t row_hits, size_t row_misses)
 {
     counter_stripe *mine = counter_mine(&store->counts);
-    counter_add(mine, COUNT_GETS, gets);
-    counter_add(mine, COUNT_GET_HITS, hits);
+    counter_add(mine, COUNT_GETS_BELOW, gets - row_hits);
+    counter_add(mine, COUNT_GET_HITS_BELOW, (uint64_t)hits - row_hits);
     if (row_hits)
         counter_add(mine, COUNT_ROW_HITS, row_hits);
     if (row_misses)
@@ -73,12 +81,17 @@ static inline void read_count(levin *store, levin_code code)
 /* mine: of store->counts. */
 static inline void read_count_row_on(levin *store, counter_stripe *mine, levin_code code, enum row_result row)
 {
-    counter_add(mine, COUNT_GETS, 1);
-    if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
-        counter_add(mine, COUNT_GET_HITS, 1);
-    if (row == ROW_HIT)
+    const bool found = code == LEVIN_OK || code == LEVIN_TOO_SMALL;
+    if (row == ROW_HIT) {
         counter_add(mine, COUNT_ROW_HITS, 1);
-    else if (row == ROW_MISSED)
+        if (!found)
+            counter_add(mine, COUNT_GET_HITS_BELOW, UINT64_MAX);
+        return;
+    }
+    counter_add(mine, COUNT_GETS_BELOW, 1);
+    if (found)
+        counter_add(mine, COUNT_GET_HITS_BELOW, 1);
+    if (row == ROW_MISSED)
         read_count_misses(store, mine, 1);
 }
 static inline void read_count_row(levin *store, levin_code code, enum row_result row)

@@ -51,6 +51,16 @@ static void stats_of_errors(const levin *db, levin_stats *s)
     s->error_conflict = metrics_errors(m, LEVIN_CONFLICT);
 }
 
+/* While others read, an "absent" of the row cache may be half counted: then no sum is below zero, or above all gets. */
+static void stats_of_gets(const levin *db, levin_stats *s)
+{
+    const uint64_t below = counter_read(&db->counts, COUNT_GETS_BELOW);
+    const uint64_t found = counter_read(&db->counts, COUNT_GET_HITS_BELOW);
+    s->row_hits = counter_read(&db->counts, COUNT_ROW_HITS);
+    s->gets = below + s->row_hits;
+    s->get_hits = found + s->row_hits <= s->gets ? found + s->row_hits : 0;
+}
+
 void levin_stats_get(levin *db, levin_stats *s)
 {
     wal_counters log = { 0 };
@@ -63,8 +73,7 @@ void levin_stats_get(levin *db, levin_stats *s)
     page_cache_count(db->cache, &cache);
     stats_of_versions(db, s);
     s->snapshots = count_read(&db->readers);
-    s->gets = counter_read(&db->counts, COUNT_GETS);
-    s->get_hits = counter_read(&db->counts, COUNT_GET_HITS);
+    stats_of_gets(db, s);
     s->batches = count_read(&db->batches);
     s->puts = count_read(&db->puts);
     s->deletes = count_read(&db->deletes);
@@ -82,7 +91,6 @@ void levin_stats_get(levin *db, levin_stats *s)
     s->cache_misses = cache.misses;
     s->cache_evictions = cache.evictions;
     s->cache_bytes = cache.bytes;
-    s->row_hits = counter_read(&db->counts, COUNT_ROW_HITS);
     s->row_misses = counter_read(&db->counts, COUNT_ROW_MISSES);
     s->row_inserts = counter_read(&db->counts, COUNT_ROW_OWN + ROW_INSERTS);
     s->row_evictions = counter_read(&db->counts, COUNT_ROW_OWN + ROW_EVICTIONS);
