@@ -71,7 +71,8 @@ build() { # log, arguments of make
 }
 
 # What both sides were built with: a directory of builds for each.
-key=$({ "${CC:-cc}" --version | head -n 1; echo "${CFLAGS:-} ${CPPFLAGS:-} ${LDFLAGS:-}"; } | cksum | cut -d ' ' -f 1)
+# shellcheck disable=SC2086 # a compiler may come with a launcher: CC="ccache cc"
+key=$({ ${CC:-cc} --version | head -n 1; echo "${CFLAGS:-} ${CPPFLAGS:-} ${LDFLAGS:-}"; } | cksum | cut -d ' ' -f 1)
 root=build/gate/$key
 mkdir -p "$root"
 
