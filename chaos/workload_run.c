@@ -10,6 +10,8 @@
  * Before a step that looks at the store, opens or closes it, held tickets are waited for. A callback acknowledges at
  * the moment in which it comes, so that one before its durability is seen by the next crash.
  * How a batch is submitted comes from streams of their own: a plan's batches do not depend on it.
+ * Some writes are transactions; some have a rival, a transaction begun before, which has read or written a key of the
+ * batch and must be refused, also when both are of one group.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +19,8 @@
 #include "../faults/random.h"
 #include "workload_plan.h"
 
-enum { OPEN_ATTEMPTS = 3, STREAM_WAITS = 520, STREAM_FORMS = 521, READ_BACK = 3, READ_BACK_BYTES = 4096 };
+enum { OPEN_ATTEMPTS = 3, READ_BACK = 3, READ_BACK_BYTES = 4096 };
+enum { STREAM_WAITS = 520, STREAM_FORMS = 521, STREAM_TXNS = 522 };
 
 /* How the result of a batch of a group is learned. */
 enum form { FORM_WAIT, FORM_HOLD, FORM_CALLBACK };
@@ -56,7 +59,7 @@ static uint64_t now(const runner *r)
 static bool failed(runner *r, levin_code code, const char *what)
 {
     r->result->failures++;
-    if (r->target->faults && code != LEVIN_CORRUPT && code != LEVIN_INVALID)
+    if (r->target->faults && code != LEVIN_CORRUPT && code != LEVIN_INVALID && code != LEVIN_CONFLICT)
         return true;
     levin_error error = { 0 };
     if (r->store)
@@ -171,28 +174,133 @@ static bool read_back(runner *r, const plan_batch *b, bool written)
     return true;
 }
 
-/* Keys are read before and after, so that a cache of rows knows the past when the write comes. */
-static bool step_write(runner *r, const plan_step *s)
-{
-    const plan_batch *b = &r->w->batches[s->first_batch];
-    if (!read_back(r, b, false))
-        return false;
-    if (!fill(r, b, r->batches[0]))
-        return r->target->faults;
-    uint64_t before = now(r);
-    levin_code code = levin_write(r->store, r->batches[0], b->durability);
-    if (!answered(r, oracle_submit(r->target->o, b->durability, before), code, b))
-        return false;
-    return code != LEVIN_OK || read_back(r, b, true);
-}
-
-/* ---- groups ----------------------------------------------------------------------------------------------- */
+/* ---- transactions ----------------------------------------------------------------------------------------- */
 
 static bool violated(runner *r, const char *text)
 {
     oracle_fault(&r->result->verdict, "FAULT", "%s", text);
     return false;
 }
+
+/* The batch as a transaction, which reads what it is going to write. */
+static levin_code write_as_transaction(runner *r, const plan_batch *b)
+{
+    levin_txn *t;
+    levin_code code = levin_txn_begin(r->store, NULL, &t);
+    for (size_t i = 0; i < b->ops && code == LEVIN_OK; i++) {
+        const plan_op *op = &r->w->ops[b->first_op + i];
+        code = levin_txn_contains(t, op->key.data, op->key.size);
+        if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
+            code = op->deletes ? levin_txn_delete(t, op->key.data, op->key.size)
+                               : levin_txn_put(t, op->key.data, op->key.size, op->value.data, op->value.size);
+    }
+    if (code == LEVIN_OK)
+        code = levin_txn_commit(t, b->durability);
+    levin_txn_destroy(t);
+    r->result->counts.transactions += code == LEVIN_OK;
+    return code;
+}
+
+/* A put of the batch that is its last word on the key. NULL: none. */
+static const plan_op *last_put(const runner *r, const plan_batch *b, random_stream *forms)
+{
+    const plan_op *ops = &r->w->ops[b->first_op], *chosen = NULL;
+    for (size_t i = 0, seen = 0; i < b->ops; i++) {
+        bool last = !ops[i].deletes && ops[i].value.size;
+        for (size_t k = i + 1; k < b->ops; k++)
+            last = last && !same_key(&ops[i], &ops[k]);
+        if (last && random_below(forms, ++seen) == 0)
+            chosen = &ops[i];
+    }
+    return chosen;
+}
+
+/* Whether the put changes something: a plan that is run on what a crash has left of it finds some of its values. */
+static bool changes(runner *r, const plan_op *op)
+{
+    char value[READ_BACK_BYTES];
+    size_t bytes = 0;
+    levin_code code = levin_get(r->store, NULL, op->key.data, op->key.size, value, sizeof value, &bytes);
+    if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
+        return bytes != op->value.size || (code == LEVIN_OK && memcmp(value, op->value.data, bytes) != 0);
+    return code == LEVIN_NOT_FOUND;
+}
+
+/* Begins a transaction that must not be committed once the operation is. NULL: a call failed. */
+static levin_txn *rival_begin(runner *r, const plan_op *op, random_stream *forms)
+{
+    levin_txn_options options;
+    levin_txn *t;
+    levin_txn_options_init(&options);
+    options.isolation = random_below(forms, 2) ? LEVIN_SERIALIZABLE : LEVIN_SNAPSHOT;
+    levin_code code = levin_txn_begin(r->store, &options, &t);
+    if (code == LEVIN_OK && options.isolation == LEVIN_SERIALIZABLE) {
+        code = levin_txn_contains(t, op->key.data, op->key.size);
+        code = code == LEVIN_OK || code == LEVIN_NOT_FOUND ? levin_txn_put(t, "rival", 5, "", 0) : code;
+    } else if (code == LEVIN_OK) {
+        code = levin_txn_put(t, op->key.data, op->key.size, "rival", 5);
+    }
+    if (code == LEVIN_OK)
+        return t;
+    levin_txn_destroy(t);
+    failed(r, code, "a transaction");
+    return NULL;
+}
+
+/* The other one is committed, or comes first in the same group. */
+static bool rival_refused(runner *r, levin_txn *rival)
+{
+    levin_code code = levin_txn_commit(rival, LEVIN_NONE);
+    levin_txn_destroy(rival);
+    r->result->counts.conflicts += code == LEVIN_CONFLICT;
+    if (code == LEVIN_OK)
+        oracle_fault(&r->result->verdict, "EXACT", "a transaction was committed, but what it depends on was changed");
+    return code != LEVIN_OK && (code == LEVIN_CONFLICT || failed(r, code, "levin_txn_commit"));
+}
+
+/* The batch goes first, the rival after it, into one group. */
+static bool write_with_rival(runner *r, const plan_batch *b, levin_txn *rival)
+{
+    levin_ticket *ticket;
+    const uint32_t number = oracle_submit(r->target->o, b->durability, now(r));
+    levin_code code = levin_write_async(r->store, r->batches[0], b->durability, &ticket);
+    if (code != LEVIN_OK) {
+        levin_txn_destroy(rival);
+        return answered(r, number, code, b);
+    }
+    bool going = rival_refused(r, rival);
+    return answered(r, number, levin_ticket_wait(ticket), b) && going;
+}
+
+/* Keys are read before and after, so that a cache of rows knows the past when the write comes. */
+static bool step_write(runner *r, const plan_step *s)
+{
+    const plan_batch *b = &r->w->batches[s->first_batch];
+    random_stream forms = random_open(r->w->options.seed + r->result->steps, STREAM_TXNS);
+    const bool transaction = b->ops && random_below(&forms, 5) == 0, grouped = random_below(&forms, 3) == 0;
+    const plan_op *contended = random_below(&forms, 5) ? NULL : last_put(r, b, &forms);
+    if (!read_back(r, b, false))
+        return false;
+    if (!fill(r, b, r->batches[0]))
+        return r->target->faults;
+    if (contended && !changes(r, contended))
+        contended = NULL;
+    levin_txn *rival = contended ? rival_begin(r, contended, &forms) : NULL;
+    if (contended && !rival && !r->target->faults)
+        return false;
+    if (rival && grouped)
+        return write_with_rival(r, b, rival);
+    uint64_t before = now(r);
+    levin_code code = transaction ? write_as_transaction(r, b) : levin_write(r->store, r->batches[0], b->durability);
+    bool going = answered(r, oracle_submit(r->target->o, b->durability, before), code, b);
+    if (rival && going && code == LEVIN_OK)
+        going = rival_refused(r, rival);
+    else
+        levin_txn_destroy(rival);
+    return going && (code != LEVIN_OK || read_back(r, b, true));
+}
+
+/* ---- groups ----------------------------------------------------------------------------------------------- */
 
 static void called_back(void *context, levin_code code)
 {
