@@ -183,6 +183,30 @@ static void cut_records(mem_node *node, unsigned count)
     node->last = MEM_NO_RUN;
 }
 
+static void remove_records(mem_node *node, unsigned from, unsigned to)
+{
+    unsigned after = node->count - to;
+    memmove(node->head + from, node->head + to, after * sizeof node->head[0]);
+    memmove(node->record + from, node->record + to, after * sizeof node->record[0]);
+    cut_records(node, from + after);
+    if (node->count == 0)
+        node->skip = 0; /* there is no record left to read a long prefix from */
+}
+
+void mem_leaf_cut(mem_node *node, unsigned from, unsigned to)
+{
+    assert(node->level == 0 && from < to && to <= node->count && to - from < node->count);
+    remove_records(node, from, to);
+}
+
+void mem_branch_cut(mem_node *node, unsigned from, unsigned to)
+{
+    assert(node->level && from < to && to <= node->count + 1u && to - from <= node->count);
+    memmove(mem_child(node, from), mem_child(node, to), (node->count + 1u - to) * sizeof(mem_node *));
+    unsigned separator = from ? from - 1 : 0; /* the one before each child that goes, or, at the left edge, behind */
+    remove_records(node, separator, separator + (to - from));
+}
+
 void mem_leaf_split(mem_node *node, mem_node *right, unsigned from)
 {
     move_records(node, right, from);

@@ -4,7 +4,7 @@
  *
  * A node of level 0 is a leaf: count records, ascending by key.  A node of level n > 0 is a branch: count
  * separators and count + 1 children, all of level n - 1; keys under child[i] are at or after separator i - 1 and
- * before separator i.  A separator is a record too (any one that had that key): records stay as long as the table.
+ * before separator i.  A branch may be left with one child and no separator by a range delete.  A separator is a record too (any one that had that key): records stay as long as the table.
  *
  * skip   all keys of the node are at least `skip` bytes long and share their first `skip` bytes; 0 or at least
  *        MEM_SKIP_STEP.  The first bytes of that prefix are kept in the node: looking at it costs no cache miss.
@@ -145,6 +145,10 @@ void mem_node_copy(mem_node *to, const mem_node *from);
 void mem_leaf_copy_insert(mem_node *to, const mem_node *from, unsigned slot, const uint8_t *record);
 /* Adds a record that belongs at `slot`; in a branch a separator with the child to its right. The node is not full. */
 void mem_node_insert(mem_node *node, unsigned slot, const uint8_t *record, mem_node *right);
+/* Removes records [from, to) of a leaf; some are left. */
+void mem_leaf_cut(mem_node *node, unsigned from, unsigned to);
+/* Removes children [from, to) of a branch and the separators between; some are left. */
+void mem_branch_cut(mem_node *node, unsigned from, unsigned to);
 /* Moves the records from `from` on to the empty leaf `right`. */
 void mem_leaf_split(mem_node *node, mem_node *right, unsigned from);
 /* Moves the separators after slot `up`, and their children, to the empty branch `right`; returns separator `up`. */

@@ -4,8 +4,11 @@
  * Purpose: groups of operations become new roots; old roots stay as they were.
  * Invariants: a node with birth == group was made by the open group, hangs under nodes of the same birth and is
  * changed in place; every other node is immutable.  All nodes made by the open group are on `born`, so that an
- * abort frees them whatever the tree looks like; no node dies in the group that made it.  Branches off the right
- * edge have at least 31 separators, which bounds the height far below MEM_HEIGHT_MAX.
+ * abort frees them whatever the tree looks like; one that dies in the group that made it, by a range delete, is marked
+ * (birth 0) and freed when the group ends.  A split off the right edge leaves at least 31 separators, and a node is split
+ * only when it is full again, whatever was cut out of it meanwhile: that bounds the height far below MEM_HEIGHT_MAX.
+ * No leaf is empty; a branch has at least one child.
+ * Ranges of the mask are disjoint and do not touch.
  * Memory: nodes live in slabs that belong to the memtable, so that the last unref frees them all, wherever they
  * are listed.
  * Concurrency: one writer.  memtable_recycle() is lock-free: a push on a stack (Treiber 1986) which the writer
@@ -20,6 +23,8 @@ enum { CLASS_LEAF, CLASS_BRANCH, CLASS_COUNT };
 
 /* Slabs grow with the table: small tables stay small, large ones allocate seldom. */
 enum { SLAB_NODES_MIN = 4, SLAB_NODES_MAX = 32 };
+
+enum { MERGED_CHUNK_BYTES = 4096 };
 
 /* Operations of a batch that descend together, so that their cache misses overlap. */
 enum { WINDOW = 16 };
@@ -37,18 +42,28 @@ typedef struct mem_pool {
     size_t nodes;      /* in all slabs */
 } mem_pool;
 
-struct memtable {
-    arena records;
-    mem_slab *slabs;
-    mem_pool pool[CLASS_COUNT];
+/* What a tree of the table maps: keys to operations, or starts of deleted ranges to the range. */
+enum tree_kind { TREE_KEYS, TREE_MASK, TREE_KINDS };
 
+typedef struct mem_tree {
     mem_node *root;          /* as the open group has it */
     uint64_t entries;
     mem_node *finished_root; /* what an abort returns to */
     uint64_t finished_entries;
+} mem_tree;
+
+struct memtable {
+    arena records;
+    arena merged;            /* ranges that were made of several */
+    mem_slab *slabs;
+    mem_pool pool[CLASS_COUNT];
+
+    mem_tree trees[DOMAIN_COUNT * TREE_KINDS]; /* see domain_trees() */
+    mem_tree *at;            /* the one that is being changed */
     uint64_t finished_group;
     uint64_t group;
     mem_node *born;          /* nodes made by the open group */
+    size_t stillborn;        /* of them, those that it has dropped again */
     mem_node_list replaced;  /* nodes that the open group has replaced */
     bool open;               /* between begin and finish or abort */
     bool failed;             /* out of memory in the open group: abort only */
@@ -107,6 +122,12 @@ static void list_push(mem_node_list *list, mem_node *node)
         list->last = node;
 }
 
+/* The trees of a domain, by enum tree_kind. */
+static inline mem_tree *domain_trees(memtable *m, unsigned domain)
+{
+    return m->trees + domain * TREE_KINDS;
+}
+
 /* ---- life ---- */
 
 memtable *memtable_create(const levin_io *io, size_t arena_chunk_bytes)
@@ -116,6 +137,8 @@ memtable *memtable_create(const levin_io *io, size_t arena_chunk_bytes)
         return NULL;
     memset(m, 0, sizeof *m);
     arena_init(&m->records, io, arena_chunk_bytes);
+    arena_init(&m->merged, io, MERGED_CHUNK_BYTES);
+    m->at = domain_trees(m, DOMAIN_PLAIN);
     atomic_init(&m->recycled, NULL);
     atomic_init(&m->node_bytes, 0);
     atomic_init(&m->references, 1);
@@ -140,6 +163,7 @@ void memtable_unref(memtable *m)
         io_free(io, slab, slab->bytes);
     }
     arena_fini(&m->records);
+    arena_fini(&m->merged);
     io_free(io, m, sizeof *m);
 }
 
@@ -152,6 +176,7 @@ size_t memtable_bytes(const memtable *m)
 {
     /* relaxed: figures, they order nothing */
     return sizeof *m + atomic_load_explicit(&m->records.held_bytes, memory_order_relaxed) +
+           atomic_load_explicit(&m->merged.held_bytes, memory_order_relaxed) +
            atomic_load_explicit(&m->node_bytes, memory_order_relaxed);
 }
 
@@ -254,16 +279,16 @@ static mem_node *node_own(memtable *m, mem_node **link)
 
 static mem_node **leaf_link(memtable *m, const descent *d)
 {
-    return m->root->level ? mem_child(d->node[1], d->slot[1]) : &m->root;
+    return m->at->root->level ? mem_child(d->node[1], d->slot[1]) : &m->at->root;
 }
 
 /* Finds the way of n operations down to the last branches, side by side; makes these branches private. */
 static bool descend(memtable *m, descent *d, size_t n)
 {
-    unsigned top = m->root->level;
+    unsigned top = m->at->root->level;
     for (unsigned level = top; level > 0; level--) {
         for (size_t i = 0; i < n; i++) {
-            mem_node **link = level == top ? &m->root : mem_child(d[i].node[level + 1], d[i].slot[level + 1]);
+            mem_node **link = level == top ? &m->at->root : mem_child(d[i].node[level + 1], d[i].slot[level + 1]);
             mem_node *node = node_own(m, link);
             if (!node)
                 return false;
@@ -280,7 +305,7 @@ static bool descend(memtable *m, descent *d, size_t n)
 /* Whether the path at and above the level runs along the right edge of the tree. */
 static bool on_right_edge(const memtable *m, const descent *d, unsigned level)
 {
-    for (; level <= m->root->level; level++)
+    for (; level <= m->at->root->level; level++)
         if (d->slot[level] != d->node[level]->count)
             return false;
     return true;
@@ -289,7 +314,7 @@ static bool on_right_edge(const memtable *m, const descent *d, unsigned level)
 /* Hangs `right` in behind the separator, at the level above the node that was split; splits on upwards. */
 static bool insert_child(memtable *m, const descent *d, const uint8_t *separator, mem_node *right)
 {
-    unsigned top = m->root->level;
+    unsigned top = m->at->root->level;
     for (unsigned level = 1; level <= top; level++) {
         mem_node *node = d->node[level];
         unsigned slot = d->slot[level];
@@ -317,9 +342,9 @@ static bool insert_child(memtable *m, const descent *d, const uint8_t *separator
     if (!root)
         return false;
     mem_node_init(root, top + 1);
-    *mem_child(root, 0) = m->root;
+    *mem_child(root, 0) = m->at->root;
     mem_node_insert(root, 0, separator, right);
-    m->root = root;
+    m->at->root = root;
     return true;
 }
 
@@ -356,7 +381,7 @@ static bool leaf_apply(memtable *m, const descent *d, bool *split)
     bool equal;
     unsigned slot = mem_node_search(leaf, d->key, d->key_bytes, &equal);
     if (!equal)
-        m->entries++;
+        m->at->entries++;
     if (!equal && leaf->birth != m->group && leaf->count < MEM_LEAF_KEYS &&
         mem_node_prefix(leaf, d->key, d->key_bytes) == 0) { /* the usual case: copied once, with the gap */
         mem_node *copy = node_new(m, 0);
@@ -385,11 +410,11 @@ static bool leaf_apply(memtable *m, const descent *d, bool *split)
 static bool apply_window(memtable *m, descent *d, size_t n)
 {
     assert(m->open && !m->failed);
-    if (!m->root) {
-        m->root = node_new(m, 0);
-        if (!m->root)
+    if (!m->at->root) {
+        m->at->root = node_new(m, 0);
+        if (!m->at->root)
             return false;
-        mem_node_init(m->root, 0);
+        mem_node_init(m->at->root, 0);
     }
     if (!descend(m, d, n))
         return false;
@@ -412,22 +437,193 @@ static void descent_init(descent *d, const uint8_t *record)
     d->key_bytes = record_key_bytes(record);
 }
 
-bool memtable_apply(memtable *m, const uint8_t *record)
+/* ---- ranges ---- */
+
+/* [lower, upper), or with upper itself. upper.size 0: to the end. */
+typedef struct key_range {
+    levin_slice lower, upper;
+    bool upper_inclusive;
+} key_range;
+
+/* A node that the open group has taken out of the tree. */
+static void node_drop(memtable *m, mem_node *node)
+{
+    if (node->birth == m->group) {
+        node->birth = 0; /* stands on `born` till the group ends */
+        m->stillborn++;
+    } else {
+        list_push(&m->replaced, node);
+    }
+}
+
+static void subtree_drop(memtable *m, mem_node *node)
+{
+    if (node->level == 0)
+        m->at->entries -= node->count;
+    for (unsigned i = 0; node->level && i <= node->count; i++)
+        subtree_drop(m, *mem_child(node, i));
+    node_drop(m, node);
+}
+
+/*
+ * Removes the records in the range from the subtree behind the link, which becomes NULL when none is left.
+ * above_lower, below_upper: all keys of the subtree are known to be.  Whole subtrees go unread but for their nodes'
+ * headers; only the nodes along the two edges of the range are copied.
+ */
+static bool subtree_cut(memtable *m, mem_node **link, const key_range *r, bool above_lower, bool below_upper)
+{
+    if (above_lower && below_upper) {
+        subtree_drop(m, *link);
+        *link = NULL;
+        return true;
+    }
+    mem_node *node = *link;
+    bool equal = false;
+    unsigned from = above_lower ? 0 : mem_node_search(node, r->lower.data, r->lower.size, &equal);
+    if (node->level == 0) {
+        unsigned to = below_upper ? node->count : mem_node_search(node, r->upper.data, r->upper.size, &equal);
+        to += !below_upper && equal && r->upper_inclusive;
+        if (from >= to)
+            return true;
+        if (to - from == node->count)
+            return subtree_cut(m, link, r, true, true);
+        node = node_own(m, link);
+        if (!node)
+            return false;
+        m->at->entries -= to - from;
+        mem_leaf_cut(node, from, to);
+        return true;
+    }
+    from += equal; /* the child */
+    unsigned to = below_upper ? node->count : mem_branch_slot(node, r->upper.data, r->upper.size);
+    node = node_own(m, link);
+    if (!node)
+        return false;
+    for (unsigned i = from; i <= to; i++)
+        if (!subtree_cut(m, mem_child(node, i), r, above_lower || i > from, below_upper || i < to))
+            return false;
+    from += *mem_child(node, from) != NULL;
+    to += *mem_child(node, to) == NULL; /* children [from, to) are gone */
+    if (from >= to)
+        return true;
+    if (to - from == node->count + 1u) {
+        node_drop(m, node);
+        *link = NULL;
+    } else {
+        mem_branch_cut(node, from, to);
+    }
+    return true;
+}
+
+static bool tree_cut(memtable *m, mem_tree *t, const key_range *r)
+{
+    mem_cursor c;
+    mem_cursor_init(&c, t->root);
+    if (!mem_cursor_seek(&c, r->lower.data, r->lower.size))
+        return true;
+    const uint8_t *first = mem_cursor_record(&c);
+    int order = r->upper.size ? key_compare(record_key(first), record_key_bytes(first), r->upper.data, r->upper.size)
+                              : -1;
+    if (order > 0 || (order == 0 && !r->upper_inclusive)) /* nothing is there: nothing is copied */
+        return true;
+    m->at = t;
+    if (!subtree_cut(m, &t->root, r, false, r->upper.size == 0))
+        return false;
+    while (t->root && t->root->level && t->root->count == 0) {
+        mem_node *child = *mem_child(t->root, 0);
+        node_drop(m, t->root);
+        t->root = child;
+    }
+    return true;
+}
+
+static bool tree_apply(memtable *m, mem_tree *t, const uint8_t *record)
 {
     descent d;
     descent_init(&d, record);
+    m->at = t;
     return apply_window(m, &d, 1);
+}
+
+/* The range from the start of one record to the end of another, as a record. NULL when out of memory. */
+static const uint8_t *range_join(memtable *m, const uint8_t *first, const uint8_t *last)
+{
+    size_t key_bytes = record_key_bytes(first), end_bytes = record_value_bytes(last);
+    uint8_t *r = arena_reserve(&m->merged, RECORD_HEADER_BYTES + key_bytes + end_bytes);
+    if (!r) {
+        m->failed = true;
+        return NULL;
+    }
+    memcpy(r, first, RECORD_HEADER_BYTES + key_bytes);
+    store_u32(r + RECORD_VALUE_BYTES, (uint32_t)end_bytes);
+    memcpy(r + RECORD_HEADER_BYTES + key_bytes, record_value(last), end_bytes);
+    return r;
+}
+
+/* Adds the range to the mask: one range with all those that it meets. */
+static bool mask_add(memtable *m, mem_tree *mask, const uint8_t *record)
+{
+    const levin_slice lower = { record_key(record), record_key_bytes(record) };
+    const levin_slice upper = { record_value(record), record_value_bytes(record) };
+    const uint8_t *first = record, *last = record;
+    mem_cursor c;
+    mem_cursor_init(&c, mask->root);
+    if (mem_cursor_seek_for_prev(&c, lower.data, lower.size)) {
+        const uint8_t *before = mem_cursor_record(&c);
+        if (!record_value_bytes(before) || record_end_compare(before, lower.data, lower.size) >= 0)
+            first = before;
+    }
+    if (upper.size ? mem_cursor_seek_for_prev(&c, upper.data, upper.size) : mem_cursor_last(&c)) {
+        const uint8_t *behind = mem_cursor_record(&c);
+        if (!record_value_bytes(behind) || (upper.size && record_end_compare(behind, upper.data, upper.size) > 0))
+            last = behind;
+    }
+    if (first == last && first != record) /* it lies in one that is there */
+        return true;
+    if (first != last) {
+        record = range_join(m, first, last);
+        if (!record)
+            return false;
+    }
+    const key_range met = { { record_key(first), record_key_bytes(first) }, upper, true };
+    return tree_cut(m, mask, &met) && tree_apply(m, mask, record);
+}
+
+/* What is covered goes, and whatever lies below the table is hidden. */
+static bool range_apply(memtable *m, mem_tree *trees, const uint8_t *record)
+{
+    const key_range r = { { record_key(record), record_key_bytes(record) },
+                          { record_value(record), record_value_bytes(record) },
+                          false };
+    return tree_cut(m, &trees[TREE_KEYS], &r) && mask_add(m, &trees[TREE_MASK], record);
+}
+
+/* ---- operations ---- */
+
+bool memtable_apply(memtable *m, const uint8_t *record)
+{
+    return memtable_apply_batch(m, record, 1);
 }
 
 bool memtable_apply_batch(memtable *m, const uint8_t *records, size_t count)
 {
     descent window[WINDOW];
     while (count) {
-        size_t n = count < WINDOW ? count : WINDOW;
-        for (size_t i = 0; i < n; i++) {
-            descent_init(&window[i], records);
+        mem_tree *trees = domain_trees(m, record_domain(records));
+        size_t n = 0;
+        if (record_kind(records) == RECORD_DELETE_RANGE) {
+            if (!range_apply(m, trees, records))
+                return false;
             records += record_bytes(records);
+            count--;
+            continue;
         }
+        m->at = &trees[TREE_KEYS];
+        do {
+            descent_init(&window[n++], records);
+            records += record_bytes(records);
+        } while (n < count && n < WINDOW && record_kind(records) != RECORD_DELETE_RANGE &&
+                 domain_trees(m, record_domain(records)) == trees);
         if (!apply_window(m, window, n))
             return false;
         count -= n;
@@ -447,6 +643,7 @@ void memtable_begin(memtable *m, uint64_t group)
 static void group_end(memtable *m)
 {
     m->born = NULL;
+    m->stillborn = 0;
     m->replaced = (mem_node_list){ 0 };
     m->open = false;
     m->failed = false;
@@ -460,29 +657,55 @@ void memtable_abort(memtable *m)
         m->born = node->next;
         pool_free(m, node);
     }
-    m->root = m->finished_root;
-    m->entries = m->finished_entries;
+    for (mem_tree *t = m->trees; t < m->trees + DOMAIN_COUNT * TREE_KINDS; t++) {
+        t->root = t->finished_root;
+        t->entries = t->finished_entries;
+    }
     m->group = m->finished_group; /* its number may come again: nothing was born in it */
     group_end(m);
 }
 
-const mem_node *memtable_open_root(const memtable *m)
+mem_roots memtable_open_roots(const memtable *m, unsigned domain)
 {
-    return m->root;
+    const mem_tree *trees = m->trees + domain * TREE_KINDS;
+    return (mem_roots){ trees[TREE_KEYS].root, trees[TREE_MASK].root };
+}
+
+/* Nodes made and dropped by the same group: no reader has seen them. */
+static void stillborn_free(memtable *m)
+{
+    for (mem_node *node = m->born, *next; node; node = next) {
+        next = node->next;
+        if (node->birth == 0)
+            pool_free(m, node);
+    }
 }
 
 const mem_node *memtable_finish(memtable *m, mem_node_list *replaced)
 {
     assert(m->open && !m->failed);
     *replaced = m->replaced;
-    m->finished_root = m->root;
-    m->finished_entries = m->entries;
+    for (mem_tree *t = m->trees; t < m->trees + DOMAIN_COUNT * TREE_KINDS; t++) {
+        t->finished_root = t->root;
+        t->finished_entries = t->entries;
+    }
+    if (m->stillborn)
+        stillborn_free(m);
     m->finished_group = m->group;
     group_end(m);
-    return m->root;
+    return m->trees[TREE_KEYS].root;
+}
+
+mem_roots memtable_roots(const memtable *m, unsigned domain)
+{
+    const mem_tree *trees = m->trees + domain * TREE_KINDS;
+    return (mem_roots){ trees[TREE_KEYS].finished_root, trees[TREE_MASK].finished_root };
 }
 
 uint64_t memtable_entries(const memtable *m)
 {
-    return m->finished_entries;
+    uint64_t entries = 0;
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++)
+        entries += m->trees[domain * TREE_KINDS + TREE_KEYS].finished_entries;
+    return entries;
 }

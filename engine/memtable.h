@@ -1,7 +1,10 @@
 /*
  * memtable.h - the newest writes in memory: a copy-on-write B+tree over operations that stand in an arena.
  *
- * A memtable maps a key to the newest operation (record_format.h: put or delete) on it.  Nodes are wide (64),
+ * A memtable maps a key to the newest operation (record_format.h: put or delete) on it.  A range delete removes the
+ * operations that it covers and adds its range to the `mask`, a second tree of the same kind: what lies below the table
+ * (an older memtable, the page tree) is hidden there, what is put afterwards stands above.  There are such two trees
+ * for each domain: the default keyspace, and all named ones together (record_format.h).  Nodes are wide (64),
  * carry 8-byte big-endian key heads taken after the prefix that all keys of the node share, and point to
  * operations and not to copies of keys.  One writer at a time; readers search an immutable root without latches.
  *
@@ -24,6 +27,12 @@
 
 typedef struct mem_node mem_node;
 typedef struct memtable memtable;
+
+/* The two trees of a domain. NULL: empty. */
+typedef struct mem_roots {
+    const mem_node *keys;
+    const mem_node *mask; /* ranges deleted: disjoint, by their start */
+} mem_roots;
 
 /* Nodes replaced by a group; a singly linked list through the nodes themselves. */
 typedef struct mem_node_list {
@@ -57,11 +66,13 @@ bool memtable_apply(memtable *m, const uint8_t *record) __attribute__((warn_unus
 /* Applies `count` well-formed operations that stand back to back at `records`. Same result. */
 bool memtable_apply_batch(memtable *m, const uint8_t *records, size_t count) __attribute__((warn_unused_result));
 void memtable_abort(memtable *m);
-/* The root with what the open group has applied so far; changed in place by what it applies next. NULL: empty. */
-const mem_node *memtable_open_root(const memtable *m);
-/* The root to publish (NULL when the table is empty); *replaced gets the nodes that only older roots reach. */
+/* The roots with what the open group has applied so far; changed in place by what it applies next. NULL: empty. */
+mem_roots memtable_open_roots(const memtable *m, unsigned domain);
+/* The default keyspace's root (NULL when it is empty); *replaced gets the nodes that only older roots reach. */
 const mem_node *memtable_finish(memtable *m, mem_node_list *replaced);
-/* Entries (keys, deletes included) under the root last finished. */
+/* What is to be published, as last finished. */
+mem_roots memtable_roots(const memtable *m, unsigned domain);
+/* Entries (keys, deletes included) under the roots last finished. */
 uint64_t memtable_entries(const memtable *m);
 
 /* ---- any thread, with a reference held ---- */
@@ -73,6 +84,22 @@ void memtable_recycle(memtable *m, mem_node *node);
 const uint8_t *memtable_find(const mem_node *root, const uint8_t *key, size_t key_bytes);
 /* As memtable_find() for each key, with their cache misses side by side. */
 void memtable_find_many(const mem_node *root, const levin_slice *keys, size_t count, const uint8_t **records);
+
+/* ---- the mask (mem_mask.c) ---- */
+
+/* Whether the key lies in a deleted range. mask may be NULL. */
+bool mem_mask_covers(const mem_node *mask, const uint8_t *key, size_t key_bytes);
+/* The deleted range that the key is in, or the stretch between two where it is. data NULL: no end on that side. */
+typedef struct mem_stretch {
+    levin_slice lower, upper; /* [lower, upper); what they point to lives as long as the table */
+    bool deleted;
+} mem_stretch;
+void mem_mask_stretch(const mem_node *mask, const uint8_t *key, size_t key_bytes, mem_stretch *stretch);
+static inline bool mem_stretch_holds(const mem_stretch *s, const uint8_t *key, size_t key_bytes)
+{
+    return (!s->upper.data || key_compare(key, key_bytes, s->upper.data, s->upper.size) < 0) &&
+           (!s->lower.data || key_compare(key, key_bytes, s->lower.data, s->lower.size) >= 0);
+}
 
 enum { MEM_HEIGHT_MAX = 16 };
 /* A position in one root. Never allocates, never fails. */

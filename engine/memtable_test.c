@@ -27,6 +27,8 @@ enum { KEY_MAX = 16384, SNAPSHOTS = 4 };
 typedef struct model {
     const uint8_t **record; /* ascending by key */
     size_t count, capacity;
+    const uint8_t **range;  /* all ranges deleted, in order */
+    size_t ranges, range_capacity;
 } model;
 
 static int key_order(const uint8_t *a, size_t a_bytes, const uint8_t *b, size_t b_bytes)
@@ -56,8 +58,42 @@ static size_t model_rank(const model *o, const uint8_t *key, size_t key_bytes, b
     return low;
 }
 
+static bool range_has(const uint8_t *range, const uint8_t *key, size_t key_bytes)
+{
+    return key_order(record_key(range), record_key_bytes(range), key, key_bytes) <= 0 &&
+           (!record_value_bytes(range) ||
+            key_order(key, key_bytes, record_value(range), record_value_bytes(range)) < 0);
+}
+
+static bool model_hides(const model *o, const uint8_t *key, size_t key_bytes)
+{
+    for (size_t i = 0; i < o->ranges; i++)
+        if (range_has(o->range[i], key, key_bytes))
+            return true;
+    return false;
+}
+
+static void model_delete_range(model *o, const uint8_t *record)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < o->count; i++)
+        if (!range_has(record, record_key(o->record[i]), record_key_bytes(o->record[i])))
+            o->record[kept++] = o->record[i];
+    o->count = kept;
+    if (o->ranges == o->range_capacity) {
+        o->range_capacity = o->range_capacity ? o->range_capacity * 2 : 64;
+        o->range = realloc(o->range, o->range_capacity * sizeof *o->range);
+        check(o->range != NULL);
+    }
+    o->range[o->ranges++] = record;
+}
+
 static void model_apply(model *o, const uint8_t *record)
 {
+    if (record_kind(record) == RECORD_DELETE_RANGE) {
+        model_delete_range(o, record);
+        return;
+    }
     bool equal;
     size_t at = model_rank(o, record_key(record), record_key_bytes(record), &equal);
     if (!equal) {
@@ -81,11 +117,19 @@ static void model_copy(model *to, const model *from)
         memcpy(to->record, from->record, from->count * sizeof *to->record);
     to->count = to->capacity = from->count;
     to->capacity++;
+    free(to->range);
+    to->range = malloc((from->ranges + 1) * sizeof *to->range);
+    check(to->range != NULL);
+    if (from->ranges)
+        memcpy(to->range, from->range, from->ranges * sizeof *to->range);
+    to->ranges = from->ranges;
+    to->range_capacity = from->ranges + 1;
 }
 
 static void model_free(model *o)
 {
     free(o->record);
+    free(o->range);
     *o = (model){ 0 };
 }
 
@@ -100,10 +144,11 @@ typedef struct world {
     memory_io io;
     memtable *m;
     uint64_t group, random;
-    const mem_node *root;
+    const mem_node *root, *mask;
+    bool ranges;            /* range deletes, too */
     model now;
     struct {
-        const mem_node *root;
+        const mem_node *root, *mask;
         uint64_t group;
         model model;
         bool held;
@@ -205,14 +250,45 @@ static size_t put_record(world *w, uint8_t *to, size_t key_bytes)
     return record_bytes(to);
 }
 
+/* A range between two keys that are there or not; mostly a short one, seldom one without an end. */
+static size_t put_range(world *w, uint8_t *to)
+{
+    size_t lower_bytes = make_key(w), upper_bytes = 0;
+    uint8_t *lower = to + RECORD_HEADER_BYTES;
+    memcpy(lower, w->key, lower_bytes);
+    if (w->now.count > 30 && rnd(w, 8)) {
+        size_t at = rnd(w, w->now.count - 30);
+        const uint8_t *first = w->now.record[at], *last = w->now.record[at + 1 + rnd(w, rnd(w, 4) ? 4 : 29)];
+        lower_bytes = record_key_bytes(first);
+        memcpy(lower, record_key(first), lower_bytes);
+        upper_bytes = record_key_bytes(last);
+        memcpy(w->key, record_key(last), upper_bytes);
+    } else if (rnd(w, 8)) {
+        upper_bytes = make_key(w);
+        if (key_order(lower, lower_bytes, w->key, upper_bytes) >= 0) { /* up to its successor */
+            upper_bytes = lower_bytes < KEY_MAX ? lower_bytes + 1 : 0;
+            memcpy(w->key, lower, lower_bytes);
+            w->key[lower_bytes] = 0;
+        }
+    }
+    store_u8(to + RECORD_KIND, RECORD_DELETE_RANGE);
+    store_u8(to + RECORD_FLAGS, 0);
+    store_u16(to + RECORD_KEY_BYTES, (uint16_t)lower_bytes);
+    store_u32(to + RECORD_VALUE_BYTES, (uint32_t)upper_bytes);
+    memcpy(lower + lower_bytes, w->key, upper_bytes);
+    check(record_check(to, record_bytes(to)));
+    return record_bytes(to);
+}
+
 /* ---- checks ---- */
 
 /* Checks the invariants of mem_node.h below the node; lower and upper (may be NULL) bound its keys. Returns records. */
-static size_t check_node(const mem_node *node, unsigned level, const uint8_t *lower, const uint8_t *upper)
+static size_t check_node(const mem_node *node, unsigned level, const uint8_t *lower, const uint8_t *upper,
+                         bool ranges)
 {
     size_t records = level ? 0 : node->count, skip = node->skip;
     check(node->level == level);
-    check(node->count >= 1);
+    check(node->count >= 1 || (level && ranges));
     check(node->count <= (level ? MEM_BRANCH_KEYS : MEM_LEAF_KEYS));
     check(skip == 0 || skip >= MEM_SKIP_STEP);
     for (unsigned i = 0; i < MEM_LEAF_KEYS; i++) {
@@ -236,7 +312,7 @@ static size_t check_node(const mem_node *node, unsigned level, const uint8_t *lo
     }
     for (unsigned i = 0; level && i <= node->count; i++)
         records += check_node(mem_child_const(node, i), level - 1, i ? node->record[i - 1] : lower,
-                              i < node->count ? node->record[i] : upper);
+                              i < node->count ? node->record[i] : upper, ranges);
     return records;
 }
 
@@ -293,7 +369,7 @@ static void check_iteration(const mem_node *root, const model *o)
     mem_cursor c;
     size_t at = 0;
     if (root)
-        check(check_node(root, root->level, NULL, NULL) == o->count);
+        check(check_node(root, root->level, NULL, NULL, o->ranges > 0) == o->count);
     mem_cursor_init(&c, root);
     check(!mem_cursor_next(&c) && !mem_cursor_prev(&c));
     for (bool more = mem_cursor_first(&c); more; more = mem_cursor_next(&c), at++)
@@ -304,6 +380,46 @@ static void check_iteration(const mem_node *root, const model *o)
         check(mem_cursor_record(&c) == (at ? o->record[at - 1] : NULL));
     check(at == 0);
     check(!mem_cursor_valid(&c) && !mem_cursor_prev(&c));
+}
+
+static void check_hidden(const mem_node *mask, const model *o, const uint8_t *key, size_t key_bytes)
+{
+    mem_stretch stretch;
+    bool hidden = model_hides(o, key, key_bytes);
+    check(mem_mask_covers(mask, key, key_bytes) == hidden);
+    mem_mask_stretch(mask, key, key_bytes, &stretch);
+    check(stretch.deleted == hidden);
+    check(mem_stretch_holds(&stretch, key, key_bytes));
+}
+
+/* The ranges of the mask are disjoint and do not touch, and it hides what the model hides. */
+static void check_mask(world *w, const mem_node *mask, const model *o)
+{
+    mem_cursor c;
+    const uint8_t *before = NULL;
+    if (mask)
+        check_node(mask, mask->level, NULL, NULL, true);
+    mem_cursor_init(&c, mask);
+    for (bool more = mem_cursor_first(&c); more; more = mem_cursor_next(&c)) {
+        const uint8_t *r = mem_cursor_record(&c);
+        check(record_kind(r) == RECORD_DELETE_RANGE && record_check(r, record_bytes(r)));
+        if (before)
+            check(record_value_bytes(before) && key_order(record_value(before), record_value_bytes(before), record_key(r),
+                                                          record_key_bytes(r)) < 0);
+        before = r;
+        check_hidden(mask, o, record_key(r), record_key_bytes(r));
+        if (record_value_bytes(r))
+            check_hidden(mask, o, record_value(r), record_value_bytes(r));
+    }
+    for (size_t i = 0; i < o->ranges; i++) {
+        check_hidden(mask, o, record_key(o->range[i]), record_key_bytes(o->range[i]));
+        if (record_value_bytes(o->range[i]))
+            check_hidden(mask, o, record_value(o->range[i]), record_value_bytes(o->range[i]));
+    }
+    for (int i = 0; i < 20; i++) {
+        size_t n = make_key(w);
+        check_hidden(mask, o, w->key, n);
+    }
 }
 
 /* Every key, the gaps right after and right before it, and the ends. */
@@ -380,7 +496,7 @@ static void keep_replaced(world *w, mem_node_list *replaced)
 static const uint8_t *make_records(world *w, size_t count)
 {
     bool any_length = w->style == STYLE_PREFIXES || w->style == STYLE_RUNS || w->style == STYLE_MIXED;
-    size_t most = count * (RECORD_HEADER_BYTES + (any_length ? KEY_MAX : 128) + 16), used = 0;
+    size_t most = count * (RECORD_HEADER_BYTES + 2 * (any_length ? KEY_MAX : 128) + 16), used = 0;
     uint8_t *records = arena_reserve(memtable_arena(w->m), most);
     if (!records)
         return NULL;
@@ -391,7 +507,7 @@ static const uint8_t *make_records(world *w, size_t count)
             key_bytes = record_key_bytes(r);
             memcpy(w->key, record_key(r), key_bytes);
         }
-        used += put_record(w, records + used, key_bytes);
+        used += w->ranges && rnd(w, 25) == 0 ? put_range(w, records + used) : put_record(w, records + used, key_bytes);
     }
     arena_trim(memtable_arena(w->m), records, most, used);
     return records;
@@ -419,10 +535,13 @@ static size_t nodes_before(const mem_node *node, uint64_t group)
 static void finish_group(world *w, const uint8_t *records, size_t count)
 {
     mem_node_list replaced;
-    const mem_node *old = w->root;
+    const mem_node *old = w->root, *old_mask = w->mask;
     w->root = memtable_finish(w->m, &replaced);
-    /* a node of the old root is in the new one or among the replaced */
-    check(nodes_before(old, UINT64_MAX) == nodes_before(w->root, w->group) + replaced.count);
+    w->mask = memtable_roots(w->m, DOMAIN_PLAIN).mask;
+    check(memtable_roots(w->m, DOMAIN_PLAIN).keys == w->root);
+    /* a node of the old roots is in the new ones or among the replaced */
+    check(nodes_before(old, UINT64_MAX) + nodes_before(old_mask, UINT64_MAX) ==
+          nodes_before(w->root, w->group) + nodes_before(w->mask, w->group) + replaced.count);
     for (size_t i = 0; i < count; i++, records += record_bytes(records))
         model_apply(&w->now, records);
     keep_replaced(w, &replaced);
@@ -452,10 +571,12 @@ static void random_snapshot(world *w)
     size_t s = rnd(w, SNAPSHOTS);
     if (w->snapshot[s].held) {
         check_iteration(w->snapshot[s].root, &w->snapshot[s].model);
+        check_mask(w, w->snapshot[s].mask, &w->snapshot[s].model);
         w->snapshot[s].held = false;
     } else {
         w->snapshot[s].held = true;
         w->snapshot[s].root = w->root;
+        w->snapshot[s].mask = w->mask;
         /* the group that made this root; an aborted one after it made none */
         w->snapshot[s].group = w->group;
         model_copy(&w->snapshot[s].model, &w->now);
@@ -466,13 +587,16 @@ static void random_run(uint64_t seed, unsigned style, unsigned groups)
 {
     world *w = world_open(seed, 1 << 16);
     w->style = style;
+    w->ranges = seed % 2 == 0;
     for (unsigned g = 1; g <= groups; g++) {
         random_group(w);
         if (rnd(w, 8) == 0)
             random_snapshot(w);
         recycle_unreachable(w);
-        if (g % 40 == 0)
+        if (g % 40 == 0) {
             check_root(w, w->root, &w->now, 1);
+            check_mask(w, w->mask, &w->now);
+        }
         for (size_t s = 0; g % 40 == 0 && s < SNAPSHOTS; s++)
             if (w->snapshot[s].held)
                 check_root(w, w->snapshot[s].root, &w->snapshot[s].model, 7);
@@ -564,7 +688,7 @@ START_TEST(memtable__ascending_and_descending_loads_leave_full_leaves)
             if (i % 100 == 99)
                 finish_and_recycle(w);
         }
-        check_node(w->root, w->root->level, NULL, NULL);
+        check_node(w->root, w->root->level, NULL, NULL, false);
         ck_assert_uint_eq(memtable_entries(w->m), COUNT);
         ck_assert_uint_le(leaves(w->root), COUNT / MEM_LEAF_KEYS + 12);
         if (way == 0) /* and full branches */
@@ -588,7 +712,7 @@ START_TEST(memtable__no_order_of_insertion_leaves_leaves_nearly_empty)
             apply_one(w, decimal(w, base + 900000 - i));
     }
     finish_and_recycle(w);
-    check_node(w->root, w->root->level, NULL, NULL);
+    check_node(w->root, w->root->level, NULL, NULL, false);
     ck_assert_uint_eq(memtable_entries(w->m), count);
     ck_assert_uint_le(leaves(w->root), count / 24);
     ck_assert_uint_le(w->root->level, 3);
@@ -610,7 +734,7 @@ START_TEST(memtable__a_full_branch_splits_at_every_slot)
         apply_one(w, decimal(w, 10 * MEM_LEAF_KEYS * slot + 105));
         finish_and_recycle(w);
         ck_assert_uint_eq(w->root->level, 2);
-        ck_assert_uint_eq(check_node(w->root, 2, NULL, NULL), MEM_LEAF_KEYS * (MEM_BRANCH_KEYS + 1) + 1);
+        ck_assert_uint_eq(check_node(w->root, 2, NULL, NULL, false), MEM_LEAF_KEYS * (MEM_BRANCH_KEYS + 1) + 1);
         world_close(w);
     }
 }
@@ -638,7 +762,7 @@ START_TEST(memtable__heads_tell_keys_with_a_common_prefix_apart)
         if (i % 50 == 49)
             finish_and_recycle(w);
     }
-    check_node(w->root, w->root->level, NULL, NULL);
+    check_node(w->root, w->root->level, NULL, NULL, false);
     ck_assert_uint_gt(leaves(w->root), COUNT / MEM_LEAF_KEYS);
     ck_assert_uint_le(leaves_with_ties(w->root), CLUSTERS); /* only a leaf that two clusters share */
     world_close(w);
@@ -740,6 +864,35 @@ START_TEST(memtable__memory_is_flat_in_a_million_groups_of_one)
 }
 END_TEST
 
+/* Nodes that a group makes and drops again come back; so do those that it drops of older groups. */
+START_TEST(memtable__memory_is_flat_when_groups_delete_what_they_put)
+{
+    world *w = world_open(6, 1 << 20);
+    uint8_t *all = arena_reserve(memtable_arena(w->m), RECORD_HEADER_BYTES + 1);
+    const uint8_t *record[3000];
+    memcpy(all, "\3\0\1\0\0\0\0\0\0", RECORD_HEADER_BYTES + 1);
+    ck_assert(record_check(all, RECORD_HEADER_BYTES + 1));
+    for (size_t i = 0; i < 3000; i++)
+        record[i] = one_record(w, decimal(w, i * 7919 % 3000));
+    size_t after_first = 0;
+    for (int g = 0; g < 300; g++) {
+        memtable_begin(w->m, ++w->group);
+        for (size_t i = 0; i < 3000; i++) {
+            if (i == 1000 || i == 2500)
+                check(memtable_apply(w->m, all));
+            check(memtable_apply(w->m, record[i]));
+        }
+        finish_and_recycle(w);
+        check(memtable_entries(w->m) == 500);
+        if (g == 3)
+            after_first = memtable_bytes(w->m);
+        if (g > 3)
+            ck_assert_uint_eq(memtable_bytes(w->m), after_first);
+    }
+    world_close(w);
+}
+END_TEST
+
 START_TEST(memtable__memory_is_flat_in_aborted_groups)
 {
     world *w = world_open(5, 1 << 20);
@@ -776,6 +929,7 @@ static bool run_with_failure(uint64_t n, bool on, uint64_t seed)
     w->random = seed;
     w->style = (unsigned[]){ STYLE_SHARED, STYLE_DECIMAL, STYLE_RANDOM, STYLE_EDGES }[seed % 4];
     const levin_io *io = memory_io_init(&w->io);
+    w->ranges = seed % 4 == 1;
     w->io.fail_at = n;
     w->io.fail_on = on;
     w->m = memtable_create(io, 1 << 20);
@@ -840,5 +994,6 @@ LEVIN_TEST_MAIN("memtable", TEST(memtable__equals_the_model_with_tiny_keys),
                 TEST(memtable__an_empty_group_and_an_empty_table_are_fine),
                 TEST(memtable__node_lists_keep_order_and_count),
                 TEST(memtable__memory_is_flat_in_a_million_groups_of_one),
+                TEST(memtable__memory_is_flat_when_groups_delete_what_they_put),
                 TEST(memtable__memory_is_flat_in_aborted_groups),
                 TEST(memtable__any_failed_allocation_leaves_a_table_to_abort))

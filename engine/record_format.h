@@ -1,13 +1,14 @@
 /*
- * record_format.h - operations as bytes, in batches, in the log and in the memtable's arena alike.  Version 1.
+ * record_format.h - operations as bytes, in batches, in the log and in the memtable's arena alike.  Version 2.
+ * In version 1 there were the kinds 1 and 2 and no flags.
  *
  * Operation, 8 bytes and the key and the value:
  *
  *   offset  size  field
- *        0     1  kind: 1 put, 2 delete, 3 delete range [key, value)   (3 is reserved: refused by this version)
+ *        0     1  kind: 1 put, 2 delete, 3 delete range [key, value), to the end of the keyspace when value is empty
  *        1     1  flags: 0  (bit 0 is reserved: a 4-byte keyspace id follows the header)
  *        2     2  key bytes, 1 .. 16384
- *        4     4  value bytes, 0 .. 256 MiB; 0 for a delete
+ *        4     4  value bytes, 0 .. 256 MiB; 0 for a delete; of a range end 0 .. 16384
  *        8        key, then value, without padding
  *
  * Batch, 16 bytes and its operations:
@@ -27,6 +28,9 @@
 
 #include "codec.h"
 
+/* Which trees an operation is about: those of the default keyspace, or those of all named ones. */
+enum record_domain { DOMAIN_PLAIN, DOMAIN_NAMED, DOMAIN_COUNT };
+
 enum record_kind { RECORD_PUT = 1, RECORD_DELETE = 2, RECORD_DELETE_RANGE = 3 };
 
 enum {
@@ -35,6 +39,8 @@ enum {
     RECORD_KEY_BYTES = 2,
     RECORD_VALUE_BYTES = 4,
     RECORD_HEADER_BYTES = 8,
+    RECORD_FLAG_NAMED = 1,
+    RECORD_KEY_MAX_BYTES = 16384,
 
     BATCH_OPS_BYTES = 0,
     BATCH_OP_COUNT = 4,
@@ -69,17 +75,39 @@ static inline size_t record_bytes(const uint8_t *r)
     return RECORD_HEADER_BYTES + record_key_bytes(r) + record_value_bytes(r);
 }
 
-/* Whether a well-formed operation of this version stands at r, within `available` bytes. */
+static inline unsigned record_domain(const uint8_t *r)
+{
+    return r[RECORD_FLAGS] & RECORD_FLAG_NAMED;
+}
+/* Of a range delete with an end: where the end lies to the key. */
+static inline int record_end_compare(const uint8_t *r, const void *key, size_t key_bytes)
+{
+    return key_compare(record_value(r), record_value_bytes(r), key, key_bytes);
+}
+
+/* Whether the end of a range fits its start. */
+static inline bool record_end_check(const uint8_t *r, size_t key, size_t end)
+{
+    if (end > RECORD_KEY_MAX_BYTES)
+        return false;
+    return end == 0 || key_compare(r + RECORD_HEADER_BYTES, key, r + RECORD_HEADER_BYTES + key, end) < 0;
+}
+
+/* Whether a well-formed operation stands at r, within `available` bytes. */
 static inline bool record_check(const uint8_t *r, size_t available)
 {
     if (available < RECORD_HEADER_BYTES || r[RECORD_FLAGS] != 0)
         return false;
-    if (r[RECORD_KIND] != RECORD_PUT && r[RECORD_KIND] != RECORD_DELETE)
-        return false;
     size_t key = record_key_bytes(r), value = record_value_bytes(r);
-    if (key == 0 || key > 16384 || value > (256u << 20) || (r[RECORD_KIND] == RECORD_DELETE && value != 0))
+    if (key == 0 || key > RECORD_KEY_MAX_BYTES || value > (256u << 20) ||
+        key + value > available - RECORD_HEADER_BYTES)
         return false;
-    return key + value <= available - RECORD_HEADER_BYTES;
+    switch (r[RECORD_KIND]) {
+    case RECORD_PUT: return true;
+    case RECORD_DELETE: return value == 0;
+    case RECORD_DELETE_RANGE: return record_end_check(r, key, value);
+    default: return false;
+    }
 }
 
 #endif
