@@ -32,7 +32,7 @@ void levin_batch_destroy(levin_batch *batch)
 
 void levin_batch_clear(levin_batch *batch)
 {
-    batch->used = batch->count = batch->puts = 0;
+    batch->used = batch->count = batch->puts = batch->range_deletes = 0;
 }
 
 size_t levin_batch_count(const levin_batch *batch)
@@ -64,15 +64,24 @@ static levin_code batch_grow(levin_batch *batch, size_t need)
     return LEVIN_OK;
 }
 
-levin_code batch_append(levin_batch *batch, int kind, const void *key, size_t key_bytes, const void *value,
-                        size_t value_bytes)
+/* A key of LEVIN_KEY_MAX_BYTES at most. */
+static levin_code batch_check_key(levin *db, const void *key, size_t key_bytes)
 {
-    levin *db = batch->store;
     if (!key || key_bytes < LEVIN_KEY_MIN_BYTES)
         return db_refuse(db, LEVIN_INVALID, "the key is empty: keys have at least 1 byte");
     if (key_bytes > LEVIN_KEY_MAX_BYTES(db->page_bytes))
         return db_refuse(db, LEVIN_TOO_BIG, "the key has %zu bytes: at most %u (a quarter of a page) fit", key_bytes,
                          LEVIN_KEY_MAX_BYTES(db->page_bytes));
+    return LEVIN_OK;
+}
+
+levin_code batch_append(levin_batch *batch, int kind, const void *key, size_t key_bytes, const void *value,
+                        size_t value_bytes)
+{
+    levin *db = batch->store;
+    levin_code code = batch_check_key(db, key, key_bytes);
+    if (code != LEVIN_OK)
+        return code;
     if (value_bytes && !value)
         return db_refuse(db, LEVIN_INVALID, "the value is NULL but has %zu bytes", value_bytes);
     if (value_bytes > LEVIN_VALUE_MAX_BYTES)
@@ -83,7 +92,7 @@ levin_code batch_append(levin_batch *batch, int kind, const void *key, size_t ke
         return db_refuse(db, LEVIN_TOO_BIG, "the batch would have %zu bytes: at most %u fit", batch->used + need,
                          LEVIN_BATCH_MAX_BYTES);
     if (batch->used + need > batch->capacity) {
-        levin_code code = batch_grow(batch, batch->used + need);
+        code = batch_grow(batch, batch->used + need);
         if (code != LEVIN_OK)
             return code;
     }
@@ -98,6 +107,7 @@ levin_code batch_append(levin_batch *batch, int kind, const void *key, size_t ke
     batch->used += need;
     batch->count++;
     batch->puts += kind == RECORD_PUT;
+    batch->range_deletes += kind == RECORD_DELETE_RANGE;
     return LEVIN_OK;
 }
 
@@ -110,4 +120,46 @@ levin_code levin_batch_put(levin_batch *batch, const void *key, size_t key_bytes
 levin_code levin_batch_delete(levin_batch *batch, const void *key, size_t key_bytes)
 {
     return batch_append(batch, RECORD_DELETE, key, key_bytes, NULL, 0);
+}
+
+levin_code levin_batch_delete_range(levin_batch *batch, levin_slice lower, levin_slice upper)
+{
+    levin *db = batch->store;
+    if (!lower.data || !lower.size)
+        lower = (levin_slice){ "", 1 }; /* the byte 0: no key is before it */
+    if (!upper.data)
+        return batch_append(batch, RECORD_DELETE_RANGE, lower.data, lower.size, NULL, 0);
+    levin_code code = batch_check_key(db, lower.data, lower.size);
+    if (key_compare(lower.data, lower.size, upper.data, upper.size) >= 0)
+        return code; /* nothing lies between */
+    if (code == LEVIN_OK)
+        code = batch_check_key(db, upper.data, upper.size);
+    return code == LEVIN_OK
+               ? batch_append(batch, RECORD_DELETE_RANGE, lower.data, lower.size, upper.data, upper.size)
+               : code;
+}
+
+levin_code levin_batch_delete_prefix(levin_batch *batch, const void *prefix, size_t prefix_bytes)
+{
+    levin *db = batch->store;
+    levin_code code = prefix_bytes ? batch_check_key(db, prefix, prefix_bytes) : LEVIN_OK;
+    size_t bytes = prefix_bytes; /* of the smallest key above all that begin so: the last byte that can grow, grown */
+    while (code == LEVIN_OK && bytes && ((const uint8_t *)prefix)[bytes - 1] == 0xff)
+        bytes--;
+    if (code != LEVIN_OK || !bytes)
+        return code != LEVIN_OK ? code
+                                : levin_batch_delete_range(batch, (levin_slice){ prefix, prefix_bytes },
+                                                           (levin_slice){ NULL, 0 });
+    levin_error error;
+    uint8_t small[64], *after = bytes <= sizeof small ? small : io_alloc(db->io, bytes);
+    if (!after) {
+        error_memory(&error, bytes);
+        return db_fail(db, &error);
+    }
+    memcpy(after, prefix, bytes);
+    after[bytes - 1]++;
+    code = levin_batch_delete_range(batch, (levin_slice){ prefix, prefix_bytes }, (levin_slice){ after, bytes });
+    if (after != small)
+        io_free(db->io, after, bytes);
+    return code;
 }

@@ -11,7 +11,7 @@ struct levin_batch {
     uint8_t *bytes;      /* operations, back to back */
     size_t used, capacity;
     size_t count;
-    size_t puts;
+    size_t puts, range_deletes;
 };
 
 enum { BATCH_INLINE_BYTES = 512 };

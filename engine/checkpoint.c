@@ -144,6 +144,7 @@ static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_
         code = space_clone(db->space, &c->space_before, error);
     if (code == LEVIN_OK) {
         const page_meta *m = &db->meta;
+        const mem_roots none = { NULL, NULL };
         merge_options options = {
             .io = db->io,
             .cache = db->cache,
@@ -154,7 +155,7 @@ static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_
             .old_branch_pages = m->branch_pages,
             .old_overflow_pages = m->overflow_pages,
             .generation = m->generation + 1,
-            .changes = round ? NULL : c->base->frozen_root,
+            .changes = round ? none : c->base->of[DOMAIN_PLAIN].frozen,
         };
         if (round) {
             options.rewrite = round->rewrite;
@@ -410,11 +411,13 @@ static void step_publish(levin *db, checkpoint *c)
     v->group = ++db->group;
     v->sequence = before->sequence;
     v->mem = before->mem;
-    v->mem_root = before->mem_root;
-    if (c->compacting) { /* what waits for a checkpoint, or was frozen meanwhile, still does */
-        v->frozen = before->frozen;
-        v->frozen_root = before->frozen_root;
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++) {
+        v->of[domain].mem = before->of[domain].mem;
+        if (c->compacting) /* what waits for a checkpoint, or was frozen meanwhile, still does */
+            v->of[domain].frozen = before->of[domain].frozen;
     }
+    if (c->compacting)
+        v->frozen = before->frozen;
     v->tree = c->tree;
     version_publish(&db->versions, v, NULL);
     db->meta = c->meta;

@@ -3,7 +3,9 @@
  *
  * Forward, every source stands at its first key at or after the current one, and the current pair is that of the
  * smallest key; backward the same mirrored.  Of equal keys the newest source wins and the others step along with it.
- * Deletes are passed over.  A turn of direction puts every source on the other side of the current key.
+ * Deletes are passed over.  A source that comes up with a key that a mask above it hides is taken past the deleted
+ * range by one seek; the stretch of the mask around its key is remembered, so that the next keys cost a comparison.
+ * A turn of direction puts every source on the other side of the current key.
  *
  * Prefix and bounds become one lower and one upper bound when the iterator is opened, so a move compares with at most
  * one.
@@ -27,11 +29,21 @@ typedef struct iter_bound {
     bool inclusive;
 } iter_bound;
 
+/* Who hides keys of a source, and the stretch where it stood when that was looked up. */
+typedef struct iter_hiding {
+    int source;
+    const mem_node *mask; /* NULL: nobody */
+    mem_stretch stretch;
+    bool known;
+} iter_hiding;
+
 struct levin_iter {
     levin *store;
     const version *v;           /* referenced */
     mem_cursor mem[2];          /* SOURCE_MEM, SOURCE_FROZEN */
     tree_cursor tree;
+    bool masked;                /* there is a mask at all */
+    iter_hiding hiding[3];      /* the frozen memtable by the mask above it, the tree by both */
     iter_bound lower, upper;
     bool empty;                 /* the bounds leave nothing */
     int current;                /* the source that has the current pair; SOURCE_NONE: invalid */
@@ -88,27 +100,80 @@ static bool source_step(levin_iter *it, int source)
     return true;
 }
 
-/* Puts all sources at the first key at or after `key` (last at or before, backward); NULL: the very first (last). */
-static bool sources_seek(levin_iter *it, const uint8_t *key, size_t bytes)
+/* The source has no key any more in the direction of travel. */
+static void source_end(levin_iter *it, int source)
+{
+    if (source == SOURCE_TREE)
+        tree_cursor_end(&it->tree);
+    else
+        it->mem[source].height = 0;
+}
+
+/* Puts one source at the first key at or after `key` (last at or before, backward); NULL: the very first (last). */
+static bool source_seek(levin_iter *it, int source, const uint8_t *key, size_t bytes)
 {
     levin_error error;
+    levin_code code;
     bool forward = it->direction == ITER_FORWARD;
-    for (int s = SOURCE_MEM; s <= SOURCE_FROZEN; s++) {
-        mem_cursor *c = &it->mem[s];
+    if (source != SOURCE_TREE) {
+        mem_cursor *c = &it->mem[source];
         if (!c->root)
-            continue;
+            return true;
         if (!key)
             forward ? mem_cursor_first(c) : mem_cursor_last(c);
         else
             forward ? mem_cursor_seek(c, key, bytes) : mem_cursor_seek_for_prev(c, key, bytes);
+        return true;
     }
-    levin_code code;
     if (!key)
         code = forward ? tree_cursor_first(&it->tree, &error) : tree_cursor_last(&it->tree, &error);
     else
         code = forward ? tree_cursor_seek(&it->tree, key, bytes, &error)
                        : tree_cursor_seek_for_prev(&it->tree, key, bytes, &error);
     return tree_moved(it, code, &error);
+}
+
+/* The same for all sources. */
+static bool sources_seek(levin_iter *it, const uint8_t *key, size_t bytes)
+{
+    return source_seek(it, SOURCE_MEM, key, bytes) && source_seek(it, SOURCE_FROZEN, key, bytes) &&
+           source_seek(it, SOURCE_TREE, key, bytes);
+}
+
+/* ---- what masks hide ---- */
+
+/* The deleted range that hides the key at which the source stands, or NULL. */
+static const mem_stretch *source_hidden(levin_iter *it, int source)
+{
+    levin_slice key = source_key(it, source);
+    for (size_t i = 0; i < sizeof it->hiding / sizeof *it->hiding; i++) {
+        iter_hiding *h = &it->hiding[i];
+        if (h->source != source || !h->mask)
+            continue;
+        if (!h->known || !mem_stretch_holds(&h->stretch, key.data, key.size))
+            mem_mask_stretch(h->mask, key.data, key.size, &h->stretch);
+        h->known = true;
+        if (h->stretch.deleted)
+            return &h->stretch;
+    }
+    return NULL;
+}
+
+/* Takes the source past the deleted range in the direction of travel. */
+static bool source_pass(levin_iter *it, int source, const mem_stretch *deleted)
+{
+    if (it->direction == ITER_FORWARD) {
+        if (deleted->upper.data)
+            return source_seek(it, source, deleted->upper.data, deleted->upper.size);
+        source_end(it, source);
+        return true;
+    }
+    if (!source_seek(it, source, deleted->lower.data, deleted->lower.size))
+        return false;
+    if (!source_valid(it, source))
+        return true;
+    levin_slice key = source_key(it, source); /* the range's first key belongs to it */
+    return key_compare(key.data, key.size, deleted->lower.data, deleted->lower.size) != 0 || source_step(it, source);
 }
 
 /* ---- choosing the current pair ---- */
@@ -169,6 +234,14 @@ static bool iter_settle(levin_iter *it)
         it->current = SOURCE_NONE;
         if (s == SOURCE_NONE || !inside(it, source_key(it, s)))
             return false;
+        if (__builtin_expect(it->masked, 0)) {
+            const mem_stretch *deleted = source_hidden(it, s);
+            if (deleted) {
+                if (!source_pass(it, s, deleted))
+                    return false;
+                continue;
+            }
+        }
         if (s == SOURCE_TREE || record_kind(mem_cursor_record(&it->mem[s])) == RECORD_PUT) {
             it->current = s;
             return true;
@@ -260,7 +333,7 @@ static bool iter_move(levin_iter *it, iter_direction direction)
         return false;
     if (it->direction != direction)
         return iter_turn(it, direction);
-    if (it->current == SOURCE_TREE && !mem_cursor_valid(&it->mem[SOURCE_MEM]) &&
+    if (it->current == SOURCE_TREE && !it->masked && !mem_cursor_valid(&it->mem[SOURCE_MEM]) &&
         !mem_cursor_valid(&it->mem[SOURCE_FROZEN])) { /* only the tree has more */
         levin_error error;
         levin_code code = direction == ITER_FORWARD ? tree_cursor_next(&it->tree, &error)
@@ -418,8 +491,13 @@ levin_code levin_iter_open(levin *store, const levin_iter_options *options, levi
     } else {
         it->v = version_acquire(&store->versions);
     }
-    mem_cursor_init(&it->mem[SOURCE_MEM], it->v->mem_root);
-    mem_cursor_init(&it->mem[SOURCE_FROZEN], it->v->frozen_root);
+    const version_layers *l = &it->v->of[DOMAIN_PLAIN];
+    mem_cursor_init(&it->mem[SOURCE_MEM], l->mem.keys);
+    mem_cursor_init(&it->mem[SOURCE_FROZEN], l->frozen.keys);
+    it->hiding[0] = (iter_hiding){ .source = SOURCE_FROZEN, .mask = l->mem.mask };
+    it->hiding[1] = (iter_hiding){ .source = SOURCE_TREE, .mask = l->mem.mask };
+    it->hiding[2] = (iter_hiding){ .source = SOURCE_TREE, .mask = l->frozen.mask };
+    it->masked = l->mem.mask || l->frozen.mask;
     it->key_capacity = LEVIN_KEY_MAX_BYTES(store->page_bytes);
     it->saved_key = io_alloc(store->io, it->key_capacity);
     levin_code code = it->saved_key ? LEVIN_OK : error_memory(&error, it->key_capacity);

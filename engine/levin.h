@@ -197,6 +197,18 @@ LEVIN_API levin_code levin_compare_and_swap(levin *store, const void *key, size_
                                             levin_durability durability, levin_slice *actual) LEVIN_MUST_USE;
 
 /*
+ * Deletes all keys in [lower, upper), as one operation, however many there are: one record in the log; what it costs
+ * then is dropping them from the memtable, a node at a time.  Pages are given back by the next checkpoint, which reads
+ * the leaves that go.  The row cache starts anew.  data NULL: from the first key, to the last one.  A bound has the
+ * length of a key.  A range that is empty or upside down deletes nothing and is no error.
+ */
+LEVIN_API levin_code levin_delete_range(levin *store, levin_slice lower, levin_slice upper,
+                                        levin_durability durability) LEVIN_MUST_USE;
+/* The same for all keys that begin with these bytes; with none of them, all keys. */
+LEVIN_API levin_code levin_delete_prefix(levin *store, const void *prefix, size_t prefix_bytes,
+                                         levin_durability durability) LEVIN_MUST_USE;
+
+/*
  * A batch is applied whole or not at all; later operations on a key win. Reusable after levin_batch_clear(). It
  * belongs to the store it was made for: LEVIN_INVALID when another one is to write it.
  */
@@ -206,6 +218,11 @@ LEVIN_API void levin_batch_clear(levin_batch *batch);
 LEVIN_API levin_code levin_batch_put(levin_batch *batch, const void *key, size_t key_bytes, const void *value,
                                      size_t value_bytes) LEVIN_MUST_USE;
 LEVIN_API levin_code levin_batch_delete(levin_batch *batch, const void *key, size_t key_bytes) LEVIN_MUST_USE;
+/* As levin_delete_range() and levin_delete_prefix(); what the batch puts there afterwards stays. */
+LEVIN_API levin_code levin_batch_delete_range(levin_batch *batch, levin_slice lower,
+                                              levin_slice upper) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_batch_delete_prefix(levin_batch *batch, const void *prefix,
+                                               size_t prefix_bytes) LEVIN_MUST_USE;
 LEVIN_API size_t levin_batch_count(const levin_batch *batch); /* operations in it */
 LEVIN_API size_t levin_batch_bytes(const levin_batch *batch); /* bytes it takes in the log */
 
@@ -496,7 +513,8 @@ LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *
     X(versions, "versions kept for readers now")                                                                \
     X(memory_bytes, "bytes allocated through the I/O table now")                                                \
     X(memory_peak_bytes, "the most of it so far")                                                               \
-    X(replayed_operations, "puts and deletes replayed from the log by levin_open")                              \
+    X(replayed_operations, "puts, deletes and range deletes replayed from the log by levin_open")                              \
+    X(range_deletes, "deletes of a range or a prefix committed")                                                \
     X(callbacks, "batches submitted with levin_write_callback")                                                 \
     X(tickets, "batches submitted with levin_write_async")                                                      \
     X(checkpoint_ns, "time spent on checkpoints, nanoseconds")                                                  \

@@ -6,6 +6,9 @@
  * have gone past a branch, its remaining children are shared and it is left.  What comes out goes to the builders
  * (merge_build.h).
  *
+ * Deleted ranges are a third stream: a child into which the next one reaches is descended like one into which an
+ * operation falls, and cells in a range are dropped instead of copied.  Operations are newer than all ranges.
+ *
  * Invariants
  *   - Frames on the stack, and the leaf's, are pinned; bounds of keys point into them.
  *   - Every old page that was descended, and every extent of a value overwritten or deleted, is in result.freed; all
@@ -49,6 +52,10 @@ struct merge {
     mem_cursor cursor;
     const uint8_t *ahead[MERGE_AHEAD];
     unsigned ahead_at, ahead_count;
+
+    mem_cursor ranges;
+    const uint8_t *range;        /* the next deleted range that has not been passed, or NULL */
+    bool range_in_leaf;          /* it begins before the end of the leaf */
 
     walk_branch stack[PAGE_HEIGHT_MAX];
     unsigned depth;
@@ -99,6 +106,39 @@ static inline bool operation_in_leaf(const merge *m, const uint8_t *record)
 {
     return record && (!m->bounded || key_compare(record_key(record), record_key_bytes(record), m->upper,
                                                  m->upper_bytes) < 0);
+}
+
+/* ---- the deleted ranges ---- */
+
+static void range_reaches_leaf(merge *m)
+{
+    m->range_in_leaf = m->range && (!m->bounded || key_compare(record_key(m->range), record_key_bytes(m->range),
+                                                               m->upper, m->upper_bytes) < 0);
+}
+
+static void range_next(merge *m)
+{
+    m->range = mem_cursor_next(&m->ranges) ? mem_cursor_record(&m->ranges) : NULL;
+}
+
+/* Passes the ranges that end at or before the key. */
+static void ranges_pass(merge *m, split_key key)
+{
+    while (m->range && record_value_bytes(m->range) &&
+           split_key_compare(record_value(m->range), record_value_bytes(m->range), key) <= 0)
+        range_next(m);
+}
+
+/* The cells of the leaf that the range covers: [*from, *to). */
+static void range_cells(const merge *m, unsigned *from, unsigned *to)
+{
+    bool equal;
+    const uint8_t *page = m->leaf->page;
+    const uint32_t page_bytes = m->o.old.page_bytes;
+    *from = page_lower_bound(page, page_bytes, record_key(m->range), record_key_bytes(m->range), &equal);
+    *to = record_value_bytes(m->range) ? page_lower_bound(page, page_bytes, record_value(m->range),
+                                                          record_value_bytes(m->range), &equal)
+                                       : m->cells;
 }
 
 /* ---- the old tree ---- */
@@ -163,6 +203,7 @@ static levin_code walk_enter(merge *m, page_ref ref, unsigned level, split_key l
     m->bounded = bounded;
     if (bounded)
         m->upper_bytes = split_key_copy(m->upper, upper);
+    range_reaches_leaf(m);
     m->state = WALK_PROBE;
     return LEVIN_OK;
 }
@@ -179,7 +220,7 @@ static levin_code walk_start(merge *m, levin_error *error)
 {
     const tree *old = &m->o.old;
     const split_key lowest = split_key_whole((const uint8_t *)"", 0);
-    if (!operation(m) && !m->rewriting) { /* nothing to do: the tree as it is */
+    if (!operation(m) && (!m->range || !old->height) && !m->rewriting) { /* nothing to do: the tree as it is */
         m->result.root.root = old->root;
         m->result.root.height = old->height;
         m->state = WALK_DONE;
@@ -317,6 +358,17 @@ static void rewrite_spend(merge *m, uint64_t pages)
     m->rewrite_left -= m->rewrite_left < pages ? m->rewrite_left : pages;
 }
 
+/* The first child from w->next on into which a range reaches, or w->cells. */
+static unsigned range_child(merge *m, const walk_branch *w)
+{
+    ranges_pass(m, child_lower(m, w, w->next));
+    if (!m->range || (w->bounded && split_key_compare(record_key(m->range), record_key_bytes(m->range), w->upper) >= 0))
+        return w->cells;
+    unsigned child = branch_child_for(w->frame->page, m->o.old.page_bytes, record_key(m->range),
+                                      record_key_bytes(m->range));
+    return child < w->next ? w->next : child; /* it began before */
+}
+
 static levin_code walk_branch_step(merge *m, levin_error *error)
 {
     walk_branch *w = &m->stack[m->depth - 1];
@@ -327,11 +379,15 @@ static levin_code walk_branch_step(merge *m, levin_error *error)
         if (found)
             return found;
     }
+    if (m->range && w->next < end)
+        end = range_child(m, w);
     if (record) {
         const uint8_t *key = record_key(record);
         size_t key_bytes = record_key_bytes(record);
-        if (!w->bounded || split_key_compare(key, key_bytes, w->upper) < 0)
-            end = branch_child_for(page, m->o.old.page_bytes, key, key_bytes);
+        if (!w->bounded || split_key_compare(key, key_bytes, w->upper) < 0) {
+            unsigned child = branch_child_for(page, m->o.old.page_bytes, key, key_bytes);
+            end = child < end ? child : end;
+        }
         if (end < w->next) /* only in a tree whose separators contradict one another; walk_end() reports it */
             end = w->cells;
     }
@@ -360,10 +416,22 @@ static levin_code leaf_replace(merge *m, levin_error *error)
     return old_free(m, m->leaf_ref.number, 1, error);
 }
 
-/* Drops deletes of keys that are not there. When no operation changes the leaf, it is shared. */
+/* Drops deletes, and ranges, of keys that are not there. When nothing changes the leaf, it is shared. */
 static levin_code leaf_probe(merge *m, levin_error *error)
 {
     const uint8_t *record;
+    for (unsigned n = 0; m->range_in_leaf; n++) {
+        unsigned from, to;
+        range_cells(m, &from, &to);
+        if (from < to)
+            return leaf_replace(m, error);
+        if (n == MERGE_STEP_OPERATIONS)
+            return LEVIN_OK;
+        if (from == m->cells) /* it may go on behind the leaf */
+            break;
+        range_next(m);
+        range_reaches_leaf(m);
+    }
     for (unsigned n = 0; operation_in_leaf(m, record = operation(m)); n++) {
         if (n == MERGE_STEP_OPERATIONS)
             return LEVIN_OK;
@@ -402,6 +470,33 @@ static levin_code leaf_drop_cell(merge *m, unsigned i, levin_error *error)
     return old_free(m, value.first_page, pages, error);
 }
 
+/* The old cells from m->slot to `to`: those in deleted ranges go, the others are copied. */
+static levin_code leaf_pass_cells(merge *m, unsigned to, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    while (m->slot < to && !code) {
+        unsigned from = to, until = to;
+        if (m->range_in_leaf) {
+            range_cells(m, &from, &until);
+            if (until <= m->slot) {
+                range_next(m);
+                range_reaches_leaf(m);
+                continue;
+            }
+            from = from < to ? from : to;
+            until = until < to ? until : to;
+        }
+        if (from > m->slot) {
+            m->build.appending = false;
+            code = build_copy(&m->build, m->leaf->page, m->slot, from, error);
+            m->slot = from;
+        }
+        for (; m->slot < until && !code; m->slot++)
+            code = leaf_drop_cell(m, m->slot, error);
+    }
+    return code;
+}
+
 static levin_code leaf_put(merge *m, const uint8_t *record, bool *large, levin_error *error)
 {
     size_t bytes = record_value_bytes(record);
@@ -427,12 +522,7 @@ static levin_code leaf_apply(merge *m, const uint8_t *record, bool *large, levin
         bool equal;
         unsigned at = page_lower_bound(m->leaf->page, m->o.old.page_bytes, record_key(record), record_key_bytes(record),
                                        &equal);
-        levin_code code = LEVIN_OK;
-        if (at > m->slot) {
-            m->build.appending = false;
-            code = build_copy(&m->build, m->leaf->page, m->slot, at, error);
-            m->slot = at;
-        }
+        levin_code code = leaf_pass_cells(m, at, error);
         if (!code && equal) {
             code = leaf_drop_cell(m, at, error);
             m->slot = at + 1;
@@ -484,23 +574,27 @@ static levin_code leaf_merge(merge *m, levin_error *error)
 {
     const uint8_t *record;
     bool large;
+    levin_code code;
     m->build.lower = m->leaf_lower;
     for (unsigned n = 0; operation_in_leaf(m, record = operation(m)); n++) {
         if (n == MERGE_STEP_OPERATIONS)
             return LEVIN_OK;
-        levin_code code = leaf_apply(m, record, &large, error);
+        code = leaf_apply(m, record, &large, error);
         if (code)
             return code;
         operation_done(m);
         if (large)
             return LEVIN_OK;
     }
-    if (m->slot < m->cells) {
+    code = m->range_in_leaf ? leaf_pass_cells(m, m->cells, error) : LEVIN_OK;
+    if (!code && m->slot < m->cells) {
         m->build.appending = m->o.rewrite.pack;
-        levin_code code = leaf_copy_rest(m, &large, error);
-        if (code || large)
+        code = leaf_copy_rest(m, &large, error);
+        if (large)
             return code;
     }
+    if (code)
+        return code;
     bool bounded = m->bounded;
     if (m->rewriting && m->rewrite_left == 0 && bounded)
         rewrite_stop(m, split_key_whole(m->upper, m->upper_bytes));
@@ -570,7 +664,7 @@ levin_code merge_begin(const merge_options *options, merge **out, levin_error *e
     m->o = *options;
     m->rewriting = options->rewrite.end_page > options->rewrite.first_page;
     m->rewrite_left = options->rewrite.pages;
-    assert(!m->rewriting || (!options->changes && options->next));
+    assert(!m->rewriting || (!options->changes.keys && !options->changes.mask && options->next));
     m->result.root = options->old;
     m->result.root.generation = options->generation;
     m->result.keys = options->old_keys;
@@ -586,9 +680,10 @@ levin_code merge_begin(const merge_options *options, merge **out, levin_error *e
         merge_end(m);
         return code;
     }
-    mem_cursor_init(&m->cursor, options->changes);
-    if (options->changes)
-        mem_cursor_first(&m->cursor);
+    mem_cursor_init(&m->ranges, options->changes.mask);
+    m->range = mem_cursor_first(&m->ranges) ? mem_cursor_record(&m->ranges) : NULL;
+    mem_cursor_init(&m->cursor, options->changes.keys);
+    mem_cursor_first(&m->cursor);
     for (unsigned i = 0; i < MERGE_AHEAD; i++)
         operation_fetch(m);
     *out = m;

@@ -143,10 +143,27 @@ static void delete(fixture *f, const uint8_t *key, size_t key_bytes)
     model_delete(&f->m, key, key_bytes);
 }
 
+/* end_bytes 0: to the end. */
+static void delete_range(fixture *f, const uint8_t *key, size_t key_bytes, const uint8_t *end, size_t end_bytes)
+{
+    bool equal;
+    mem_apply(f->mem, RECORD_DELETE_RANGE, key, key_bytes, end, end_bytes);
+    size_t from = model_find(&f->m, key, key_bytes, &equal);
+    size_t to = end_bytes ? model_find(&f->m, end, end_bytes, &equal) : f->m.count;
+    for (size_t i = from; i < to; i++)
+        free(f->m.pairs[i].key);
+    if (from < to) {
+        memmove(f->m.pairs + from, f->m.pairs + to, (f->m.count - to) * sizeof *f->m.pairs);
+        f->m.count -= to - from;
+    }
+}
+
 static const mem_node *batch_end(fixture *f)
 {
     mem_node_list replaced;
-    return memtable_finish(f->mem, &replaced);
+    const mem_node *changes = memtable_finish(f->mem, &replaced);
+    f->s.mask = memtable_roots(f->mem, DOMAIN_PLAIN).mask;
+    return changes;
 }
 
 enum { NUMBER_KEY_ROOM = 24 }; /* "key", the digits of any n, and the end that snprintf writes */
@@ -327,7 +344,28 @@ typedef struct rounds {
     uint64_t space;      /* keys are drawn from so many */
     bool long_keys;
     unsigned value_max;  /* of ordinary values */
+    unsigned ranges;     /* of 1000 operations */
 } rounds;
+
+static size_t round_key(const rounds *o, uint8_t *key, uint64_t n)
+{
+    return o->long_keys ? long_key(key, n, o->page_bytes) : number_key(key, n);
+}
+
+/* A range of up to 50 numbers' length, seldom a long one, or one to the end. */
+static void round_range(fixture *f, const rounds *o, uint64_t n)
+{
+    uint8_t key[LEVIN_PAGE_MAX_BYTES / 4], end[LEVIN_PAGE_MAX_BYTES / 4];
+    uint64_t kind = random_next(&f->random) % 40, length = random_next(&f->random) % (kind ? 50 : o->space / 3);
+    size_t bytes = round_key(o, key, n), end_bytes = round_key(o, end, n + 1 + length);
+    int order = key_compare(key, bytes, end, end_bytes);
+    if (kind == 1)
+        end_bytes = 0;
+    if (order < 0 || end_bytes == 0)
+        delete_range(f, key, bytes, end, end_bytes);
+    else
+        delete_range(f, end, end_bytes, key, bytes);
+}
 
 static void model_rounds(const rounds *o, uint64_t seed)
 {
@@ -345,8 +383,10 @@ static void model_rounds(const rounds *o, uint64_t seed)
         batch_begin(&f);
         for (unsigned i = 0; i < operations; i++) {
             uint64_t n = (start + random_next(&f.random) % width) % o->space, kind = random_next(&f.random) % 100;
-            size_t bytes = o->long_keys ? long_key(key, n, o->page_bytes) : number_key(key, n);
-            if (kind < deletes)
+            size_t bytes = round_key(o, key, n);
+            if (o->ranges && random_next(&f.random) % 1000 < o->ranges)
+                round_range(&f, o, n);
+            else if (kind < deletes)
                 delete(&f, key, bytes);
             else
                 put(&f, key, bytes,
@@ -368,7 +408,7 @@ static void model_rounds(const rounds *o, uint64_t seed)
 
 START_TEST(merge__equals_the_model_in_small_pages)
 {
-    const rounds o = {4096, 60, 800, 5000, false, 120};
+    const rounds o = {4096, 60, 800, 5000, false, 120, 0};
     for (uint64_t seed = 1; seed <= 2; seed++)
         model_rounds(&o, seed);
 }
@@ -376,14 +416,14 @@ END_TEST
 
 START_TEST(merge__equals_the_model_with_tiny_values)
 {
-    const rounds o = {4096, 24, 4000, 40000, false, 4};
+    const rounds o = {4096, 24, 4000, 40000, false, 4, 0};
     model_rounds(&o, 11);
 }
 END_TEST
 
 START_TEST(merge__equals_the_model_with_long_keys)
 {
-    const rounds o = {4096, 60, 300, 2000, true, 1100};
+    const rounds o = {4096, 60, 300, 2000, true, 1100, 0};
     for (uint64_t seed = 21; seed <= 22; seed++)
         model_rounds(&o, seed);
 }
@@ -391,9 +431,47 @@ END_TEST
 
 START_TEST(merge__equals_the_model_in_large_pages)
 {
-    const rounds o = {65536, 16, 400, 5000, true, 3000}, p = {65536, 12, 3000, 30000, false, 200};
+    const rounds o = {65536, 16, 400, 5000, true, 3000, 0}, p = {65536, 12, 3000, 30000, false, 200, 0};
     model_rounds(&o, 31);
     model_rounds(&p, 32);
+}
+END_TEST
+
+START_TEST(merge__equals_the_model_with_deleted_ranges)
+{
+    const rounds many = {4096, 60, 800, 5000, false, 120, 60}, few = {4096, 60, 2000, 5000, false, 120, 2},
+                 tiny = {4096, 24, 4000, 40000, false, 4, 4}, ends = {4096, 60, 300, 2000, true, 1100, 30},
+                 large = {65536, 16, 400, 5000, true, 3000, 20};
+    for (uint64_t seed = 61; seed <= 62; seed++) {
+        model_rounds(&many, seed);
+        model_rounds(&few, seed);
+    }
+    model_rounds(&tiny, 63);
+    model_rounds(&ends, 64);
+    model_rounds(&large, 65);
+}
+END_TEST
+
+START_TEST(merge__ranges_without_keys_share_every_leaf)
+{
+    fixture f;
+    uint8_t key[32], end[32];
+    setup(&f, 4096, 4 << 20, 67);
+    batch_begin(&f);
+    for (unsigned i = 0; i < 20000; i++)
+        put(&f, key, number_key(key, 10 * i), 60);
+    merge_now(&f, batch_end(&f));
+    batch_begin(&f);
+    for (unsigned i = 0; i < 20000; i += 3)
+        delete_range(&f, key, number_key(key, 10 * i + 1), end, number_key(end, 10 * i + 10));
+    levin_error error;
+    merge_result result;
+    ck_assert(!store_merge(&f.s, batch_end(&f), &result, NULL, &error));
+    ck_assert_uint_le(result.pages_written, f.s.branch_pages); /* as of deletes of absent keys: the way down */
+    store_adopt(&f.s, &result);
+    accounting_check(&f);
+    scans_check(&f);
+    teardown(&f);
 }
 END_TEST
 
@@ -583,6 +661,37 @@ START_TEST(merge__deletes_leave_no_under_filled_pages)
 }
 END_TEST
 
+/* A range takes whole subtrees out; a few keys put into it afterwards are all that is left there. */
+START_TEST(merge__a_range_over_many_leaves_leaves_no_under_filled_pages)
+{
+    fixture f;
+    uint8_t key[32], end[32];
+    setup(&f, 4096, 4 << 20, 66);
+    for (unsigned round = 0; round < 12; round++) {
+        batch_begin(&f);
+        for (unsigned i = 0; i < 20000; i++)
+            put(&f, key, number_key(key, i), i % 500 ? 60 : 6000);
+        merge_now(&f, batch_end(&f));
+        uint64_t from = random_next(&f.random) % 10000, to = from + 1 + random_next(&f.random) % 10000;
+        batch_begin(&f);
+        delete_range(&f, key, number_key(key, from), end, round == 3 ? 0 : number_key(end, to));
+        for (unsigned i = 0; round % 2 && i < 500; i++)
+            put(&f, key, number_key(key, from + random_next(&f.random) % (to - from)), 60);
+        merge_now(&f, batch_end(&f));
+        fills now = fills_count(&f);
+        ck_assert_uint_le(now.under, f.s.t.height);
+        accounting_check(&f);
+        scans_check(&f);
+    }
+    batch_begin(&f);
+    delete_range(&f, (const uint8_t *)"", 1, NULL, 0); /* everything */
+    merge_now(&f, batch_end(&f));
+    ck_assert_uint_eq(f.s.t.height, 0);
+    accounting_check(&f);
+    teardown(&f);
+}
+END_TEST
+
 START_TEST(merge__a_shared_root_with_one_child_is_dropped)
 {
     fixture f;
@@ -726,6 +835,9 @@ static void fault_sweep(uint64_t seed, bool fail_on)
     }
     for (unsigned i = 500; i < 700; i++)
         delete(&f, key, number_key(key, i));
+    uint8_t end[32];
+    delete_range(&f, key, number_key(key, 1000), end, number_key(end, 1700));
+    put(&f, key, number_key(key, 1500), 100);
     const mem_node *changes = batch_end(&f);
     uint64_t n = 1, held = 0;
     for (;; n++) {
@@ -814,6 +926,9 @@ END_TEST
 
 LEVIN_TEST_MAIN("merge", TEST(merge__equals_the_model_in_small_pages), TEST(merge__equals_the_model_with_tiny_values),
                 TEST(merge__equals_the_model_with_long_keys), TEST(merge__equals_the_model_in_large_pages),
+                TEST(merge__equals_the_model_with_deleted_ranges),
+                TEST(merge__a_range_over_many_leaves_leaves_no_under_filled_pages),
+                TEST(merge__ranges_without_keys_share_every_leaf),
                 TEST(merge__of_nothing_returns_the_same_tree), TEST(merge__deletes_of_absent_keys_share_every_leaf),
                 TEST(merge__deleting_all_leaves_an_empty_tree), TEST(merge__ascending_loads_fill_pages),
                 TEST(merge__overwrites_do_not_split_full_pages), TEST(merge__random_inserts_keep_pages_well_filled),

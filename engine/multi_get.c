@@ -70,14 +70,27 @@ static void fill_rows(row_cache *rows, const window *missed, uint64_t sequence)
     }
 }
 
+/* Takes the keys that the mask hides out of the window. */
+static void hide_by_mask(window *w, const mem_node *mask)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        if (mem_mask_covers(mask, w->key[i].data, w->key[i].size))
+            w->request[i]->code = LEVIN_NOT_FOUND;
+        else
+            window_keep(w, left++, i);
+    }
+    w->count = left;
+}
+
 /* Takes the keys that this memtable decides out of the window. */
-static void find_in_memtable(window *w, const mem_node *root)
+static void find_in_keys(window *w, mem_roots roots)
 {
     const uint8_t *record[TREE_MANY];
     size_t left = 0;
-    if (!root || !w->count)
+    if (!roots.keys || !w->count)
         return;
-    memtable_find_many(root, w->key, w->count, record);
+    memtable_find_many(roots.keys, w->key, w->count, record);
     for (size_t i = 0; i < w->count; i++) {
         if (record[i]) {
             w->request[i]->code = read_record(record[i], w->found[i]);
@@ -86,6 +99,14 @@ static void find_in_memtable(window *w, const mem_node *root)
         window_keep(w, left++, i);
     }
     w->count = left;
+}
+
+/* The same, and those that it hides from what lies below. */
+static void find_in_memtable(window *w, mem_roots roots)
+{
+    find_in_keys(w, roots);
+    if (__builtin_expect(roots.mask != NULL, 0))
+        hide_by_mask(w, roots.mask);
 }
 
 static levin_code find_in_tree(window *w, const tree *t, levin_error *error)
@@ -153,7 +174,7 @@ static void window_fill(levin *store, window *w, levin_get_request *requests, fo
 static levin_code get_window(levin *store, const version *v, row_cache *rows, levin_get_request *requests,
                              size_t count)
 {
-    window w, missed;
+    window w, missed = { .count = 0 };
     found_value found[TREE_MANY];
     levin_error error;
     const version *held = NULL;
@@ -166,8 +187,8 @@ static levin_code get_window(levin *store, const version *v, row_cache *rows, le
     size_t row_hits = rows ? find_in_rows(rows, &w, v->sequence) : 0, row_misses = rows ? w.count : 0;
     if (row_misses)
         missed = w;
-    find_in_memtable(&w, v->mem_root);
-    find_in_memtable(&w, v->frozen_root);
+    find_in_memtable(&w, v->of[DOMAIN_PLAIN].mem);
+    find_in_memtable(&w, v->of[DOMAIN_PLAIN].frozen);
     levin_code code = find_in_tree(&w, &v->tree->t, &error);
     if (row_misses)
         fill_rows(rows, &missed, v->sequence);

@@ -412,8 +412,8 @@ static levin_code replay_batch(void *context, uint64_t sequence, const uint8_t *
     const size_t key_max = LEVIN_KEY_MAX_BYTES(r->db->meta.page_bytes);
     const uint8_t *op = operations;
     for (size_t i = 0; i < count; i++, op += record_bytes(op))
-        if (record_key_bytes(op) > key_max)
-            return error_corrupt(error, "wal", 0, key_max, record_key_bytes(op),
+        if (record_key_longest(op) > key_max)
+            return error_corrupt(error, "wal", 0, key_max, record_key_longest(op),
                                  "batch %llu of the log has a key longer than a quarter of a page",
                                  (unsigned long long)sequence);
     if (!memtable_apply_batch(r->mem, operations, count))
@@ -451,7 +451,9 @@ static levin_code publish_first(levin *db, memtable *mem, extent_list *free_list
     v->group = db->group = 1;
     v->sequence = db->sequence;
     v->mem = mem;
-    v->mem_root = memtable_finish(mem, &none);
+    memtable_finish(mem, &none);
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++)
+        v->of[domain].mem = memtable_roots(mem, domain);
     v->tree = t;
     version_publish(&db->versions, v, &none);
     tree_version_release(&db->versions, t);

@@ -31,12 +31,12 @@ static levin_code pin_record(levin_pinned *pinned, memtable *mem, const uint8_t 
 static levin_code pin_newest(const version *v, const uint8_t *key, size_t key_bytes, levin_pinned *pinned,
                              page_value *in_extent, levin_error *error)
 {
-    const uint8_t *record = v->mem_root ? memtable_find(v->mem_root, key, key_bytes) : NULL;
+    bool in_frozen, hidden;
+    const uint8_t *record = read_memtables(&v->of[DOMAIN_PLAIN], key, key_bytes, &in_frozen, &hidden);
     if (record)
-        return pin_record(pinned, v->mem, record);
-    record = v->frozen_root ? memtable_find(v->frozen_root, key, key_bytes) : NULL;
-    if (record)
-        return pin_record(pinned, v->frozen, record);
+        return pin_record(pinned, in_frozen ? v->frozen : v->mem, record);
+    if (hidden)
+        return LEVIN_NOT_FOUND;
     page_frame *frame;
     page_value value;
     levin_code code = tree_find_frame(&v->tree->t, key, key_bytes, &frame, &value, error);

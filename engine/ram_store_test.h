@@ -132,6 +132,7 @@ typedef struct ram_store {
     space *space;
     tree t;
     uint64_t keys, leaf_pages, branch_pages, overflow_pages;
+    const mem_node *mask; /* ranges that the next merge deletes */
 } ram_store;
 
 static inline void store_fail(const char *what, const levin_error *e)
@@ -184,7 +185,7 @@ static inline merge_options store_merge_options(ram_store *s, const mem_node *ch
     return (merge_options){.io = s->io, .cache = s->cache, .space = s->space, .old = s->t, .old_keys = s->keys,
                            .old_leaf_pages = s->leaf_pages, .old_branch_pages = s->branch_pages,
                            .old_overflow_pages = s->overflow_pages, .generation = s->t.generation + 1,
-                           .changes = changes};
+                           .changes = {changes, s->mask}};
 }
 
 /* Merges to the end. The store is as before; result is filled on success. steps may be NULL. */

@@ -16,11 +16,12 @@
 static levin_code version_find(const version *v, const uint8_t *key, size_t key_bytes, found_value *found,
                                levin_error *error)
 {
-    const uint8_t *record = v->mem_root ? memtable_find(v->mem_root, key, key_bytes) : NULL;
-    if (!record && v->frozen_root)
-        record = memtable_find(v->frozen_root, key, key_bytes);
+    bool in_frozen, hidden;
+    const uint8_t *record = read_memtables(&v->of[DOMAIN_PLAIN], key, key_bytes, &in_frozen, &hidden);
     if (record)
         return read_record(record, found);
+    if (__builtin_expect(hidden, 0))
+        return LEVIN_NOT_FOUND;
     levin_code code = tree_find(&v->tree->t, key, key_bytes, &found->extent, error);
     if (code == LEVIN_OK) {
         found->data = found->extent.data;

@@ -24,6 +24,27 @@ static inline levin_code read_record(const uint8_t *record, found_value *found)
     return LEVIN_OK;
 }
 
+/*
+ * The newest operation on the key in the memtables, and whether that is in the frozen one; or NULL.  *hidden: a range
+ * delete stands between the memtables, or below them, and covers the key: there is no such key.  Inside a read-side
+ * section, or with a reference held.
+ */
+static inline const uint8_t *read_memtables(const version_layers *l, const uint8_t *key, size_t key_bytes,
+                                            bool *in_frozen, bool *hidden)
+{
+    const uint8_t *record = l->mem.keys ? memtable_find(l->mem.keys, key, key_bytes) : NULL;
+    *in_frozen = false;
+    *hidden = !record && __builtin_expect(l->mem.mask != NULL, 0) && mem_mask_covers(l->mem.mask, key, key_bytes);
+    if (record || *hidden)
+        return record;
+    if (l->frozen.keys)
+        record = memtable_find(l->frozen.keys, key, key_bytes);
+    *in_frozen = true;
+    *hidden = !record && __builtin_expect(l->frozen.mask != NULL, 0) &&
+              mem_mask_covers(l->frozen.mask, key, key_bytes);
+    return record;
+}
+
 /* Refuses an empty key. */
 static inline levin_code read_check_key(levin *store, const void *key, size_t key_bytes)
 {

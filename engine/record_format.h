@@ -85,6 +85,13 @@ static inline int record_end_compare(const uint8_t *r, const void *key, size_t k
     return key_compare(record_value(r), record_value_bytes(r), key, key_bytes);
 }
 
+/* The longer one of a range's ends. */
+static inline size_t record_key_longest(const uint8_t *r)
+{
+    size_t key = record_key_bytes(r), end = record_kind(r) == RECORD_DELETE_RANGE ? record_value_bytes(r) : 0;
+    return key > end ? key : end;
+}
+
 /* Whether the end of a range fits its start. */
 static inline bool record_end_check(const uint8_t *r, size_t key, size_t end)
 {

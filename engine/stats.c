@@ -77,6 +77,7 @@ void levin_stats_get(levin *db, levin_stats *s)
     s->batches = count_read(&db->batches);
     s->puts = count_read(&db->puts);
     s->deletes = count_read(&db->deletes);
+    s->range_deletes = count_read(&db->range_deletes);
     s->groups = count_read(&db->groups);
     s->wal_bytes = log.bytes;
     s->wal_writes = log.writes;

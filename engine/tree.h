@@ -65,6 +65,8 @@ typedef struct tree_cursor {
 /* Allocates the key buffer. LEVIN_NO_MEMORY. */
 levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error);
 void tree_cursor_close(tree_cursor *c);
+/* Makes it invalid. */
+void tree_cursor_end(tree_cursor *c);
 /*
  * The moves: LEVIN_OK and on a key; LEVIN_NOT_FOUND past an end (invalid then); or an error (invalid).
  * next and prev only from a valid cursor.

@@ -36,6 +36,11 @@ static void path_drop(tree_cursor *c, unsigned from)
         page_frame_unpin(c->frame[--c->height]);
 }
 
+void tree_cursor_end(tree_cursor *c)
+{
+    path_drop(c, 0);
+}
+
 void tree_cursor_close(tree_cursor *c)
 {
     path_drop(c, 0);

@@ -10,18 +10,28 @@
 
 #include "read.h"
 
-static const uint8_t *state_record(const write_state *s, const void *key, size_t key_bytes)
+/* What a state's memtables say of a key. */
+typedef struct state_record {
+    const uint8_t *record; /* NULL: nothing */
+    bool hidden;           /* by a range delete */
+} state_record;
+
+static state_record state_look(const write_state *s, const void *key, size_t key_bytes)
 {
-    const uint8_t *record = memtable_find(s->mem_root, key, key_bytes);
-    return record ? record : memtable_find(s->v->frozen_root, key, key_bytes);
+    state_record r;
+    bool in_frozen;
+    r.record = read_memtables(&s->of[DOMAIN_PLAIN], key, key_bytes, &in_frozen, &r.hidden);
+    return r;
 }
 
 /* Inside a read-side section. */
-static levin_code state_find(const write_state *s, const uint8_t *record, const void *key, size_t key_bytes,
+static levin_code state_find(const write_state *s, state_record r, const void *key, size_t key_bytes,
                              found_value *found, levin_error *error)
 {
-    if (record)
-        return read_record(record, found);
+    if (r.record)
+        return read_record(r.record, found);
+    if (r.hidden)
+        return LEVIN_NOT_FOUND;
     levin_code code = tree_find(&s->v->tree->t, key, key_bytes, &found->extent, error);
     if (code == LEVIN_OK) {
         found->data = found->extent.data;
@@ -66,14 +76,15 @@ static levin_code compare_values(levin *db, const write_state *then, const found
 levin_code validate_key(levin *db, const write_state *then, const write_state *now, const void *key,
                         size_t key_bytes, levin_error *error)
 {
-    const uint8_t *record_then = state_record(then, key, key_bytes), *record_now = state_record(now, key, key_bytes);
-    if (record_then == record_now && (record_now || then->v->tree == now->v->tree))
+    const state_record look_then = state_look(then, key, key_bytes), look_now = state_look(now, key, key_bytes);
+    if (look_then.record == look_now.record && look_then.hidden == look_now.hidden &&
+        (look_now.record || look_now.hidden || then->v->tree == now->v->tree))
         return LEVIN_OK;
     found_value a, b;
     reclaim_read_lock();
-    levin_code code = state_find(then, record_then, key, key_bytes, &a, error);
+    levin_code code = state_find(then, look_then, key, key_bytes, &a, error);
     levin_code code_now = code == LEVIN_OK || code == LEVIN_NOT_FOUND
-                              ? state_find(now, record_now, key, key_bytes, &b, error)
+                              ? state_find(now, look_now, key, key_bytes, &b, error)
                               : code;
     if (code_now != LEVIN_OK && code_now != LEVIN_NOT_FOUND)
         code = code_now;

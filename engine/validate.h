@@ -18,8 +18,13 @@
 /* Nothing at all has changed: all roots are the same. */
 static inline bool validate_same_state(const write_state *then, const write_state *now)
 {
-    return then->mem_root == now->mem_root && then->v->frozen_root == now->v->frozen_root &&
-           then->v->tree == now->v->tree;
+    bool same = then->v->tree == now->v->tree;
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++) {
+        const version_layers *a = &then->of[domain], *b = &now->of[domain];
+        same &= a->mem.keys == b->mem.keys && a->mem.mask == b->mem.mask && a->frozen.keys == b->frozen.keys &&
+                a->frozen.mask == b->frozen.mask;
+    }
+    return same;
 }
 
 /*

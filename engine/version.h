@@ -1,7 +1,8 @@
 /*
  * version.h - what readers see: one immutable state of the store, and how long its parts must be kept.
  *
- * A version is {memtable root, frozen memtable root, page tree}.  The newest one is published with one pointer store.
+ * A version is {memtable, frozen memtable, page tree}, of each memtable the roots of its keys and of its mask, for each
+ * domain (memtable.h).  The newest one is published with one pointer store.
  * Readers use it inside a read-side section; snapshots and iterators hold a reference.  All versions that are
  * still referenced stand in a list, oldest first, and so do the page trees that they name.
  *
@@ -40,6 +41,11 @@ typedef struct tree_version {
     extent_list free_list; /* pages that hold the free list of its meta */
 } tree_version;
 
+/* Newest first; below the frozen memtable lies the page tree. A mask hides what lies below its own keys. */
+typedef struct version_layers {
+    mem_roots mem, frozen;
+} version_layers;
+
 typedef struct version {
     reclaim_node reclaim;
     struct version_set *set;
@@ -49,8 +55,7 @@ typedef struct version {
     uint64_t sequence;    /* of the last batch in it */
     memtable *mem;
     memtable *frozen;     /* NULL when no checkpoint waits or runs */
-    const mem_node *mem_root;
-    const mem_node *frozen_root;
+    version_layers of[DOMAIN_COUNT];
     tree_version *tree;
     mem_node_list dead;   /* nodes of mem that this version reaches and the next does not */
 } version;
@@ -80,6 +85,15 @@ void version_discard(version *v); /* of one that was never published */
  * thread at a time (commit mutex).
  */
 void version_publish(version_set *set, version *v, mem_node_list *dead);
+
+/* Nothing was written since the last freeze. */
+static inline bool version_mem_is_empty(const version *v)
+{
+    bool empty = true;
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++)
+        empty &= !v->of[domain].mem.keys && !v->of[domain].mem.mask;
+    return empty;
+}
 
 /* Inside a read-side section. */
 static inline version *version_current(version_set *set)

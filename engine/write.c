@@ -34,7 +34,7 @@ typedef struct write_request {
     commit_request base; /* first */
     levin *store;
     const uint8_t *operations;
-    size_t bytes, count, puts;
+    size_t bytes, count, puts, range_deletes;
     levin_durability durability;
     write_check check;  /* NULL: none */
     void *check_context;
@@ -63,7 +63,7 @@ static write_request *request_of(commit_request *r)
 typedef struct commit_group {
     commit_request *first, *end; /* requests [first, end) of the leader's list */
     size_t payload_bytes;
-    size_t batches, puts, deletes;
+    size_t batches, puts, deletes, range_deletes;
     levin_durability durability;
 } commit_group;
 
@@ -79,7 +79,8 @@ static commit_group group_collect(commit_request *list)
         g.payload_bytes += bytes;
         g.batches += w->count != 0;
         g.puts += w->puts;
-        g.deletes += w->count - w->puts;
+        g.deletes += w->count - w->puts - w->range_deletes;
+        g.range_deletes += w->range_deletes;
         if (w->durability > g.durability)
             g.durability = w->durability;
     }
@@ -101,16 +102,19 @@ static void group_complete(levin *db, const commit_group *g, levin_code code, co
 /* Asks the request's check. One that is refused is no part of the group any more, but for its completion. */
 static bool group_admits(const version *before, commit_group *g, write_request *w)
 {
-    const write_state now = { before, memtable_open_root(before->mem) };
     if (!w->check)
         return true;
+    write_state now = write_state_of(before);
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++)
+        now.of[domain].mem = memtable_open_roots(before->mem, domain);
     w->refused = w->check(w->check_context, &now, &w->base.error);
     if (w->refused == LEVIN_OK)
         return true;
     g->payload_bytes -= BATCH_HEADER_BYTES + w->bytes;
     g->batches--;
     g->puts -= w->puts;
-    g->deletes -= w->count - w->puts;
+    g->deletes -= w->count - w->puts - w->range_deletes;
+    g->range_deletes -= w->range_deletes;
     return false;
 }
 
@@ -163,7 +167,10 @@ static void group_touch_rows(levin *db, const commit_group *g, uint64_t sequence
         const write_request *w = (const write_request *)(const void *)r; /* base is the first member */
         if (w->refused != LEVIN_OK)
             continue;
-        row_cache_touch_records(db->rows, w->operations, w->count, sequence);
+        if (w->range_deletes)
+            row_cache_touch_all(db->rows, sequence);
+        else
+            row_cache_touch_records(db->rows, w->operations, w->count, sequence);
     }
 }
 
@@ -177,15 +184,19 @@ static void group_publish(levin *db, version *v, const version *before, const co
     v->group = db->group;
     v->sequence = db->sequence;
     v->mem = before->mem;
-    v->mem_root = memtable_finish(before->mem, &replaced);
+    memtable_finish(before->mem, &replaced);
     v->frozen = before->frozen;
-    v->frozen_root = before->frozen_root;
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++) {
+        v->of[domain].mem = memtable_roots(before->mem, domain);
+        v->of[domain].frozen = before->of[domain].frozen;
+    }
     v->tree = before->tree;
     db->dead_bytes += replaced.count * (uint64_t)MEM_NODE_BYTES;
     version_publish(&db->versions, v, &replaced);
     count_add(&db->batches, g->batches);
     count_add(&db->puts, g->puts);
     count_add(&db->deletes, g->deletes);
+    count_add(&db->range_deletes, g->range_deletes);
     count_add(&db->groups, 1);
     /* under commit_mutex */
     distribution_add_alone(&db->metrics.of[LEVIN_HISTOGRAM_group_batches], g->batches);
@@ -264,7 +275,7 @@ static levin_code group_commit(levin *db, commit_group *g, levin_error *error)
 levin_code db_freeze(levin *db, levin_error *error)
 {
     const version *before = db->versions.newest;
-    if (before->frozen || !before->mem_root)
+    if (before->frozen || version_mem_is_empty(before))
         return LEVIN_OK;
     levin_code code = wal_flush(db->log, error); /* unflushed groups point into the arena that is about to age */
     if (code != LEVIN_OK)
@@ -283,7 +294,8 @@ levin_code db_freeze(levin *db, levin_error *error)
     v->sequence = db->sequence;
     v->mem = fresh;
     v->frozen = before->mem;
-    v->frozen_root = before->mem_root;
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++)
+        v->of[domain].frozen = before->of[domain].mem;
     v->tree = before->tree;
     version_publish(&db->versions, v, NULL);
     memtable_unref(fresh); /* the version has its own */
@@ -381,6 +393,7 @@ static levin_code request_init(write_request *w, levin *store, const levin_batch
     w->bytes = batch ? batch->used : 0;
     w->count = batch ? batch->count : 0;
     w->puts = batch ? batch->puts : 0;
+    w->range_deletes = batch ? batch->range_deletes : 0;
     w->check = NULL;
     w->check_context = NULL;
     w->refused = LEVIN_OK;
@@ -579,6 +592,14 @@ levin_code write_one_if(levin *store, int kind, const void *key, size_t key_byte
     return code;
 }
 
+/* For calls without a small encoding on the stack. */
+static levin_code write_batch_of_one(levin *store, levin_batch *batch, levin_code appended, levin_durability durability)
+{
+    levin_code code = appended == LEVIN_OK ? levin_write(store, batch, durability) : appended;
+    io_free(store->io, batch->bytes, batch->capacity);
+    return code;
+}
+
 levin_code levin_put(levin *store, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
                      levin_durability durability)
 {
@@ -588,6 +609,20 @@ levin_code levin_put(levin *store, const void *key, size_t key_bytes, const void
 levin_code levin_delete(levin *store, const void *key, size_t key_bytes, levin_durability durability)
 {
     return write_one_if(store, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
+}
+
+levin_code levin_delete_range(levin *store, levin_slice lower, levin_slice upper, levin_durability durability)
+{
+    levin_batch batch = { .store = store };
+    levin_code code = levin_batch_delete_range(&batch, lower, upper);
+    return write_batch_of_one(store, &batch, code, durability);
+}
+
+levin_code levin_delete_prefix(levin *store, const void *prefix, size_t prefix_bytes, levin_durability durability)
+{
+    levin_batch batch = { .store = store };
+    levin_code code = levin_batch_delete_prefix(&batch, prefix, prefix_bytes);
+    return write_batch_of_one(store, &batch, code, durability);
 }
 
 levin_code levin_sync(levin *store)

@@ -7,14 +7,17 @@
 #include "batch.h"
 #include "db.h"
 
-/* What a reader would see: a version, with a root of its memtable in place of the version's own. */
+/* What a reader would see: a version, maybe with other roots of its memtable in place of the version's own. */
 typedef struct write_state {
     const version *v;
-    const mem_node *mem_root;
+    version_layers of[DOMAIN_COUNT];
 } write_state;
 static inline write_state write_state_of(const version *v)
 {
-    return (write_state){ v, v->mem_root };
+    write_state s = { .v = v };
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++)
+        s.of[domain] = v->of[domain];
+    return s;
 }
 
 /*
