@@ -444,6 +444,10 @@ START_TEST(range__what_a_batch_puts_afterwards_stays)
         ck_assert_uint_eq(count_keys(db), 1);
     }
     levin_batch_destroy(batch);
+    const levin_slice old = text("new"), next = text("next");
+    expect_ok(db, levin_delete_prefix(db, "k", 1, LEVIN_NONE), "prefix");
+    ck_assert_int_eq(levin_compare_and_swap(db, "k1", 2, &old, &next, LEVIN_NONE, NULL), LEVIN_CONFLICT);
+    expect_ok(db, levin_compare_and_swap(db, "k1", 2, NULL, &next, LEVIN_NONE, NULL), "swap of what was deleted");
     ck_assert_int_eq(levin_close(db), LEVIN_OK);
     db = store_open(0);
     ck_assert_uint_eq(count_keys(db), 1);

@@ -1,5 +1,6 @@
 /*
- * wal_format.h - every byte of a write-ahead log segment.  Version 1.
+ * wal_format.h - every byte of a write-ahead log segment.  Version 2.
+ * Version 1 differs in the records (record_format.h) alone; a segment that was begun in it goes on with those of today.
  *
  * A segment is a preallocated file "wal-%016x" named by its number (1, 2, ...), used from front to back and recycled
  * under a higher number.  It is cut in sectors of 512 or 4096 bytes.  Sector 0 holds the segment header, then come
@@ -10,7 +11,7 @@
  *   offset  size  field
  *        0     8  checksum of bytes 8..511, seed (0, PLACE_WAL_SEGMENT, segment number)
  *        8     8  magic "LEVINWAL"
- *       16     4  format version, 1
+ *       16     4  format version, 2 (1 is read)
  *       20     4  sector bytes
  *       24    16  identity of the store
  *       40     8  segment number
@@ -51,7 +52,7 @@
 #define WAL_COPY_NAME "wal-copy" /* a segment that recovery is copying, to be renamed over the old one */
 #define WAL_SPARE_NAME "wal-spare" /* a file made ahead, to be renamed to the next segment */
 
-enum { WAL_FORMAT_VERSION = 1 };
+enum { WAL_FORMAT_VERSION = 2, WAL_FORMAT_OLDEST = 1 };
 
 enum wal_group_kind { WAL_DATA = 1, WAL_MARK = 2, WAL_SEAL = 3, WAL_CLOSE = 4 };
 

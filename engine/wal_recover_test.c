@@ -487,7 +487,7 @@ START_TEST(wal_recover__newer_format_is_said_so)
 {
     client *c = some_log(3, 8 << 10, true);
     uint8_t *h = bytes_at(c, 1, 0);
-    store_u32(h + WAL_SEGMENT_VERSION, 2);
+    store_u32(h + WAL_SEGMENT_VERSION, WAL_FORMAT_VERSION + 1);
     store_u64(h, checksum(h + 8, 504, checksum_seed(0, PLACE_WAL_SEGMENT, 1)));
     assert_code(LEVIN_VERSION_UNKNOWN, client_open(c));
     end(c);
@@ -779,7 +779,7 @@ START_TEST(wal_recover__malformed_groups_are_corrupt)
         uint64_t value;
     } changes[] = { { 80, 4, 7 },          { 80, 4, UINT32_MAX },   { 84, 4, 2 },           { 84, 4, UINT32_MAX },
                     { 84, 4, 0 },          { 88, 4, 3 },            { 92, 4, 1 },           { 96, 1, 0 },
-                    { 96, 1, 3 },          { 97, 1, 1 },            { 98, 2, 0 },           { 98, 2, 65535 },
+                    { 96, 1, 9 },          { 97, 1, 2 },            { 98, 2, 0 },           { 98, 2, 65535 },
                     { 100, 4, 99 },        { 100, 4, 101 },         { 100, 4, UINT32_MAX }, { 60, 4, 0 },
                     { 60, 4, 2 },          { 60, 4, UINT32_MAX },   { 56, 4, 15 },          { 56, 4, 0 },
                     { 12, 1, 9 },          { 13, 1, 1 },            { 24, 8, UINT64_MAX },  { 40, 8, UINT64_MAX },

@@ -133,7 +133,7 @@ static levin_code header_decode(const uint8_t header[WAL_SEGMENT_HEADER_BYTES], 
             checksum(header + WAL_SEGMENT_MAGIC_AT, WAL_SEGMENT_HEADER_BYTES - WAL_SEGMENT_MAGIC_AT,
                      checksum_seed(0, PLACE_WAL_SEGMENT, number)))
         return LEVIN_OK;
-    if (version != WAL_FORMAT_VERSION)
+    if (version < WAL_FORMAT_OLDEST || version > WAL_FORMAT_VERSION)
         return error_set(error, LEVIN_VERSION_UNKNOWN, name.text, "%s has format version %u; this library knows %u",
                          name.text, (unsigned)version, (unsigned)WAL_FORMAT_VERSION);
     if (memcmp(header + WAL_SEGMENT_IDENTITY, options->identity, sizeof options->identity) != 0)
