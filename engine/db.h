@@ -115,7 +115,8 @@ struct levin {
     counter_set counts;          /* by enum read_count */
     _Atomic uint64_t readers;    /* snapshots and iterators open; relaxed */
     /* Counters below are raised under the mutex that guards what they count, and read without: relaxed. */
-    _Atomic uint64_t batches, puts, deletes, range_deletes, groups, checkpoints, checkpoint_failures, pages_written, stalls, stall_ns;
+    _Atomic uint64_t batches, puts, deletes, range_deletes, groups, checkpoints, checkpoint_failures, pages_written;
+    _Atomic uint64_t stalls, stall_ns;
     _Atomic uint64_t replayed_batches, replayed_operations, recovery_ns, checkpoint_ns, checkpoint_bytes;
     _Atomic uint64_t compactions, compaction_rounds, compaction_pages, compaction_bytes;
     counter_set write_counts;    /* by enum write_count */

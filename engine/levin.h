@@ -513,7 +513,7 @@ LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *
     X(versions, "versions kept for readers now")                                                                \
     X(memory_bytes, "bytes allocated through the I/O table now")                                                \
     X(memory_peak_bytes, "the most of it so far")                                                               \
-    X(replayed_operations, "puts, deletes and range deletes replayed from the log by levin_open")                              \
+    X(replayed_operations, "puts, deletes and range deletes replayed from the log by levin_open")                \
     X(range_deletes, "deletes of a range or a prefix committed")                                                \
     X(callbacks, "batches submitted with levin_write_callback")                                                 \
     X(tickets, "batches submitted with levin_write_async")                                                      \

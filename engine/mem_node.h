@@ -4,7 +4,8 @@
  *
  * A node of level 0 is a leaf: count records, ascending by key.  A node of level n > 0 is a branch: count
  * separators and count + 1 children, all of level n - 1; keys under child[i] are at or after separator i - 1 and
- * before separator i.  A branch may be left with one child and no separator by a range delete.  A separator is a record too (any one that had that key): records stay as long as the table.
+ * before separator i.  A separator is a record too (any one that had that key): records stay as long as the table.
+ * A branch may be left with one child and no separator by a range delete.
  *
  * skip   all keys of the node are at least `skip` bytes long and share their first `skip` bytes; 0 or at least
  *        MEM_SKIP_STEP.  The first bytes of that prefix are kept in the node: looking at it costs no cache miss.

@@ -5,8 +5,8 @@
  * Invariants: a node with birth == group was made by the open group, hangs under nodes of the same birth and is
  * changed in place; every other node is immutable.  All nodes made by the open group are on `born`, so that an
  * abort frees them whatever the tree looks like; one that dies in the group that made it, by a range delete, is marked
- * (birth 0) and freed when the group ends.  A split off the right edge leaves at least 31 separators, and a node is split
- * only when it is full again, whatever was cut out of it meanwhile: that bounds the height far below MEM_HEIGHT_MAX.
+ * (birth 0) and freed when the group ends.  A split off the right edge leaves at least 31 separators, and a node is
+ * split only when it is full again, whatever was cut out of it meanwhile: the height stays far below MEM_HEIGHT_MAX.
  * No leaf is empty; a branch has at least one child.
  * Ranges of the mask are disjoint and do not touch.
  * Memory: nodes live in slabs that belong to the memtable, so that the last unref frees them all, wherever they

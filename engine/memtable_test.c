@@ -404,8 +404,8 @@ static void check_mask(world *w, const mem_node *mask, const model *o)
         const uint8_t *r = mem_cursor_record(&c);
         check(record_kind(r) == RECORD_DELETE_RANGE && record_check(r, record_bytes(r)));
         if (before)
-            check(record_value_bytes(before) && key_order(record_value(before), record_value_bytes(before), record_key(r),
-                                                          record_key_bytes(r)) < 0);
+            check(record_value_bytes(before) && key_order(record_value(before), record_value_bytes(before),
+                                                          record_key(r), record_key_bytes(r)) < 0);
         before = r;
         check_hidden(mask, o, record_key(r), record_key_bytes(r));
         if (record_value_bytes(r))

@@ -5,8 +5,9 @@
  * contiguous pages (one write of up to 1 MiB at a time), and shares untouched subtrees.  The old tree stays whole.  A
  * node is replaced by zero or more nodes; a leaf or branch that falls under a quarter of a page shares cells with the
  * new page before it, or takes in its right neighbour; at the right edge of the tree it may stay (merge_build.h says
- * how full pages get).  Deleted ranges (the memtable's mask) take old keys out, before the operations put new ones in; the
- * leaves in a range are read, for what they refer to, and leave nothing behind.  A root with one child is dropped.  Values over a quarter page go to extents.
+ * how full pages get).  Deleted ranges (the memtable's mask) take old keys out, before the operations put new ones in;
+ * the leaves in a range are read, for what they refer to, and leave nothing behind.  A root with one child is dropped.
+ * Values over a quarter page go to extents.
  *
  * merge_step() does a bounded piece (about one leaf of the old tree, or one large value) and can be called again and
  * again: nothing is visible until the caller publishes the result.  No sync is done here.

@@ -1,9 +1,9 @@
 /*
  * range_test.c - deletes of ranges and prefixes through levin.h, against a model.
  *
- * Invariants checked: after any mixture of puts, deletes, range and prefix deletes, whose parts lie in the memtable, the
- * frozen memtable, the page tree and the row cache, every kind of read equals the model, on the newest state and on
- * snapshots, and after reopening; a deleted range costs nothing to pass by; the counters are exact.
+ * Invariants checked: after any mixture of puts, deletes, range and prefix deletes, whose parts lie in the memtable,
+ * the frozen memtable, the page tree and the row cache, every kind of read equals the model, on the newest state and
+ * on snapshots, and after reopening; a deleted range costs nothing to pass by; the counters are exact.
  */
 #include <stdio.h>
 #include <unistd.h>
