@@ -7,8 +7,8 @@
  *             bits 1-2  row cache: 32 KiB, off, 256 KiB, 1 MiB
  *             bits 3-4  memtable: 64 KiB, 128 KiB, 512 KiB, 4 MiB
  *             bits 5-6  pages: 4, 8, 16, 32 KiB, of a new store; the page cache has room for 16 of them
- *   operations of 4 bytes: kind (modulo OPS_KINDS) and three arguments, which fuzz_ops.c explains where it uses
- *   them
+ *   operations of 4 bytes: kind (modulo OPS_KINDS) and three arguments, which are explained where they are
+ *   used
  */
 #ifndef LEVIN_FUZZ_OPS_H
 #define LEVIN_FUZZ_OPS_H
@@ -28,6 +28,9 @@ enum ops_kind {
     OPS_SNAPSHOT,
     OPS_UPKEEP,
     OPS_CALLBACK,
+    OPS_SWAP,
+    OPS_TXN,
+    OPS_COMPACT,
     OPS_KINDS
 };
 
@@ -39,7 +42,8 @@ enum {
     OPS_BATCH_MAX = 16,
     OPS_CURSORS = 3,
     OPS_SNAPSHOTS = 3,
-    OPS_TICKETS = 4
+    OPS_TICKETS = 4,
+    OPS_TXNS = 2
 };
 
 /* Once, before the other two. */
