@@ -34,9 +34,9 @@ enum {
 };
 
 /*
- * What a get counts, on one cache line of its thread. A row that was found is the shortest get, where each count shows:
- * it raises one. So the counts of gets and of keys found are kept without the row cache's answers, and the latter, which
- * an answer "absent" lowers, may be below zero, modulo 2^64 (stats.c adds them up).
+ * What a get counts, on one cache line of its thread. A row that was found is the shortest get, where each count
+ * shows: it raises one. So the counts of gets and of keys found are kept without the row cache's answers, and the
+ * latter, which an answer "absent" lowers, may be below zero, modulo 2^64 (stats.c adds them up).
  */
 enum read_count {
     COUNT_GETS_BELOW,     /* gets - row hits */
