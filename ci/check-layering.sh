@@ -24,7 +24,7 @@ allowed() {
     case $1 in
     engine/cli/*_test.c) echo '(engine/levin\.h|engine/cli/.*|faults/.*)' ;;
     engine/cli/*) echo '(engine/levin\.h|engine/cli/.*)' ;;
-    engine/*_test.c | engine/*_bench.c) echo '(engine/[^/]*|faults/.*)' ;;
+    engine/*_test.c | engine/*_test.h | engine/*_bench.c) echo '(engine/[^/]*|faults/.*)' ;;
     engine/*) echo 'engine/[^/]*' ;;
     faults/*) echo '(engine/(levin|io|sync|reclaim)\.h|faults/.*)' ;;
     fuzz/*) echo '(engine/[^/]*|faults/.*|fuzz/.*)' ;;

@@ -21,6 +21,8 @@
 #include "version.h"
 #include "wal.h"
 
+#define LOCK_FILE_NAME "lock"
+
 typedef struct checkpoint checkpoint;
 typedef struct compaction compaction;
 

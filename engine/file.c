@@ -254,3 +254,18 @@ levin_code file_sync_dir(const levin_io *io, const char *directory, levin_error 
     int result = io->sync_dir(io->context, directory);
     return result ? error_os(error, result, "sync of the directory", directory) : LEVIN_OK;
 }
+
+void file_parent(const char *path, char parent[FILE_PATH_MAX])
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    while (end > 0 && path[end - 1] != '/')
+        end--;
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    if (end == 0)
+        snprintf(parent, FILE_PATH_MAX, ".");
+    else
+        snprintf(parent, FILE_PATH_MAX, "%.*s", (int)end, path);
+}

@@ -40,6 +40,8 @@ levin_code file_size(file *f, uint64_t *bytes, levin_error *error);
 levin_code file_rename(const levin_io *io, const char *directory, const char *from, const char *to, levin_error *error);
 levin_code file_unlink(const levin_io *io, const char *directory, const char *name, levin_error *error);
 levin_code file_sync_dir(const levin_io *io, const char *directory, levin_error *error);
+/* The directory that holds `path`, for the durability of its name. */
+void file_parent(const char *path, char parent[FILE_PATH_MAX]);
 
 /* Memory through the table, 16-byte aligned. NULL on failure. */
 static inline void *io_alloc(const levin_io *io, size_t bytes)

@@ -469,6 +469,142 @@ typedef struct levin_check_result {
 LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *context,
                                  levin_check_result *result) LEVIN_MUST_USE;
 
+/* ---- Backup, restore, repair, dump ------------------------------------------------------------------------ */
+
+typedef struct levin_backup_result {
+    uint64_t bytes, total_bytes; /* of all files: so far, in the end */
+    uint64_t pages, keys;        /* in use in the copied page file; in its tree */
+    uint64_t sequence;           /* of the last batch that is in */
+} levin_backup_result;
+
+typedef struct levin_backup_options {
+    uint32_t struct_bytes; /* sizeof(levin_backup_options), set by levin_backup_options_init() */
+    bool verify;           /* default true: a copy in a directory is read back and checked before it gets its name */
+    /* default NULL.  Called at most once a MiB, on the caller's thread, with no lock held: false stops the backup */
+    bool (*progress)(void *context, const levin_backup_result *so_far);
+    void *context;
+} levin_backup_options;
+LEVIN_API void levin_backup_options_init(levin_backup_options *options);
+
+/*
+ * Copies the store, while it is read and written, into a directory, which must be empty or absent.  Begins with a
+ * checkpoint: everything acknowledged before the call is in; the copy is the state of one instant after it began.
+ * Every page and value is verified as it is copied.  The backup is a store of its own, with the same identity.  Until
+ * it is whole, and when it failed, the directory is refused by levin_open() with LEVIN_NO_STORE, or was emptied again.
+ * Free pages of the store that the backup's state uses cannot be used again before it ends.
+ * options (NULL: the defaults) and result (NULL) may be left out.
+ * LEVIN_EXISTS not empty; LEVIN_CORRUPT damage in the store; LEVIN_INTERRUPTED progress said so; LEVIN_READ_ONLY on a
+ * store open read-only whose log is not empty; LEVIN_IO, LEVIN_NO_SPACE of the store or the target.
+ */
+LEVIN_API levin_code levin_backup(levin *store, const char *directory, const levin_backup_options *options,
+                                  levin_backup_result *result) LEVIN_MUST_USE;
+
+/* Takes `bytes` bytes; returns 0, or an errno value, which ends the backup with LEVIN_IO. */
+typedef int (*levin_backup_write)(void *context, const void *data, size_t bytes);
+/*
+ * The same as a stream: a tar archive (ustar, with pax sizes from 8 GiB on), which `tar x` unpacks in an empty
+ * directory into a store.  A stream that ends early, because the call failed, unpacks into what levin_open() refuses.
+ */
+LEVIN_API levin_code levin_backup_stream(levin *store, levin_backup_write write, void *write_context,
+                                         const levin_backup_options *options,
+                                         levin_backup_result *result) LEVIN_MUST_USE;
+/*
+ * Copies a backup to a new store, verifying it as levin_backup() does.  A backup that has been opened for writing and
+ * written to is a store like any other: take a backup of it instead (LEVIN_READ_ONLY).  io NULL: POSIX.
+ */
+LEVIN_API levin_code levin_restore(const char *backup, const char *directory, const struct levin_io *io,
+                                   const levin_backup_options *options, levin_backup_result *result,
+                                   levin_error *error) LEVIN_MUST_USE;
+
+typedef enum levin_loss_kind {
+    LEVIN_LOST_META = 0,  /* a meta page is not valid.  Nothing is lost by it if it was the older one, or torn */
+    LEVIN_LOST_RANGE = 1, /* all keys that the checkpoint had in [lower, upper), or from lower on when not bounded */
+    LEVIN_LOST_VALUE = 2, /* the key `lower`, whose value is damaged */
+    LEVIN_LOST_LOG = 3    /* what the log held from there on */
+} levin_loss_kind;
+
+typedef struct levin_loss {
+    levin_loss_kind kind;
+    levin_error fault;          /* file, offset, expected, found, message */
+    levin_slice lower, upper;   /* valid until the callback returns */
+    bool bounded;
+} levin_loss;
+
+typedef struct levin_repair_options {
+    uint32_t struct_bytes;      /* sizeof(levin_repair_options), set by levin_repair_options_init() */
+    const struct levin_io *io;  /* default NULL: POSIX */
+    bool (*report)(void *context, const levin_loss *loss); /* default NULL.  Each loss; false stops the repair */
+    void *context;
+} levin_repair_options;
+LEVIN_API void levin_repair_options_init(levin_repair_options *options);
+
+typedef struct levin_repair_result {
+    bool made;                  /* the new store is there */
+    bool older_meta;            /* the log knows a later checkpoint than the meta page that was found */
+    uint64_t generation;        /* of that meta page */
+    uint64_t keys;              /* salvaged out of its tree */
+    uint64_t batches, operations; /* and then out of the log */
+    uint64_t losses;
+} levin_repair_result;
+
+/*
+ * Salvages what can be proven of the store in `source`, which is only read, into a new store in `target`, which must be
+ * absent or empty.  Pairs come from the newest valid meta page's tree, over pages with right checksums, and then
+ * from the unbroken beginning of the log; what is not proven is left out and reported.  A pair in a lost range may be
+ * in the new store all the same, out of the log.  It is made as `target`.unfinished and renamed at the end.
+ * LEVIN_OK nothing was lost; LEVIN_CORRUPT with result->made something was; otherwise there is no new store:
+ * LEVIN_CORRUPT no meta page is valid; LEVIN_EXISTS; LEVIN_LOCKED; LEVIN_NO_STORE; LEVIN_INTERRUPTED; LEVIN_IO, ...
+ */
+LEVIN_API levin_code levin_repair(const char *source, const char *target, const levin_repair_options *options,
+                                  levin_repair_result *result, levin_error *error) LEVIN_MUST_USE;
+
+enum levin_dump_what {
+    LEVIN_DUMP_META = 1,    /* both meta pages */
+    LEVIN_DUMP_PAGES = 2,   /* each page in use, or that nothing refers to */
+    LEVIN_DUMP_CELLS = 4,   /* with their keys, values, children */
+    LEVIN_DUMP_FREE = 8,    /* the free list */
+    LEVIN_DUMP_LOG = 16,    /* segments and groups of the log */
+    LEVIN_DUMP_RECORDS = 32 /* with their batches and operations */
+};
+typedef enum levin_dump_type {
+    LEVIN_DUMP_NUMBER = 0,
+    LEVIN_DUMP_HEX = 1,     /* a number that is better read so: a checksum */
+    LEVIN_DUMP_TEXT = 2,
+    LEVIN_DUMP_BYTES = 3    /* a key or a value: any bytes */
+} levin_dump_type;
+typedef struct levin_dump_field {
+    const char *name;
+    levin_dump_type type;
+    uint64_t number;        /* NUMBER, HEX */
+    levin_slice bytes;      /* TEXT (without a 0 at the end), BYTES */
+} levin_dump_field;
+/* "meta", "page", "cell", "lost", "free", "free list", "segment", "group", "batch", "record". Valid until the visitor
+ * returns. */
+typedef struct levin_dump_item {
+    const char *kind, *file;
+    uint64_t offset;        /* in the file */
+    const levin_dump_field *fields;
+    size_t count;
+    const levin_error *fault; /* NULL: none */
+} levin_dump_item;
+typedef bool (*levin_dump_visit)(void *context, const levin_dump_item *item); /* false stops */
+typedef struct levin_dump_options {
+    uint32_t struct_bytes;  /* sizeof(levin_dump_options), set by levin_dump_options_init() */
+    unsigned what;          /* of enum levin_dump_what, added up; default LEVIN_DUMP_META */
+    uint64_t page;          /* default UINT64_MAX: all; otherwise of the pages that one alone, with its cells */
+    const struct levin_io *io; /* default NULL: POSIX */
+} levin_dump_options;
+LEVIN_API void levin_dump_options_init(levin_dump_options *options);
+/*
+ * Shows what stands in the files of a store, damaged as it may be, and goes on behind every fault.  Nothing is opened
+ * as a store, locked or written; beside a writer it may show faults that are none.  LEVIN_CORRUPT when faults were
+ * seen; LEVIN_INTERRUPTED; LEVIN_NO_STORE without a page file; LEVIN_INVALID; LEVIN_IO, LEVIN_NO_MEMORY.
+ */
+LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *options, levin_dump_visit visit,
+                                void *context, levin_error *error) LEVIN_MUST_USE;
+
+/* ---- Counters ---------------------------------------------------------------------------------------------- */
+
 /*
  * Counters since levin_open(), all uint64_t. X(name, meaning). Rows are added at the end in later versions. What calls
  * count is exact once they have returned; the numbers are not of one instant. A failure that several calls of a group

@@ -21,11 +21,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backup_sink.h"
 #include "checksum.h"
 #include "compact.h"
 #include "db.h"
 
-#define LOCK_FILE_NAME "lock"
 #define GENERATIONS_RESERVE ((uint64_t)1 << 48) /* more checkpoints than one handle makes */
 #define COMPACT_IDLE_NS 1000000000u /* nothing was to be done for so long: compaction may begin */
 #define NEW_PAGE_FILE_NAME "pages.new"
@@ -134,22 +134,6 @@ static void background_run(void *argument)
 
 /* ---- creation ---- */
 
-/* The directory that holds `path`, for the durability of its name. */
-static void parent_directory(const char *path, char parent[FILE_PATH_MAX])
-{
-    size_t end = strlen(path);
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    while (end > 0 && path[end - 1] != '/')
-        end--;
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    if (end == 0)
-        snprintf(parent, FILE_PATH_MAX, ".");
-    else
-        snprintf(parent, FILE_PATH_MAX, "%.*s", (int)end, path);
-}
-
 static levin_code make_directory(levin *db, levin_error *error)
 {
     int failed = db->io->make_dir(db->io->context, db->directory);
@@ -165,7 +149,7 @@ static levin_code sync_names(levin *db, levin_error *error)
     char parent[FILE_PATH_MAX];
     levin_code code = file_sync_dir(db->io, db->directory, error);
     if (code == LEVIN_OK) {
-        parent_directory(db->directory, parent);
+        file_parent(db->directory, parent);
         code = file_sync_dir(db->io, parent, error);
     }
     return code;
@@ -237,7 +221,7 @@ typedef struct leftover_scan {
 
 /*
  * A log with anything in it belongs to a store whose page file is gone: creation makes the page file before it writes
- * the first group.
+ * the first group.  A backup that was not finished has its page file under another name.
  */
 static int leftover_entry(void *context, const char *name)
 {
@@ -245,9 +229,15 @@ static int leftover_entry(void *context, const char *name)
     file f = { 0 };
     uint8_t magic[4];
     size_t done = 0;
+    if (strcmp(name, BACKUP_UNFINISHED_NAME) == 0) {
+        scan->code = error_set(scan->error, LEVIN_NO_STORE, name,
+                               "\"%s\" holds an unfinished backup: take it again, in an empty directory",
+                               scan->db->directory);
+        return 1;
+    }
     if (strncmp(name, "wal-", 4) != 0)
         return 0;
-    bool first = strcmp(name, "wal-0000000000000001") == 0;
+    bool first = strcmp(name, WAL_FIRST_NAME) == 0;
     bool used = !first;
     if (first) {
         scan->code = file_open(&f, scan->db->io, scan->db->directory, name, LEVIN_FILE_WAL, 0, scan->error);

@@ -78,6 +78,15 @@ void tree_version_release(version_set *set, tree_version *t)
     sync_mutex_unlock(&set->mutex);
 }
 
+tree_version *tree_version_pin(version_set *set)
+{
+    sync_mutex_lock(&set->mutex);
+    tree_version *t = set->newest_tree;
+    t->references++;
+    sync_mutex_unlock(&set->mutex);
+    return t;
+}
+
 void tree_version_bury(version_set *set, tree_version *older, dead_pages *pages)
 {
     sync_mutex_lock(&set->mutex);

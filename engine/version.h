@@ -108,7 +108,9 @@ void version_release(const version *v);
 void version_reclaim(version_set *set);
 
 tree_version *tree_version_create(version_set *set);
-/* Drops a reference that is not a version's (the creator's). */
+/* A reference on the newest tree: its pages stay as they are, and no memtable is held for it. */
+tree_version *tree_version_pin(version_set *set);
+/* Drops a reference that is not a version's (the creator's, or a pin). */
 void tree_version_release(version_set *set, tree_version *t);
 /* The tree before the newest one uses these pages, the newest does not. Takes pages over. */
 void tree_version_bury(version_set *set, tree_version *older, dead_pages *pages);

@@ -437,6 +437,11 @@ uint64_t wal_incarnation(const wal *log)
     return log->incarnation;
 }
 
+uint64_t wal_seen_generation(const wal *log)
+{
+    return log->seen;
+}
+
 uint64_t wal_generation(const wal *log)
 {
     return log->generation;

@@ -72,6 +72,10 @@ typedef struct wal_counters {
  */
 levin_code wal_create(const wal_options *options, levin_error *error);
 
+/* The header of segment 1 of a log that begins empty, for a copy of a store. The rest of the segment is zeros. */
+void wal_first_header(const wal_options *options, uint64_t segment_bytes, uint64_t incarnation,
+                      uint8_t header[WAL_SEGMENT_HEADER_BYTES]);
+
 /*
  * Opens the log, replays everything from start in order, checks for rot, cuts a torn tail, and (unless read_only)
  * makes it ready to append.  Nothing on disk changes before the replay has succeeded; read_only changes nothing at all.
@@ -129,6 +133,7 @@ uint64_t wal_position(const wal *log);   /* where the next group goes */
 uint64_t wal_chain(const wal *log);      /* checksum of the last appended group */
 uint64_t wal_incarnation(const wal *log);
 uint64_t wal_generation(const wal *log);  /* the newest checkpoint that the log says is durable */
+uint64_t wal_seen_generation(const wal *log); /* the newest that any group told of when the log was replayed */
 uint64_t wal_sequence(const wal *log);   /* of the last batch replayed by wal_recover */
 bool wal_poisoned(const wal *log);
 bool wal_needs_sync(const wal *log);     /* something appended is not known durable */

@@ -49,6 +49,7 @@
 #define WAL_SEGMENT_MAGIC "LEVINWAL"
 #define WAL_GROUP_MAGIC 0x474e564cu /* "LVNG" as bytes */
 #define WAL_NAME_FORMAT "wal-%016llx"
+#define WAL_FIRST_NAME "wal-0000000000000001"
 #define WAL_COPY_NAME "wal-copy" /* a segment that recovery is copying, to be renamed over the old one */
 #define WAL_SPARE_NAME "wal-spare" /* a file made ahead, to be renamed to the next segment */
 

@@ -126,6 +126,7 @@ struct wal {
     uint64_t generation;
     uint64_t sequence;      /* of the next batch */
     uint64_t replayed;      /* of the last batch replayed */
+    uint64_t seen;          /* generation: wal_seen_generation() */
 
     wal_pending *pending;   /* appended, not flushed; oldest first; [flushed, offset) */
     levin_slice *parts;     /* as many: what a flush writes */

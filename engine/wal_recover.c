@@ -517,6 +517,7 @@ static levin_code adopt(walk *w, levin_error *error)
     log->chain = w->chain;
     log->incarnation = w->highest;
     log->generation = w->start->generation;
+    log->seen = w->generation;
     log->sequence = w->sequence + 1;
     log->replayed = w->sequence;
     for (size_t i = 0; i < w->found.count; i++) {

@@ -104,19 +104,26 @@ static uint64_t name_number(const char *name)
     return number <= WAL_NUMBER_MAX ? number : 0;
 }
 
-static void header_encode(uint8_t header[WAL_SEGMENT_HEADER_BYTES], const wal *log, uint64_t number, uint64_t bytes)
+static void header_encode(uint8_t header[WAL_SEGMENT_HEADER_BYTES], const wal_options *options, uint64_t incarnation,
+                          uint64_t number, uint64_t bytes)
 {
     memset(header, 0, WAL_SEGMENT_HEADER_BYTES);
     memcpy(header + WAL_SEGMENT_MAGIC_AT, WAL_SEGMENT_MAGIC, 8);
     store_u32(header + WAL_SEGMENT_VERSION, WAL_FORMAT_VERSION);
-    store_u32(header + WAL_SEGMENT_SECTOR_BYTES, log->options.sector_bytes);
-    memcpy(header + WAL_SEGMENT_IDENTITY, log->options.identity, sizeof log->options.identity);
+    store_u32(header + WAL_SEGMENT_SECTOR_BYTES, options->sector_bytes);
+    memcpy(header + WAL_SEGMENT_IDENTITY, options->identity, sizeof options->identity);
     store_u64(header + WAL_SEGMENT_NUMBER, number);
     store_u64(header + WAL_SEGMENT_BYTES, bytes);
-    store_u64(header + WAL_SEGMENT_INCARNATION, log->incarnation);
+    store_u64(header + WAL_SEGMENT_INCARNATION, incarnation);
     store_u64(header + WAL_SEGMENT_CHECKSUM,
               checksum(header + WAL_SEGMENT_MAGIC_AT, WAL_SEGMENT_HEADER_BYTES - WAL_SEGMENT_MAGIC_AT,
                        checksum_seed(0, PLACE_WAL_SEGMENT, number)));
+}
+
+void wal_first_header(const wal_options *options, uint64_t segment_bytes, uint64_t incarnation,
+                      uint8_t header[WAL_SEGMENT_HEADER_BYTES])
+{
+    header_encode(header, options, incarnation, 1, segment_bytes);
 }
 
 /* Sets state and bytes. A header that cannot be believed is not an error here; one of another store or version is. */
@@ -199,7 +206,7 @@ levin_code wal_segments_list_names(const wal_options *options, wal_segments_list
 static levin_code header_write(wal *log, file *f, uint64_t number, uint64_t bytes, levin_error *error)
 {
     uint8_t header[WAL_SEGMENT_HEADER_BYTES];
-    header_encode(header, log, number, bytes);
+    header_encode(header, &log->options, log->incarnation, number, bytes);
     levin_code code = wal_write_file(log, f, header, sizeof header, 0, error);
     return code ? code : wal_sync_file(log, f, error);
 }

@@ -43,10 +43,10 @@ is() { # NAME FILE TEXT: exactly that, with a newline
 # ---- help, version, usage ----
 expect "no command is a usage error" 2 "$levin"
 expect "help" 0 "$levin" --help
-for command in create get put delete scan import export stats check; do
+for command in create get put delete scan import export stats check compact backup restore repair dump; do
     says "help lists $command" out "^  $command "
 done
-for command in create get put delete scan import export stats check; do
+for command in create get put delete scan import export stats check compact backup restore repair dump; do
     expect "$command --help" 0 "$levin" "$command" --help
     says "$command --help shows usage" out "^usage: levin $command "
     expect "help $command" 0 "$levin" help "$command"
@@ -56,7 +56,7 @@ for command in create get put delete scan import export stats check; do
     says "the option is named" err "no-such-option"
 done
 sed 's/\\-/-/g' "$root/engine/cli/levin.1" >manual
-for command in create get put delete scan import export stats check; do
+for command in create get put delete scan import export stats check compact backup restore repair dump; do
     for option in $("$levin" "$command" --help | grep -oE -e '(^| )--[a-z-]+' | sort -u); do
         checks=$((checks + 1))
         grep -q -e "$option" manual || fail "$command $option is not in the manual page"
@@ -377,6 +377,56 @@ expect "a second writer is refused" 3 "$levin" put v k v
 says "and told why" err LEVIN_LOCKED
 exec 9>&-
 wait "$pid" || fail "the first writer is disturbed" "$(cat err2)"
+
+# ---- compact, backup, restore, repair, dump ----
+printf 'a\t1\nb\t2\nc\t3\n' >three
+"$levin" import z --format tsv --from three -q
+expect "compact" 0 "$levin" compact z
+says "compact: counts" out '^pages_after '
+expect "compact --end" 0 "$levin" compact z --end --json
+says "compact --json" out '"rounds":[0-9]'
+expect "compact of nothing" 3 "$levin" compact nowhere
+expect "backup" 0 "$levin" backup z z-copy
+says "backup: report" out 'backed up 3 keys'
+expect "a backup is whole" 0 "$levin" check z-copy
+expect "a backup has the pairs" 0 "$levin" export z-copy --format tsv
+same "a backup has the pairs" out three
+expect "nothing is overwritten" 3 "$levin" backup z z-copy
+says "and it says so" err LEVIN_EXISTS
+"$levin" backup z - >z.tar 2>err || fail "backup to a stream" "$(cat err)"
+says "backup to a stream: report" err 'backed up 3 keys'
+mkdir z-tar && tar -C z-tar -xf z.tar
+expect "an unpacked archive is whole" 0 "$levin" check z-tar
+expect "an unpacked archive has the pairs" 0 "$levin" export z-tar --format tsv
+same "an unpacked archive has the pairs" out three
+expect "restore" 0 "$levin" restore z-copy z-back --json
+says "restore: report" out '"keys":3'
+expect "restore overwrites nothing" 3 "$levin" restore z-copy z-back
+expect "a restored store" 0 "$levin" export z-back --format tsv
+same "a restored store has the pairs" out three
+expect "repair of a whole store" 0 "$levin" repair z z-new
+says "repair: report" out 'salvaged 3 keys.* 0 losses'
+cp -r z z-bad
+leaf=$("$levin" dump z --pages | sed -n 's/^pages@\([0-9]*\) page .*use=tree type=leaf.*/\1/p' | head -n 1)
+printf 'damage' | dd of=z-bad/pages bs=1 seek=$((leaf + 80)) conv=notrunc 2>/dev/null
+expect "check of a damaged store" 1 "$levin" check z-bad
+expect "a damaged store has no backup" 3 "$levin" backup z-bad z-none
+checks=$((checks + 1)); [ ! -e z-none/pages ] || fail "a backup with damage"
+expect "repair with losses" 1 "$levin" repair z-bad z-less
+says "the loss is listed" out "lost keys: page .* keys from '' on"
+expect "repair with losses, as JSON" 1 "$levin" repair z-bad z-json --json
+says "the loss is listed" out '"lost":"keys"'
+expect "what was salvaged is whole" 0 "$levin" check z-less
+expect "no repair over something" 3 "$levin" repair z-bad z-less
+expect "dump" 0 "$levin" dump z --meta --log
+says "dump: meta" out '^pages@4096 meta slot=1 generation='
+says "dump: log" out '^wal-[0-9a-f]*@512 group kind='
+expect "dump of cells" 0 "$levin" dump z --cells
+says "dump: cells" out "cell=1 key='b' value_bytes=1 value='2'"
+expect "dump of damage" 1 "$levin" dump z-bad --pages --json
+says "the damage is marked" out "\"offset\":$leaf,.*\"fault\":\"page "
+expect "dump of a page that is not there" 3 "$levin" dump z --page 99999
+expect "dump of nothing" 3 "$levin" dump nowhere
 
 echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
 [ "$failures" -eq 0 ]

@@ -9,11 +9,14 @@
 #include "cli.h"
 
 extern const cli_command command_create, command_get, command_put, command_delete, command_scan, command_import,
-    command_export, command_stats, command_check;
+    command_export, command_stats, command_check, command_compact, command_backup, command_restore, command_repair,
+    command_dump;
 
 static const cli_command *const commands[] = { &command_create, &command_get,    &command_put,
                                                &command_delete, &command_scan,   &command_import,
-                                               &command_export, &command_stats,  &command_check };
+                                               &command_export, &command_stats,  &command_check,
+                                               &command_compact, &command_backup, &command_restore,
+                                               &command_repair, &command_dump };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 static int help(FILE *out)
@@ -24,7 +27,7 @@ static int help(FILE *out)
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n`levin COMMAND --help` tells a command's options, `levin --version` the version, levin(1) everything.\n"
-          "Exit codes: 0 done, 1 key not found or faults found, 2 usage, 3 error, 130 interrupted.\n",
+          "Exit codes: 0 done, 1 key not found, or faults or losses found, 2 usage, 3 error, 130 interrupted.\n",
           out);
     return out == stdout ? CLI_OK : CLI_USAGE;
 }

@@ -35,6 +35,19 @@ void progress_tick(progress *p, uint64_t records, uint64_t bytes)
     p->next_ns = now + 200000000u;
 }
 
+void progress_pages(progress *p, uint64_t pages, uint64_t bytes, uint64_t total_bytes)
+{
+    uint64_t now;
+    if (!p->shown || (now = now_ns()) < p->next_ns)
+        return;
+    fprintf(stderr, "\r\033[K%s %llu pages, %.1f MB", p->verb, (unsigned long long)pages, (double)bytes / 1e6);
+    if (total_bytes)
+        fprintf(stderr, " of %.1f", (double)total_bytes / 1e6);
+    fflush(stderr);
+    p->dirty = true;
+    p->next_ns = now + 200000000u;
+}
+
 double progress_end(progress *p)
 {
     if (p->dirty)

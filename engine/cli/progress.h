@@ -17,6 +17,8 @@ typedef struct progress {
 void progress_begin(progress *p, const char *verb, bool quiet);
 /* Cheap enough to be called for every record. */
 void progress_tick(progress *p, uint64_t records, uint64_t bytes);
+/* Of work on pages; total 0: not known. */
+void progress_pages(progress *p, uint64_t pages, uint64_t bytes, uint64_t total_bytes);
 /* Removes the line; call it before anything else is printed. Returns the seconds since the beginning. */
 double progress_end(progress *p);
 
