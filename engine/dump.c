@@ -389,7 +389,7 @@ static void dump_records(dump *d, const char *name, uint64_t offset, const uint8
         for (uint32_t i = 0; i < count && !d->stopped; i++, op += record_bytes(op)) {
             item_begin(d, "record", name, offset + WAL_GROUP_HEADER_BYTES + (uint64_t)(op - payload));
             item_text(d, "operation", record_kind(op) == RECORD_PUT ? "put" : record_kind(op) == RECORD_DELETE ?
-                      "delete" : "other");
+                      "delete" : "delete range");
             item_bytes(d, "key", record_key(op), record_key_bytes(op));
             item_bytes(d, "value", record_value(op), record_value_bytes(op));
             item_end(d, NULL);
