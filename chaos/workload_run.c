@@ -226,6 +226,24 @@ static bool changes(runner *r, const plan_op *op)
     return code == LEVIN_NOT_FOUND;
 }
 
+/* Lets an iterator go over a range that ends with this key, whether it is there or not. */
+static levin_code look_at(levin_txn *t, const plan_op *op, bool forward)
+{
+    const levin_iter_options options = { .lower = { op->key.data, op->key.size - 1 },
+                                         .upper = op->key,
+                                         .upper_inclusive = true };
+    levin_iter *it;
+    levin_code code = levin_txn_iter_open(t, &options, &it);
+    if (code != LEVIN_OK)
+        return code;
+    for (bool on = forward ? levin_iter_first(it) : levin_iter_last(it); on;
+         on = forward ? levin_iter_next(it) : levin_iter_prev(it)) {
+    }
+    code = levin_iter_status(it);
+    levin_iter_close(it);
+    return code;
+}
+
 /* Begins a transaction that must not be committed once the operation is. NULL: a call failed. */
 static levin_txn *rival_begin(runner *r, const plan_op *op, random_stream *forms)
 {
@@ -235,7 +253,8 @@ static levin_txn *rival_begin(runner *r, const plan_op *op, random_stream *forms
     options.isolation = random_below(forms, 2) ? LEVIN_SERIALIZABLE : LEVIN_SNAPSHOT;
     levin_code code = levin_txn_begin(r->store, &options, &t);
     if (code == LEVIN_OK && options.isolation == LEVIN_SERIALIZABLE) {
-        code = levin_txn_contains(t, op->key.data, op->key.size);
+        code = random_below(forms, 2) ? look_at(t, op, random_below(forms, 2))
+                                      : levin_txn_contains(t, op->key.data, op->key.size);
         code = code == LEVIN_OK || code == LEVIN_NOT_FOUND ? levin_txn_put(t, "rival", 5, "", 0) : code;
     } else if (code == LEVIN_OK) {
         code = levin_txn_put(t, op->key.data, op->key.size, "rival", 5);

@@ -1,5 +1,6 @@
 /*
- * iter.c - iterators: an ordered merge of memtable, frozen memtable and page tree of one version, inside bounds.
+ * iter.c - iterators: an ordered merge of memtable, frozen memtable and page tree of one version, inside bounds; of a
+ * transaction also of what it has written itself, above them.
  *
  * Forward, every source stands at its first key at or after the current one, and the current pair is that of the
  * smallest key; backward the same mirrored.  Of equal keys the newest source wins and the others step along with it.
@@ -10,6 +11,10 @@
  * Prefix and bounds become one lower and one upper bound when the iterator is opened, so a move compares with at most
  * one.
  *
+ * Scans.  An iterator of a serializable transaction tells which stretch of keys it has seen: from where it was put, as
+ * far as it went, one way or the other.  The current pair is looked at when the direction turns, when the iterator is
+ * put elsewhere or closed, and at the commit; moves cost nothing.
+ *
  * Concurrency: an iterator belongs to one thread; it holds a reference on its version, so writers do not disturb it.
  * An error of the tree (damage, a failed read) makes the iterator invalid and is kept as its status: never an early
  * end.
@@ -17,9 +22,10 @@
 #include <assert.h>
 #include <string.h>
 
-#include "db.h"
+#include "iter.h"
+#include "txn_scan.h"
 
-enum { SOURCE_MEM, SOURCE_FROZEN, SOURCE_TREE, SOURCE_COUNT, SOURCE_NONE = SOURCE_COUNT };
+enum { SOURCE_OWN, SOURCE_MEM, SOURCE_FROZEN, SOURCE_TREE, SOURCE_COUNT, SOURCE_NONE = SOURCE_COUNT };
 
 typedef enum iter_direction { ITER_FORWARD = 1, ITER_BACKWARD = -1 } iter_direction;
 
@@ -40,10 +46,11 @@ typedef struct iter_hiding {
 struct levin_iter {
     levin *store;
     const version *v;           /* referenced */
-    mem_cursor mem[2];          /* SOURCE_MEM, SOURCE_FROZEN */
+    int newest;                 /* the first source: SOURCE_OWN or SOURCE_MEM */
+    mem_cursor mem[SOURCE_TREE];
     tree_cursor tree;
     bool masked;                /* there is a mask at all */
-    iter_hiding hiding[3];      /* the frozen memtable by the mask above it, the tree by both */
+    iter_hiding hiding[6];      /* every source by the masks above it */
     iter_bound lower, upper;
     bool empty;                 /* the bounds leave nothing */
     int current;                /* the source that has the current pair; SOURCE_NONE: invalid */
@@ -54,6 +61,7 @@ struct levin_iter {
     uint8_t *value;             /* an extent's value, read on demand */
     size_t value_capacity, value_bytes;
     bool value_loaded;
+    txn_scan *scan;             /* NULL: nobody wants to know what is seen */
 };
 
 /* ---- sources ---- */
@@ -136,8 +144,10 @@ static bool source_seek(levin_iter *it, int source, const uint8_t *key, size_t b
 /* The same for all sources. */
 static bool sources_seek(levin_iter *it, const uint8_t *key, size_t bytes)
 {
-    return source_seek(it, SOURCE_MEM, key, bytes) && source_seek(it, SOURCE_FROZEN, key, bytes) &&
-           source_seek(it, SOURCE_TREE, key, bytes);
+    bool good = true;
+    for (int s = it->newest; s < SOURCE_COUNT && good; s++)
+        good = source_seek(it, s, key, bytes);
+    return good;
 }
 
 /* ---- what masks hide ---- */
@@ -183,7 +193,7 @@ static int sources_choose(const levin_iter *it)
 {
     int best = SOURCE_NONE;
     levin_slice best_key = { NULL, 0 };
-    for (int s = SOURCE_MEM; s < SOURCE_COUNT; s++) {
+    for (int s = it->newest; s < SOURCE_COUNT; s++) {
         if (!source_valid(it, s))
             continue;
         levin_slice key = source_key(it, s);
@@ -201,7 +211,7 @@ static int sources_choose(const levin_iter *it)
 static bool sources_pass(levin_iter *it, int owner)
 {
     levin_slice key = source_key(it, owner);
-    for (int s = SOURCE_MEM; s < SOURCE_COUNT; s++) {
+    for (int s = it->newest; s < SOURCE_COUNT; s++) {
         if (s == owner || !source_valid(it, s))
             continue;
         levin_slice other = source_key(it, s);
@@ -253,8 +263,37 @@ static bool iter_settle(levin_iter *it)
 
 /* ---- moves ---- */
 
+void iter_scan_fold(levin_iter *it)
+{
+    bool forward = it->direction == ITER_FORWARD;
+    const iter_bound *bound = forward ? &it->upper : &it->lower;
+    levin_slice key = { bound->key, bound->bytes }; /* data NULL: unbounded */
+    bool exclusive = bound->key && !bound->inclusive;
+    if (it->current != SOURCE_NONE) {
+        key = source_key(it, it->current);
+        exclusive = false;
+    }
+    txn_scan_extend(it->scan, forward, key, exclusive);
+}
+
+/* A stretch begins where the iterator is put: at the key, or at the bound when that is NULL. */
+static bool scan_begin(levin_iter *it, const iter_bound *bound, const uint8_t *key, size_t bytes)
+{
+    levin_error error;
+    if (!it->scan)
+        return true;
+    levin_slice start = key ? (levin_slice){ key, bytes } : (levin_slice){ bound->key, bound->bytes };
+    levin_code code = txn_scan_begin(it->scan, it->direction == ITER_FORWARD, start,
+                                     !key && bound->key && !bound->inclusive, &error);
+    return code == LEVIN_OK || iter_fail(it, code, &error);
+}
+
 static bool iter_start(levin_iter *it, iter_direction direction)
 {
+    if (it->scan) {
+        iter_scan_fold(it);
+        txn_scan_leave(it->scan);
+    }
     it->direction = direction;
     it->status = LEVIN_OK;
     it->current = SOURCE_NONE;
@@ -264,7 +303,7 @@ static bool iter_start(levin_iter *it, iter_direction direction)
 /* From a bound: all sources at its inner side. */
 static bool seek_bound(levin_iter *it, const iter_bound *bound)
 {
-    if (!sources_seek(it, bound->key, bound->bytes))
+    if (!scan_begin(it, bound, NULL, 0) || !sources_seek(it, bound->key, bound->bytes))
         return false;
     if (bound->key && !bound->inclusive) {
         int s = sources_choose(it);
@@ -294,7 +333,7 @@ bool levin_iter_seek(levin_iter *it, const void *key, size_t key_bytes)
     if (!key || !key_bytes ||
         (it->lower.key && key_compare(key, key_bytes, it->lower.key, it->lower.bytes) <= 0))
         return seek_bound(it, &it->lower);
-    return sources_seek(it, key, key_bytes) && iter_settle(it);
+    return scan_begin(it, &it->lower, key, key_bytes) && sources_seek(it, key, key_bytes) && iter_settle(it);
 }
 
 bool levin_iter_seek_for_prev(levin_iter *it, const void *key, size_t key_bytes)
@@ -305,7 +344,7 @@ bool levin_iter_seek_for_prev(levin_iter *it, const void *key, size_t key_bytes)
         return false; /* nothing is at or before the empty key */
     if (it->upper.key && key_compare(key, key_bytes, it->upper.key, it->upper.bytes) >= 0)
         return seek_bound(it, &it->upper);
-    return sources_seek(it, key, key_bytes) && iter_settle(it);
+    return scan_begin(it, &it->upper, key, key_bytes) && sources_seek(it, key, key_bytes) && iter_settle(it);
 }
 
 /* Puts every source on the other side of the current key, the current one included. */
@@ -314,10 +353,12 @@ static bool iter_turn(levin_iter *it, iter_direction direction)
     levin_slice key = source_key(it, it->current);
     size_t bytes = key.size;
     memcpy(it->saved_key, key.data, bytes);
+    if (it->scan)
+        iter_scan_fold(it);
     it->direction = direction;
     if (!sources_seek(it, it->saved_key, bytes))
         return false;
-    for (int s = SOURCE_MEM; s < SOURCE_COUNT; s++) {
+    for (int s = it->newest; s < SOURCE_COUNT; s++) {
         if (!source_valid(it, s))
             continue;
         levin_slice other = source_key(it, s);
@@ -333,7 +374,8 @@ static bool iter_move(levin_iter *it, iter_direction direction)
         return false;
     if (it->direction != direction)
         return iter_turn(it, direction);
-    if (it->current == SOURCE_TREE && !it->masked && !mem_cursor_valid(&it->mem[SOURCE_MEM]) &&
+    if (it->current == SOURCE_TREE && !it->masked && !mem_cursor_valid(&it->mem[SOURCE_OWN]) &&
+        !mem_cursor_valid(&it->mem[SOURCE_MEM]) &&
         !mem_cursor_valid(&it->mem[SOURCE_FROZEN])) { /* only the tree has more */
         levin_error error;
         levin_code code = direction == ITER_FORWARD ? tree_cursor_next(&it->tree, &error)
@@ -470,14 +512,34 @@ static levin_code iter_bounds(levin_iter *it, const levin_iter_options *o, levin
     return code;
 }
 
-levin_code levin_iter_open(levin *store, const levin_iter_options *options, levin_iter **iter)
+static void hide(levin_iter *it, size_t *count, int below, const mem_node *mask)
+{
+    for (int s = below; s < SOURCE_COUNT && mask; s++)
+        it->hiding[(*count)++] = (iter_hiding){ .source = s, .mask = mask };
+}
+
+/* Puts the cursors over the layers, newest first. */
+static void iter_sources(levin_iter *it, const mem_roots *own, const version_layers *layers)
+{
+    size_t count = 0;
+    it->newest = own ? SOURCE_OWN : SOURCE_MEM;
+    mem_cursor_init(&it->mem[SOURCE_OWN], own ? own->keys : NULL);
+    mem_cursor_init(&it->mem[SOURCE_MEM], layers->mem.keys);
+    mem_cursor_init(&it->mem[SOURCE_FROZEN], layers->frozen.keys);
+    hide(it, &count, SOURCE_MEM, own ? own->mask : NULL);
+    hide(it, &count, SOURCE_FROZEN, layers->mem.mask);
+    hide(it, &count, SOURCE_TREE, layers->frozen.mask);
+    it->masked = count != 0;
+}
+
+levin_code iter_open_on(levin *store, const version *v, const version_layers *layers, const mem_roots *own,
+                        txn_scan *scan, const levin_iter_options *o, levin_iter **iter)
 {
     levin_error error;
-    const levin_iter_options all = { 0 };
-    const levin_iter_options *o = options ? options : &all;
     *iter = NULL;
     levin_iter *it = io_alloc(store->io, sizeof *it);
     if (!it) {
+        version_release(v);
         error_memory(&error, sizeof *it);
         return db_fail(store, &error);
     }
@@ -485,19 +547,8 @@ levin_code levin_iter_open(levin *store, const levin_iter_options *options, levi
     it->store = store;
     count_add(&store->readers, 1);
     it->current = SOURCE_NONE;
-    if (o->snapshot) {
-        it->v = snapshot_version(o->snapshot);
-        version_ref(it->v);
-    } else {
-        it->v = version_acquire(&store->versions);
-    }
-    const version_layers *l = &it->v->of[DOMAIN_PLAIN];
-    mem_cursor_init(&it->mem[SOURCE_MEM], l->mem.keys);
-    mem_cursor_init(&it->mem[SOURCE_FROZEN], l->frozen.keys);
-    it->hiding[0] = (iter_hiding){ .source = SOURCE_FROZEN, .mask = l->mem.mask };
-    it->hiding[1] = (iter_hiding){ .source = SOURCE_TREE, .mask = l->mem.mask };
-    it->hiding[2] = (iter_hiding){ .source = SOURCE_TREE, .mask = l->frozen.mask };
-    it->masked = l->mem.mask || l->frozen.mask;
+    it->v = v;
+    iter_sources(it, own, layers);
     it->key_capacity = LEVIN_KEY_MAX_BYTES(store->page_bytes);
     it->saved_key = io_alloc(store->io, it->key_capacity);
     levin_code code = it->saved_key ? LEVIN_OK : error_memory(&error, it->key_capacity);
@@ -509,8 +560,21 @@ levin_code levin_iter_open(levin *store, const levin_iter_options *options, levi
         levin_iter_close(it);
         return db_fail(store, &error);
     }
+    it->scan = scan;
     *iter = it;
     return LEVIN_OK;
+}
+
+levin_code levin_iter_open(levin *store, const levin_iter_options *options, levin_iter **iter)
+{
+    const levin_iter_options all = { 0 };
+    const levin_iter_options *o = options ? options : &all;
+    const version *v = snapshot_version(o->snapshot);
+    if (v)
+        version_ref(v);
+    else
+        v = version_acquire(&store->versions);
+    return iter_open_on(store, v, &v->of[DOMAIN_PLAIN], NULL, NULL, o, iter);
 }
 
 void levin_iter_close(levin_iter *it)
@@ -518,6 +582,10 @@ void levin_iter_close(levin_iter *it)
     if (!it)
         return;
     levin *store = it->store;
+    if (it->scan) {
+        iter_scan_fold(it);
+        txn_scan_end(it->scan);
+    }
     tree_cursor_close(&it->tree);
     io_free(store->io, it->lower.key, it->lower.bytes + 1);
     io_free(store->io, it->upper.key, it->upper.bytes + 1);

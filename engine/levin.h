@@ -370,15 +370,16 @@ LEVIN_API levin_slice levin_iter_value(levin_iter *iter);
  */
 typedef enum levin_isolation {
     LEVIN_SNAPSHOT = 0,    /* refused when a key that it writes has changed; write skew is possible */
-    LEVIN_SERIALIZABLE = 1 /* also when a key that it has read, found or absent, has changed: as if the transactions
-                            * had run one after the other, in the order of their commits (default) */
+    LEVIN_SERIALIZABLE = 1 /* also when a key that it has read, found or absent, or anything between the keys that an
+                            * iterator went over has changed: as if the transactions had run one after the other, in
+                            * the order of their commits (default) */
 } levin_isolation;
 
 typedef struct levin_txn_options {
     uint32_t struct_bytes;     /* sizeof(levin_txn_options), set by levin_txn_options_init() */
     levin_isolation isolation; /* default LEVIN_SERIALIZABLE */
-    uint64_t memory_bytes;     /* limit of what it keeps, its writes and the keys read: 64 KiB .. 1 GiB, default 64 MiB;
-                                * what goes beyond is refused with LEVIN_TOO_BIG, reads too */
+    uint64_t memory_bytes;     /* limit of what it keeps, its writes, the keys read and the ranges seen: 64 KiB .. 1
+                                * GiB, default 64 MiB; what goes beyond is refused with LEVIN_TOO_BIG, reads too */
 } levin_txn_options;
 LEVIN_API void levin_txn_options_init(levin_txn_options *options);
 
@@ -391,12 +392,21 @@ LEVIN_API void levin_txn_destroy(levin_txn *txn);
 LEVIN_API levin_code levin_txn_put(levin_txn *txn, const void *key, size_t key_bytes, const void *value,
                                    size_t value_bytes) LEVIN_MUST_USE;
 LEVIN_API levin_code levin_txn_delete(levin_txn *txn, const void *key, size_t key_bytes) LEVIN_MUST_USE;
+/* As levin_delete_range() and levin_delete_prefix(). The range counts as written: nothing in it may have changed. */
+LEVIN_API levin_code levin_txn_delete_range(levin_txn *txn, levin_slice lower, levin_slice upper) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_delete_prefix(levin_txn *txn, const void *prefix, size_t prefix_bytes) LEVIN_MUST_USE;
 LEVIN_API levin_code levin_txn_get(levin_txn *txn, const void *key, size_t key_bytes, void *buffer, size_t capacity,
                                    size_t *value_bytes) LEVIN_MUST_USE;
 LEVIN_API levin_code levin_txn_get_alloc(levin_txn *txn, const void *key, size_t key_bytes, void **value,
                                          size_t *value_bytes) LEVIN_MUST_USE;
 LEVIN_API levin_code levin_txn_contains(levin_txn *txn, const void *key, size_t key_bytes) LEVIN_MUST_USE;
 LEVIN_API levin_code levin_txn_multi_get(levin_txn *txn, levin_get_request *requests, size_t count) LEVIN_MUST_USE;
+/*
+ * As levin_iter_open(), but without a snapshot in the options.  The iterator shows the beginning and the writes that
+ * the transaction had made when it was opened.  It is closed before levin_txn_destroy(); the commit leaves it as it is.
+ */
+LEVIN_API levin_code levin_txn_iter_open(levin_txn *txn, const levin_iter_options *options,
+                                         levin_iter **iter) LEVIN_MUST_USE;
 
 /*
  * Writes all of it or nothing, like a batch.  Without writes it has nothing to wait for and always succeeds.  After

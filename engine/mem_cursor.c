@@ -200,3 +200,21 @@ const uint8_t *mem_cursor_record(const mem_cursor *c)
     assert(c->height != 0);
     return c->node[c->height - 1]->record[c->slot[c->height - 1]];
 }
+
+void mem_cursor_next_unshared(mem_cursor *a, mem_cursor *b)
+{
+    unsigned up = 0; /* levels above the leaf, up to which node and slot are the same */
+    assert(a->height && b->height);
+    while (up < a->height && up < b->height && a->node[a->height - 1 - up] == b->node[b->height - 1 - up] &&
+           a->slot[a->height - 1 - up] == b->slot[b->height - 1 - up])
+        up++;
+    if (up == 0) { /* the same operation in different leaves */
+        mem_cursor_next(a);
+        mem_cursor_next(b);
+        return;
+    }
+    a->height = (uint16_t)(a->height - (up - 1)); /* as if the largest node in common were a leaf that is through */
+    b->height = (uint16_t)(b->height - (up - 1));
+    cursor_next_leaf(a);
+    cursor_next_leaf(b);
+}

@@ -117,6 +117,11 @@ bool mem_cursor_seek(mem_cursor *c, const uint8_t *key, size_t key_bytes);
 bool mem_cursor_seek_for_prev(mem_cursor *c, const uint8_t *key, size_t key_bytes);
 bool mem_cursor_next(mem_cursor *c);
 bool mem_cursor_prev(mem_cursor *c);
+/*
+ * Two cursors of roots of one table, both valid and on the same operation: moves both on, past all that the two roots
+ * share from there, by the largest nodes that they have in common. Both may be at their end then, or one.
+ */
+void mem_cursor_next_unshared(mem_cursor *a, mem_cursor *b);
 static inline bool mem_cursor_valid(const mem_cursor *c)
 {
     return c->height != 0;

@@ -1,5 +1,5 @@
 /*
- * txn.c - transactions: begin, reads, writes, end.  Committing: txn_commit.c.
+ * txn.c - transactions: begin, point reads, writes, end.  Iterators: txn_iter.c; committing: txn_commit.c.
  *
  * Optimistic (Kung and Robinson, 1981): a transaction reads one version of the store, as a snapshot does, with its own
  * writes on top, which stand in a memtable of its own (txn_set.h); it takes no lock and nobody waits for it.  What it
@@ -57,6 +57,9 @@ levin_code levin_txn_begin(levin *store, const levin_txn_options *options, levin
         return db_fail(store, &error);
     }
     *t = (levin_txn){ .store = store, .isolation = o->isolation, .memory_bytes = o->memory_bytes };
+    t->seen = (txn_ranges){ .io = store->io,
+                            .key_max_bytes = LEVIN_KEY_MAX_BYTES(store->page_bytes),
+                            .limit_bytes = o->memory_bytes };
     t->base = (levin_snapshot){ store, version_acquire(&store->versions) };
     count_add(&store->readers, 1);
     counter_add(counter_mine(&store->write_counts), COUNT_TXN_BEGUN, 1);
@@ -80,6 +83,7 @@ void levin_txn_destroy(levin_txn *txn)
         txn_end(txn);
     txn_set_fini(&txn->writes);
     txn_set_fini(&txn->reads);
+    txn_ranges_fini(&txn->seen);
     io_free(txn->store->io, txn, sizeof *txn);
 }
 
@@ -90,7 +94,7 @@ levin_code txn_check_open(const levin_txn *txn)
 
 levin_code txn_check_room(const levin_txn *txn, size_t bytes)
 {
-    const size_t held = txn_set_bytes(&txn->writes) + txn_set_bytes(&txn->reads);
+    const size_t held = txn_set_bytes(&txn->writes) + txn_set_bytes(&txn->reads) + txn->seen.bytes;
     if (held <= txn->memory_bytes && bytes <= txn->memory_bytes - held)
         return LEVIN_OK;
     return db_refuse(txn->store, LEVIN_TOO_BIG,
@@ -100,28 +104,44 @@ levin_code txn_check_room(const levin_txn *txn, size_t bytes)
 
 /* ---- writes ---- */
 
+/* A batch of one operation, small or not, checked like any other. */
+typedef struct one_batch {
+    levin_batch batch;
+    uint8_t small[BATCH_INLINE_BYTES];
+} one_batch;
+
+static levin_code one_begin(one_batch *one, const levin_txn *txn, size_t bytes)
+{
+    levin_code code = txn_check_open(txn);
+    one->batch = (levin_batch){ .store = txn->store };
+    if (bytes <= sizeof one->small - RECORD_HEADER_BYTES) {
+        one->batch.bytes = one->small;
+        one->batch.capacity = sizeof one->small;
+    }
+    return code == LEVIN_OK ? txn_check_room(txn, bytes) : code;
+}
+
+/* code: of what was appended. Nothing appended writes nothing. */
+static levin_code one_write(one_batch *one, levin_txn *txn, levin_code code)
+{
+    levin_error error;
+    levin_batch *batch = &one->batch;
+    if (code == LEVIN_OK && batch->count &&
+        txn_set_put(&txn->writes, txn->store->io, batch->bytes, &error) != LEVIN_OK)
+        code = db_fail(txn->store, &error);
+    if (batch->bytes != one->small)
+        io_free(txn->store->io, batch->bytes, batch->capacity);
+    return code;
+}
+
 static levin_code txn_write(levin_txn *txn, int kind, const void *key, size_t key_bytes, const void *value,
                             size_t value_bytes)
 {
-    levin *store = txn->store;
-    levin_error error;
-    uint8_t small[BATCH_INLINE_BYTES];
-    levin_batch one = { .store = store, .bytes = small, .capacity = sizeof small };
-    levin_code code = txn_check_open(txn);
+    one_batch one;
+    levin_code code = one_begin(&one, txn, key_bytes + value_bytes);
     if (code == LEVIN_OK)
-        code = txn_check_room(txn, key_bytes + value_bytes);
-    if (code != LEVIN_OK)
-        return code;
-    if (key_bytes + value_bytes > sizeof small - RECORD_HEADER_BYTES) {
-        one.bytes = NULL;
-        one.capacity = 0;
-    }
-    code = batch_append(&one, kind, key, key_bytes, value, value_bytes);
-    if (code == LEVIN_OK && txn_set_put(&txn->writes, store->io, one.bytes, &error) != LEVIN_OK)
-        code = db_fail(store, &error);
-    if (one.bytes != small)
-        io_free(store->io, one.bytes, one.capacity);
-    return code;
+        code = batch_append(&one.batch, kind, key, key_bytes, value, value_bytes);
+    return one_write(&one, txn, code);
 }
 
 levin_code levin_txn_put(levin_txn *txn, const void *key, size_t key_bytes, const void *value, size_t value_bytes)
@@ -132,6 +152,24 @@ levin_code levin_txn_put(levin_txn *txn, const void *key, size_t key_bytes, cons
 levin_code levin_txn_delete(levin_txn *txn, const void *key, size_t key_bytes)
 {
     return txn_write(txn, RECORD_DELETE, key, key_bytes, NULL, 0);
+}
+
+levin_code levin_txn_delete_range(levin_txn *txn, levin_slice lower, levin_slice upper)
+{
+    one_batch one;
+    levin_code code = one_begin(&one, txn, lower.size + upper.size);
+    if (code == LEVIN_OK)
+        code = levin_batch_delete_range(&one.batch, lower, upper);
+    return one_write(&one, txn, code);
+}
+
+levin_code levin_txn_delete_prefix(levin_txn *txn, const void *prefix, size_t prefix_bytes)
+{
+    one_batch one;
+    levin_code code = one_begin(&one, txn, 2 * prefix_bytes);
+    if (code == LEVIN_OK)
+        code = levin_batch_delete_prefix(&one.batch, prefix, prefix_bytes);
+    return one_write(&one, txn, code);
 }
 
 /* ---- reads ---- */
@@ -165,7 +203,10 @@ static levin_code note_read(levin_txn *txn, const void *key, size_t key_bytes)
     return code;
 }
 
-/* *own: the transaction's own operation on the key, or NULL: then the base is to be asked, which is noted. */
+/*
+ * *own: the transaction's own operation on the key, or NULL: then the base is to be asked, which is noted.
+ * LEVIN_NOT_FOUND: the transaction has deleted a range that the key is in.
+ */
 static levin_code begin_read(levin_txn *txn, const void *key, size_t key_bytes, const uint8_t **own)
 {
     *own = NULL;
@@ -175,7 +216,9 @@ static levin_code begin_read(levin_txn *txn, const void *key, size_t key_bytes, 
     if (code != LEVIN_OK)
         return code;
     *own = txn_set_find(&txn->writes, key, key_bytes);
-    return *own ? LEVIN_OK : note_read(txn, key, key_bytes);
+    if (*own)
+        return LEVIN_OK;
+    return txn_set_hides(&txn->writes, key, key_bytes) ? LEVIN_NOT_FOUND : note_read(txn, key, key_bytes);
 }
 
 static levin_code copy_own(const uint8_t *own, void *buffer, size_t capacity, size_t *value_bytes)

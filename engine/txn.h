@@ -1,11 +1,11 @@
 /*
- * txn.h - the inside of a transaction.  Internal to txn.c and txn_commit.c.
+ * txn.h - the inside of a transaction.  Internal to txn.c, txn_iter.c and txn_commit.c.
  */
 #ifndef LEVIN_TXN_H
 #define LEVIN_TXN_H
 
 #include "db.h"
-#include "txn_set.h"
+#include "txn_scan.h"
 
 struct levin_txn {
     levin *store;
@@ -15,6 +15,7 @@ struct levin_txn {
     levin_snapshot base;   /* what it reads */
     txn_set writes;        /* its own operations, the newest on each key */
     txn_set reads;         /* serializable: the keys that it has asked the base for, as deletes */
+    txn_ranges seen;       /* serializable: by its iterators */
 };
 
 /* LEVIN_INVALID when the transaction is over. */

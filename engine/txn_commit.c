@@ -7,22 +7,31 @@
  * pointers are compared.  The writes go on as a batch like any other, and are atomic and durable like one.
  *
  * Snapshot isolation: every key written must be as in the base (first committer wins: Berenson et al., 1995), so no
- * update is lost.  Serializable: also every key read.  Then all reads give at the commit what they gave before, so the
- * transaction might as well have run there as a whole, between the batches before and after it: the order of commit is
- * a serial order.  A transaction without writes is serial at its base: it is asked nothing and cannot fail.
+ * update is lost.  Serializable: also every key read and every range seen.  Then all reads give at the commit what they
+ * gave before, so the transaction might as well have run there as a whole, between the batches before and after it: the
+ * order of commit is a serial order.  A transaction without writes is serial at its base: it is asked nothing and
+ * cannot fail.
+ *
+ * Ranges, seen by iterators or deleted, are validated as a whole (validate.h).  What a leader cannot decide from
+ * memory, because a checkpoint has come between, it sends back: the range is read again outside, up to a newer version.
+ * Only after several times in vain the leader reads it itself, so that the transaction comes to an end.
  *
  * Changed means another value (validate.h): a put of the value that was there, or a change that was undone, is none.
  * The argument for reads is above; for writes, the value that is overwritten is the one that the transaction knew.
  */
 #include <string.h>
 
+#include "iter.h"
 #include "txn.h"
 #include "validate.h"
+
+enum { LEADER_ATTEMPTS = 4 }; /* before a leader reads ranges itself */
 
 /* The transaction was found valid up to this version. */
 typedef struct txn_guard {
     const levin_txn *txn;
     const version *valid;
+    bool thorough;
 } txn_guard;
 
 /* LEVIN_CONFLICT when an operation of the set is about a key that differs. */
@@ -30,7 +39,7 @@ static levin_code validate_set(levin *db, const txn_set *set, const write_state 
                                levin_error *error)
 {
     mem_cursor c;
-    mem_cursor_init(&c, set->root);
+    mem_cursor_init(&c, set->roots.keys);
     levin_code code = LEVIN_OK;
     for (bool on = mem_cursor_first(&c); on && code == LEVIN_OK; on = mem_cursor_next(&c)) {
         const uint8_t *record = mem_cursor_record(&c);
@@ -39,43 +48,93 @@ static levin_code validate_set(levin *db, const txn_set *set, const write_state 
     return code;
 }
 
-static levin_code validate_txn(const levin_txn *txn, const write_state *then, const write_state *now,
+/* The ranges that it has deleted. */
+static levin_code validate_mask(levin *db, const mem_node *mask, const write_state *then, const write_state *now,
+                                bool thorough, levin_error *error)
+{
+    mem_cursor c;
+    mem_cursor_init(&c, mask);
+    levin_code code = LEVIN_OK;
+    for (bool on = mem_cursor_first(&c); on && code == LEVIN_OK; on = mem_cursor_next(&c)) {
+        const uint8_t *record = mem_cursor_record(&c);
+        const size_t end = record_value_bytes(record);
+        const validate_bounds range = { .low = { record_key(record), record_key_bytes(record) },
+                                        .high = { end ? record_value(record) : NULL, end },
+                                        .high_exclusive = true };
+        code = validate_range(db, then, now, &range, thorough, error);
+    }
+    return code;
+}
+
+static levin_code validate_seen(levin *db, const txn_range *r, const write_state *then, const write_state *now,
+                                bool thorough, levin_error *error)
+{
+    const validate_bounds range = { r->low, r->high, r->low_exclusive, r->high_exclusive };
+    return validate_range(db, then, now, &range, thorough, error);
+}
+
+/* thorough false: LEVIN_PENDING when ranges would have to be read for it. */
+static levin_code validate_txn(const levin_txn *txn, const write_state *then, const write_state *now, bool thorough,
                                levin_error *error)
 {
+    levin *db = txn->store;
     if (validate_same_state(then, now))
         return LEVIN_OK;
-    levin_code code = validate_set(txn->store, &txn->writes, then, now, error);
-    return code == LEVIN_OK ? validate_set(txn->store, &txn->reads, then, now, error) : code;
+    levin_code code = validate_set(db, &txn->writes, then, now, error);
+    if (code == LEVIN_OK)
+        code = validate_set(db, &txn->reads, then, now, error);
+    if (code == LEVIN_OK)
+        code = validate_mask(db, txn->writes.roots.mask, then, now, thorough, error);
+    for (const txn_range *r = txn->seen.ranges; r && code == LEVIN_OK; r = r->next)
+        code = validate_seen(db, r, then, now, thorough, error);
+    for (const txn_scan *s = txn->seen.scans; s && code == LEVIN_OK; s = s->next)
+        if (s->seeing)
+            code = validate_seen(db, s->range, then, now, thorough, error);
+    return code;
 }
 
 static levin_code guard_check(void *context, const write_state *now, levin_error *error)
 {
     const txn_guard *guard = context;
     const write_state then = write_state_of(guard->valid);
-    return validate_txn(guard->txn, &then, now, error);
+    return validate_txn(guard->txn, &then, now, guard->thorough, error);
 }
 
-/* The operations as a batch; its bytes are the caller's to free. */
-static levin_code collect_writes(const levin_txn *txn, levin_batch *batch, levin_error *error)
+/* Appends the operations under the root, or only adds up their bytes when the batch has no memory. */
+static void collect(const mem_node *root, levin_batch *batch)
 {
     mem_cursor c;
-    *batch = (levin_batch){ .store = txn->store };
-    mem_cursor_init(&c, txn->writes.root);
-    for (bool on = mem_cursor_first(&c); on; on = mem_cursor_next(&c))
-        batch->capacity += record_bytes(mem_cursor_record(&c));
-    if (batch->capacity > LEVIN_BATCH_MAX_BYTES)
-        return error_set(error, LEVIN_TOO_BIG, NULL, "the transaction writes %zu bytes: at most %u fit",
-                         batch->capacity, LEVIN_BATCH_MAX_BYTES);
-    batch->bytes = io_alloc(txn->store->io, batch->capacity);
-    if (!batch->bytes)
-        return error_memory(error, batch->capacity);
+    mem_cursor_init(&c, root);
     for (bool on = mem_cursor_first(&c); on; on = mem_cursor_next(&c)) {
         const uint8_t *record = mem_cursor_record(&c);
-        memcpy(batch->bytes + batch->used, record, record_bytes(record));
-        batch->used += record_bytes(record);
-        batch->count++;
-        batch->puts += record_kind(record) == RECORD_PUT;
+        const size_t bytes = record_bytes(record);
+        if (batch->bytes) {
+            memcpy(batch->bytes + batch->used, record, bytes);
+            batch->count++;
+            batch->puts += record_kind(record) == RECORD_PUT;
+            batch->range_deletes += record_kind(record) == RECORD_DELETE_RANGE;
+        }
+        batch->used += bytes;
     }
+}
+
+/* The operations as a batch, ranges deleted first: what was put since stands above. Its bytes are the caller's. */
+static levin_code collect_writes(const levin_txn *txn, levin_batch *batch, levin_error *error)
+{
+    const mem_roots roots = txn->writes.roots;
+    *batch = (levin_batch){ .store = txn->store };
+    collect(roots.mask, batch);
+    collect(roots.keys, batch);
+    if (batch->used > LEVIN_BATCH_MAX_BYTES)
+        return error_set(error, LEVIN_TOO_BIG, NULL, "the transaction writes %zu bytes: at most %u fit", batch->used,
+                         LEVIN_BATCH_MAX_BYTES);
+    batch->bytes = io_alloc(txn->store->io, batch->used);
+    if (!batch->bytes)
+        return error_memory(error, batch->used);
+    batch->capacity = batch->used;
+    batch->used = 0;
+    collect(roots.mask, batch);
+    collect(roots.keys, batch);
     return LEVIN_OK;
 }
 
@@ -88,30 +147,48 @@ static levin_code txn_conflict(levin_txn *txn)
                      txn->isolation == LEVIN_SERIALIZABLE ? "read or wrote" : "wrote");
 }
 
-levin_code levin_txn_commit(levin_txn *txn, levin_durability durability)
+/* One attempt: LEVIN_PENDING when the leader wants ranges to be read again. */
+static levin_code commit_attempt(levin_txn *txn, const levin_batch *batch, levin_durability durability, bool thorough)
 {
     levin *store = txn->store;
     levin_error error;
+    txn_guard guard = { txn, version_acquire(&store->versions), thorough };
+    const write_state then = write_state_of(txn->base.v), now = write_state_of(guard.valid);
+    levin_code code = validate_txn(txn, &then, &now, true, &error);
+    if (code == LEVIN_OK)
+        code = write_if(store, batch, durability, guard_check, &guard);
+    else if (code != LEVIN_CONFLICT)
+        code = db_fail(store, &error);
+    version_release(guard.valid);
+    return code;
+}
+
+static levin_code commit_writes(levin_txn *txn, levin_durability durability)
+{
+    levin_error error;
     levin_batch batch;
+    levin_code code = collect_writes(txn, &batch, &error);
+    if (code != LEVIN_OK)
+        return db_fail(txn->store, &error);
+    for (txn_scan *s = txn->seen.scans; s; s = s->next)
+        iter_scan_fold(s->iter);
+    int attempt = 0;
+    do
+        code = commit_attempt(txn, &batch, durability, ++attempt == LEADER_ATTEMPTS);
+    while (code == LEVIN_PENDING);
+    io_free(txn->store->io, batch.bytes, batch.capacity);
+    return code;
+}
+
+levin_code levin_txn_commit(levin_txn *txn, levin_durability durability)
+{
     levin_code code = txn_check_open(txn);
-    if (code == LEVIN_OK && txn->writes.root) {
-        txn_guard guard = { txn, version_acquire(&store->versions) };
-        const write_state then = write_state_of(txn->base.v), now = write_state_of(guard.valid);
-        code = validate_txn(txn, &then, &now, &error);
-        if (code == LEVIN_OK)
-            code = collect_writes(txn, &batch, &error);
-        if (code == LEVIN_OK) {
-            code = write_if(store, &batch, durability, guard_check, &guard);
-            io_free(store->io, batch.bytes, batch.capacity);
-        } else if (code != LEVIN_CONFLICT) {
-            code = db_fail(store, &error);
-        }
-        version_release(guard.valid);
-    }
+    if (code == LEVIN_OK && !txn_set_empty(&txn->writes))
+        code = commit_writes(txn, durability);
     if (code == LEVIN_CONFLICT)
         return txn_conflict(txn);
     if (code == LEVIN_OK) {
-        counter_add(counter_mine(&store->write_counts), COUNT_TXN_COMMITTED, 1);
+        counter_add(counter_mine(&txn->store->write_counts), COUNT_TXN_COMMITTED, 1);
         txn_end(txn);
     }
     return code;

@@ -14,11 +14,13 @@
 
 enum { KEYS = 3, TXNS = 4, STEPS = 5, ABSENT = 0 };
 
-typedef enum step_kind { STEP_GET, STEP_PUT, STEP_DELETE } step_kind;
+typedef enum step_kind { STEP_GET, STEP_SCAN, STEP_PUT, STEP_DELETE, STEP_DELETE_RANGE } step_kind;
 
 typedef struct step {
     step_kind kind;
-    int key, value; /* read or written; ABSENT */
+    int key, value;  /* read or written; ABSENT */
+    int to;          /* key after the range */
+    int found[KEYS]; /* by the scan */
 } step;
 
 typedef struct history {
@@ -39,6 +41,24 @@ static const char *key_name(int key)
     return names[key];
 }
 
+/* Notes what a range holds, upwards or downwards. */
+static void scan(struct one *o, step *s, bool forward)
+{
+    levin_iter *it;
+    const levin_iter_options options = { .lower = { key_name(s->key), 1 },
+                                         .upper = { s->to < KEYS ? key_name(s->to) : NULL, 1 } };
+    ck_assert_int_eq(levin_txn_iter_open(o->t, &options, &it), LEVIN_OK);
+    for (bool on = forward ? levin_iter_first(it) : levin_iter_last(it); on;
+         on = forward ? levin_iter_next(it) : levin_iter_prev(it)) {
+        char text[16];
+        levin_slice key = levin_iter_key(it), value = levin_iter_value(it);
+        snprintf(text, sizeof text, "%.*s", (int)value.size, (const char *)value.data);
+        s->found[*(const char *)key.data - 'a'] = atoi(text);
+    }
+    ck_assert_int_eq(levin_iter_status(it), LEVIN_OK);
+    levin_iter_close(it);
+}
+
 static void take_step(history *h, struct one *o, random_stream *r)
 {
     step *s = &o->steps[o->count++];
@@ -46,7 +66,7 @@ static void take_step(history *h, struct one *o, random_stream *r)
     *s = (step){ .key = name[0] - 'a' };
     char text[16];
     size_t bytes;
-    switch (random_below(r, 5)) {
+    switch (random_below(r, 8)) {
     case 0:
     case 1:
         s->kind = STEP_PUT;
@@ -57,6 +77,19 @@ static void take_step(history *h, struct one *o, random_stream *r)
     case 2:
         s->kind = STEP_DELETE;
         ck_assert_int_eq(levin_txn_delete(o->t, name, 1), LEVIN_OK);
+        break;
+    case 3:
+        s->kind = STEP_DELETE_RANGE;
+        s->to = s->key + 1 + (int)random_below(r, 2);
+        ck_assert_int_eq(levin_txn_delete_range(o->t, (levin_slice){ name, 1 },
+                                                (levin_slice){ s->to < KEYS ? key_name(s->to) : NULL, 1 }),
+                         LEVIN_OK);
+        break;
+    case 4:
+    case 5:
+        s->kind = STEP_SCAN;
+        s->to = s->key + 1 + (int)random_below(r, KEYS);
+        scan(o, s, random_below(r, 2));
         break;
     default: {
         levin_code code = levin_txn_get(o->t, name, 1, text, sizeof text - 1, &bytes);
@@ -118,8 +151,13 @@ static bool replay(const struct one *one, int state[KEYS])
         const step *s = &one->steps[i];
         if (s->kind == STEP_GET && state[s->key] != s->value)
             return false;
-        if (s->kind != STEP_GET)
+        for (int k = s->key; s->kind == STEP_SCAN && k < s->to && k < KEYS; k++)
+            if (state[k] != s->found[k])
+                return false;
+        if (s->kind == STEP_PUT || s->kind == STEP_DELETE)
             state[s->key] = s->value;
+        for (int k = s->key; s->kind == STEP_DELETE_RANGE && k < s->to && k < KEYS; k++)
+            state[k] = ABSENT;
     }
     return true;
 }

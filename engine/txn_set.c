@@ -47,7 +47,8 @@ levin_code txn_set_put(txn_set *set, const levin_io *io, const uint8_t *record, 
         return error_memory(error, bytes);
     }
     set->group++;
-    set->root = memtable_finish(set->table, &replaced);
+    (void)memtable_finish(set->table, &replaced);
+    set->roots = memtable_roots(set->table, DOMAIN_PLAIN);
     mem_node_list_append(&set->replaced, &replaced);
     recycle_replaced(set);
     return LEVIN_OK;

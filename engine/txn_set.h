@@ -3,7 +3,7 @@
  * Internal.
  *
  * A memtable of its own.  Every operation is a group of that memtable: when it fails for want of memory the set is as
- * before, and whoever holds a root (an iterator, a savepoint) keeps what it saw.  While nobody does, replaced nodes are
+ * before, and whoever holds the roots (an iterator) keeps what it saw.  While nobody does, replaced nodes are
  * used again at once.  One thread at a time.
  */
 #ifndef LEVIN_TXN_SET_H
@@ -13,9 +13,9 @@
 
 typedef struct txn_set {
     memtable *table;      /* NULL: nothing was ever put in */
-    const mem_node *root; /* NULL: empty */
+    mem_roots roots;      /* of the default keyspace; a range deleted is in the mask */
     uint64_t group;
-    unsigned holders;     /* of roots */
+    unsigned holders;     /* of roots of the past */
     mem_node_list replaced; /* reached from older roots only; kept for their holders */
 } txn_set;
 
@@ -28,9 +28,18 @@ levin_code txn_set_put(txn_set *set, const levin_io *io, const uint8_t *record, 
 /* The operation on the key, or NULL. Good until the set ends. */
 static inline const uint8_t *txn_set_find(const txn_set *set, const void *key, size_t key_bytes)
 {
-    return memtable_find(set->root, key, key_bytes);
+    return memtable_find(set->roots.keys, key, key_bytes);
 }
-/* The root stays as it is until it is let go. */
+/* Whether a range deleted covers the key: there is nothing below the set then. */
+static inline bool txn_set_hides(const txn_set *set, const void *key, size_t key_bytes)
+{
+    return set->roots.mask && mem_mask_covers(set->roots.mask, key, key_bytes);
+}
+static inline bool txn_set_empty(const txn_set *set)
+{
+    return !set->roots.keys && !set->roots.mask;
+}
+/* The roots stay as they are until they are let go. */
 void txn_set_hold(txn_set *set);
 void txn_set_let_go(txn_set *set);
 

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "iter.h"
 #include "read.h"
 
 /* What a state's memtables say of a key. */
@@ -96,4 +97,122 @@ levin_code validate_key(levin *db, const write_state *then, const write_state *n
         code = a.bytes != b.bytes ? LEVIN_CONFLICT : a.bytes ? compare_values(db, then, &a, now, &b, error) : LEVIN_OK;
     reclaim_read_unlock();
     return code;
+}
+
+/* ---- ranges ---- */
+
+static bool at_or_before_high(const validate_bounds *range, levin_slice key)
+{
+    if (!range->high.data)
+        return true;
+    int c = key_compare(key.data, key.size, range->high.data, range->high.size);
+    return c < 0 || (c == 0 && !range->high_exclusive);
+}
+
+static levin_slice cursor_key(const mem_cursor *c)
+{
+    const uint8_t *record = mem_cursor_record(c);
+    return (levin_slice){ record_key(record), record_key_bytes(record) };
+}
+
+static void cursor_start(mem_cursor *c, const mem_node *root, const validate_bounds *range)
+{
+    mem_cursor_init(c, root);
+    if (!range->low.data)
+        mem_cursor_first(c);
+    else if (mem_cursor_seek(c, range->low.data, range->low.size) && range->low_exclusive) {
+        levin_slice key = cursor_key(c);
+        if (key_compare(key.data, key.size, range->low.data, range->low.size) == 0)
+            mem_cursor_next(c);
+    }
+}
+
+/* Two states that differ in the keys of the newest memtable only: asks for each key on which these differ. */
+static levin_code compare_memtables(levin *db, const write_state *then, const write_state *now,
+                                    const validate_bounds *range, levin_error *error)
+{
+    mem_cursor a, b;
+    levin_code code = LEVIN_OK;
+    cursor_start(&a, then->of[DOMAIN_PLAIN].mem.keys, range);
+    cursor_start(&b, now->of[DOMAIN_PLAIN].mem.keys, range);
+    while (code == LEVIN_OK && (mem_cursor_valid(&a) || mem_cursor_valid(&b))) {
+        int c = !mem_cursor_valid(&a) ? 1 : !mem_cursor_valid(&b) ? -1 : 0;
+        if (c == 0 && mem_cursor_record(&a) == mem_cursor_record(&b)) {
+            if (!at_or_before_high(range, cursor_key(&a)))
+                break;
+            mem_cursor_next_unshared(&a, &b);
+            continue;
+        }
+        if (c == 0) {
+            levin_slice key_a = cursor_key(&a), key_b = cursor_key(&b);
+            c = key_compare(key_a.data, key_a.size, key_b.data, key_b.size);
+        }
+        levin_slice key = cursor_key(c <= 0 ? &a : &b);
+        if (!at_or_before_high(range, key))
+            break;
+        code = validate_key(db, then, now, key.data, key.size, error);
+        if (c <= 0)
+            mem_cursor_next(&a);
+        if (c >= 0)
+            mem_cursor_next(&b);
+    }
+    return code;
+}
+
+static levin_code open_state(levin *db, const write_state *s, const validate_bounds *range, levin_iter **it)
+{
+    const levin_iter_options o = { .lower = range->low,
+                                   .lower_exclusive = range->low_exclusive,
+                                   .upper = range->high,
+                                   .upper_inclusive = !range->high_exclusive };
+    version_ref(s->v);
+    return iter_open_on(db, s->v, &s->of[DOMAIN_PLAIN], NULL, NULL, &o, it);
+}
+
+/* On both sides a pair, or on none. */
+static bool same_pair(levin_iter *a, levin_iter *b)
+{
+    if (!levin_iter_valid(a) || !levin_iter_valid(b))
+        return levin_iter_valid(a) == levin_iter_valid(b);
+    levin_slice key_a = levin_iter_key(a), key_b = levin_iter_key(b);
+    if (key_compare(key_a.data, key_a.size, key_b.data, key_b.size) != 0)
+        return false;
+    levin_slice value_a = levin_iter_value(a), value_b = levin_iter_value(b);
+    return value_a.size == value_b.size &&
+           (value_a.data == value_b.data || !value_a.size || !value_a.data || !value_b.data ||
+            memcmp(value_a.data, value_b.data, value_a.size) == 0); /* a failure stands in the status */
+}
+
+/* Reads both states over the range. */
+static levin_code compare_pairs(levin *db, const write_state *then, const write_state *now,
+                                const validate_bounds *range, levin_error *error)
+{
+    levin_iter *a, *b = NULL;
+    levin_code code = open_state(db, then, range, &a);
+    if (code == LEVIN_OK)
+        code = open_state(db, now, range, &b);
+    bool same = true;
+    if (code == LEVIN_OK) {
+        bool more = levin_iter_first(a) | levin_iter_first(b);
+        while ((same = same_pair(a, b)) && more && levin_iter_status(a) == LEVIN_OK && levin_iter_status(b) == LEVIN_OK)
+            more = levin_iter_next(a) | levin_iter_next(b);
+        code = levin_iter_status(a) != LEVIN_OK ? levin_iter_status(a) : levin_iter_status(b);
+    }
+    if (code != LEVIN_OK)
+        levin_last_error(db, error); /* the iterators have told it */
+    levin_iter_close(a);
+    levin_iter_close(b);
+    return code != LEVIN_OK ? code : same ? LEVIN_OK : LEVIN_CONFLICT;
+}
+
+levin_code validate_range(levin *db, const write_state *then, const write_state *now, const validate_bounds *range,
+                          bool thorough, levin_error *error)
+{
+    const version_layers *a = &then->of[DOMAIN_PLAIN], *b = &now->of[DOMAIN_PLAIN];
+    const bool below_same = then->v->tree == now->v->tree && then->v->mem == now->v->mem &&
+                            a->mem.mask == b->mem.mask && a->frozen.keys == b->frozen.keys &&
+                            a->frozen.mask == b->frozen.mask;
+    if (below_same)
+        return compare_memtables(db, then, now, range, error);
+    return thorough ? compare_pairs(db, then, now, range, error) : LEVIN_PENDING;
 }

@@ -35,4 +35,18 @@ static inline bool validate_same_state(const write_state *then, const write_stat
 levin_code validate_key(levin *db, const write_state *then, const write_state *now, const void *key,
                         size_t key_bytes, levin_error *error);
 
+/* Keys from low to high; data NULL: no end on that side. */
+typedef struct validate_bounds {
+    levin_slice low, high;
+    bool low_exclusive, high_exclusive;
+} validate_bounds;
+
+/*
+ * The same for all keys of a range, absent ones included.  While only the newest memtable has grown, just what is new
+ * in it is looked at: subtrees that the two states share are skipped.  Otherwise (a checkpoint was begun or has ended,
+ * a range was deleted) both states are read over the whole range, side by side; thorough false: LEVIN_PENDING instead.
+ */
+levin_code validate_range(levin *db, const write_state *then, const write_state *now, const validate_bounds *range,
+                          bool thorough, levin_error *error);
+
 #endif

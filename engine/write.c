@@ -408,10 +408,11 @@ static commit_terms request_terms(const write_request *w)
     return (commit_terms){ .lingers = synced && w->count, .slow = synced, .bytes = w->bytes };
 }
 
-/* A conflict is told by whoever asked for the check: it may try again. */
+/* What its check refuses is told by whoever asked for the check: it may try again. */
 static levin_code request_result(write_request *w, levin_code code)
 {
-    return code == LEVIN_OK || code == LEVIN_CONFLICT ? code : db_fail(w->store, &w->base.error);
+    const bool told = code == LEVIN_OK || code == LEVIN_CONFLICT || code == LEVIN_PENDING;
+    return told ? code : db_fail(w->store, &w->base.error);
 }
 
 static levin_code submit_and_wait(levin *store, write_request *w)

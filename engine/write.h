@@ -23,14 +23,14 @@ static inline write_state write_state_of(const version *v)
 /*
  * A precondition, asked by the leader of the group, under commit_mutex, at the batch's place in the order of commit:
  * `now` holds all that is committed before it, batches of the same group included.  LEVIN_OK: the batch goes on.  Any
- * other code (error filled, but for LEVIN_CONFLICT) fails this batch alone and leaves no trace of it.  All writers wait
- * meanwhile, so it should decide from memory where it can.
+ * other code (error filled, but for LEVIN_CONFLICT and LEVIN_PENDING) fails this batch alone and leaves no trace of it.
+ * All writers wait meanwhile, so it should decide from memory where it can.
  */
 typedef levin_code (*write_check)(void *context, const write_state *now, levin_error *error);
 
 /*
- * As levin_write(), on a condition (check NULL: none). LEVIN_CONFLICT of the check is handed back as it is, without
- * becoming the last error. The batch is not empty.
+ * As levin_write(), on a condition (check NULL: none).  LEVIN_CONFLICT and LEVIN_PENDING of the check are handed back as
+ * they are, without becoming the last error. The batch is not empty.
  */
 levin_code write_if(levin *store, const levin_batch *batch, levin_durability durability, write_check check,
                     void *check_context) LEVIN_MUST_USE;

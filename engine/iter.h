@@ -1,0 +1,22 @@
+/*
+ * iter.h - iterators over what is not a plain version: a transaction's view, a leader's private state.  Internal.
+ */
+#ifndef LEVIN_ITER_H
+#define LEVIN_ITER_H
+
+#include "db.h"
+
+struct txn_scan;
+
+/*
+ * As levin_iter_open() over the version with these layers in place of its own (the default keyspace's), and `own` (may
+ * be NULL) above them; the roots are kept by the caller.  The caller's reference on the version goes over to the
+ * iterator, on a failure too.  The options' snapshot is not looked at.  scan (may be NULL) learns what is seen;
+ * levin_iter_close() ends it.  On a failure it is untouched.
+ */
+levin_code iter_open_on(levin *store, const version *v, const version_layers *layers, const mem_roots *own,
+                        struct txn_scan *scan, const levin_iter_options *o, levin_iter **iter);
+/* Tells the scan of the iterator about where it stands. */
+void iter_scan_fold(levin_iter *it);
+
+#endif

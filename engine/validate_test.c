@@ -1,0 +1,132 @@
+/*
+ * validate_test.c - keys and ranges in two states of a store, compared by hand.
+ *
+ * Invariants checked: a key, and a range, is unchanged if and only if both states hold the same of it, whatever
+ * memtables and trees they hold it in; without thoroughness the answer for a range is the same or that it is not known.
+ */
+#include "validate.h"
+
+#include <stdio.h>
+
+#include "../faults/check_main.h"
+#include "../faults/random.h"
+#include "../faults/simdisk.h"
+
+enum { KEYS_MOST = 6000, STATES = 8 }; /* three levels of nodes in a memtable */
+
+typedef struct states {
+    levin *db;
+    int keys;
+    levin_snapshot *of[STATES];
+    int number[STATES][KEYS_MOST];
+    int now[KEYS_MOST];
+} states;
+
+static states s;
+
+static levin_slice key_at(int key, char name[16])
+{
+    return (levin_slice){ name, (size_t)snprintf(name, 16, "k%04d", key % 10000) };
+}
+
+static void change(random_stream *r)
+{
+    char name[16], value[16], upper[16];
+    for (int n = (int)random_below(r, 4); n > 0; n--) {
+        const int k = (int)random_below(r, (uint64_t)s.keys), to = k + (int)random_below(r, 4);
+        levin_slice key = key_at(k, name);
+        if (random_below(r, 8) == 0) {
+            ck_assert_int_eq(levin_delete_range(s.db, key, key_at(to, upper), LEVIN_NONE), LEVIN_OK);
+            for (int i = k; i < to && i < s.keys; i++)
+                s.now[i] = 0;
+            continue;
+        }
+        s.now[k] = (int)random_below(r, 3);
+        size_t bytes = (size_t)snprintf(value, sizeof value, "%d", s.now[k]);
+        if (s.now[k])
+            ck_assert_int_eq(levin_put(s.db, key.data, key.size, value, bytes, LEVIN_NONE), LEVIN_OK);
+        else
+            ck_assert_int_eq(levin_delete(s.db, key.data, key.size, LEVIN_NONE), LEVIN_OK);
+    }
+    bool more;
+    if (random_below(r, 4) == 0)
+        ck_assert_int_eq(levin_checkpoint(s.db), LEVIN_OK);
+    else if (random_below(r, 4) == 0)
+        ck_assert_int_eq(levin_work(s.db, &more), LEVIN_OK);
+}
+
+/* Every key has a number in the beginning; few stores are so small that one node holds all. */
+static void load(void)
+{
+    char name[16];
+    memset(s.now, 0, sizeof s.now);
+    for (int k = 0; k < s.keys; k++) {
+        levin_slice key = key_at(k, name);
+        s.now[k] = 1;
+        ck_assert_int_eq(levin_put(s.db, key.data, key.size, "1", 1, LEVIN_NONE), LEVIN_OK);
+    }
+}
+
+static void compare(int a, int b, random_stream *r)
+{
+    char low[16], high[16];
+    levin_error error;
+    const write_state then = write_state_of(s.of[a]->v), now = write_state_of(s.of[b]->v);
+    for (int i = 0; i < 30; i++) {
+        const int k = s.keys > 30 ? (int)random_below(r, (uint64_t)s.keys) : i;
+        levin_slice key = key_at(k, low);
+        ck_assert_int_eq(validate_key(s.db, &then, &now, key.data, key.size, &error),
+                         s.number[a][k] == s.number[b][k] ? LEVIN_OK : LEVIN_CONFLICT);
+    }
+    for (int i = 0; i < 10; i++) {
+        const int from = (int)random_below(r, (uint64_t)s.keys);
+        int to = from + (int)random_below(r, i < 5 ? 6 : (uint64_t)s.keys);
+        to = to < s.keys ? to : s.keys;
+        validate_bounds range = { key_at(from, low), key_at(to, high), random_below(r, 2), random_below(r, 2) };
+        int first = from + range.low_exclusive, last = to - range.high_exclusive;
+        if (random_below(r, 4) == 0)
+            range.low.data = NULL, first = 0;
+        if (random_below(r, 4) == 0)
+            range.high.data = NULL, last = s.keys;
+        bool same = true;
+        for (int k = first; k <= last && k < s.keys; k++)
+            same = same && s.number[a][k] == s.number[b][k];
+        levin_code code = validate_range(s.db, &then, &now, &range, true, &error);
+        ck_assert_int_eq(code, same ? LEVIN_OK : LEVIN_CONFLICT);
+        levin_code quick = validate_range(s.db, &then, &now, &range, false, &error);
+        ck_assert(quick == code || quick == LEVIN_PENDING);
+        if (then.v->mem == now.v->mem && then.v->tree == now.v->tree && !now.of[DOMAIN_PLAIN].mem.mask)
+            ck_assert_int_eq(quick, code);
+    }
+}
+
+START_TEST(validate__answers_are_those_of_the_states)
+{
+    for (uint64_t seed = 1; seed <= 62; seed++) {
+        simdisk *disk = simdisk_create(NULL, NULL);
+        levin_options o;
+        random_stream r = random_open(seed, 0);
+        levin_options_init(&o);
+        o.io = simdisk_io(disk);
+        o.page_bytes = 4096;
+        o.background = LEVIN_BACKGROUND_NONE;
+        ck_assert_int_eq(levin_open("s", &o, &s.db, NULL), LEVIN_OK);
+        s.keys = seed <= 40 ? 30 : seed <= 60 ? 400 : KEYS_MOST;
+        load();
+        for (int i = 0; i < STATES; i++) {
+            change(&r);
+            memcpy(s.number[i], s.now, sizeof s.now);
+            ck_assert_int_eq(levin_snapshot_create(s.db, &s.of[i]), LEVIN_OK);
+        }
+        for (int a = 0; a < STATES; a++)
+            for (int b = a; b < STATES; b++)
+                compare(a, b, &r);
+        for (int i = 0; i < STATES; i++)
+            levin_snapshot_release(s.of[i]);
+        ck_assert_int_eq(levin_close(s.db), LEVIN_OK);
+        ck_assert(simdisk_destroy(disk, NULL));
+    }
+}
+END_TEST
+
+LEVIN_TEST_MAIN("validate", TEST(validate__answers_are_those_of_the_states))
