@@ -11,6 +11,10 @@
  * Prefix and bounds become one lower and one upper bound when the iterator is opened, so a move compares with at most
  * one.
  *
+ * Runs.  Most pairs come from the tree, with nothing of a memtable between them.  How many more of the leaf do, inside
+ * the bounds, is found once for a leaf by searching it for the bound and for the keys at which the memtables stand; so
+ * many moves are then a step to the next slot and nothing else.
+ *
  * Scans.  An iterator of a serializable transaction tells which stretch of keys it has seen: from where it was put, as
  * far as it went, one way or the other.  The current pair is looked at when the direction turns, when the iterator is
  * put elsewhere or closed, and at the commit; moves cost nothing.
@@ -24,6 +28,8 @@
 
 #include "iter.h"
 #include "txn_scan.h"
+
+enum { RUN_AHEAD = 24 }; /* pairs before the end of a leaf where the next one is asked for */
 
 enum { SOURCE_OWN, SOURCE_MEM, SOURCE_FROZEN, SOURCE_TREE, SOURCE_COUNT, SOURCE_NONE = SOURCE_COUNT };
 
@@ -56,12 +62,15 @@ struct levin_iter {
     int current;                /* the source that has the current pair; SOURCE_NONE: invalid */
     iter_direction direction;
     levin_code status;
-    uint8_t *saved_key;         /* of the current pair, during a turn of direction */
-    size_t key_capacity;
+    unsigned run[2];            /* forward, backward: pairs that are one slot further each; 0 against `direction` */
+    unsigned run_rest;          /* pairs that follow these, the leaf beside being asked for first */
+    const uint8_t *run_leaf;    /* where a run was looked for last */
     uint8_t *value;             /* an extent's value, read on demand */
     size_t value_capacity, value_bytes;
     bool value_loaded;
     txn_scan *scan;             /* NULL: nobody wants to know what is seen */
+    size_t bytes;               /* of the iterator */
+    uint8_t saved_key[];        /* of the current pair, during a turn of direction; then the tree cursor's key */
 };
 
 /* ---- sources ---- */
@@ -235,6 +244,96 @@ static bool inside(const levin_iter *it, levin_slice key)
     return c > 0 || (c == 0 && it->lower.inclusive);
 }
 
+/* ---- runs ---- */
+
+/* The slot of the tree's leaf that the key has or would have; one more when equal keys are to be below it. */
+static unsigned leaf_slot(const levin_iter *it, levin_slice key, bool past_equal)
+{
+    bool equal;
+    unsigned slot = page_lower_bound(it->tree.leaf, it->tree.t.page_bytes, key.data, key.size, &equal);
+    return slot + (equal && past_equal);
+}
+
+/* Cuts [low, high) off ahead, at the slot that the key has or would have. */
+static void run_cut(const levin_iter *it, levin_slice key, bool past_equal, unsigned *low, unsigned *high)
+{
+    unsigned slot = leaf_slot(it, key, past_equal);
+    if (it->direction == ITER_FORWARD)
+        *high = slot < *high ? slot : *high;
+    else
+        *low = slot > *low ? slot : *low;
+}
+
+/*
+ * How many more pairs of the leaf are inside the bounds, nearer than any key of the memtables, and in the stretch of
+ * the masks where the current one is.
+ */
+static unsigned run_length(const levin_iter *it)
+{
+    const tree_cursor *t = &it->tree;
+    bool forward = it->direction == ITER_FORWARD;
+    const iter_bound *bound = forward ? &it->upper : &it->lower;
+    unsigned here = t->slot[t->height - 1], low = 0, high = t->cells; /* pairs in [low, high) */
+    if (bound->key)
+        run_cut(it, (levin_slice){ bound->key, bound->bytes }, bound->inclusive == forward, &low, &high);
+    for (int s = SOURCE_OWN; s < SOURCE_TREE; s++) {
+        if (!source_valid(it, s))
+            continue;
+        run_cut(it, source_key(it, s), !forward, &low, &high);
+    }
+    for (size_t i = 0; it->masked && i < sizeof it->hiding / sizeof *it->hiding; i++) {
+        const iter_hiding *h = &it->hiding[i]; /* looked up for the current key, which it does not hide */
+        if (h->source != SOURCE_TREE || !h->mask)
+            continue;
+        levin_slice end = forward ? h->stretch.upper : h->stretch.lower;
+        if (end.data)
+            run_cut(it, end, false, &low, &high);
+    }
+    return forward ? high - 1 - here : here - low;
+}
+
+/* On a pair of the tree that is settled: looks for a run, once for a leaf. */
+static void run_begin(levin_iter *it)
+{
+    if (it->run_leaf == it->tree.leaf)
+        return;
+    it->run_leaf = it->tree.leaf;
+    unsigned length = run_length(it), rest = length < RUN_AHEAD ? length : RUN_AHEAD;
+    it->run[it->direction == ITER_BACKWARD] = length - rest;
+    it->run_rest = rest;
+}
+
+/* A run is through, but for its rest, perhaps: so the leaf beside will be wanted. False when there is no rest. */
+static bool run_go_on(levin_iter *it)
+{
+    unsigned rest = it->run_rest;
+    if (!rest)
+        return false;
+    tree_cursor_prefetch_leaf(&it->tree, it->direction == ITER_FORWARD);
+    it->run[it->direction == ITER_BACKWARD] = rest;
+    it->run_rest = 0;
+    return true;
+}
+
+/* A move inside a run. */
+static inline bool run_step(levin_iter *it, iter_direction direction)
+{
+    tree_cursor *t = &it->tree;
+    it->run[direction == ITER_BACKWARD]--;
+    it->value_loaded = false;
+    tree_cursor_set_slot(t, t->slot[t->height - 1] + (unsigned)direction);
+    tree_cursor_prefetch_cells(t, direction == ITER_FORWARD);
+    return true;
+}
+
+static void run_end(levin_iter *it)
+{
+    it->run[0] = it->run[1] = it->run_rest = 0;
+    it->run_leaf = NULL;
+}
+
+/* ---- moves ---- */
+
 /* Settles on the first live pair from where the sources stand, in the direction of travel. */
 static bool iter_settle(levin_iter *it)
 {
@@ -254,14 +353,14 @@ static bool iter_settle(levin_iter *it)
         }
         if (s == SOURCE_TREE || record_kind(mem_cursor_record(&it->mem[s])) == RECORD_PUT) {
             it->current = s;
+            if (s == SOURCE_TREE)
+                run_begin(it);
             return true;
         }
         if (!sources_pass(it, s))
             return false;
     }
 }
-
-/* ---- moves ---- */
 
 void iter_scan_fold(levin_iter *it)
 {
@@ -290,6 +389,7 @@ static bool scan_begin(levin_iter *it, const iter_bound *bound, const uint8_t *k
 
 static bool iter_start(levin_iter *it, iter_direction direction)
 {
+    run_end(it);
     if (it->scan) {
         iter_scan_fold(it);
         txn_scan_leave(it->scan);
@@ -355,6 +455,7 @@ static bool iter_turn(levin_iter *it, iter_direction direction)
     memcpy(it->saved_key, key.data, bytes);
     if (it->scan)
         iter_scan_fold(it);
+    run_end(it);
     it->direction = direction;
     if (!sources_seek(it, it->saved_key, bytes))
         return false;
@@ -374,29 +475,19 @@ static bool iter_move(levin_iter *it, iter_direction direction)
         return false;
     if (it->direction != direction)
         return iter_turn(it, direction);
-    if (it->current == SOURCE_TREE && !it->masked && !mem_cursor_valid(&it->mem[SOURCE_OWN]) &&
-        !mem_cursor_valid(&it->mem[SOURCE_MEM]) &&
-        !mem_cursor_valid(&it->mem[SOURCE_FROZEN])) { /* only the tree has more */
-        levin_error error;
-        levin_code code = direction == ITER_FORWARD ? tree_cursor_next(&it->tree, &error)
-                                                    : tree_cursor_prev(&it->tree, &error);
-        it->value_loaded = false;
-        if (code == LEVIN_OK && inside(it, (levin_slice){ it->tree.key, it->tree.key_bytes }))
-            return true;
-        it->current = SOURCE_NONE;
-        return code == LEVIN_OK || code == LEVIN_NOT_FOUND ? false : iter_fail(it, code, &error);
-    }
+    if (run_go_on(it))
+        return run_step(it, direction);
     return sources_pass(it, it->current) && iter_settle(it);
 }
 
 bool levin_iter_next(levin_iter *it)
 {
-    return iter_move(it, ITER_FORWARD);
+    return __builtin_expect(it->run[0] != 0, 1) ? run_step(it, ITER_FORWARD) : iter_move(it, ITER_FORWARD);
 }
 
 bool levin_iter_prev(levin_iter *it)
 {
-    return iter_move(it, ITER_BACKWARD);
+    return __builtin_expect(it->run[1] != 0, 1) ? run_step(it, ITER_BACKWARD) : iter_move(it, ITER_BACKWARD);
 }
 
 bool levin_iter_valid(const levin_iter *it)
@@ -443,17 +534,24 @@ static levin_slice extent_value(levin_iter *it, const page_value *value)
     return (levin_slice){ it->value, it->value_bytes };
 }
 
-levin_slice levin_iter_value(levin_iter *it)
+/* The value of a pair that is not whole in the tree's leaf; apart, so that those that are save no registers. */
+static __attribute__((noinline)) levin_slice value_elsewhere(levin_iter *it)
 {
-    assert(it->current != SOURCE_NONE);
     if (it->current == SOURCE_TREE) {
         page_value value = tree_cursor_value(&it->tree);
-        if (value.kind == VALUE_EXTENT)
-            return extent_value(it, &value);
-        return (levin_slice){ value.data, value.bytes };
+        return extent_value(it, &value);
     }
     const uint8_t *record = mem_cursor_record(&it->mem[it->current]);
     return (levin_slice){ record_value(record), record_value_bytes(record) };
+}
+
+levin_slice levin_iter_value(levin_iter *it)
+{
+    levin_slice whole;
+    assert(it->current != SOURCE_NONE);
+    if (__builtin_expect(it->current == SOURCE_TREE && tree_cursor_inline_value(&it->tree, &whole), 1))
+        return whole;
+    return value_elsewhere(it);
 }
 
 /* ---- open and close ---- */
@@ -537,25 +635,23 @@ levin_code iter_open_on(levin *store, const version *v, const version_layers *la
 {
     levin_error error;
     *iter = NULL;
-    levin_iter *it = io_alloc(store->io, sizeof *it);
+    const size_t saved_bytes = LEVIN_KEY_MAX_BYTES(store->page_bytes);
+    const size_t bytes = sizeof(levin_iter) + saved_bytes + tree_cursor_key_bytes(store->page_bytes);
+    levin_iter *it = io_alloc(store->io, bytes);
     if (!it) {
         version_release(v);
-        error_memory(&error, sizeof *it);
+        error_memory(&error, bytes);
         return db_fail(store, &error);
     }
     memset(it, 0, sizeof *it);
     it->store = store;
+    it->bytes = bytes;
     count_add(&store->readers, 1);
     it->current = SOURCE_NONE;
     it->v = v;
     iter_sources(it, own, layers);
-    it->key_capacity = LEVIN_KEY_MAX_BYTES(store->page_bytes);
-    it->saved_key = io_alloc(store->io, it->key_capacity);
-    levin_code code = it->saved_key ? LEVIN_OK : error_memory(&error, it->key_capacity);
-    if (code == LEVIN_OK)
-        code = tree_cursor_open(&it->tree, &it->v->tree->t, &error);
-    if (code == LEVIN_OK)
-        code = iter_bounds(it, o, &error);
+    tree_cursor_init(&it->tree, &it->v->tree->t, it->saved_key + saved_bytes);
+    levin_code code = iter_bounds(it, o, &error);
     if (code != LEVIN_OK) {
         levin_iter_close(it);
         return db_fail(store, &error);
@@ -586,12 +682,11 @@ void levin_iter_close(levin_iter *it)
         iter_scan_fold(it);
         txn_scan_end(it->scan);
     }
-    tree_cursor_close(&it->tree);
+    tree_cursor_end(&it->tree);
     io_free(store->io, it->lower.key, it->lower.bytes + 1);
     io_free(store->io, it->upper.key, it->upper.bytes + 1);
-    io_free(store->io, it->saved_key, it->key_capacity);
     io_free(store->io, it->value, it->value_capacity);
     version_release(it->v);
     count_add(&store->readers, (uint64_t)-1);
-    io_free(store->io, it, sizeof *it);
+    io_free(store->io, it, it->bytes);
 }

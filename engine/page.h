@@ -129,10 +129,10 @@ typedef struct page_value {
     uint64_t first_page;     /* extent */
     uint64_t checksum;       /* extent: of the value bytes */
 } page_value;
-static inline page_value leaf_value(const uint8_t *p, unsigned i)
+/* Of a leaf's cell, whose key has so many bytes after the prefix. */
+static inline page_value leaf_cell_value(const uint8_t *cell, size_t key_bytes)
 {
-    const uint8_t *slot = page_slot(p, i), *cell = p + load_u16(slot + SLOT_OFFSET);
-    const uint8_t *payload = cell + LEAF_CELL_KEY + load_u16(slot + SLOT_KEY_BYTES);
+    const uint8_t *payload = cell + LEAF_CELL_KEY + key_bytes;
     uint32_t word = load_u32(cell);
     page_value value = {.kind = (enum value_kind)(word >> VALUE_KIND_SHIFT), .bytes = word & VALUE_BYTES_MASK};
     if (value.kind == VALUE_INLINE) {
@@ -142,6 +142,11 @@ static inline page_value leaf_value(const uint8_t *p, unsigned i)
         value.checksum = load_u64(payload + 8);
     }
     return value;
+}
+static inline page_value leaf_value(const uint8_t *p, unsigned i)
+{
+    const uint8_t *slot = page_slot(p, i);
+    return leaf_cell_value(p + load_u16(slot + SLOT_OFFSET), load_u16(slot + SLOT_KEY_BYTES));
 }
 
 /* ---- meta ---- */

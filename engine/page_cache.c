@@ -406,6 +406,19 @@ void page_cache_prefetch_frame(const page_cache *cache, uint64_t number)
     __builtin_prefetch(f + FRAME_PAGE_AT + cache->page_bytes - 1);
 }
 
+void page_cache_prefetch_leaf(const page_cache *cache, uint64_t number)
+{
+    enum { ENDS = 24 }; /* lines of cells */
+    /* acquire: pairs with table_link; only to ask for its memory, which may be gone: nothing is read through it */
+    const char *f = (const char *)atomic_load_explicit(bucket_of(cache, number), memory_order_acquire);
+    if (!f)
+        return;
+    __builtin_prefetch(f);
+    page_prefetch((const uint8_t *)f + FRAME_PAGE_AT, cache->page_bytes);
+    for (size_t i = 1; i < ENDS; i++)
+        __builtin_prefetch(f + FRAME_PAGE_AT + cache->page_bytes - 1 - i * CACHE_LINE_BYTES);
+}
+
 /* ---- install, forget, reclaim ---- */
 
 static void forget_one(page_cache *cache, uint64_t number)

@@ -71,6 +71,8 @@ void page_cache_prefetch_bucket(const page_cache *cache, uint64_t number);
 void page_cache_prefetch_frame(const page_cache *cache, uint64_t number);
 levin_code page_cache_get_prefetched(page_cache *cache, const page_expect *expect, page_frame **frame,
                                      levin_error *error);
+/* For a walk along the leaves: asks for the frame, the slots and the first and last cells of the leaf. Anywhere. */
+void page_cache_prefetch_leaf(const page_cache *cache, uint64_t number);
 /* Inside the same read-side section as the page_cache_get(). */
 void page_frame_pin(page_frame *frame);
 void page_frame_unpin(page_frame *frame); /* anywhere */

@@ -56,6 +56,7 @@ typedef struct tree_cursor {
     unsigned height;                    /* 0: invalid */
     unsigned cells;                     /* of the leaf */
     const uint8_t *leaf;                /* frame[height - 1]->page */
+    const uint8_t *cell;                /* of the pair, in it */
     uint8_t *key;                       /* whole key at the cursor; capacity a quarter page */
     size_t key_bytes;
     size_t prefix_bytes;                /* of the leaf, already in key[] */
@@ -65,7 +66,9 @@ typedef struct tree_cursor {
 /* Allocates the key buffer. LEVIN_NO_MEMORY. */
 levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error);
 void tree_cursor_close(tree_cursor *c);
-/* Makes it invalid. */
+/* The same with a key buffer of the caller's, of tree_cursor_key_bytes(); tree_cursor_end() ends its use. */
+void tree_cursor_init(tree_cursor *c, const tree *t, uint8_t *key);
+/* Invalid afterwards, with nothing pinned. */
 void tree_cursor_end(tree_cursor *c);
 /*
  * The moves: LEVIN_OK and on a key; LEVIN_NOT_FOUND past an end (invalid then); or an error (invalid).
@@ -84,8 +87,28 @@ static inline bool tree_cursor_valid(const tree_cursor *c)
 /* Good until the next move. c->key and c->key_bytes are the key. */
 static inline page_value tree_cursor_value(const tree_cursor *c)
 {
-    return leaf_value(c->leaf, c->slot[c->height - 1]);
+    return leaf_cell_value(c->cell, c->key_bytes - c->prefix_bytes);
 }
+/* The value alone, when it stands in the leaf: what a scan asks for. */
+static inline bool tree_cursor_inline_value(const tree_cursor *c, levin_slice *value)
+{
+    uint32_t word = load_u32(c->cell);
+    *value = (levin_slice){c->cell + LEAF_CELL_KEY + (c->key_bytes - c->prefix_bytes), word};
+    return word <= VALUE_BYTES_MASK; /* the kind above it is VALUE_INLINE */
+}
+/*
+ * Asks for the cells that a walk comes to some twelve small pairs later: page_draft.c lays cells downwards in the order
+ * of keys.  The processor's own prefetching does not cross pages of 4 KiB.
+ */
+enum { TREE_CURSOR_AHEAD_BYTES = 1536 };
+static inline void tree_cursor_prefetch_cells(const tree_cursor *c, bool after)
+{
+    const uintptr_t at = (uintptr_t)c->cell, far = after ? -(uintptr_t)TREE_CURSOR_AHEAD_BYTES : TREE_CURSOR_AHEAD_BYTES;
+    __builtin_prefetch((const void *)(at + far)); /* no pointer arithmetic: it may be outside the page */
+    __builtin_prefetch((const void *)(at + far + (after ? -(uintptr_t)64 : 64)));
+}
+/* Asks for the leaf after (before) this one, when it has the same parent and is in the cache. */
+void tree_cursor_prefetch_leaf(const tree_cursor *c, bool after);
 
 /* The rare part of the moves: to the leaf beside. */
 levin_code tree_cursor_next_leaf(tree_cursor *c, levin_error *error);
@@ -93,11 +116,17 @@ levin_code tree_cursor_prev_leaf(tree_cursor *c, levin_error *error);
 
 /* Puts the cursor on a slot of its leaf. The key buffer has TREE_KEY_SLACK bytes to spare. */
 enum { TREE_KEY_SLACK = 16 };
+static inline size_t tree_cursor_key_bytes(uint32_t page_bytes)
+{
+    return LEVIN_KEY_MAX_BYTES(page_bytes) + TREE_KEY_SLACK;
+}
 static inline void tree_cursor_set_slot(tree_cursor *c, unsigned i)
 {
-    const uint8_t *slot = page_slot(c->leaf, i), *suffix = c->leaf + load_u16(slot + SLOT_OFFSET) + LEAF_CELL_KEY;
+    const uint8_t *slot = page_slot(c->leaf, i), *cell = c->leaf + load_u16(slot + SLOT_OFFSET);
+    const uint8_t *suffix = cell + LEAF_CELL_KEY;
     size_t bytes = load_u16(slot + SLOT_KEY_BYTES);
     c->slot[c->height - 1] = i;
+    c->cell = cell;
     c->key_bytes = c->prefix_bytes + bytes;
     /* a copy of fixed size is two moves instead of a call */
     if (bytes <= TREE_KEY_SLACK && suffix + TREE_KEY_SLACK <= c->leaf + c->t.page_bytes)

@@ -12,12 +12,17 @@
 #include "page_draft.h"
 #include "tree.h"
 
-levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error)
+void tree_cursor_init(tree_cursor *c, const tree *t, uint8_t *key)
 {
-    size_t bytes = LEVIN_KEY_MAX_BYTES(t->page_bytes) + TREE_KEY_SLACK;
     memset(c, 0, sizeof *c);
     c->t = *t;
-    c->key = io_alloc(page_cache_file(t->cache)->io, bytes);
+    c->key = key;
+}
+
+levin_code tree_cursor_open(tree_cursor *c, const tree *t, levin_error *error)
+{
+    size_t bytes = tree_cursor_key_bytes(t->page_bytes);
+    tree_cursor_init(c, t, io_alloc(page_cache_file(t->cache)->io, bytes));
     return c->key ? LEVIN_OK : error_memory(error, bytes);
 }
 
@@ -43,9 +48,9 @@ void tree_cursor_end(tree_cursor *c)
 
 void tree_cursor_close(tree_cursor *c)
 {
-    path_drop(c, 0);
+    tree_cursor_end(c);
     if (c->key)
-        io_free(page_cache_file(c->t.cache)->io, c->key, LEVIN_KEY_MAX_BYTES(c->t.page_bytes) + TREE_KEY_SLACK);
+        io_free(page_cache_file(c->t.cache)->io, c->key, tree_cursor_key_bytes(c->t.page_bytes));
     c->key = NULL;
 }
 
@@ -143,6 +148,16 @@ static levin_code leaf_beside(tree_cursor *c, enum path_side entry, levin_error 
     else
         path_finish(c);
     return code;
+}
+
+void tree_cursor_prefetch_leaf(const tree_cursor *c, bool after)
+{
+    if (c->height < 2)
+        return;
+    const uint8_t *parent = c->frame[c->height - 2]->page;
+    unsigned slot = c->slot[c->height - 2];
+    if (after ? slot + 1 < page_cells(parent) : slot > 0)
+        page_cache_prefetch_leaf(c->t.cache, branch_child(parent, after ? slot + 1 : slot - 1).number);
 }
 
 levin_code tree_cursor_next_leaf(tree_cursor *c, levin_error *error)
