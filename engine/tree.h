@@ -103,7 +103,7 @@ static inline bool tree_cursor_inline_value(const tree_cursor *c, levin_slice *v
 enum { TREE_CURSOR_AHEAD_BYTES = 1536 };
 static inline void tree_cursor_prefetch_cells(const tree_cursor *c, bool after)
 {
-    const uintptr_t at = (uintptr_t)c->cell, far = after ? -(uintptr_t)TREE_CURSOR_AHEAD_BYTES : TREE_CURSOR_AHEAD_BYTES;
+    const uintptr_t at = (uintptr_t)c->cell, bytes = TREE_CURSOR_AHEAD_BYTES, far = after ? -bytes : bytes;
     __builtin_prefetch((const void *)(at + far)); /* no pointer arithmetic: it may be outside the page */
     __builtin_prefetch((const void *)(at + far + (after ? -(uintptr_t)64 : 64)));
 }
