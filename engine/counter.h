@@ -45,7 +45,7 @@ typedef struct counter_set {
 static inline counter_stripe *counter_mine(counter_set *set)
 {
     const uintptr_t self = sync_thread_number();
-    const unsigned start = (unsigned)((uint64_t)self * 0x9e3779b97f4a7c15u >> 58);
+    const unsigned start = (unsigned)((uint64_t)self * 0x9e3779b97f4a7c15u >> 58); /* as in counter_own() */
     for (unsigned i = 0; i < COUNTER_PROBES; i++) {
         counter_stripe *s = &set->stripes[(start + i) % COUNTER_STRIPES];
         uintptr_t owner = atomic_load_explicit(&s->owner, memory_order_relaxed); /* pairs with nothing, as all here */
@@ -67,6 +67,24 @@ static inline uint64_t counter_add(counter_stripe *mine, unsigned slot, uint64_t
     n += atomic_load_explicit(count, memory_order_relaxed);
     atomic_store_explicit(count, n, memory_order_relaxed);
     return n;
+}
+
+/*
+ * The calling thread's own stripe when it stands at its first place; otherwise NULL, and counter_mine() knows more. For
+ * paths that count every instruction.
+ */
+static inline counter_stripe *counter_own(counter_set *set)
+{
+    const uintptr_t self = sync_thread_number();
+    counter_stripe *s = &set->stripes[(uint64_t)self * 0x9e3779b97f4a7c15u >> 58];
+    /* relaxed: pairs with nothing */
+    return atomic_load_explicit(&s->owner, memory_order_relaxed) == self ? s : NULL;
+}
+/* counter_add() to a stripe got from counter_own(). */
+static inline void counter_add_own(counter_stripe *own, unsigned slot, uint64_t n)
+{
+    n += atomic_load_explicit(&own->count[slot], memory_order_relaxed); /* its owner alone stores */
+    atomic_store_explicit(&own->count[slot], n, memory_order_relaxed);
 }
 
 static inline uint64_t counter_read(const counter_set *set, unsigned slot)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "read.h"
+#include "row_cache_find.h"
 
 /* A window's keys that are still looked for. */
 typedef struct window {
@@ -36,14 +37,14 @@ static size_t find_in_rows(row_cache *rows, window *w, uint64_t sequence)
 {
     size_t left = 0;
     for (size_t i = 0; i < w->count; i++) {
-        w->hash[i] = row_cache_hash(w->key[i].data, w->key[i].size);
+        w->hash[i] = row_hash(w->key[i].data, w->key[i].size);
         row_cache_prefetch(rows, w->hash[i]);
     }
     for (size_t i = 0; i < w->count; i++)
         row_cache_prefetch_items(rows, w->hash[i]);
     for (size_t i = 0; i < w->count; i++) {
         row_value value;
-        if (!row_cache_find(rows, w->hash[i], w->key[i].data, w->key[i].size, sequence, &value)) {
+        if (!row_find(rows, w->hash[i], w->key[i].data, w->key[i].size, sequence, &value)) {
             window_keep(w, left++, i);
             continue;
         }

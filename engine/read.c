@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "read.h"
+#include "row_cache_find.h"
 
 /* Inside a read-side section. */
 static levin_code version_find(const version *v, const uint8_t *key, size_t key_bytes, found_value *found,
@@ -60,7 +61,7 @@ static levin_code read_find(levin *store, const version **v, const uint8_t *key,
 {
     row_value value;
     if (!*v && *row == ROW_BYPASSED && store->rows) {
-        hash = row_cache_hash(key, key_bytes);
+        hash = row_hash(key, key_bytes);
         *row = row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value) ? ROW_HIT : ROW_MISSED;
         if (*row == ROW_HIT) {
             found->data = value.data;
@@ -113,6 +114,12 @@ static levin_code get_copy_in_section(levin *store, counter_stripe *mine, const 
     return code;
 }
 
+/* Whether this get is to be measured. mine: of store->counts. */
+static inline bool get_is_sampled(const counter_stripe *mine)
+{
+    return metrics_samples(read_gets_of(mine), METRICS_SAMPLE_get);
+}
+
 /* v NULL: the newest version. */
 static levin_code get_copy(levin *store, counter_stripe *mine, const version *v, const void *key, size_t key_bytes,
                            void *buffer, size_t capacity, size_t *value_bytes)
@@ -124,57 +131,60 @@ static levin_code get_copy(levin *store, counter_stripe *mine, const version *v,
     return get_copy_in_section(store, mine, v, key, key_bytes, 0, ROW_BYPASSED, buffer, capacity, value_bytes);
 }
 
-/* The newest state, with a row cache: a row that is in it by the shortest way. */
-static inline __attribute__((always_inline)) levin_code
-get_row(levin *store, counter_stripe *mine, const void *key, size_t key_bytes, void *buffer, size_t capacity,
-        size_t *value_bytes)
+/*
+ * What levin_get() leaves over, measured when it is the turn of one in METRICS_SAMPLE_get of each thread.  Apart, so that
+ * levin_get() saves no registers for it.
+ */
+static __attribute__((noinline)) levin_code get_seldom(levin *store, const levin_snapshot *snapshot, const void *key,
+                                                       size_t key_bytes, void *buffer, size_t capacity,
+                                                       size_t *value_bytes)
 {
-    row_value value;
-    levin_code code = LEVIN_NOT_FOUND;
-    uint64_t hash = row_cache_hash(key, key_bytes);
-    reclaim_read_lock();
-    if (!row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value))
-        return get_copy_in_section(store, mine, NULL, key, key_bytes, hash, ROW_MISSED, buffer, capacity,
-                                   value_bytes);
-    if (value.data) {
-        *value_bytes = value.bytes;
-        code = value.bytes <= capacity ? LEVIN_OK : LEVIN_TOO_SMALL;
-        if (code == LEVIN_OK && value.bytes)
-            memcpy(buffer, value.data, value.bytes);
-    }
-    reclaim_read_unlock();
-    read_count_row_on(store, mine, code, ROW_HIT);
-    return code;
-}
-
-static inline __attribute__((always_inline)) levin_code
-get_any(levin *store, counter_stripe *mine, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
-        void *buffer, size_t capacity, size_t *value_bytes)
-{
-    if (!snapshot && store->rows && key && key_bytes >= LEVIN_KEY_MIN_BYTES)
-        return get_row(store, mine, key, key_bytes, buffer, capacity, value_bytes);
-    return get_copy(store, mine, snapshot_version(snapshot), key, key_bytes, buffer, capacity, value_bytes);
-}
-
-/* One levin_get() in METRICS_SAMPLE_get of each thread; apart, so that the others save no registers for it. */
-static __attribute__((noinline)) levin_code get_timed(levin *store, const levin_snapshot *snapshot, const void *key,
-                                                      size_t key_bytes, void *buffer, size_t capacity,
-                                                      size_t *value_bytes)
-{
+    counter_stripe *mine = counter_mine(&store->counts);
+    const version *v = snapshot_version(snapshot);
+    if (!get_is_sampled(mine))
+        return get_copy(store, mine, v, key, key_bytes, buffer, capacity, value_bytes);
     uint64_t began = store->io->now_ns(store->io->context);
-    levin_code code = get_any(store, counter_mine(&store->counts), snapshot, key, key_bytes, buffer, capacity,
-                              value_bytes);
+    levin_code code = get_copy(store, mine, v, key, key_bytes, buffer, capacity, value_bytes);
     metrics_add(&store->metrics, LEVIN_HISTOGRAM_get, store->io->now_ns(store->io->context) - began);
     return code;
 }
 
+/* Inside a read-side section, which it ends: a key that the row cache does not know. */
+static __attribute__((noinline)) levin_code get_missed(levin *store, counter_stripe *mine, const void *key,
+                                                       size_t key_bytes, uint64_t hash, void *buffer, size_t capacity,
+                                                       size_t *value_bytes)
+{
+    return get_copy_in_section(store, mine, NULL, key, key_bytes, hash, ROW_MISSED, buffer, capacity, value_bytes);
+}
+
+/*
+ * Here stands the shortest way to a row in the cache, for keys of 8 to 16 bytes and a thread with a stripe of its own;
+ * the rest is elsewhere.  What is counted is counted inside the section: less has to be kept over the calls.
+ */
 levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes, void *buffer,
                      size_t capacity, size_t *value_bytes)
 {
-    counter_stripe *mine = counter_mine(&store->counts);
-    if (__builtin_expect(metrics_samples(read_gets_of(mine), METRICS_SAMPLE_get), 0))
-        return get_timed(store, snapshot, key, key_bytes, buffer, capacity, value_bytes);
-    return get_any(store, mine, snapshot, key, key_bytes, buffer, capacity, value_bytes);
+    row_value value;
+    levin_code code = LEVIN_NOT_FOUND;
+    counter_stripe *own = counter_own(&store->counts);
+    if (__builtin_expect(snapshot || !own || !store->rows || !key || !row_key_is_middle(key_bytes), 0) ||
+        __builtin_expect(get_is_sampled(own), 0))
+        return get_seldom(store, snapshot, key, key_bytes, buffer, capacity, value_bytes);
+    reclaim_read_lock();
+    uint64_t hash = row_hash_middle(key, key_bytes);
+    if (__builtin_expect(!row_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value), 0))
+        return get_missed(store, own, key, key_bytes, hash, buffer, capacity, value_bytes);
+    counter_add_own(own, COUNT_ROW_HITS, 1);
+    if (__builtin_expect(value.data != NULL, 1)) {
+        *value_bytes = value.bytes;
+        code = value.bytes <= capacity ? LEVIN_OK : LEVIN_TOO_SMALL;
+        if (code == LEVIN_OK && value.bytes)
+            memcpy(buffer, value.data, value.bytes);
+    } else {
+        counter_add_own(own, COUNT_GET_HITS_BELOW, UINT64_MAX);
+    }
+    reclaim_read_unlock();
+    return code;
 }
 
 /* Handed-out values carry their size in front, for levin_free(). */

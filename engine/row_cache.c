@@ -14,9 +14,8 @@
  *
  * Crash safety: nothing is on disk.
  */
-#include "row_cache.h"
+#include "row_cache_find.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
@@ -26,8 +25,8 @@
 #include "record_format.h"
 
 enum {
-    SLOTS = 7,
-    LINE_BYTES = 64,
+    SLOTS = ROW_SLOTS,
+    LINE_BYTES = ROW_LINE_BYTES,
     HUGE_PAGE_BYTES = 2 << 20,   /* io_posix.c gives huge pages to who aligns so */
     SEGMENT_MIN_BYTES = 4096,
     SEGMENT_MAX_BYTES = HUGE_PAGE_BYTES,
@@ -40,29 +39,6 @@ enum {
     MAINTAIN_STEPS = 4,
     ACTIVATION_SHARE = 16        /* a table is made after one miss for so many buckets: clearing them takes as long */
 };
-
-#define SLOT_HIT UINT64_C(1)  /* hit since it came or was moved */
-#define SLOT_MAIN UINT64_C(2) /* in the main queue */
-#define SLOT_ADDRESS UINT64_C(0x0000fffffffffff0)
-#define ADDRESS_BITS 48
-#define TAG_BITS 16
-#define TAG_MASK UINT64_C(0xffff)
-#define VALUE_ABSENT UINT16_C(0xffff)
-
-typedef struct row_item {
-    uint64_t sequence;
-    uint16_t key_bytes;
-    uint16_t value_bytes; /* or VALUE_ABSENT */
-    uint8_t bytes[];      /* key, value */
-} row_item;
-enum { ITEM_HEADER_BYTES = offsetof(row_item, bytes), ITEM_ALIGN = 16 };
-static_assert(ITEM_HEADER_BYTES == 12, "a key of 16 and a value of 100 bytes fill two cache lines");
-
-typedef struct row_bucket {
-    _Alignas(LINE_BYTES) _Atomic uint64_t slot[SLOTS];
-    _Atomic uint64_t touched;
-} row_bucket;
-static_assert(sizeof(row_bucket) == LINE_BYTES, "a bucket is one cache line");
 
 typedef struct row_segment {
     struct row_segment *next;
@@ -77,11 +53,8 @@ typedef struct row_queue {
 } row_queue;
 
 struct row_cache {
-    /* what a hit reads; written seldom */
-    _Alignas(LINE_BYTES) _Atomic(row_bucket *) buckets; /* release in activate, acquire everywhere else */
-    size_t bucket_count;          /* constant */
+    row_table table;
     _Atomic uint64_t *ghosts;     /* a word for each bucket: the last four tags that left unhit; relaxed, hints */
-    _Atomic uint64_t cleared;     /* relaxed; ordered as `touched` is */
     _Atomic(row_segment *) active; /* release by who has the mutex, acquire by fillers; NULL: no room */
     _Atomic bool wanting;         /* a hint */
     counter_set *counts;
@@ -99,26 +72,14 @@ struct row_cache {
     _Atomic uint64_t bytes;       /* relaxed; pairs with nothing */
 };
 
+static_assert(offsetof(row_cache, table) == 0, "row_table_of()");
+
 /* ---- words and items ---- */
 
-static inline row_item *slot_item(uint64_t word)
-{
-    return (row_item *)(uintptr_t)(word & SLOT_ADDRESS);
-}
-/* Never 0, so that an empty slot fits no key. */
-static inline uint64_t hash_tag(uint64_t hash)
-{
-    return (hash & TAG_MASK) | 1;
-}
 static inline uint64_t slot_word(uint64_t hash, const row_item *item)
 {
     return hash_tag(hash) << ADDRESS_BITS | (uint64_t)(uintptr_t)item;
 }
-static inline bool slot_fits(uint64_t word, uint64_t hash)
-{
-    return word >> ADDRESS_BITS == hash_tag(hash);
-}
-
 static inline size_t item_bytes(size_t key_bytes, size_t value_bytes)
 {
     return (ITEM_HEADER_BYTES + key_bytes + value_bytes + ITEM_ALIGN - 1) & ~(size_t)(ITEM_ALIGN - 1);
@@ -128,37 +89,9 @@ static inline size_t item_size(const row_item *item)
     return item_bytes(item->key_bytes, item->value_bytes == VALUE_ABSENT ? 0 : item->value_bytes);
 }
 
-static inline bool item_has_key(const row_item *item, const uint8_t *key, size_t key_bytes)
-{
-    if (item->key_bytes != key_bytes)
-        return false;
-    if (key_bytes < 8 || key_bytes > 16)
-        return memcmp(item->bytes, key, key_bytes) == 0;
-    return load_u64(item->bytes) == load_u64(key) &&
-           load_u64(item->bytes + key_bytes - 8) == load_u64(key + key_bytes - 8);
-}
-
-/* By the upper half (Lemire, "Fast random integer generation in an interval", 2019); the low 16 bits are the tag. */
 size_t row_cache_bucket(const row_cache *cache, uint64_t hash)
 {
-    return (hash >> 32) * cache->bucket_count >> 32;
-}
-
-static inline row_bucket *bucket_of(const row_cache *cache, row_bucket *buckets, uint64_t hash)
-{
-    return &buckets[row_cache_bucket(cache, hash)];
-}
-static inline row_bucket *buckets_now(const row_cache *cache)
-{
-    return atomic_load_explicit(&cache->buckets, memory_order_acquire); /* pairs with row_cache_activate() */
-}
-
-/* What an item in the bucket must reach. After an acquire load of the slot: [C] of row_cache.h. */
-static inline uint64_t bucket_floor(const row_cache *cache, const row_bucket *b)
-{
-    uint64_t touched = atomic_load_explicit(&b->touched, memory_order_relaxed);
-    uint64_t cleared = atomic_load_explicit(&cache->cleared, memory_order_relaxed);
-    return touched > cleared ? touched : cleared;
+    return bucket_number(cache, hash);
 }
 
 /* ---- ghosts ---- */
@@ -180,7 +113,7 @@ static inline bool ghost_known(const row_cache *cache, uint64_t hash)
 
 uint64_t row_cache_hash(const void *key, size_t key_bytes)
 {
-    return XXH3_64bits(key, key_bytes);
+    return row_key_is_middle(key_bytes) ? row_hash_middle(key, key_bytes) : XXH3_64bits(key, key_bytes);
 }
 
 /* ---- readers ---- */
@@ -203,51 +136,18 @@ void row_cache_prefetch_items(const row_cache *cache, uint64_t hash)
     if (!buckets)
         return;
     const row_bucket *b = bucket_of(cache, buckets, hash);
-    for (unsigned i = 0; i < SLOTS; i++) {
-        uint64_t word = atomic_load_explicit(&b->slot[i], memory_order_relaxed); /* nothing is read through it here */
-        if (slot_fits(word, hash)) {
-            __builtin_prefetch(slot_item(word));
-            __builtin_prefetch((const char *)slot_item(word) + LINE_BYTES);
-        }
+    for (unsigned fits = bucket_fits(b, hash); fits; fits &= fits - 1) {
+        /* relaxed: nothing is read through it here */
+        uint64_t word = atomic_load_explicit(&b->slot[__builtin_ctz(fits)], memory_order_relaxed);
+        __builtin_prefetch(slot_item(word));
+        __builtin_prefetch((const char *)slot_item(word) + LINE_BYTES);
     }
-}
-
-/* The slots whose tags fit, a bit for each: without a branch that nobody could predict. */
-static inline unsigned bucket_fits(const row_bucket *b, uint64_t hash)
-{
-    unsigned fits = 0;
-#pragma GCC unroll 7
-    for (unsigned i = 0; i < SLOTS; i++) /* relaxed: what fits is loaded again */
-        fits |= (unsigned)slot_fits(atomic_load_explicit(&b->slot[i], memory_order_relaxed), hash) << i;
-    return fits;
 }
 
 bool row_cache_find(row_cache *cache, uint64_t hash, const void *key, size_t key_bytes, uint64_t sequence,
                     row_value *value)
 {
-    row_bucket *buckets = buckets_now(cache);
-    if (!buckets)
-        return false;
-    row_bucket *b = bucket_of(cache, buckets, hash);
-    for (unsigned fits = bucket_fits(b, hash); fits; fits &= fits - 1) {
-        unsigned i = (unsigned)__builtin_ctz(fits);
-        uint64_t word = atomic_load_explicit(&b->slot[i], memory_order_acquire); /* [B]: with every set of a slot */
-        const row_item *item = slot_item(word);
-        if (!slot_fits(word, hash) || !item_has_key(item, key, key_bytes))
-            continue;
-        uint64_t floor = bucket_floor(cache, b);
-        if (item->sequence < floor || sequence < floor)
-            continue;
-        /* relaxed: the slot stays what it was, the set of it heads the release sequence; a lost mark does no harm */
-        if (!(word & SLOT_HIT))
-            atomic_compare_exchange_strong_explicit(&b->slot[i], &word, word | SLOT_HIT, memory_order_relaxed,
-                                                    memory_order_relaxed);
-        bool absent = item->value_bytes == VALUE_ABSENT;
-        value->data = absent ? NULL : item->bytes + key_bytes;
-        value->bytes = absent ? 0 : item->value_bytes;
-        return true;
-    }
-    return false;
+    return row_find(cache, hash, key, key_bytes, sequence, value);
 }
 
 /* ---- fills ---- */
@@ -382,7 +282,7 @@ void row_cache_touch_records(row_cache *cache, const uint8_t *records, size_t co
 
 void row_cache_touch_all(row_cache *cache, uint64_t sequence)
 {
-    raise_to(&cache->cleared, sequence);
+    raise_to(&cache->table.cleared, sequence);
 }
 
 /* ---- segments and queues; with the mutex ---- */
@@ -593,13 +493,13 @@ row_cache *row_cache_create(const levin_io *io, uint64_t budget_bytes, counter_s
     cache->counts = counts;
     cache->first_slot = first_slot;
     size_t budget = budget_bytes < SIZE_MAX / 2 ? (size_t)budget_bytes : SIZE_MAX / 2;
-    cache->bucket_count = budget / TABLE_SHARE / sizeof(row_bucket);
-    if (cache->bucket_count > UINT32_MAX)
-        cache->bucket_count = UINT32_MAX;
+    cache->table.bucket_count = budget / TABLE_SHARE / sizeof(row_bucket);
+    if (cache->table.bucket_count > UINT32_MAX)
+        cache->table.bucket_count = UINT32_MAX;
     cache->segment_bytes = SEGMENT_MIN_BYTES;
     while (cache->segment_bytes < SEGMENT_MAX_BYTES && cache->segment_bytes < budget / 32)
         cache->segment_bytes *= 2;
-    size_t left = budget - cache->bucket_count * (sizeof(row_bucket) + sizeof cache->ghosts[0]) - sizeof *cache;
+    size_t left = budget - cache->table.bucket_count * (sizeof(row_bucket) + sizeof cache->ghosts[0]) - sizeof *cache;
     cache->segment_max = left / (cache->segment_bytes + sizeof(row_segment));
     assert(budget >= ROW_CACHE_MIN_BYTES && cache->segment_max >= SEGMENTS_MIN);
     atomic_init(&cache->bytes, sizeof *cache);
@@ -612,8 +512,8 @@ row_cache *row_cache_create(const levin_io *io, uint64_t budget_bytes, counter_s
 
 bool row_cache_activate(row_cache *cache, uint64_t sequence)
 {
-    const size_t table_bytes = cache->bucket_count * sizeof(row_bucket);
-    const size_t ghost_bytes = cache->bucket_count * sizeof cache->ghosts[0];
+    const size_t table_bytes = cache->table.bucket_count * sizeof(row_bucket);
+    const size_t ghost_bytes = cache->table.bucket_count * sizeof cache->ghosts[0];
     const size_t segments_bytes = cache->segment_max * sizeof(row_segment);
     if (row_cache_active(cache))
         return true;
@@ -628,20 +528,20 @@ bool row_cache_activate(row_cache *cache, uint64_t sequence)
         return false;
     }
     memset(segments, 0, segments_bytes);
-    for (size_t i = 0; i < cache->bucket_count; i++)
+    for (size_t i = 0; i < cache->table.bucket_count; i++)
         atomic_init(&ghosts[i], 0);
     memset((void *)buckets, 0, table_bytes);
     cache->segments = segments;
     cache->ghosts = ghosts;
-    raise_to(&cache->cleared, sequence);
+    raise_to(&cache->table.cleared, sequence);
     atomic_fetch_add_explicit(&cache->bytes, table_bytes + ghost_bytes + segments_bytes, memory_order_relaxed);
-    atomic_store_explicit(&cache->buckets, buckets, memory_order_release); /* pairs with buckets_now() */
+    atomic_store_explicit(&cache->table.buckets, buckets, memory_order_release); /* pairs with buckets_now() */
     return true;
 }
 
 uint64_t row_cache_activation_misses(const row_cache *cache)
 {
-    return cache->bucket_count / ACTIVATION_SHARE;
+    return cache->table.bucket_count / ACTIVATION_SHARE;
 }
 
 void row_cache_destroy(row_cache *cache)
@@ -652,8 +552,8 @@ void row_cache_destroy(row_cache *cache)
     for (size_t i = 0; i < cache->segment_count; i++)
         io_free(cache->io, cache->segments[i].memory, cache->segment_bytes);
     if (buckets) {
-        io_free(cache->io, buckets, cache->bucket_count * sizeof(row_bucket));
-        io_free(cache->io, cache->ghosts, cache->bucket_count * sizeof cache->ghosts[0]);
+        io_free(cache->io, buckets, cache->table.bucket_count * sizeof(row_bucket));
+        io_free(cache->io, cache->ghosts, cache->table.bucket_count * sizeof cache->ghosts[0]);
         io_free(cache->io, cache->segments, cache->segment_max * sizeof(row_segment));
     }
     sync_mutex_fini(&cache->mutex);
@@ -669,7 +569,7 @@ uint64_t row_cache_entries(const row_cache *cache)
 {
     row_bucket *buckets = buckets_now(cache);
     uint64_t entries = 0;
-    for (size_t i = 0; buckets && i < cache->bucket_count; i++)
+    for (size_t i = 0; buckets && i < cache->table.bucket_count; i++)
         for (unsigned k = 0; k < SLOTS; k++)
             entries += atomic_load_explicit(&buckets[i].slot[k], memory_order_relaxed) != 0; /* a count */
     return entries;

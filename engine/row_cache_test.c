@@ -10,7 +10,7 @@
 #include "../faults/check_main.h"
 #include "memory_io_test.h"
 #include "record_format.h"
-#include "row_cache.h"
+#include "row_cache_find.h"
 
 enum { SEED = 20240611, VALUE_MAX = 2000 };
 
@@ -122,6 +122,33 @@ static void touch(fixture *f, uint64_t n, enum record_kind kind, uint64_t sequen
     memcpy(record + RECORD_HEADER_BYTES, key, bytes);
     row_cache_touch_records(f->rows, record, 1, sequence);
 }
+
+START_TEST(row_cache__the_inlined_hash_and_the_slots_that_fit_are_those_of_the_plain_way)
+{
+    uint8_t key[64];
+    uint64_t random = 7;
+    for (size_t bytes = 1; bytes <= sizeof key; bytes++) {
+        for (size_t i = 0; i < bytes; i++)
+            key[i] = (uint8_t)(random = random * 6364136223846793005u + 1442695040888963407u, random >> 56);
+        ck_assert_uint_eq(row_hash(key, bytes), row_cache_hash(key, bytes));
+    }
+    static row_bucket b;
+    for (int round = 0; round < 20000; round++) {
+        uint64_t hash = random = random * 6364136223846793005u + 1442695040888963407u;
+        unsigned expected = 0;
+        for (unsigned i = 0; i < ROW_SLOTS; i++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            uint64_t tag = (random >> 60) % 3 == 0 ? hash_tag(hash) : (random >> 40 & TAG_MASK) | 1;
+            uint64_t word = (random >> 60) % 5 == 0 ? 0 : tag << ADDRESS_BITS | (random & SLOT_ADDRESS);
+            atomic_store_explicit(&b.slot[i], word, memory_order_relaxed); /* one thread */
+            expected |= (unsigned)slot_fits(word, hash) << i;
+        }
+        /* the word behind the slots counts for nothing */
+        atomic_store_explicit(&b.touched, hash_tag(hash) << ADDRESS_BITS, memory_order_relaxed);
+        ck_assert_uint_eq(bucket_fits(&b, hash), expected);
+    }
+}
+END_TEST
 
 START_TEST(row_cache__an_item_counts_only_at_or_after_the_last_write)
 {
@@ -479,7 +506,9 @@ START_TEST(row_cache__stages_for_several_keys_find_the_same)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("row_cache", TEST(row_cache__an_item_counts_only_at_or_after_the_last_write),
+LEVIN_TEST_MAIN("row_cache",
+                TEST(row_cache__the_inlined_hash_and_the_slots_that_fit_are_those_of_the_plain_way),
+                TEST(row_cache__an_item_counts_only_at_or_after_the_last_write),
                 TEST(row_cache__a_fill_that_lost_the_race_is_never_a_hit),
                 TEST(row_cache__an_item_serves_a_version_that_no_write_separates_from_it),
                 TEST(row_cache__is_off_until_activated_and_trusts_nothing_older),
