@@ -214,6 +214,8 @@ static store_result levin_adapter_get(store_session *session, store_slice key, v
                                       size_t *bytes)
 {
     levin_code code = levin_get(session->s->db, NULL, key.data, key.bytes, buffer, capacity, bytes);
+    if (code == LEVIN_OK)
+        return STORE_OK;
     if (code == LEVIN_TOO_SMALL) { /* the interface wants as much as fits */
         void *value;
         code = levin_get_alloc(session->s->db, NULL, key.data, key.bytes, &value, bytes);

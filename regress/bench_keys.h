@@ -28,6 +28,12 @@ static inline void bench_digits8(char *to, uint32_t number)
 static inline void bench_key_format(char *key, uint32_t bytes, uint64_t number)
 {
     char *at = key + bytes - 8;
+    if (number < 100000000) { /* zeros but for the last eight digits */
+        for (char *zeros = key; zeros < at; zeros += 8) /* the last store may go over into the digits' place */
+            memset(zeros, '0', 8);
+        bench_digits8(at, (uint32_t)number);
+        return;
+    }
     for (; at > key + 7; at -= 8, number /= 100000000)
         bench_digits8(at, (uint32_t)(number % 100000000));
     bench_digits8(at, (uint32_t)(number % 100000000));

@@ -4,8 +4,11 @@
  * Key numbers of a random fill are a permutation of 0 .. num-1, so that each key is written once and later benchmarks
  * find every key.  Values are cut out of one buffer that is made before the clock starts.
  *
- * Latencies: every call of a write, every 16th call of a read, because reading the clock costs as much as a cached
- * read.  Benchmarks that look for the longest stall time every call.
+ * Latencies: every call of a write, every 64th get and every 16th call of another read, because reading the clock costs
+ * as much as a cached read, and makes the processor wait for all that it has begun.  Benchmarks that look for the
+ * longest stall time every call.
+ *
+ * The keys of READ_BLOCK gets are made before the first of them, so that between two gets there is little else.
  *
  * Concurrency: each thread has its own bench, session and result; they share the options and the values, read-only.
  */
@@ -18,7 +21,7 @@
 #include "bench_keys.h"
 #include "monotonic.h"
 
-enum { SAMPLE_EVERY = 16 };
+enum { SAMPLE_EVERY = 16, READ_BLOCK = 64 };
 
 /* ---- one thread's state ---- */
 
@@ -138,27 +141,38 @@ static bool run_filllarge(bench *b)
 
 /* ---- point reads ---- */
 
-/* `every`: how many calls for one that is timed, a power of two. */
-static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint64_t every)
+/* One get; its time is taken when `timed`. */
+static inline bool read_key(bench *b, const char *key, char *buffer, uint32_t value_bytes, bool timed)
 {
-    const uint32_t key_bytes = b->o->key_bytes;
-    char key[BENCH_KEY_MAX_BYTES], *buffer = malloc((size_t)value_bytes + 1);
+    size_t bytes = 0;
+    uint64_t began = timed ? monotonic_ns() : 0;
+    store_result result = b->a->get(b->session, (store_slice){ key, b->o->key_bytes }, buffer, value_bytes, &bytes);
+    if (timed)
+        histogram_add(&b->r->latency, monotonic_ns() - began);
+    b->r->bytes += bytes;
+    if (result == STORE_OK)
+        return true;
+    b->r->not_found += result == STORE_NOT_FOUND;
+    return result == STORE_NOT_FOUND || !failed(b, result, "get");
+}
+
+/* `every`: how many calls for one that is timed. */
+static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint32_t every)
+{
+    char keys[READ_BLOCK][BENCH_KEY_MAX_BYTES], *buffer = malloc((size_t)value_bytes + 1);
     bool ok = buffer != NULL;
     if (!ok)
         fprintf(stderr, "levin-bench: out of memory\n");
-    for (uint64_t i = 0; ok && more(b, i, i % SAMPLE_EVERY == 0); i++) {
-        size_t bytes = 0;
-        bench_key_format(key, key_bytes, random_below(&b->random, among));
-        uint64_t began = i & (every - 1) ? 0 : monotonic_ns();
-        store_result result = b->a->get(b->session, (store_slice){ key, key_bytes }, buffer, value_bytes, &bytes);
-        if (began)
-            histogram_add(&b->r->latency, monotonic_ns() - began);
-        if (result == STORE_NOT_FOUND)
-            b->r->not_found++;
-        else
-            ok = !failed(b, result, "get");
-        b->r->operations++;
-        b->r->bytes += bytes;
+    for (uint64_t i = 0; ok && more(b, i, true);) {
+        uint32_t n = READ_BLOCK, k = 0;
+        if (b->by_count && b->count - i < n)
+            n = (uint32_t)(b->count - i);
+        for (; k < n; k++)
+            bench_key_format(keys[k], b->o->key_bytes, random_below(&b->random, among));
+        for (k = 0; k < n && ok; k++)
+            ok = read_key(b, keys[k], buffer, value_bytes, k % every == 0);
+        b->r->operations += k;
+        i += k;
     }
     free(buffer);
     return ok;
@@ -166,7 +180,7 @@ static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint64_t e
 
 static bool run_readrandom(bench *b)
 {
-    return read_keys(b, b->o->num, b->o->value_bytes, SAMPLE_EVERY);
+    return read_keys(b, b->o->num, b->o->value_bytes, READ_BLOCK);
 }
 static uint64_t hot_of(const bench *b)
 {
@@ -175,7 +189,7 @@ static uint64_t hot_of(const bench *b)
 }
 static bool run_readhot(bench *b)
 {
-    return read_keys(b, hot_of(b), b->o->value_bytes, SAMPLE_EVERY);
+    return read_keys(b, hot_of(b), b->o->value_bytes, READ_BLOCK);
 }
 static bool run_readstalls(bench *b)
 {
@@ -183,7 +197,7 @@ static bool run_readstalls(bench *b)
 }
 static bool run_readlarge(bench *b)
 {
-    return read_keys(b, b->o->large, b->o->large_value_bytes, SAMPLE_EVERY);
+    return read_keys(b, b->o->large, b->o->large_value_bytes, READ_BLOCK);
 }
 
 /* The writer beside readers: random keys in small batches, unsynced, as fast as the store takes them. */
