@@ -3,7 +3,7 @@
  *
  * Checked: every walk, in either direction, from any key, with bounds of every kind anywhere in a leaf, gives the pairs
  * of the model in order: with nothing in the memtables, with a few keys there (puts, overwrites and deletes, in front
- * of, inside and behind leaves), with many, and with values in extents between; turns in the middle of a leaf, at its
+ * of, inside and behind leaves), with many, with ranges deleted, and with values in extents between; turns in the middle of a leaf, at its
  * ends and at bounds.
  */
 #include <stdio.h>
@@ -72,6 +72,14 @@ static void delete(levin *db, uint32_t i)
 {
     model[i].value = 0;
     ck_assert_int_eq(levin_delete(db, model[i].key, model[i].key_bytes, LEVIN_NONE), LEVIN_OK);
+}
+
+static void delete_range(levin *db, uint32_t from, uint32_t to)
+{
+    levin_slice lower = { model[from].key, model[from].key_bytes }, upper = { model[to].key, model[to].key_bytes };
+    for (uint32_t i = from; i < to; i++)
+        model[i].value = 0;
+    ck_assert_int_eq(levin_delete_range(db, lower, upper, LEVIN_NONE), LEVIN_OK);
 }
 
 /* The next pair that is there, from place `i` on in steps of `step`, inside [low, high]; -1: none. */
@@ -235,6 +243,26 @@ START_TEST(iter__walks_over_leaves_equal_the_model_with_few_and_many_keys_in_mem
 }
 END_TEST
 
+START_TEST(iter__walks_over_leaves_equal_the_model_with_ranges_deleted_in_memory)
+{
+    char directory[] = "/tmp/levin-iter-test-XXXXXX";
+    levin *db = store_make(directory);
+    for (int round = 0; round < 18; round++) {
+        uint32_t from = random_below(KEYS - 200), length = 1 + random_below(round % 2 ? 6 : 150);
+        delete_range(db, from, from + length);
+        for (uint32_t n = random_below(4); n > 0; n--)
+            put(db, from + random_below(length));
+        walks(db, NULL, 40);
+        if (round % 6 == 5) {
+            for (uint32_t i = 0; i < KEYS; i += 3)
+                put(db, i);
+            ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
+        }
+    }
+    store_drop(db, directory);
+}
+END_TEST
+
 START_TEST(iter__a_snapshot_is_walked_as_it_was)
 {
     char directory[] = "/tmp/levin-iter-test-XXXXXX";
@@ -258,4 +286,5 @@ END_TEST
 
 LEVIN_TEST_MAIN("iter", TEST(iter__walks_over_leaves_equal_the_model_with_empty_memtables),
                 TEST(iter__walks_over_leaves_equal_the_model_with_few_and_many_keys_in_memory),
+                TEST(iter__walks_over_leaves_equal_the_model_with_ranges_deleted_in_memory),
                 TEST(iter__a_snapshot_is_walked_as_it_was))
