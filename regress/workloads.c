@@ -156,7 +156,7 @@ static inline bool read_key(bench *b, const char *key, char *buffer, uint32_t va
     return result == STORE_NOT_FOUND || !failed(b, result, "get");
 }
 
-/* `every`: how many calls for one that is timed. */
+/* `every`: how many calls for one that is timed, a power of two. */
 static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint32_t every)
 {
     char keys[READ_BLOCK][BENCH_KEY_MAX_BYTES], *buffer = malloc((size_t)value_bytes + 1);
@@ -170,7 +170,7 @@ static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint32_t e
         for (; k < n; k++)
             bench_key_format(keys[k], b->o->key_bytes, random_below(&b->random, among));
         for (k = 0; k < n && ok; k++)
-            ok = read_key(b, keys[k], buffer, value_bytes, k % every == 0);
+            ok = read_key(b, keys[k], buffer, value_bytes, (k & (every - 1)) == 0);
         b->r->operations += k;
         i += k;
     }
