@@ -204,6 +204,9 @@ static void do_operation(run *r, const uint8_t op[4])
     case OPS_COMPACT:
         do_compact(r, op);
         return;
+    case OPS_RANGE:
+        ops_range(r, op);
+        return;
     case OPS_KINDS:
         return;
     }

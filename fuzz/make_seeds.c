@@ -58,7 +58,7 @@ static const struct ops_mix {
     uint8_t weight[OPS_KINDS]; /* as enum ops_kind */
     unsigned count;
 } mixes[] = {
-    { "all", { 4, 2, 2, 1, 1, 2, 1, 2, 4, 1, 1, 1, 1, 4, 1 }, 30 },
+    { "all", { 4, 2, 2, 1, 1, 2, 1, 2, 4, 1, 1, 1, 1, 4, 1, 1 }, 30 },
     { "writes", { 8, 4, 4, 0, 0, 1, 0, 0, 0, 0, 1, 0 }, 30 },
     { "tickets", { 1, 1, 1, 6, 4, 1, 1, 0, 0, 0, 1, 5, 1, 1 }, 20 },
     { "iterators", { 2, 1, 1, 0, 0, 0, 0, 2, 8, 1, 1, 0 }, 40 },
@@ -68,6 +68,7 @@ static const struct ops_mix {
     { "swaps", { 2, 1, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0, 8 }, 20 },
     { "transactions", { 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 16 }, 30 },
     { "compaction", { 4, 4, 2, 0, 0, 1, 0, 1, 1, 1, 1, 0, 0, 0, 4 }, 20 },
+    { "ranges", { 5, 1, 4, 1, 0, 2, 1, 1, 3, 1, 2, 0, 1, 2, 0, 6 }, 30 },
 };
 
 static uint8_t pick_kind(random_stream *random, const uint8_t weight[OPS_KINDS])

@@ -31,6 +31,7 @@ enum ops_kind {
     OPS_SWAP,
     OPS_TXN,
     OPS_COMPACT,
+    OPS_RANGE,
     OPS_KINDS
 };
 

@@ -42,7 +42,7 @@ typedef struct pending {
     levin_batch *batch;       /* a call's own destroys it */
     bool committed;
     unsigned count;
-    struct { uint8_t rank; uint32_t value; } change[OPS_BATCH_MAX];
+    struct { int first, last; uint32_t value; } change[OPS_BATCH_MAX]; /* these ranks; none when first > last */
 } pending;
 
 /* A transaction: what it saw in the beginning, its own writes on top, and what it asked of the beginning. */
@@ -93,6 +93,7 @@ void ops_ticket_end(run *r, unsigned index);
 void ops_tickets_end(run *r);
 void ops_put(run *r, const uint8_t op[4]);
 void ops_delete(run *r, const uint8_t op[4]);
+void ops_range(run *r, const uint8_t op[4]);
 void ops_batch(run *r, const uint8_t op[4]);
 void ops_async(run *r, const uint8_t op[4]);
 void ops_callback(run *r, const uint8_t op[4]);

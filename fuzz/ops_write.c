@@ -53,12 +53,19 @@ void ops_require_value(uint32_t expected, levin_slice found, const char *what)
 
 /* ---- writing ---------------------------------------------------------------------------------------------- */
 
+static void apply_changes(run *r, const pending *p)
+{
+    for (unsigned n = 0; n < p->count; n++)
+        for (int rank = p->change[n].first; rank <= p->change[n].last; rank++)
+            r->now.value[rank] = p->change[n].value;
+}
+
 void ops_apply_pending(run *r)
 {
     for (unsigned i = 0; i < r->ticket_count; i++) {
         pending *p = &r->tickets[i];
-        for (unsigned n = 0; n < p->count && !p->committed; n++)
-            r->now.value[p->change[n].rank] = p->change[n].value;
+        if (!p->committed)
+            apply_changes(r, p);
         p->committed = true;
     }
 }
@@ -93,26 +100,80 @@ void ops_delete(run *r, const uint8_t op[4])
     r->now.value[op[1]] = 0;
 }
 
-/* op[1] first key, op[2] count, value length and deletes, op[3] step and durability. */
+/* What a range is: by its bounds, either of which may be missing, or a prefix. */
+typedef struct range {
+    levin_slice lower, upper, prefix;
+    int first, last; /* ranks in it; first > last: none */
+    bool empty;      /* by its bounds: no operation */
+} range;
+
+/* which: bits 0-1: 0 no lower bound, 1 no upper one, 2 a prefix; otherwise both bounds, upside down now and then. */
+static range range_of(uint8_t a, uint8_t b, unsigned which)
+{
+    range g = { .lower = ops_key(a), .upper = ops_key(b), .first = a, .last = b - 1,
+                .empty = (which & 3) == 3 && a >= b };
+    if ((which & 3) == 0) {
+        g.lower = (levin_slice){ 0 };
+        g.first = 0;
+        g.empty = b == 0; /* rank 0 is the smallest key that there can be */
+    } else if ((which & 3) == 1) {
+        g.upper = (levin_slice){ 0 };
+        g.last = OPS_KEYS - 1;
+    } else if ((which & 3) == 2) {
+        g.prefix = ops_prefix(a ^ b, &g.first, &g.last);
+    }
+    return g;
+}
+
+/* op[1] and op[2] keys; op[3] durability, and which range. */
+void ops_range(run *r, const uint8_t op[4])
+{
+    const range g = range_of(op[1], op[2], op[3] >> 2);
+    ops_apply_pending(r);
+    if (g.prefix.data)
+        OPS_OK(levin_delete_prefix(r->store, g.prefix.data, g.prefix.size, ops_durability(op[3])));
+    else
+        OPS_OK(levin_delete_range(r->store, g.lower, g.upper, ops_durability(op[3])));
+    for (int rank = g.first; rank <= g.last; rank++)
+        r->now.value[rank] = 0;
+}
+
+static void batch_range(levin_batch *batch, const range *g)
+{
+    if (g->prefix.data)
+        OPS_OK(levin_batch_delete_prefix(batch, g->prefix.data, g->prefix.size));
+    else
+        OPS_OK(levin_batch_delete_range(batch, g->lower, g->upper));
+}
+
+/* op[1] first key, op[2] count, value length, deletes and ranges, op[3] step and durability. */
 static void fill_batch(run *r, const uint8_t op[4], levin_batch *batch, pending *changes)
 {
     unsigned count = op[2] % OPS_BATCH_MAX + 1, step = op[3] / 3 % 16;
+    const unsigned mix = (op[2] >> 5) % 4;
     uint8_t rank = op[1];
-    changes->count = 0;
+    size_t operations = count;
+    changes->count = count;
     for (unsigned i = 0; i < count; i++, rank = (uint8_t)(rank + step)) {
         levin_slice key = ops_key(rank);
+        range g = { .first = rank, .last = rank };
         uint32_t value = 0;
-        if ((op[2] >> 5) % 4 == 3 && i % 3 == 0) {
+        if (mix == 3 && i % 3 == 0) {
             OPS_OK(levin_batch_delete(batch, key.data, key.size));
+        } else if (mix == 2 && i % 5 == 2) {
+            g = range_of(rank, (uint8_t)(rank + 3 * step), i + op[3]);
+            batch_range(batch, &g);
+            operations -= g.empty;
         } else {
             value = ops_new_value(r, (op[2] >> 4) + i);
             levin_slice bytes = ops_value_of(value);
             OPS_OK(levin_batch_put(batch, key.data, key.size, bytes.data, bytes.size));
         }
-        changes->change[changes->count].rank = rank;
-        changes->change[changes->count++].value = value;
+        changes->change[i].first = g.first;
+        changes->change[i].last = g.last;
+        changes->change[i].value = value;
     }
-    fuzz_require(levin_batch_count(batch) == count, "a batch counts %zu operations", levin_batch_count(batch));
+    fuzz_require(levin_batch_count(batch) == operations, "a batch counts %zu operations", levin_batch_count(batch));
 }
 
 void ops_batch(run *r, const uint8_t op[4])
@@ -124,8 +185,7 @@ void ops_batch(run *r, const uint8_t op[4])
     ops_apply_pending(r);
     OPS_OK(levin_write(r->store, batch, ops_durability(op[3])));
     levin_batch_destroy(batch);
-    for (unsigned n = 0; n < changes.count; n++)
-        r->now.value[changes.change[n].rank] = changes.change[n].value;
+    apply_changes(r, &changes);
 }
 
 void ops_require_calls(const run *r)
