@@ -409,6 +409,13 @@ LEVIN_API levin_code levin_txn_iter_open(levin_txn *txn, const levin_iter_option
                                          levin_iter **iter) LEVIN_MUST_USE;
 
 /*
+ * Marks what the transaction has written so far; going back undoes what it wrote after the newest mark, which is gone
+ * then (LEVIN_INVALID when there is none).  What it has read stays read.
+ */
+LEVIN_API levin_code levin_txn_savepoint(levin_txn *txn) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_rollback_to_savepoint(levin_txn *txn) LEVIN_MUST_USE;
+
+/*
  * Writes all of it or nothing, like a batch.  Without writes it has nothing to wait for and always succeeds.  After
  * LEVIN_OK or LEVIN_CONFLICT the transaction is over: only levin_txn_destroy() is left (other calls: LEVIN_INVALID).
  * After any other code nothing is visible and the commit may be tried again (as with levin_write(), after a failed

@@ -702,6 +702,26 @@ mem_roots memtable_roots(const memtable *m, unsigned domain)
     return (mem_roots){ trees[TREE_KEYS].finished_root, trees[TREE_MASK].finished_root };
 }
 
+static_assert((int)MEM_TREES == (int)DOMAIN_COUNT * (int)TREE_KINDS, "mem_saved has all trees");
+
+void memtable_save(const memtable *m, mem_saved *saved)
+{
+    for (unsigned i = 0; i < MEM_TREES; i++) {
+        saved->root[i] = m->trees[i].finished_root;
+        saved->entries[i] = m->trees[i].finished_entries;
+    }
+}
+
+void memtable_restore(memtable *m, const mem_saved *saved)
+{
+    assert(!m->open);
+    for (unsigned i = 0; i < MEM_TREES; i++) {
+        mem_tree *t = &m->trees[i];
+        t->root = t->finished_root = saved->root[i];
+        t->entries = t->finished_entries = saved->entries[i];
+    }
+}
+
 uint64_t memtable_entries(const memtable *m)
 {
     uint64_t entries = 0;

@@ -75,6 +75,16 @@ mem_roots memtable_roots(const memtable *m, unsigned domain);
 /* Entries (keys, deletes included) under the roots last finished. */
 uint64_t memtable_entries(const memtable *m);
 
+/* All that a table holds, as last finished; good as long as the nodes of its roots are not recycled. */
+enum { MEM_TREES = 2 * DOMAIN_COUNT };
+typedef struct mem_saved {
+    mem_node *root[MEM_TREES];
+    uint64_t entries[MEM_TREES];
+} mem_saved;
+void memtable_save(const memtable *m, mem_saved *saved);
+/* Between groups: the table holds what it held then. Nodes that only later roots reach are freed with the table. */
+void memtable_restore(memtable *m, const mem_saved *saved);
+
 /* ---- any thread, with a reference held ---- */
 /* No reader reaches the node any more. Nodes that are never recycled are freed with the table. */
 void memtable_recycle(memtable *m, mem_node *node);

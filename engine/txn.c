@@ -75,12 +75,22 @@ void txn_end(levin_txn *txn)
     count_add(&txn->store->readers, (uint64_t)-1);
 }
 
+static void savepoint_drop(levin_txn *txn)
+{
+    txn_savepoint *s = txn->savepoints;
+    txn->savepoints = s->before;
+    txn_set_let_go(&txn->writes);
+    io_free(txn->store->io, s, sizeof *s);
+}
+
 void levin_txn_destroy(levin_txn *txn)
 {
     if (!txn)
         return;
     if (!txn->over)
         txn_end(txn);
+    while (txn->savepoints)
+        savepoint_drop(txn);
     txn_set_fini(&txn->writes);
     txn_set_fini(&txn->reads);
     txn_ranges_fini(&txn->seen);
@@ -170,6 +180,41 @@ levin_code levin_txn_delete_prefix(levin_txn *txn, const void *prefix, size_t pr
     if (code == LEVIN_OK)
         code = levin_batch_delete_prefix(&one.batch, prefix, prefix_bytes);
     return one_write(&one, txn, code);
+}
+
+/* ---- savepoints ---- */
+
+levin_code levin_txn_savepoint(levin_txn *txn)
+{
+    levin_error error;
+    txn_savepoint *s;
+    levin_code code = txn_check_open(txn);
+    if (code == LEVIN_OK)
+        code = txn_check_room(txn, sizeof *s);
+    if (code != LEVIN_OK)
+        return code;
+    s = io_alloc(txn->store->io, sizeof *s);
+    if (!s) {
+        error_memory(&error, sizeof *s);
+        return db_fail(txn->store, &error);
+    }
+    s->before = txn->savepoints;
+    txn_set_save(&txn->writes, &s->writes);
+    txn_set_hold(&txn->writes);
+    txn->savepoints = s;
+    return LEVIN_OK;
+}
+
+levin_code levin_txn_rollback_to_savepoint(levin_txn *txn)
+{
+    levin_code code = txn_check_open(txn);
+    if (code != LEVIN_OK)
+        return code;
+    if (!txn->savepoints)
+        return db_refuse(txn->store, LEVIN_INVALID, "the transaction has no savepoint");
+    txn_set_restore(&txn->writes, &txn->savepoints->writes);
+    savepoint_drop(txn);
+    return LEVIN_OK;
 }
 
 /* ---- reads ---- */

@@ -7,6 +7,11 @@
 #include "db.h"
 #include "txn_scan.h"
 
+typedef struct txn_savepoint {
+    struct txn_savepoint *before;
+    txn_saved writes;
+} txn_savepoint;
+
 struct levin_txn {
     levin *store;
     levin_isolation isolation;
@@ -16,6 +21,7 @@ struct levin_txn {
     txn_set writes;        /* its own operations, the newest on each key */
     txn_set reads;         /* serializable: the keys that it has asked the base for, as deletes */
     txn_ranges seen;       /* serializable: by its iterators */
+    txn_savepoint *savepoints; /* newest first; each holds the roots of `writes` */
 };
 
 /* LEVIN_INVALID when the transaction is over. */

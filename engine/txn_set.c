@@ -54,6 +54,23 @@ levin_code txn_set_put(txn_set *set, const levin_io *io, const uint8_t *record, 
     return LEVIN_OK;
 }
 
+void txn_set_save(const txn_set *set, txn_saved *saved)
+{
+    *saved = (txn_saved){ .replaced = set->replaced };
+    if (set->table)
+        memtable_save(set->table, &saved->table);
+}
+
+void txn_set_restore(txn_set *set, const txn_saved *saved)
+{
+    assert(set->holders > 0);
+    if (!set->table)
+        return;
+    set->replaced = saved->replaced; /* nothing was taken off it: the roots are held */
+    memtable_restore(set->table, &saved->table);
+    set->roots = memtable_roots(set->table, DOMAIN_PLAIN);
+}
+
 void txn_set_hold(txn_set *set)
 {
     set->holders++;

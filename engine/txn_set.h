@@ -3,7 +3,7 @@
  * Internal.
  *
  * A memtable of its own.  Every operation is a group of that memtable: when it fails for want of memory the set is as
- * before, and whoever holds the roots (an iterator) keeps what it saw.  While nobody does, replaced nodes are
+ * before, and whoever holds the roots (an iterator, a savepoint) keeps what it saw.  While nobody does, replaced nodes are
  * used again at once.  One thread at a time.
  */
 #ifndef LEVIN_TXN_SET_H
@@ -39,6 +39,13 @@ static inline bool txn_set_empty(const txn_set *set)
 {
     return !set->roots.keys && !set->roots.mask;
 }
+/* What it holds now, to go back to; the caller holds the roots from before the first to after the second. */
+typedef struct txn_saved {
+    mem_saved table;
+    mem_node_list replaced; /* what is replaced after it is reached again then */
+} txn_saved;
+void txn_set_save(const txn_set *set, txn_saved *saved);
+void txn_set_restore(txn_set *set, const txn_saved *saved);
 /* The roots stay as they are until they are let go. */
 void txn_set_hold(txn_set *set);
 void txn_set_let_go(txn_set *set);

@@ -279,6 +279,62 @@ START_TEST(txn__keeps_to_its_limit)
 }
 END_TEST
 
+START_TEST(txn__savepoints_nest_and_undo)
+{
+    levin *db = begin();
+    put(db, "a", "1");
+    put(db, "r1", "1");
+    put(db, "r2", "1");
+    levin_txn *t = txn_of(db, LEVIN_SNAPSHOT);
+    ck_assert_int_eq(levin_txn_rollback_to_savepoint(t), LEVIN_INVALID);
+    ck_assert_int_eq(levin_txn_savepoint(t), LEVIN_OK); /* before anything is written */
+    t_put(t, "a", "2");
+    t_put(t, "b", "2");
+    ck_assert_int_eq(levin_txn_savepoint(t), LEVIN_OK);
+    char key[16];
+    for (int i = 0; i < 500; i++) { /* more than one node */
+        snprintf(key, sizeof key, "n%03d", i);
+        t_put(t, key, "x");
+    }
+    t_delete(t, "b");
+    t_put(t, "a", "3");
+    ck_assert_int_eq(levin_txn_delete_range(t, (levin_slice){ "r", 1 }, (levin_slice){ "s", 1 }), LEVIN_OK);
+    t_expect(t, "r1", NULL);
+    levin_iter *it; /* stands on what is going to be undone */
+    ck_assert_int_eq(levin_txn_iter_open(t, &(levin_iter_options){ .prefix = { "n", 1 } }, &it), LEVIN_OK);
+    ck_assert_int_eq(levin_txn_rollback_to_savepoint(t), LEVIN_OK);
+    t_expect(t, "a", "2");
+    t_expect(t, "b", "2");
+    t_expect(t, "n007", NULL);
+    t_expect(t, "r1", "1");
+    t_put(t, "n007", "again");
+    int n = 0;
+    for (bool on = levin_iter_first(it); on; on = levin_iter_next(it))
+        n++;
+    ck_assert_int_eq(n, 500);
+    levin_iter_close(it);
+    ck_assert_int_eq(levin_txn_savepoint(t), LEVIN_OK);
+    t_delete(t, "n007");
+    t_expect(t, "n007", NULL);
+    ck_assert_int_eq(levin_txn_rollback_to_savepoint(t), LEVIN_OK);
+    t_expect(t, "n007", "again");
+    levin_txn *undone = txn_of(db, LEVIN_SNAPSHOT); /* nothing is left of it, so nothing can conflict */
+    ck_assert_int_eq(levin_txn_savepoint(undone), LEVIN_OK);
+    t_put(undone, "a", "undone");
+    ck_assert_int_eq(levin_txn_rollback_to_savepoint(undone), LEVIN_OK);
+    ck_assert_int_eq(levin_txn_savepoint(undone), LEVIN_OK); /* left for the end */
+    ck_assert_int_eq(finish(t), LEVIN_OK);
+    ck_assert_int_eq(finish(undone), LEVIN_OK);
+    expect(db, "a", "2");
+    expect(db, "b", "2");
+    expect(db, "n007", "again");
+    expect(db, "n008", NULL);
+    expect(db, "r2", "1");
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    end();
+}
+END_TEST
+
 /* ---- conflicts ---- */
 
 /* The key "k"; "-": deletes it. */
@@ -559,13 +615,20 @@ END_TEST
 /* Counts what is there of the transaction's two keys. */
 static int written(levin *db)
 {
-    return (levin_contains(db, NULL, "k1", 2) == LEVIN_OK) + (levin_contains(db, NULL, "k2", 2) == LEVIN_OK);
+    return (levin_contains(db, NULL, "k1", 2) == LEVIN_OK) + (levin_contains(db, NULL, "k2", 2) == LEVIN_OK) +
+           3 * (levin_contains(db, NULL, "undone", 6) == LEVIN_OK);
 }
 
 static levin_code transact(levin_txn *t)
 {
     levin_code code = levin_txn_contains(t, "base", 4);
     if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
+        code = levin_txn_savepoint(t);
+    if (code == LEVIN_OK)
+        code = levin_txn_put(t, "undone", 6, "1", 1);
+    if (code == LEVIN_OK)
+        code = levin_txn_rollback_to_savepoint(t);
+    if (code == LEVIN_OK)
         code = levin_txn_put(t, "k1", 2, "1", 1);
     static char big[3000];
     if (code == LEVIN_OK)
@@ -615,6 +678,7 @@ END_TEST
 LEVIN_TEST_MAIN("txn", TEST(txn__reads_its_beginning_and_its_own_writes),
                 TEST(txn__multi_get_mixes_own_writes_and_the_base),
                 TEST(txn__without_writes_never_conflicts_and_costs_no_commit), TEST(txn__keeps_to_its_limit),
+                TEST(txn__savepoints_nest_and_undo),
                 TEST(txn__change_is_seen_whatever_layer_it_went_to), TEST(txn__batch_before_it_in_its_group_counts),
                 TEST(txn__values_in_extents_are_compared), TEST(txn__no_dirty_write_no_dirty_read),
                 TEST(txn__no_circular_information_flow), TEST(txn__no_observed_transaction_vanishes),
