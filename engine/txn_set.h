@@ -3,8 +3,8 @@
  * Internal.
  *
  * A memtable of its own.  Every operation is a group of that memtable: when it fails for want of memory the set is as
- * before, and whoever holds the roots (an iterator, a savepoint) keeps what it saw.  While nobody does, replaced nodes are
- * used again at once.  One thread at a time.
+ * before, and whoever holds the roots (an iterator, a savepoint) keeps what it saw.  While nobody does, replaced nodes
+ * are used again at once.  One thread at a time.
  */
 #ifndef LEVIN_TXN_SET_H
 #define LEVIN_TXN_SET_H

@@ -29,8 +29,8 @@ static inline write_state write_state_of(const version *v)
 typedef levin_code (*write_check)(void *context, const write_state *now, levin_error *error);
 
 /*
- * As levin_write(), on a condition (check NULL: none).  LEVIN_CONFLICT and LEVIN_PENDING of the check are handed back as
- * they are, without becoming the last error. The batch is not empty.
+ * As levin_write(), on a condition (check NULL: none).  LEVIN_CONFLICT and LEVIN_PENDING of the check are handed back
+ * as they are, without becoming the last error. The batch is not empty.
  */
 levin_code write_if(levin *store, const levin_batch *batch, levin_durability durability, write_check check,
                     void *check_context) LEVIN_MUST_USE;
