@@ -118,6 +118,27 @@ static int64_t sum(levin *db, levin_isolation isolation)
     return n;
 }
 
+/* Looks at all accounts with an iterator and writes that down: committed only if no transfer came between. */
+static bool audit(levin *db, random_stream *r)
+{
+    levin_iter *it;
+    int64_t n = 0;
+    levin_txn *t = txn_begin(db, LEVIN_SERIALIZABLE);
+    require(levin_txn_iter_open(t, &(levin_iter_options){ .prefix = { "account", 7 } }, &it) == LEVIN_OK);
+    const bool forward = random_chance(r, 2);
+    for (bool on = forward ? levin_iter_first(it) : levin_iter_last(it); on;
+         on = forward ? levin_iter_next(it) : levin_iter_prev(it)) {
+        int64_t one;
+        memcpy(&one, levin_iter_value(it).data, sizeof one);
+        n += one;
+    }
+    require(levin_iter_status(it) == LEVIN_OK);
+    levin_iter_close(it);
+    require(n == ACCOUNTS * FORTUNE);
+    t_put(t, "audit", n);
+    return finish(t, LEVIN_NONE);
+}
+
 static void *transfer(void *argument)
 {
     worker *w = argument;
@@ -127,6 +148,10 @@ static void *transfer(void *argument)
         const levin_isolation isolation = random_chance(&r, 2) ? LEVIN_SNAPSHOT : LEVIN_SERIALIZABLE;
         if (random_chance(&r, 8)) {
             require(sum(w->db, isolation) == ACCOUNTS * FORTUNE);
+            continue;
+        }
+        if (random_chance(&r, 16)) {
+            audit(w->db, &r);
             continue;
         }
         int a = (int)random_below(&r, ACCOUNTS), b = (int)random_below(&r, ACCOUNTS - 1);
