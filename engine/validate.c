@@ -193,9 +193,13 @@ static levin_code compare_pairs(levin *db, const write_state *then, const write_
         code = open_state(db, now, range, &b);
     bool same = true;
     if (code == LEVIN_OK) {
-        bool more = levin_iter_first(a) | levin_iter_first(b);
-        while ((same = same_pair(a, b)) && more && levin_iter_status(a) == LEVIN_OK && levin_iter_status(b) == LEVIN_OK)
-            more = levin_iter_next(a) | levin_iter_next(b);
+        bool more = levin_iter_first(a);
+        more |= levin_iter_first(b);
+        while ((same = same_pair(a, b)) && more && levin_iter_status(a) == LEVIN_OK &&
+               levin_iter_status(b) == LEVIN_OK) {
+            more = levin_iter_next(a);
+            more |= levin_iter_next(b);
+        }
         code = levin_iter_status(a) != LEVIN_OK ? levin_iter_status(a) : levin_iter_status(b);
     }
     if (code != LEVIN_OK)
