@@ -52,6 +52,7 @@ typedef struct transaction {
     model seen;
     model own;                /* of ranks that are written */
     bool written[OPS_KEYS], noted[OPS_KEYS];
+    bool writes;              /* anything; a range with none of the keys in it, too */
 } transaction;
 
 typedef struct run {
@@ -72,6 +73,16 @@ typedef struct run {
 /* A call that has to succeed. */
 #define OPS_OK(call) ops_require_ok((call), #call, __FILE__, __LINE__)
 void ops_require_ok(levin_code code, const char *call, const char *file, int line);
+
+/* What a range is: by its bounds, either of which may be missing, or a prefix. */
+typedef struct range {
+    levin_slice lower, upper, prefix;
+    int first, last; /* ranks in it; first > last: none */
+    bool empty;      /* by its bounds: no operation */
+} range;
+
+/* which: bits 0-1: 0 no lower bound, 1 no upper one, 2 a prefix; otherwise both bounds, upside down now and then. */
+range ops_range_of(uint8_t a, uint8_t b, unsigned which);
 
 /* ---- values ---- */
 enum { OPS_VALUE_BYTES_MAX = 4097 };

@@ -147,8 +147,22 @@ static void txn_write(run *r, transaction *t, const uint8_t op[4], bool put)
         OPS_OK(levin_txn_put(t->handle, key.data, key.size, bytes.data, bytes.size));
     else
         OPS_OK(levin_txn_delete(t->handle, key.data, key.size));
-    t->written[op[2]] = true;
+    t->written[op[2]] = t->writes = true;
     t->own.value[op[2]] = value;
+}
+
+static void txn_range(transaction *t, const uint8_t op[4])
+{
+    const range g = ops_range_of(op[2], op[3], op[3] >> 2);
+    if (g.prefix.data)
+        OPS_OK(levin_txn_delete_prefix(t->handle, g.prefix.data, g.prefix.size));
+    else
+        OPS_OK(levin_txn_delete_range(t->handle, g.lower, g.upper));
+    t->writes |= !g.empty;
+    for (int rank = g.first; rank <= g.last; rank++) {
+        t->written[rank] = true;
+        t->own.value[rank] = 0;
+    }
 }
 
 /* All that it depends on is as it was in the beginning. */
@@ -162,10 +176,8 @@ static bool txn_valid(const run *r, const transaction *t)
 
 static void txn_commit(run *r, transaction *t, const uint8_t op[4])
 {
-    bool writes = false, valid = true;
-    for (unsigned i = 0; i < OPS_KEYS; i++)
-        writes |= t->written[i];
-    if (writes && (valid = txn_valid(r, t))) { /* only then somebody leads */
+    bool valid = true;
+    if (t->writes && (valid = txn_valid(r, t))) { /* only then somebody leads */
         ops_apply_pending(r);
         valid = txn_valid(r, t);
     }
@@ -189,8 +201,10 @@ void ops_txn(run *r, const uint8_t op[4])
         txn_begin(r, t, op[3] & 0x80);
     switch (op[1] >> 1 & 7) {
     case 0:
-    case 1:
         txn_write(r, t, op, true);
+        return;
+    case 1:
+        txn_range(t, op);
         return;
     case 2:
         txn_write(r, t, op, false);

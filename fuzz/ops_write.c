@@ -100,15 +100,7 @@ void ops_delete(run *r, const uint8_t op[4])
     r->now.value[op[1]] = 0;
 }
 
-/* What a range is: by its bounds, either of which may be missing, or a prefix. */
-typedef struct range {
-    levin_slice lower, upper, prefix;
-    int first, last; /* ranks in it; first > last: none */
-    bool empty;      /* by its bounds: no operation */
-} range;
-
-/* which: bits 0-1: 0 no lower bound, 1 no upper one, 2 a prefix; otherwise both bounds, upside down now and then. */
-static range range_of(uint8_t a, uint8_t b, unsigned which)
+range ops_range_of(uint8_t a, uint8_t b, unsigned which)
 {
     range g = { .lower = ops_key(a), .upper = ops_key(b), .first = a, .last = b - 1,
                 .empty = (which & 3) == 3 && a >= b };
@@ -128,7 +120,7 @@ static range range_of(uint8_t a, uint8_t b, unsigned which)
 /* op[1] and op[2] keys; op[3] durability, and which range. */
 void ops_range(run *r, const uint8_t op[4])
 {
-    const range g = range_of(op[1], op[2], op[3] >> 2);
+    const range g = ops_range_of(op[1], op[2], op[3] >> 2);
     ops_apply_pending(r);
     if (g.prefix.data)
         OPS_OK(levin_delete_prefix(r->store, g.prefix.data, g.prefix.size, ops_durability(op[3])));
@@ -161,7 +153,7 @@ static void fill_batch(run *r, const uint8_t op[4], levin_batch *batch, pending 
         if (mix == 3 && i % 3 == 0) {
             OPS_OK(levin_batch_delete(batch, key.data, key.size));
         } else if (mix == 2 && i % 5 == 2) {
-            g = range_of(rank, (uint8_t)(rank + 3 * step), i + op[3]);
+            g = ops_range_of(rank, (uint8_t)(rank + 3 * step), i + op[3]);
             batch_range(batch, &g);
             operations -= g.empty;
         } else {
