@@ -36,7 +36,7 @@ else ifeq ($(VARIANT),tsan)
   VFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 else ifeq ($(VARIANT),libfuzzer)
   CC = clang
-  VFLAGS = $(if $(harness_source),-O2 -g,$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link)
+  VFLAGS = $(if $(harness_source),-O2 -g,$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp)
 else ifeq ($(VARIANT),afl)
   CC = $(if $(harness_source),clang,afl-clang-fast)
   VFLAGS = $(if $(harness_source),-O2 -g,$(FUZZ_FLAGS))
