@@ -230,10 +230,19 @@ workload *workload_create(const workload_options *options)
     w->wal_sector_bytes = percent(&m.shape, 80) ? 512 : 4096;
     size_t operations = w->options.operations, reopen_every = operations / 3 + 1, next_reopen = reopen_every;
     size_t checkpoint_every = options->brief ? operations / 5 + 1 : SIZE_MAX, next_checkpoint = checkpoint_every / 2;
+    size_t compact_every = operations / 5 + 1, next_compact = compact_every / 2, next_backup = operations * 4 / 7;
     bool snapshot = false;
     size_t snapshot_end = 0;
     while (w->op_count < operations) {
         random_step(&m);
+        if (w->op_count >= next_compact) {
+            add_step(&m, STEP_COMPACT, random_next(&m.shape));
+            next_compact += compact_every;
+        }
+        if (w->op_count >= next_backup) {
+            add_step(&m, STEP_BACKUP, random_next(&m.shape));
+            next_backup = SIZE_MAX;
+        }
         if (!snapshot && random_below(&m.shape, operations / 5 + 1) < 3) {
             add_step(&m, STEP_SNAPSHOT, 0);
             snapshot = true;

@@ -3,7 +3,7 @@
  *
  * A plan is a pure function of its options: batches with mixed durability, groups of several submitters
  * (asynchronous writes on one thread: tickets, waited for at once or polled after the next step, and callbacks),
- * transactions and rivals that must be refused, syncs, checkpoints, bounded steps of background work, snapshots held
+ * transactions and rivals that must be refused, syncs, checkpoints, compactions, backups, bounded steps of background work, snapshots held
  * across checkpoints, reads checked at once, reopening. Running it tells the oracle all that the store promised. Keys
  * are bounded in number, so that a state stays small: a window over the names, which moves on; what falls out of it is
  * deleted.
@@ -52,7 +52,9 @@ void workload_destroy(workload *w);
     X(served, 5, "commit groups led by levin_work")                                                             \
     X(row_hits, 100, "gets answered by the row cache")                                                          \
     X(transactions, 20, "transactions committed")                                                               \
-    X(conflicts, 20, "transactions refused")
+    X(conflicts, 20, "transactions refused")                                                                    \
+    X(compactions, 2, "compactions that moved pages")                                                           \
+    X(backups, 1, "backups taken and compared")
 typedef struct workload_counts {
 #define WORKLOAD_COUNT_FIELD(name, least, text) uint64_t name;
     WORKLOAD_COUNTS(WORKLOAD_COUNT_FIELD)

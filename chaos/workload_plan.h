@@ -11,6 +11,8 @@ enum step_kind {
     STEP_GROUP,          /* several batches submitted, then waited for */
     STEP_SYNC,
     STEP_CHECKPOINT,
+    STEP_COMPACT,        /* argument: mode, and after how many looks at the progress it is stopped */
+    STEP_BACKUP,         /* taken, compared, removed; argument: seed of the probes */
     STEP_WORK,           /* argument: bounded steps of background work */
     STEP_READ,           /* argument: seed of the probes */
     STEP_CHECK,          /* the whole store; argument: seed of the probes */

@@ -20,6 +20,7 @@
 #include "workload_plan.h"
 
 enum { OPEN_ATTEMPTS = 3, READ_BACK = 3, READ_BACK_BYTES = 4096 };
+enum { ENTRY_MAX = 128, PATH_BYTES_MAX = 512 };
 enum { STREAM_WAITS = 520, STREAM_FORMS = 521, STREAM_TXNS = 522 };
 
 /* How the result of a batch of a group is learned. */
@@ -48,6 +49,7 @@ typedef struct runner {
     levin_snapshot *snapshot;
     uint32_t snapshot_state;
     uint64_t snapshot_checkpoints;
+    bool disturbed; /* the backup at work has been */
 } runner;
 
 static uint64_t now(const runner *r)
@@ -468,6 +470,105 @@ static bool step_durable(runner *r, enum step_kind kind)
     return true;
 }
 
+static bool stop_after(void *context, const levin_compact_result *so_far)
+{
+    (void)so_far;
+    return (*(uint64_t *)context)-- != 0;
+}
+
+/* One in four is stopped on the way. Everything before is in its checkpoint. */
+static bool step_compact(runner *r, uint64_t argument)
+{
+    uint64_t looks = argument % 4 ? UINT64_MAX : argument / 4 % 3;
+    levin_compact_result result;
+    levin_compact_options o;
+    levin_compact_options_init(&o);
+    o.mode = argument / 16 % 3 ? LEVIN_COMPACT_ALL : LEVIN_COMPACT_END;
+    o.progress = stop_after;
+    o.context = &looks;
+    levin_code code = levin_compact(r->store, &o, &result);
+    if (code != LEVIN_OK && !(code == LEVIN_INTERRUPTED && looks == UINT64_MAX))
+        return failed(r, code, "levin_compact");
+    oracle_durable(r->target->o, now(r));
+    r->result->counts.compactions += result.pages_moved != 0;
+    return true;
+}
+
+static int entry_remove(void *context, const char *name)
+{
+    snprintf(context, ENTRY_MAX, "%s", name);
+    return 1;
+}
+
+/* Removes what is in a directory, as far as it can be. */
+static void directory_empty(const levin_io *io, const char *directory)
+{
+    char name[ENTRY_MAX], path[PATH_BYTES_MAX];
+    for (;;) {
+        name[0] = 0;
+        (void)io->list(io->context, directory, entry_remove, name);
+        snprintf(path, sizeof path, "%s/%s", directory, name);
+        if (!name[0] || io->unlink(io->context, path))
+            return;
+    }
+}
+
+/* A backup that opens holds what was accepted when it was taken; one that was reported as made does open. */
+static bool backup_compare(runner *r, const char *path, levin_code made, uint64_t seed)
+{
+    oracle_check_options with = { .seed = seed, .points = 8, .ranges = 3, .faults_active = r->target->faults };
+    oracle_legal legal = oracle_legal_exactly(oracle_accepted(r->target->o));
+    levin_options options;
+    levin_error error = { 0 };
+    oracle_verdict v;
+    levin *copy;
+    workload_store_options(r->w, r->target->io, &options);
+    options.create_if_missing = false;
+    options.read_only = true;
+    levin_code code = levin_open(path, &options, &copy, &error);
+    if (code != LEVIN_OK) {
+        r->result->failures++;
+        if (made != LEVIN_OK || (r->target->faults && code != LEVIN_CORRUPT))
+            return true;
+        oracle_fault(&r->result->verdict, "DETECT", "a backup does not open: %s", error.message);
+        r->result->verdict.code = code;
+        return false;
+    }
+    bool good = oracle_check(r->target->o, &legal, copy, &with, &v);
+    good = checked(r, good, &v, "check of a backup");
+    (void)levin_close(copy);
+    r->result->counts.backups += good && made == LEVIN_OK;
+    return good;
+}
+
+/* While it is copied the pages are moved and the file shortened under it. */
+static bool compact_meanwhile(void *context, const levin_backup_result *so_far)
+{
+    runner *r = context;
+    if (so_far->bytes && !r->disturbed && levin_compact(r->store, NULL, NULL) != LEVIN_OK)
+        r->result->failures++;
+    r->disturbed = r->disturbed || so_far->bytes;
+    return true;
+}
+
+static bool step_backup(runner *r, uint64_t seed)
+{
+    char path[PATH_BYTES_MAX];
+    levin_backup_options options;
+    levin_backup_options_init(&options);
+    options.progress = compact_meanwhile;
+    options.context = r;
+    r->disturbed = false;
+    snprintf(path, sizeof path, "%s.backup", r->target->path);
+    directory_empty(r->target->io, path);
+    levin_code code = levin_backup(r->store, path, &options, NULL);
+    if (code == LEVIN_OK)
+        oracle_durable(r->target->o, now(r));
+    bool going = backup_compare(r, path, code, seed);
+    directory_empty(r->target->io, path);
+    return code != LEVIN_OK && going ? failed(r, code, "levin_backup") : going;
+}
+
 static bool step_work(runner *r, uint64_t steps)
 {
     bool more = true;
@@ -636,6 +737,10 @@ static bool run_step_bare(runner *r, const plan_step *s)
     case STEP_SYNC:
     case STEP_CHECKPOINT:
         return step_durable(r, s->kind);
+    case STEP_COMPACT:
+        return step_compact(r, s->argument);
+    case STEP_BACKUP:
+        return step_backup(r, s->argument);
     case STEP_WORK:
         return step_work(r, s->argument);
     case STEP_READ:
