@@ -536,6 +536,12 @@ static bool backup_compare(runner *r, const char *path, levin_code made, uint64_
     }
     bool good = oracle_check(r->target->o, &legal, copy, &with, &v);
     good = checked(r, good, &v, "check of a backup");
+    if (good && levin_check(copy, NULL, NULL, NULL) == LEVIN_CORRUPT) {
+        levin_last_error(copy, &error);
+        oracle_fault(&r->result->verdict, "DETECT", "levin_check of a backup: %s", error.message);
+        r->result->verdict.code = LEVIN_CORRUPT;
+        good = false;
+    }
     (void)levin_close(copy);
     r->result->counts.backups += good && made == LEVIN_OK;
     return good;
