@@ -3,8 +3,8 @@
  *
  * Checked: every walk, in either direction, from any key, with bounds of every kind anywhere in a leaf, gives the pairs
  * of the model in order: with nothing in the memtables, with a few keys there (puts, overwrites and deletes, in front
- * of, inside and behind leaves), with many, with ranges deleted, and with values in extents between; turns in the middle of a leaf, at its
- * ends and at bounds.
+ * of, inside and behind leaves), with many, with ranges deleted, and with values in extents between; turns in the
+ * middle of a leaf, at its ends and at bounds.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -132,8 +132,8 @@ static levin_code get_copy(levin *store, counter_stripe *mine, const version *v,
 }
 
 /*
- * What levin_get() leaves over, measured when it is the turn of one in METRICS_SAMPLE_get of each thread.  Apart, so that
- * levin_get() saves no registers for it.
+ * What levin_get() leaves over, measured when it is the turn of one in METRICS_SAMPLE_get of each thread.  Apart, so
+ * that levin_get() saves no registers for it.
  */
 static __attribute__((noinline)) levin_code get_seldom(levin *store, const levin_snapshot *snapshot, const void *key,
                                                        size_t key_bytes, void *buffer, size_t capacity,
