@@ -95,6 +95,8 @@ BENCHES := $(foreach s,$(BENCH_SRC),$(B)/bench/$(call name,$(s)))
 # ENGINE_A=file: link the tools with another engine's archive (the gate does, with that of an earlier revision)
 LIB_A  := $(or $(ENGINE_A),$(B)/liblevin.a)
 LIB_SO := $(B)/liblevin.so.$(VERSION)
+# the archive that is installed: one object in which all but levin_* is local, so that it clashes with no name of its user
+LIB_STATIC := $(B)/install/liblevin.a
 FAULTS_A := $(B)/libfaults.a
 CHAOS_MAIN := chaos/main.c
 CHAOS_A := $(B)/libchaos.a
@@ -134,11 +136,17 @@ $(LIB_A): $(call obj,$(ENGINE_SRC))
 	$(Q)rm -f $@ && ar rcs $@ $^
 endif
 
-$(LIB_SO): $(call obj,$(ENGINE_SRC))
+$(LIB_SO): $(call obj,$(ENGINE_SRC)) engine/levin.map
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,liblevin.so.$(SOVERSION) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE)
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,liblevin.so.$(SOVERSION) -Wl,--version-script=engine/levin.map \
+	    -o $@ $(filter %.o,$^) $(LDFLAGS) $(LIBS_ENGINE)
 	$(Q)ln -sf liblevin.so.$(VERSION) $(B)/liblevin.so.$(SOVERSION)
 	$(Q)ln -sf liblevin.so.$(VERSION) $(B)/liblevin.so
+
+$(LIB_STATIC): $(call obj,$(ENGINE_SRC))
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  AR    $@")
+	$(Q)rm -f $@ && $(CC) -nostdlib -r -o $(@D)/levin.o $^ && objcopy --localize-hidden $(@D)/levin.o && ar rcs $@ $(@D)/levin.o
 
 $(FAULTS_A): $(call obj,$(FAULTS_SRC))
 	$(if $(Q),@echo "  AR    $@")
@@ -293,10 +301,10 @@ MANDIR := $(DESTDIR)$(PREFIX)/share/man/man1
 COMPDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 .PHONY: install uninstall
-install: all ## install library, headers, tools and manual pages under DESTDIR/PREFIX
+install: all $(LIB_STATIC) ## install library, headers, tools and manual pages under DESTDIR/PREFIX
 	$(Q)install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
 	$(Q)install -m 755 $(BIN) $(BINDIR)
-	$(Q)install -m 644 $(LIB_A) $(LIBDIR)
+	$(Q)install -m 644 $(LIB_STATIC) $(LIBDIR)
 	$(Q)install -m 755 $(LIB_SO) $(LIBDIR)
 	$(Q)ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
 	$(Q)ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so

@@ -7,7 +7,15 @@
  *
  * Errors.  Calls return an enum levin_code; LEVIN_OK is 0.  The text of what went wrong, with file, offset,
  * expected and found, is in the struct levin_error given to levin_open(), or read with levin_last_error().
- * No call ever raises a signal, prints, or ends the process.
+ * No call ever raises a signal, prints, or ends the process.  What a call may return, besides what its comment says:
+ *   every call that takes a key     LEVIN_INVALID no key; writing, LEVIN_TOO_BIG over a limit below
+ *   every call that reads           LEVIN_CORRUPT damage, LEVIN_IO a read failed, LEVIN_NO_MEMORY
+ *   every call that writes          LEVIN_READ_ONLY; LEVIN_NO_SPACE and LEVIN_IO a write failed (try again when the
+ *                                   reason is gone); LEVIN_POISONED a sync failed (reopen); LEVIN_NO_MEMORY;
+ *                                   LEVIN_CORRUPT
+ *   every call that makes an object LEVIN_NO_MEMORY; the object is then NULL
+ * After any of them, LEVIN_POISONED and what a failed sync returns excepted, the store is as if the call had not been
+ * made; it can be read and closed in any case.
  *
  * Ownership.  Sizes are in bytes.  The library copies the keys and values that it is given before the call
  * returns.  What it hands out says how long it lives.
@@ -180,9 +188,10 @@ LEVIN_API void levin_last_error(levin *store, levin_error *error);
 
 /* ---- Writing ---------------------------------------------------------------------------------------------- */
 
+/* A batch of one: see levin_write(). value may be NULL when value_bytes is 0. */
 LEVIN_API levin_code levin_put(levin *store, const void *key, size_t key_bytes, const void *value,
                                size_t value_bytes, levin_durability durability) LEVIN_MUST_USE;
-/* Deleting an absent key is no error. */
+/* A batch of one: see levin_write(). Deleting an absent key is no error. */
 LEVIN_API levin_code levin_delete(levin *store, const void *key, size_t key_bytes,
                                   levin_durability durability) LEVIN_MUST_USE;
 
@@ -210,11 +219,13 @@ LEVIN_API levin_code levin_delete_prefix(levin *store, const void *prefix, size_
 
 /*
  * A batch is applied whole or not at all; later operations on a key win. Reusable after levin_batch_clear(). It
- * belongs to the store it was made for: LEVIN_INVALID when another one is to write it.
+ * belongs to the store it was made for: LEVIN_INVALID when another one is to write it. It is the caller's, who destroys
+ * it before levin_close(); it may be written and built again by one thread after the other. A put or delete that fails
+ * leaves the batch as it was.
  */
 LEVIN_API levin_code levin_batch_create(levin *store, levin_batch **batch) LEVIN_MUST_USE;
-LEVIN_API void levin_batch_destroy(levin_batch *batch);
-LEVIN_API void levin_batch_clear(levin_batch *batch);
+LEVIN_API void levin_batch_destroy(levin_batch *batch); /* harmless on NULL */
+LEVIN_API void levin_batch_clear(levin_batch *batch);   /* empty again; keeps its memory */
 LEVIN_API levin_code levin_batch_put(levin_batch *batch, const void *key, size_t key_bytes, const void *value,
                                      size_t value_bytes) LEVIN_MUST_USE;
 LEVIN_API levin_code levin_batch_delete(levin_batch *batch, const void *key, size_t key_bytes) LEVIN_MUST_USE;
@@ -268,15 +279,18 @@ LEVIN_API levin_code levin_ticket_poll(levin_ticket *ticket) LEVIN_MUST_USE;
 LEVIN_API levin_code levin_write_callback(levin *store, const levin_batch *batch, levin_durability durability,
                                           void (*done)(void *context, levin_code code), void *context) LEVIN_MUST_USE;
 
-/* Makes everything acknowledged so far durable. */
+/* Makes everything acknowledged so far durable. Any thread; shares its sync with all that commit at the same time. */
 LEVIN_API levin_code levin_sync(levin *store) LEVIN_MUST_USE;
 
 /* ---- Reading ---------------------------------------------------------------------------------------------- */
 /* snapshot NULL reads the newest published state. */
 
-/* The state now, unchanged until released. Cheap; holds back the reuse of memory and pages. */
+/*
+ * The state now, unchanged until released. Cheap; holds back the reuse of memory and pages. Any threads may read with
+ * it, also at once; any thread releases it, once, when no call is using it any more, before levin_close().
+ */
 LEVIN_API levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot) LEVIN_MUST_USE;
-LEVIN_API void levin_snapshot_release(levin_snapshot *snapshot);
+LEVIN_API void levin_snapshot_release(levin_snapshot *snapshot); /* harmless on NULL */
 
 /*
  * Copies the value into buffer and its size into *value_bytes. LEVIN_TOO_SMALL (with *value_bytes set and the buffer
@@ -288,6 +302,7 @@ LEVIN_API levin_code levin_get(levin *store, const levin_snapshot *snapshot, con
 /* As levin_get(), into memory to be given back with levin_free(). *value is never NULL on LEVIN_OK. */
 LEVIN_API levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
                                      void **value, size_t *value_bytes) LEVIN_MUST_USE;
+/* Of the store that handed it out, before levin_close(). Any thread. Harmless on NULL. */
 LEVIN_API void levin_free(levin *store, void *value);
 /* LEVIN_OK or LEVIN_NOT_FOUND (or an error); reads no value. */
 LEVIN_API levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const void *key,
@@ -336,10 +351,13 @@ typedef struct levin_iter_options {
     levin_slice prefix;             /* data NULL: none; combined with the bounds */
 } levin_iter_options;
 
-/* options NULL: everything, now. The bounds are copied. A new iterator is invalid until it is moved. */
+/*
+ * options NULL: everything, now. The bounds are copied; a snapshot must live until the iterator is open, not longer. A
+ * new iterator is invalid until it is moved. One thread at a time uses it, any thread closes it, before levin_close().
+ */
 LEVIN_API levin_code levin_iter_open(levin *store, const levin_iter_options *options,
                                      levin_iter **iter) LEVIN_MUST_USE;
-LEVIN_API void levin_iter_close(levin_iter *iter);
+LEVIN_API void levin_iter_close(levin_iter *iter); /* harmless on NULL */
 LEVIN_API bool levin_iter_first(levin_iter *iter);
 LEVIN_API bool levin_iter_last(levin_iter *iter);
 /* First key at or after `key` inside the bounds. */
@@ -425,7 +443,10 @@ LEVIN_API levin_code levin_txn_commit(levin_txn *txn, levin_durability durabilit
 
 /* ---- Upkeep ----------------------------------------------------------------------------------------------- */
 
-/* Moves all that is in the log into the page file and recycles the log. Returns when it is durable. */
+/*
+ * Moves all that is in the log into the page file and recycles the log. Returns when it is durable. Any thread, beside
+ * reads and writes. After an error but LEVIN_POISONED the store goes on with its log, and a later one does it all.
+ */
 LEVIN_API levin_code levin_checkpoint(levin *store) LEVIN_MUST_USE;
 
 /*
