@@ -13,7 +13,7 @@ _levin() {
     --page-size) mapfile -t COMPREPLY < <(compgen -W "4K 8K 16K 32K 64K" -- "$current"); return ;;
     esac
     case $current in
-    -*) mapfile -t COMPREPLY < <(compgen -W "$(levin "$command" --help 2>/dev/null | grep -o -e '--[a-z-]*' | sort -u) --help" -- "$current") ;;
+    -*) mapfile -t COMPREPLY < <(compgen -W "$(levin "$command" --help 2>/dev/null | grep -oE -e '--[a-z][a-z-]*' | sort -u) --help" -- "$current") ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     esac
 }

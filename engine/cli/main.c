@@ -1,22 +1,38 @@
 /*
  * main.c - the `levin` command: the table of subcommands.
  *
- * A new command is a file cmd_NAME.c with its `command_NAME`, and a line in each list here.
+ * A new command is a file cmd_NAME.c with its `command_NAME`, and a line in the list here.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
 
-extern const cli_command command_create, command_get, command_put, command_delete, command_scan, command_import,
-    command_export, command_stats, command_check, command_compact, command_backup, command_restore, command_repair,
-    command_dump;
+#define COMMANDS_ALL(X)                                                                                         \
+    X(create)                                                                                                   \
+    X(get)                                                                                                      \
+    X(put)                                                                                                      \
+    X(delete)                                                                                                   \
+    X(scan)                                                                                                     \
+    X(import)                                                                                                   \
+    X(export)                                                                                                   \
+    X(stats)                                                                                                    \
+    X(check)                                                                                                    \
+    X(compact)                                                                                                  \
+    X(backup)                                                                                                   \
+    X(restore)                                                                                                  \
+    X(repair)                                                                                                   \
+    X(dump)                                                                                                     \
+    X(stress)
+#define COMMAND_DECLARED(name) extern const cli_command command_##name;
+COMMANDS_ALL(COMMAND_DECLARED)
+#undef COMMAND_DECLARED
 
-static const cli_command *const commands[] = { &command_create, &command_get,    &command_put,
-                                               &command_delete, &command_scan,   &command_import,
-                                               &command_export, &command_stats,  &command_check,
-                                               &command_compact, &command_backup, &command_restore,
-                                               &command_repair, &command_dump };
+static const cli_command *const commands[] = {
+#define COMMAND_LISTED(name) &command_##name,
+    COMMANDS_ALL(COMMAND_LISTED)
+#undef COMMAND_LISTED
+};
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 static int help(FILE *out)
@@ -27,7 +43,7 @@ static int help(FILE *out)
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n`levin COMMAND --help` tells a command's options, `levin --version` the version, levin(1) everything.\n"
-          "Exit codes: 0 done, 1 key not found, or faults or losses found, 2 usage, 3 error, 130 interrupted.\n",
+          "Exit codes: 0 done, 1 the answer is no (not found, faults or losses found), 2 usage, 3 error, 130 interrupted.\n",
           out);
     return out == stdout ? CLI_OK : CLI_USAGE;
 }

@@ -1,0 +1,82 @@
+#!/bin/bash
+# Help, manual page and completion of `levin` (build/asan/bin/levin, or $LEVIN) tell the same: every command of `levin --help`
+# has a section in levin.1 that names each of its options, every option is completed, and no option is there without help.
+# Then `levin stress`, short: its report, its exit codes, its end on an interrupt.
+# shellcheck disable=SC2034,SC1091,SC2154 # COMP_WORDS and COMP_CWORD are read, COMPREPLY is set, by the completion
+set -u
+
+root=$(cd "$(dirname "$0")/../.." && pwd) || exit 3
+levin=${LEVIN:-$root/build/asan/bin/levin}
+scratch=$(mktemp -d) || exit 3
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 3
+mkdir bin && ln -s "$levin" bin/levin && PATH=$scratch/bin:$PATH || exit 3
+checks=0 failures=0
+fail() {
+    failures=$((failures + 1))
+    printf 'FAILED: %s\n' "$1"
+}
+check() { # what, command...
+    checks=$((checks + 1))
+    "${@:2}" || fail "$1"
+}
+
+# ---- help, manual, completion ----
+complete() { :; } # what levin.bash calls at its end
+. "$root/engine/cli/levin.bash"
+completed() { # words...: what is offered for the last of them
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+    _levin
+    printf '%s\n' "${COMPREPLY[@]}"
+}
+options_of() { grep -oE -e '(^|[ ,])--[a-z-]+' | tr -d ' ,' | sort -u; }
+
+mapfile -t commands < <(levin --help | sed -n -E 's/^  ([a-z-]+) .*/\1/p')
+check "commands are listed" test ${#commands[@]} -ge 10
+check "each has its file" test "$(printf '%s\n' "${commands[@]}" | sort | tr '\n' ' ')" = \
+    "$(cd "$root/engine/cli" && for f in cmd_*.c; do case $f in *_test.c) ;; *) sed -n -E 's/^const cli_command command_([a-z_]+).*/\1/p' "$f" ;; esac; done | tr _ - | sort | tr '\n' ' ')"
+sed 's/\\-/-/g; s/\\f.//g' "$root/engine/cli/levin.1" >manual
+for command in "${commands[@]}"; do
+    # the sections that name the command, and those of matters that it refers to
+    awk -v c="levin ${command}[^a-z-]" '/^\.S[SH]/ { on = $0 ~ c || $0 ~ /^\.SH (DURABILITY|FORMATS)/ } on' manual >section
+    check "$command has a section in the manual" grep -q "^.SS.*levin $command" manual
+    levin "$command" --help | options_of >helped
+    while read -r option; do
+        check "levin.1 tells $option of $command" grep -qE -e "$option([^a-z-]|$)" section
+    done <helped
+    completed levin "$command" -- | sort -u >offered
+    echo --help | sort -u helped - >wanted
+    check "$command: all options are completed: $(diff wanted offered | tr '\n' ' ')" cmp -s wanted offered
+    # what the program accepts: the table of its options, in the source
+    sed -n -E 's/.*\{ "([a-z-]+)", (no|required)_argument.*/--\1/p' "$root/engine/cli/cmd_${command//-/_}.c" | sort -u >accepted
+    check "$command: no option without help: $(comm -13 helped accepted | tr '\n' ' ')" test -z "$(comm -13 helped accepted)"
+done
+check "commands are completed" test "$(completed levin '' | grep -cxF -f <(printf '%s\n' "${commands[@]}"))" -eq ${#commands[@]}
+check "a value is completed" grep -qx synced <(completed levin put s k v --durability '')
+check "the manual page has no mistakes that man would tell" test -z "$(MANROFFSEQ='' groff -man -ww -Tutf8 "$root/engine/cli/levin.1" 2>&1 >/dev/null)"
+for code in 0 1 2 3 130; do
+    check "exit code $code is told" grep -qx -e ".B $code" manual
+done
+
+# ---- stress ----
+check "stress ends well" levin stress one --threads 4 --operations 200 --keys 1K --json >report
+check "and says so" test "$(jq -r .verdict report)" = ok
+check "with as many operations" test "$(jq -r .operations report)" -eq 800
+check "each of a kind" test "$(jq '[.of[].count] | add' report)" -eq 800
+check "and leaves a store that is whole" levin check one >/dev/null
+levin stress one --operations 1 >report 2>&1
+check "it does not touch a store that is there" test $? -eq 3
+check "and says why" grep -q "there is a store" report
+levin stress --threads 8 --keys 100 2>/dev/null
+check "too few keys are a usage error" test $? -eq 2
+levin stress two --threads 2 --duration 1000 --keys 1K >report 2>/dev/null &
+pid=$!
+until [ -f two/pages ] || ! kill -0 "$pid" 2>/dev/null; do :; done
+kill -INT "$pid"
+wait "$pid"
+check "an interrupt ends it with 130" test $? -eq 130
+check "and a report" grep -qx interrupted report
+check "and a whole store" levin check two >/dev/null
+
+echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
+[ "$failures" -eq 0 ]

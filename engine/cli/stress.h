@@ -1,0 +1,173 @@
+/*
+ * stress.h - many threads at one store, everything they read checked against a model while they run.
+ *
+ * The model.  Keys belong to units, a unit to one thread, which alone writes it, always to its next version.  A unit is
+ * one key, or a group of keys far apart that are only ever written together, in one batch.  A version number says all:
+ * whether the key is there (version 0 and some others, by a hash, are deletes), and every byte of its value.  So the
+ * model is two numbers a unit: `floor`, the newest version known to be in the store (acknowledged, or seen by any
+ * reader), and `ceiling`, the newest that was ever submitted.  Whatever is read must be of a version from the floor
+ * loaded before the read began to the ceiling loaded after it ended: for a thread's own units, between its own
+ * calls, the two are the same and the answer is exact; for the others' it is a check of linearizability per key.  A
+ * snapshot is checked against copies of both arrays from before and after its creation, however old it gets; the keys
+ * of a group must show one version wherever they are read at one state.
+ *
+ * Threads: each runs its own stream of operations from (seed, thread).
+ */
+#ifndef CLI_STRESS_H
+#define CLI_STRESS_H
+
+#include <stdatomic.h>
+
+#include "../levin.h"
+
+/* X(name, text): kinds of operations, as they are counted and timed. */
+#define STRESS_OPERATIONS(X)                                                                                    \
+    X(put, "put or delete of one key")                                                                          \
+    X(batch, "batch of several units")                                                                          \
+    X(group, "batch that writes a group of keys")                                                               \
+    X(async, "batches submitted and waited for")                                                                \
+    X(get, "get of one key")                                                                                    \
+    X(multi_get, "get of 16 keys at once")                                                                      \
+    X(group_get, "get of a group at one state")                                                                 \
+    X(scan, "iterator over a range, either way")                                                                \
+    X(group_scan, "iterator over one key of every group")                                                       \
+    X(snapshot, "snapshot, made or released")                                                                   \
+    X(snapshot_read, "get or scan of an older snapshot")                                                        \
+    X(checkpoint, "checkpoint asked for")                                                                       \
+    X(sync, "levin_sync")
+
+typedef enum stress_operation {
+#define STRESS_ENUM(name, text) STRESS_##name,
+    STRESS_OPERATIONS(STRESS_ENUM)
+#undef STRESS_ENUM
+    STRESS_OPERATION_COUNT
+} stress_operation;
+
+enum { STRESS_GROUP_KEYS = 8, STRESS_KEY_MAX = 160, STRESS_THREADS_MAX = 256 };
+
+typedef struct stress_options {
+    const char *path;       /* the store's directory; there is no store yet */
+    levin_options store;
+    unsigned threads;       /* 1 .. STRESS_THREADS_MAX */
+    double seconds;         /* the threads stop after so long ... */
+    uint64_t operations;    /* ... or after so many operations each; 0: by time only */
+    uint64_t seed;
+    uint32_t keys;          /* in all, at least 64 a thread */
+    uint32_t value_max;     /* the longest value, at least 64 */
+    /* Called about once a second, and at the end, on the thread of stress_run(); false: stop. May be NULL. */
+    bool (*tick)(void *context, levin *store, double seconds, uint64_t operations);
+    void *context;
+} stress_options;
+
+typedef struct stress_result {
+    bool mismatch;          /* the store answered wrongly */
+    bool failed;            /* a call failed, or the machine did */
+    bool interrupted;
+    char message[768];      /* what, where, by which operation: of the first of either */
+    double seconds;
+    uint64_t operations;
+    struct stress_count {
+        uint64_t count, sum_ns, max_ns;
+    } of[STRESS_OPERATION_COUNT];
+    uint64_t keys_checked;  /* answers compared with the model */
+    levin_stats stats;      /* before the store was closed */
+    uint64_t resident_quarter_bytes; /* the most resident memory of the process in the first quarter of the time, ... */
+    uint64_t resident_last_bytes;    /* ... and in the last */
+} stress_result;
+
+void stress_run(const stress_options *options, stress_result *result);
+
+/* ---- the model (stress_model.c) ---- */
+
+/*
+ * Keys are numbered in their order: the members of groups, member by member, then single keys.  A key's number gives
+ * its text, its unit, and its unit's thread.
+ */
+typedef struct stress_model {
+    uint64_t seed;
+    unsigned threads;
+    uint32_t groups, singles, units, keys, value_max;
+    /* One a unit.  Raised (release) after what it tells, loaded (acquire) before a read begins. */
+    _Atomic uint32_t *floor;
+    /* One a unit.  Raised (release) before the write is submitted, loaded (acquire) after a read. */
+    _Atomic uint32_t *ceiling;
+} stress_model;
+
+bool stress_model_init(stress_model *m, const stress_options *options);
+void stress_model_fini(stress_model *m);
+size_t stress_key(const stress_model *m, uint32_t key, char text[STRESS_KEY_MAX]);
+uint32_t stress_unit(const stress_model *m, uint32_t key);
+/* The keys of a unit; returns how many. */
+unsigned stress_unit_keys(const stress_model *m, uint32_t unit, uint32_t keys[STRESS_GROUP_KEYS]);
+/* A version in which the unit's keys are not there. */
+bool stress_absent(const stress_model *m, uint32_t unit, uint32_t version);
+size_t stress_value(const stress_model *m, uint32_t key, uint32_t version, uint8_t *value);
+/*
+ * Whether this answer (data NULL: not there) is one of the versions from low to high; *version is the one seen, 0 when
+ * it is not known. Otherwise `why` says what is wrong.
+ */
+bool stress_answer(const stress_model *m, uint32_t key, const void *data, size_t bytes, uint32_t low, uint32_t high,
+                   uint32_t *version, char why[256]);
+/* Whether the key may be there in some version from low to high. */
+bool stress_may_be_there(const stress_model *m, uint32_t key, uint32_t low, uint32_t high);
+void stress_raise(_Atomic uint32_t *number, uint32_t to);
+static inline uint32_t stress_load(const _Atomic uint32_t *number)
+{
+    return atomic_load_explicit(number, memory_order_acquire); /* pairs with stress_raise */
+}
+
+/* A stream of random numbers: SplitMix64 (Steele, Lea, Flood, 2014). */
+static inline uint64_t stress_mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+static inline uint64_t stress_next(uint64_t *state)
+{
+    return stress_mix(*state += 0x9e3779b97f4a7c15u);
+}
+static inline uint32_t stress_below(uint64_t *state, uint32_t bound)
+{
+    return (uint32_t)((stress_next(state) >> 32) * bound >> 32);
+}
+
+/* ---- a thread (stress_ops.c) ---- */
+
+typedef struct stress_shared {
+    const stress_options *options;
+    stress_model model;
+    levin *store;
+    _Atomic uint32_t stop;    /* release by whoever saw the end or a failure, acquire by the threads */
+    _Atomic uint32_t running; /* threads; release by one that ends, acquire by who waits for all */
+    _Atomic uint32_t failed;  /* 1: the first failure is being written down; relaxed, joined before it is read */
+    stress_result *result;    /* its mismatch, failed and message: by the one that set `failed` */
+} stress_shared;
+
+typedef struct stress_thread {
+    stress_shared *shared;
+    unsigned number;
+    uint64_t random;
+    _Atomic uint64_t done;       /* operations; relaxed, for the progress */
+    stress_operation now;        /* the operation at work, for messages */
+    struct stress_count of[STRESS_OPERATION_COUNT];
+    uint64_t keys_checked;
+    levin_batch *batches[4];
+    uint8_t *value;                   /* value_max bytes */
+    uint8_t *buffers;                 /* for the values of a multi-get */
+    levin_snapshot *snapshot;
+    uint32_t *snapshot_low, *snapshot_high; /* a unit: floors before, and ceilings after, it was made */
+    uint32_t *low, *high;             /* a unit: of the read at work */
+    uint32_t *groups;                 /* a group: what a whole scan has seen of it */
+} stress_thread;
+
+bool stress_thread_init(stress_thread *t, stress_shared *shared, unsigned number);
+void stress_thread_fini(stress_thread *t);
+/* One operation, chosen by the thread's stream. False: the run is over. */
+bool stress_step(stress_thread *t);
+/* Everything, against the exact model: nobody writes. */
+bool stress_verify(stress_thread *t);
+/* Notes the first failure and stops all. Returns false. code LEVIN_OK: a mismatch. */
+bool stress_fail(stress_thread *t, levin_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif
