@@ -579,8 +579,12 @@ levin_code checkpoint_work_locked(levin *db, bool compact, bool *more, levin_err
 levin_code checkpoint_work(levin *db, bool *more, levin_error *error)
 {
     sync_mutex_lock(&db->work_mutex);
+    bool ending = db->running && db->running->step == STEP_RELEASE;
     levin_code code = checkpoint_work_locked(db, false, more, error);
+    bool finished = ending && !db->running;
     sync_mutex_unlock(&db->work_mutex);
+    if (finished)
+        db_reader_watch(db);
     if (page_cache_wants_reclaim(db->cache))
         page_cache_reclaim(db->cache);
     return code;

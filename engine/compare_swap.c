@@ -63,7 +63,7 @@ levin_code levin_compare_and_swap(levin *store, const void *key, size_t key_byte
     if (actual)
         *actual = (levin_slice){ NULL, 0 };
     do {
-        s.base = (levin_snapshot){ store, version_acquire(&store->versions) };
+        s.base = (levin_snapshot){ .store = store, .v = version_acquire(&store->versions) };
         code = swap_compare(&s, expected, actual);
         differs = code == LEVIN_CONFLICT;
         if (code == LEVIN_OK)

@@ -5,7 +5,7 @@
  *   compact_mutex one call of levin_compact() at a time                          (compact.c)
  *   work_mutex    the checkpoint in progress, the free space, the meta pages     (checkpoint.c, compact.c, check.c)
  *   commit_mutex  the log, the memtable's writer side, publication of versions   (write.c, checkpoint.c)
- *   versions.mutex, error_mutex, page cache and memory: leaves
+ *   readers.mutex, then versions.mutex; error_mutex, page cache and memory: leaves
  * Readers take none of these, but for the reference count of a snapshot or an iterator.
  */
 #ifndef LEVIN_DB_H
@@ -17,6 +17,7 @@
 #include "merge.h"
 #include "metered_io.h"
 #include "metrics.h"
+#include "reader_list.h"
 #include "row_cache.h"
 #include "version.h"
 #include "wal.h"
@@ -115,7 +116,7 @@ struct levin {
     levin_error last_error;      /* error_mutex */
 
     counter_set counts;          /* by enum read_count */
-    _Atomic uint64_t readers;    /* snapshots and iterators open; relaxed */
+    reader_list readers;         /* snapshots and iterators open */
     /* Counters below are raised under the mutex that guards what they count, and read without: relaxed. */
     _Atomic uint64_t batches, puts, deletes, range_deletes, groups, checkpoints, checkpoint_failures, pages_written;
     _Atomic uint64_t stalls, stall_ns;
@@ -153,6 +154,18 @@ void db_wake(levin *db);
 /* Under commit_mutex: freezes the memtable, when it has entries and none is frozen yet; flushes the log first. */
 levin_code db_freeze(levin *db, levin_error *error);
 
+/* A snapshot or iterator is there, or gone; its version is referenced by the caller meanwhile. */
+static inline void db_reader_add(levin *db, reader_entry *e, levin_reader_kind kind, const version *v)
+{
+    reader_list_add(&db->readers, e, kind, v, db->io->now_ns(db->io->context));
+}
+static inline void db_reader_remove(levin *db, reader_entry *e)
+{
+    reader_list_remove(&db->readers, e);
+}
+/* After a checkpoint, without locks: tells of the oldest reader when it holds back more, or longer, than asked for. */
+void db_reader_watch(levin *db);
+
 /* Takes work_mutex and does one bounded step. *more tells whether work is left. */
 levin_code checkpoint_work(levin *db, bool *more, levin_error *error);
 /* The same under work_mutex; with compact it begins the next round of db->compaction when nothing else is to be done.
@@ -176,6 +189,7 @@ void write_close(levin *db);
 struct levin_snapshot {
     levin *store;
     const version *v;
+    reader_entry entry; /* in store->readers */
 };
 /* NULL for NULL: the newest. */
 static inline const version *snapshot_version(const levin_snapshot *snapshot)

@@ -54,6 +54,7 @@ struct levin_iter {
     const version *v;           /* referenced */
     int newest;                 /* the first source: SOURCE_OWN or SOURCE_MEM */
     mem_cursor mem[SOURCE_TREE];
+    reader_entry entry;         /* in store->readers */
     tree_cursor tree;
     bool masked;                /* there is a mask at all */
     iter_hiding hiding[6];      /* every source by the masks above it */
@@ -646,9 +647,9 @@ levin_code iter_open_on(levin *store, const version *v, const version_layers *la
     memset(it, 0, sizeof *it);
     it->store = store;
     it->bytes = bytes;
-    count_add(&store->readers, 1);
     it->current = SOURCE_NONE;
     it->v = v;
+    db_reader_add(store, &it->entry, LEVIN_READER_ITERATOR, v);
     iter_sources(it, own, layers);
     tree_cursor_init(&it->tree, &it->v->tree->t, it->saved_key + saved_bytes);
     levin_code code = iter_bounds(it, o, &error);
@@ -686,7 +687,7 @@ void levin_iter_close(levin_iter *it)
     io_free(store->io, it->lower.key, it->lower.bytes + 1);
     io_free(store->io, it->upper.key, it->upper.bytes + 1);
     io_free(store->io, it->value, it->value_capacity);
+    db_reader_remove(store, &it->entry);
     version_release(it->v);
-    count_add(&store->readers, (uint64_t)-1);
     io_free(store->io, it, it->bytes);
 }

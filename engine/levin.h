@@ -135,6 +135,8 @@ typedef enum levin_recovery {
 
 typedef enum levin_log_level { LEVIN_LOG_ERROR = 0, LEVIN_LOG_WARNING = 1, LEVIN_LOG_INFO = 2 } levin_log_level;
 
+struct levin_reader;
+
 typedef struct levin_options {
     uint32_t struct_bytes;       /* sizeof(levin_options), set by levin_options_init() */
     bool create_if_missing;      /* default true */
@@ -156,6 +158,13 @@ typedef struct levin_options {
     /* when more of the page file is free and nothing else is to be done, the background (or levin_work()) moves pages
      * from the end of the file to free ones and shortens it; 0: never; at most 99; default 60 */
     uint32_t auto_compact_percent;
+    /* After a checkpoint, when the oldest reader holds back anything and is older than that, or holds back so much of
+     * the file and of memory: it is told to the callback below and to log, as a warning. 0: never. */
+    uint32_t oldest_reader_ms;   /* default 60,000 */
+    uint64_t oldest_reader_bytes; /* default 0 */
+    /* default NULL.  On the thread that did the checkpoint; it must not call the library */
+    void (*oldest_reader)(void *context, const struct levin_reader *reader);
+    void *oldest_reader_context;
 } levin_options;
 
 /* Fills *options with the defaults. Call it first: fields are added at the end in later versions. */
@@ -291,6 +300,22 @@ LEVIN_API levin_code levin_sync(levin *store) LEVIN_MUST_USE;
  */
 LEVIN_API levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot) LEVIN_MUST_USE;
 LEVIN_API void levin_snapshot_release(levin_snapshot *snapshot); /* harmless on NULL */
+
+/* An open snapshot or iterator, and what could be used again if it, and all older ones, were not there. */
+typedef enum levin_reader_kind { LEVIN_READER_SNAPSHOT = 0, LEVIN_READER_ITERATOR = 1 } levin_reader_kind;
+typedef struct levin_reader {
+    levin_reader_kind kind;
+    uint64_t number;            /* counted from 1 as they are opened on this handle */
+    uint64_t age_ns;            /* since it was opened */
+    uint64_t sequence;          /* of the newest batch that it sees */
+    uint64_t batches_behind;    /* committed since */
+    uint64_t held_file_bytes;   /* pages that a newer tree no longer needs */
+    uint64_t held_memory_bytes; /* memtables that were merged since */
+} levin_reader;
+/* Return false to stop. The list is locked meanwhile: it must not call the library. */
+typedef bool (*levin_reader_visit)(void *context, const levin_reader *reader);
+/* All that are open, in order of opening. Any thread. LEVIN_INTERRUPTED when visit returned false. */
+LEVIN_API levin_code levin_readers_list(levin *store, levin_reader_visit visit, void *context) LEVIN_MUST_USE;
 
 /*
  * Copies the value into buffer and its size into *value_bytes. LEVIN_TOO_SMALL (with *value_bytes set and the buffer
@@ -720,7 +745,11 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(error_conflict, "with LEVIN_CONFLICT")                                                                    \
     X(transactions, "transactions begun")                                                                       \
     X(transactions_committed, "transactions committed, those without writes included")                          \
-    X(transactions_refused, "transactions refused with LEVIN_CONFLICT")
+    X(transactions_refused, "transactions refused with LEVIN_CONFLICT")                                         \
+    X(oldest_reader_ns, "age of the oldest open snapshot or iterator, nanoseconds")                             \
+    X(oldest_reader_batches, "batches committed since it was opened")                                           \
+    X(oldest_reader_file_bytes, "bytes of the page file that it keeps from being used again")                   \
+    X(oldest_reader_memory_bytes, "bytes of merged memtables that it keeps")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;

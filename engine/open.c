@@ -530,6 +530,7 @@ void levin_options_init(levin_options *options)
         .background = LEVIN_BACKGROUND_THREAD,
         .row_cache_bytes = 64u << 20,
         .auto_compact_percent = 60,
+        .oldest_reader_ms = 60000,
     };
 }
 
@@ -600,6 +601,7 @@ static levin_code handle_create(const char *path, const levin_options *options, 
     failed = failed ? failed : sync_mutex_init(&db->compact_mutex);
     failed = failed ? failed : sync_mutex_init(&db->work_mutex);
     failed = failed ? failed : sync_mutex_init(&db->error_mutex);
+    failed = failed ? failed : reader_list_init(&db->readers);
     if (failed)
         code = error_os(error, failed, "initialisation of a mutex", NULL);
     if (code == LEVIN_OK)
@@ -639,6 +641,7 @@ static void handle_destroy(levin *db)
     sync_mutex_fini(&db->compact_mutex);
     sync_mutex_fini(&db->work_mutex);
     sync_mutex_fini(&db->error_mutex);
+    reader_list_fini(&db->readers);
     io->free(io->context, db, sizeof *db);
 }
 

@@ -280,7 +280,7 @@ levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot)
     }
     (*snapshot)->store = store;
     (*snapshot)->v = version_acquire(&store->versions);
-    count_add(&store->readers, 1);
+    db_reader_add(store, &(*snapshot)->entry, LEVIN_READER_SNAPSHOT, (*snapshot)->v);
     return LEVIN_OK;
 }
 
@@ -289,7 +289,7 @@ void levin_snapshot_release(levin_snapshot *snapshot)
     if (!snapshot)
         return;
     levin *store = snapshot->store;
+    db_reader_remove(store, &snapshot->entry);
     version_release(snapshot->v);
-    count_add(&store->readers, (uint64_t)-1);
     io_free(store->io, snapshot, sizeof *snapshot);
 }

@@ -23,6 +23,17 @@ static void stats_of_versions(levin *db, levin_stats *s)
     sync_mutex_unlock(&db->versions.mutex);
 }
 
+static void stats_of_readers(levin *db, levin_stats *s)
+{
+    levin_reader oldest = { 0 };
+    (void)reader_list_oldest(&db->readers, &db->versions, db->page_bytes, db->io->now_ns(db->io->context), &oldest);
+    s->snapshots = reader_list_count(&db->readers);
+    s->oldest_reader_ns = oldest.age_ns;
+    s->oldest_reader_batches = oldest.batches_behind;
+    s->oldest_reader_file_bytes = oldest.held_file_bytes;
+    s->oldest_reader_memory_bytes = oldest.held_memory_bytes;
+}
+
 static void stats_of_files(const levin *db, levin_stats *s)
 {
     const metered_files *pages = &db->metered.files[LEVIN_FILE_PAGES], *log = &db->metered.files[LEVIN_FILE_WAL];
@@ -72,7 +83,7 @@ void levin_stats_get(levin *db, levin_stats *s)
     sync_mutex_unlock(&db->commit_mutex);
     page_cache_count(db->cache, &cache);
     stats_of_versions(db, s);
-    s->snapshots = count_read(&db->readers);
+    stats_of_readers(db, s);
     stats_of_gets(db, s);
     s->batches = count_read(&db->batches);
     s->puts = count_read(&db->puts);

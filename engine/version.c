@@ -122,6 +122,27 @@ levin_code version_each_dead(version_set *set, levin_code (*visit)(void *context
     return code;
 }
 
+static bool version_has(const version *v, const memtable *mem)
+{
+    return !mem || v->mem == mem || v->frozen == mem;
+}
+
+version_hold version_held(version_set *set, const version *v)
+{
+    sync_mutex_lock(&set->mutex);
+    version_hold hold = { .newest_sequence = set->newest->sequence };
+    for (const tree_version *t = v->tree; t; t = t->newer)
+        for (const dead_pages *d = t->dead; d; d = d->next)
+            for (size_t i = 0; i < d->extents.count; i++)
+                hold.pages += d->extents.items[i].pages;
+    if (!version_has(set->newest, v->mem))
+        hold.memory_bytes += memtable_bytes(v->mem);
+    if (!version_has(set->newest, v->frozen))
+        hold.memory_bytes += memtable_bytes(v->frozen);
+    sync_mutex_unlock(&set->mutex);
+    return hold;
+}
+
 version *version_create(version_set *set)
 {
     version *v = io_alloc(set->io, sizeof *v);

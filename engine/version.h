@@ -116,6 +116,13 @@ void tree_version_release(version_set *set, tree_version *t);
 void tree_version_bury(version_set *set, tree_version *older, dead_pages *pages);
 /* Takes all pages that nobody can reach any more. */
 dead_pages *version_take_reusable(version_set *set);
+/* What would be free, or on its way to it, without the holder of a version and all before it. */
+typedef struct version_hold {
+    uint64_t newest_sequence;
+    uint64_t pages;        /* that trees from this one on have given up */
+    uint64_t memory_bytes; /* of memtables that the newest version has no more */
+} version_hold;
+version_hold version_held(version_set *set, const version *v);
 /* Calls visit for every extent that is waiting: reusable, or dead but still reachable from an older version. */
 levin_code version_each_dead(version_set *set, levin_code (*visit)(void *context, extent e), void *context);
 void dead_pages_free(const levin_io *io, dead_pages *pages);

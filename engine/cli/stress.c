@@ -48,7 +48,7 @@ static void *thread_run(void *argument)
     return NULL;
 }
 
-/* Once a second, until all threads have ended: memory, progress, the time. */
+/* Until all threads have ended: memory, the time, progress once a second. */
 static void watch(stress_shared *s, stress_thread *threads, stress_result *r)
 {
     const stress_options *o = s->options;
@@ -58,15 +58,16 @@ static void watch(stress_shared *s, stress_thread *threads, stress_result *r)
         double now = clock_seconds(), passed = now - began;
         if (o->seconds > 0 && passed >= o->seconds)
             atomic_store_explicit(&s->stop, 1, memory_order_release); /* pairs with thread_run */
+        uint64_t resident = resident_bytes();
+        if (passed <= o->seconds / 4 && resident > r->resident_quarter_bytes)
+            r->resident_quarter_bytes = resident;
+        if (passed >= o->seconds * 3 / 4 && resident > r->resident_last_bytes)
+            r->resident_last_bytes = resident;
         if (now >= next) {
-            uint64_t done = 0, resident = resident_bytes();
+            uint64_t done = 0;
             next += 1;
             for (unsigned i = 0; i < o->threads; i++)
                 done += atomic_load_explicit(&threads[i].done, memory_order_relaxed);
-            if (passed <= o->seconds / 4 && resident > r->resident_quarter_bytes)
-                r->resident_quarter_bytes = resident;
-            if (passed >= o->seconds * 3 / 4 && resident > r->resident_last_bytes)
-                r->resident_last_bytes = resident;
             if (o->tick && !o->tick(o->context, s->store, passed, done)) {
                 r->interrupted = true;
                 atomic_store_explicit(&s->stop, 1, memory_order_release); /* pairs with thread_run */

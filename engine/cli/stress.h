@@ -34,7 +34,8 @@
     X(snapshot, "snapshot, made or released")                                                                   \
     X(snapshot_read, "get or scan of an older snapshot")                                                        \
     X(checkpoint, "checkpoint asked for")                                                                       \
-    X(sync, "levin_sync")
+    X(sync, "levin_sync")                                                                                       \
+    X(look, "statistics and the list of readers")
 
 typedef enum stress_operation {
 #define STRESS_ENUM(name, text) STRESS_##name,

@@ -525,6 +525,23 @@ static bool do_sync(stress_thread *t)
     return call_ok(t, levin_sync(t->shared->store), "levin_sync");
 }
 
+static bool own_snapshot_seen(void *context, const levin_reader *reader)
+{
+    uint64_t *seen = context;
+    *seen += reader->kind == LEVIN_READER_SNAPSHOT;
+    return true;
+}
+
+static bool do_look(stress_thread *t)
+{
+    levin_stats stats;
+    uint64_t snapshots = 0;
+    levin_stats_get(t->shared->store, &stats);
+    if (!call_ok(t, levin_readers_list(t->shared->store, own_snapshot_seen, &snapshots), "levin_readers_list"))
+        return false;
+    return !t->snapshot || snapshots > 0 || stress_fail(t, LEVIN_OK, "the list of readers lacks an open snapshot");
+}
+
 /* Of 100,000 operations so many are of a kind. */
 static const struct {
     bool (*run)(stress_thread *t);
@@ -542,7 +559,8 @@ static const struct {
     [STRESS_snapshot] = { do_snapshot, 200 },
     [STRESS_snapshot_read] = { do_snapshot_read, 6000 },
     [STRESS_checkpoint] = { do_checkpoint, 1 },
-    [STRESS_sync] = { do_sync, 279 },
+    [STRESS_sync] = { do_sync, 179 },
+    [STRESS_look] = { do_look, 100 },
 };
 
 static uint64_t clock_ns(void)
