@@ -174,6 +174,21 @@ static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_
     return LEVIN_OK;
 }
 
+/*
+ * Cuts off what the page file has grown by: on a full device the log, and whatever else lives there, can use it. Nobody
+ * reads beyond the page count.  A failure costs space only.
+ */
+static void give_back_file_space(levin *db)
+{
+    levin_error error;
+    uint64_t bytes = 0, wanted = space_page_count(db->space) * db->page_bytes;
+    levin_code code = file_size(&db->pages, &bytes, &error);
+    if (code == LEVIN_OK && bytes > wanted)
+        code = file_truncate(&db->pages, wanted, &error);
+    if (code != LEVIN_OK)
+        db_log(db, LEVIN_LOG_WARNING, "the page file was not cut: %s", error.message);
+}
+
 /* Before the meta page was touched: as if nothing had been done. */
 static void checkpoint_give_up(levin *db)
 {
@@ -182,6 +197,7 @@ static void checkpoint_give_up(levin *db)
     space_destroy(db->space);
     db->space = c->space_before;
     c->space_before = NULL;
+    give_back_file_space(db);
     checkpoint_free(db, c);
 }
 
