@@ -301,8 +301,12 @@ LEVIN_API levin_code levin_sync(levin *store) LEVIN_MUST_USE;
 LEVIN_API levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot) LEVIN_MUST_USE;
 LEVIN_API void levin_snapshot_release(levin_snapshot *snapshot); /* harmless on NULL */
 
-/* An open snapshot or iterator, and what could be used again if it, and all older ones, were not there. */
-typedef enum levin_reader_kind { LEVIN_READER_SNAPSHOT = 0, LEVIN_READER_ITERATOR = 1 } levin_reader_kind;
+/* An open snapshot, iterator or transaction, and what could be used again if it and all older ones were not there. */
+typedef enum levin_reader_kind {
+    LEVIN_READER_SNAPSHOT = 0,
+    LEVIN_READER_ITERATOR = 1,
+    LEVIN_READER_TRANSACTION = 2
+} levin_reader_kind;
 typedef struct levin_reader {
     levin_reader_kind kind;
     uint64_t number;            /* counted from 1 as they are opened on this handle */

@@ -23,6 +23,7 @@ void db_reader_watch(levin *db)
     if ((!o->oldest_reader && !o->log) || (!o->oldest_reader_ms && !o->oldest_reader_bytes) ||
         !reader_list_oldest(&db->readers, &db->versions, db->page_bytes, db->io->now_ns(db->io->context), &r))
         return;
+    static const char *const kinds[] = { "snapshot", "iterator", "transaction" };
     uint64_t held = r.held_file_bytes + r.held_memory_bytes;
     bool old = o->oldest_reader_ms && r.age_ns / 1000000 >= o->oldest_reader_ms && held;
     bool large = o->oldest_reader_bytes && held >= o->oldest_reader_bytes;
@@ -31,7 +32,7 @@ void db_reader_watch(levin *db)
     db_log(db, LEVIN_LOG_WARNING,
            "the oldest %s, open for %llu ms and %llu batches behind, holds back %llu bytes of the file and %llu of "
            "memory: close it",
-           r.kind == LEVIN_READER_SNAPSHOT ? "snapshot" : "iterator", (unsigned long long)(r.age_ns / 1000000),
+           kinds[r.kind], (unsigned long long)(r.age_ns / 1000000),
            (unsigned long long)r.batches_behind, (unsigned long long)r.held_file_bytes,
            (unsigned long long)r.held_memory_bytes);
     if (o->oldest_reader)

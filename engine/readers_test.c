@@ -146,6 +146,12 @@ START_TEST(readers__the_list_is_those_open_in_order)
     ck_assert_uint_eq(r[0].number, 3);
     levin_snapshot_release(second);
     ck_assert_uint_eq(list(&f), 0);
+    levin_txn *txn;
+    ck_assert_int_eq(levin_txn_begin(f.store, NULL, &txn), LEVIN_OK);
+    ck_assert_uint_eq(list(&f), 1);
+    ck_assert_int_eq(r[0].kind, LEVIN_READER_TRANSACTION);
+    levin_txn_destroy(txn);
+    ck_assert_uint_eq(list(&f), 0);
     fixture_close(&f);
 }
 END_TEST

@@ -60,8 +60,8 @@ levin_code levin_txn_begin(levin *store, const levin_txn_options *options, levin
     t->seen = (txn_ranges){ .io = store->io,
                             .key_max_bytes = LEVIN_KEY_MAX_BYTES(store->page_bytes),
                             .limit_bytes = o->memory_bytes };
-    t->base = (levin_snapshot){ store, version_acquire(&store->versions) };
-    count_add(&store->readers, 1);
+    t->base = (levin_snapshot){ .store = store, .v = version_acquire(&store->versions) };
+    db_reader_add(store, &t->base.entry, LEVIN_READER_TRANSACTION, t->base.v);
     counter_add(counter_mine(&store->write_counts), COUNT_TXN_BEGUN, 1);
     *txn = t;
     return LEVIN_OK;
@@ -69,10 +69,10 @@ levin_code levin_txn_begin(levin *store, const levin_txn_options *options, levin
 
 void txn_end(levin_txn *txn)
 {
+    db_reader_remove(txn->store, &txn->base.entry);
     version_release(txn->base.v);
     txn->base.v = NULL;
     txn->over = true;
-    count_add(&txn->store->readers, (uint64_t)-1);
 }
 
 static void savepoint_drop(levin_txn *txn)
