@@ -43,7 +43,7 @@ static int help(FILE *out)
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n`levin COMMAND --help` tells a command's options, `levin --version` the version, levin(1) everything.\n"
-          "Exit codes: 0 done, 1 the answer is no (not found, faults or losses found), 2 usage, 3 error, 130 interrupted.\n",
+          "Exit codes: 0 done, 1 the answer is no (key not found, damage found), 2 usage, 3 error, 130 interrupted.\n",
           out);
     return out == stdout ? CLI_OK : CLI_USAGE;
 }
