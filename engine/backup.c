@@ -102,9 +102,8 @@ static levin_code survey_page(void *context, page_ref ref, unsigned level, const
     return code;
 }
 
-static levin_code survey_tree(backup *b, levin_error *error)
+static levin_code survey_tree(backup *b, const tree *t, levin_error *error)
 {
-    const tree *t = &b->pinned->t;
     const bool leaves = b->lengths != NULL;
     tree_walk w = { .pages = &b->db->pages, .t = t, .file_pages = t->page_count, .lowest = leaves ? 0 : 1,
                     .context = b, .page = survey_page };
@@ -334,12 +333,13 @@ static levin_code verify_copy(backup *b, levin_error *error)
     const page_meta m = meta_of_backup(b);
     levin_check_result seen = { 0 };
     file copy = { 0 };
-    tree t = b->pinned->t;
+    tree t = b->pinned->t, named = b->pinned->named;
     levin_code code = file_open(&copy, b->db->io, b->sink.directory, BACKUP_UNFINISHED_NAME, LEVIN_FILE_PAGES, 0,
                                 error);
     if (code != LEVIN_OK)
         return code;
     t.cache = page_cache_create(&copy, t.page_bytes, t.identity, VERIFY_CACHE_BYTES);
+    named.cache = t.cache;
     if (!t.cache)
         code = error_memory(error, VERIFY_CACHE_BYTES);
     memset(b->used, 0, m.page_count / 8 + 1);
@@ -347,8 +347,10 @@ static levin_code verify_copy(backup *b, levin_error *error)
         code = verify_metas(&copy, &m, error);
     if (code == LEVIN_OK)
         code = tree_check(&t, b->used, NULL, NULL, &seen, error);
-    if (code == LEVIN_OK && seen.keys != m.keys)
-        code = error_corrupt(error, copy.name, 0, m.keys, seen.keys, "the copy does not have all keys");
+    if (code == LEVIN_OK)
+        code = tree_check(&named, b->used, NULL, NULL, &seen, error);
+    if (code == LEVIN_OK && seen.keys != m.keys + m.named_keys)
+        code = error_corrupt(error, copy.name, 0, m.keys + m.named_keys, seen.keys, "the copy does not have all keys");
     page_cache_destroy(t.cache);
     file_close(&copy);
     return code;
@@ -370,9 +372,11 @@ static levin_code backup_prepare(backup *b, levin_error *error)
     if (b->lengths)
         memset(b->lengths, 0, count * sizeof *b->lengths);
     b->result->total_bytes = m->page_count * m->page_bytes + log_bytes(b);
-    b->result->keys = m->keys;
+    b->result->keys = m->keys + m->named_keys;
     b->result->sequence = m->sequence;
-    levin_code code = survey_tree(b, error);
+    levin_code code = survey_tree(b, &b->pinned->t, error);
+    if (code == LEVIN_OK)
+        code = survey_tree(b, &b->pinned->named, error);
     return code == LEVIN_OK ? survey_free_list(b, error) : code;
 }
 

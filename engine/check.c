@@ -1,15 +1,15 @@
 /*
  * check.c - levin_check(): reads every byte that the newest durable state depends on.
  *
- * Metas, tree (tree_check), free list, the account of every page of the file (used once, or free once, never both,
- * never neither), and the log from the replay position on.
+ * Metas, both trees (tree_check), the catalogue of keyspaces, free list, the account of every page of the file (used
+ * once, or free once, never both, never neither), and the log from the replay position on.
  *
  * Concurrency: under work_mutex, so that the durable state stays; readers and writers go on, but for the log's part,
  * which holds up commits while it reads.  The tree is kept by a reference on its version.
  */
 #include <string.h>
 
-#include "db.h"
+#include "keyspace.h"
 
 typedef struct check {
     levin *db;
@@ -18,6 +18,7 @@ typedef struct check {
     levin_check_result *result;
     uint8_t *used;     /* a bit a page */
     uint64_t free_list_pages;
+    uint64_t keys[DOMAIN_COUNT];
     bool stopped;
 } check;
 
@@ -160,7 +161,8 @@ static void check_counts(check *c)
         size_t at;
         const char *what;
     } counts[] = {
-        { m->keys, r->keys, META_KEYS, "keys" },
+        { m->keys, c->keys[DOMAIN_PLAIN], META_KEYS, "keys" },
+        { m->named_keys, c->keys[DOMAIN_NAMED], META_NAMED_KEYS, "keys of named keyspaces" },
         { m->leaf_pages, r->leaf_pages, META_LEAF_PAGES, "leaves" },
         { m->branch_pages, r->branch_pages, META_BRANCH_PAGES, "branch pages" },
         { m->overflow_pages, r->overflow_pages, META_OVERFLOW_PAGES, "overflow pages" },
@@ -177,15 +179,31 @@ static void check_counts(check *c)
         }
 }
 
+static bool check_catalogue_fault(void *context, const levin_error *fault)
+{
+    check_fault(context, fault);
+    return !((check *)context)->stopped;
+}
+
 static levin_code check_tree(check *c, const version *v)
 {
     levin *db = c->db;
     levin_error error;
     bool whole = false;
     const uint64_t before = c->result->faults;
-    levin_code code = tree_check(&v->tree->t, c->used, check_relay, c, c->result, &error);
-    if (code != LEVIN_OK && code != LEVIN_CORRUPT)
-        return db_fail(db, &error);
+    levin_code code = LEVIN_OK;
+    for (unsigned domain = 0; domain < DOMAIN_COUNT && !c->stopped; domain++) {
+        const uint64_t keys = c->result->keys;
+        code = tree_check(tree_version_of(v->tree, domain), c->used, check_relay, c, c->result, &error);
+        if (code != LEVIN_OK && code != LEVIN_CORRUPT)
+            return db_fail(db, &error);
+        c->keys[domain] = c->result->keys - keys;
+    }
+    if (!c->stopped && c->result->faults == before) {
+        code = keyspace_check_tree(db, &v->tree->named, check_catalogue_fault, c, &error);
+        if (code != LEVIN_OK)
+            return db_fail(db, &error);
+    }
     if (!c->stopped) {
         code = check_free_list(c, &whole);
         if (code != LEVIN_OK)

@@ -43,9 +43,12 @@ struct checkpoint {
     enum checkpoint_step step;
     version *base;              /* held: its frozen memtable and tree are what is merged */
     space *space_before;        /* to go back to */
+    unsigned domain;            /* of the tree that is being merged: one after the other */
     merge *merging;
     bool merged;                /* result is filled */
-    merge_result result;
+    merge_result result;        /* counts of pages, and what was freed, of both trees; root and keys: the latest */
+    tree roots[DOMAIN_COUNT];
+    uint64_t keys[DOMAIN_COUNT];
     tree_version *tree;         /* of the new generation; allocated at the start, so that PUBLISH cannot fail */
     version *published;         /* likewise */
     dead_pages *dead;           /* likewise; what the old tree used and the new one does not */
@@ -106,6 +109,33 @@ static levin_code take_back_pages(levin *db, levin_error *error)
     return code;
 }
 
+/*
+ * Begins the merge of the domain's changes into its tree, or a round; the counts go on from those of the tree before.
+ */
+static levin_code merge_open(levin *db, checkpoint *c, const compact_round *round, levin_error *error)
+{
+    const page_meta *m = &db->meta;
+    const mem_roots none = { NULL, NULL };
+    merge_options options = {
+        .io = db->io,
+        .cache = db->cache,
+        .space = db->space,
+        .old = *tree_version_of(c->base->tree, c->domain),
+        .old_keys = c->domain == DOMAIN_PLAIN ? m->keys : m->named_keys,
+        .old_leaf_pages = c->result.leaf_pages,
+        .old_branch_pages = c->result.branch_pages,
+        .old_overflow_pages = c->result.overflow_pages,
+        .generation = m->generation + 1,
+        .changes = round ? none : c->base->of[c->domain].frozen,
+    };
+    if (round) {
+        options.rewrite = round->rewrite;
+        options.next = round->next;
+        space_aim(db->space, round->aim, round->floor); /* the clone goes on as before */
+    }
+    return merge_begin(&options, &c->merging, error);
+}
+
 /* What the frozen memtable brings, or for a round what the meta page says already. */
 static void checkpoint_aim(levin *db, checkpoint *c)
 {
@@ -142,28 +172,11 @@ static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_
         code = error_memory(error, sizeof *c->tree);
     if (code == LEVIN_OK)
         code = space_clone(db->space, &c->space_before, error);
-    if (code == LEVIN_OK) {
-        const page_meta *m = &db->meta;
-        const mem_roots none = { NULL, NULL };
-        merge_options options = {
-            .io = db->io,
-            .cache = db->cache,
-            .space = db->space,
-            .old = c->base->tree->t,
-            .old_keys = m->keys,
-            .old_leaf_pages = m->leaf_pages,
-            .old_branch_pages = m->branch_pages,
-            .old_overflow_pages = m->overflow_pages,
-            .generation = m->generation + 1,
-            .changes = round ? none : c->base->of[DOMAIN_PLAIN].frozen,
-        };
-        if (round) {
-            options.rewrite = round->rewrite;
-            options.next = round->next;
-            space_aim(db->space, round->aim, round->floor); /* the clone goes on as before */
-        }
-        code = merge_begin(&options, &c->merging, error);
-    }
+    c->result.leaf_pages = db->meta.leaf_pages;
+    c->result.branch_pages = db->meta.branch_pages;
+    c->result.overflow_pages = db->meta.overflow_pages;
+    if (code == LEVIN_OK)
+        code = merge_open(db, c, round, error);
     if (code != LEVIN_OK) {
         space_aim(db->space, SPACE_LARGEST, 0);
         checkpoint_free(db, c);
@@ -340,9 +353,12 @@ static levin_code step_free_list(levin *db, checkpoint *c, levin_error *error)
     const version *base = c->base;
     c->meta = db->meta;
     c->meta.generation = db->meta.generation + 1;
-    c->meta.root = r->root.root;
-    c->meta.height = r->root.height;
-    c->meta.keys = r->keys;
+    c->meta.root = c->roots[DOMAIN_PLAIN].root;
+    c->meta.height = c->roots[DOMAIN_PLAIN].height;
+    c->meta.keys = c->keys[DOMAIN_PLAIN];
+    c->meta.named_root = c->roots[DOMAIN_NAMED].root;
+    c->meta.named_height = c->roots[DOMAIN_NAMED].height;
+    c->meta.named_keys = c->keys[DOMAIN_NAMED];
     c->meta.leaf_pages = r->leaf_pages;
     c->meta.branch_pages = r->branch_pages;
     c->meta.overflow_pages = r->overflow_pages;
@@ -383,13 +399,31 @@ static levin_code step_free_list(levin *db, checkpoint *c, levin_error *error)
         if (code != LEVIN_OK)
             return code;
     }
-    c->tree->t = r->root;
-    c->tree->t.page_count = c->meta.page_count;
+    c->tree->t = c->roots[DOMAIN_PLAIN];
+    c->tree->named = c->roots[DOMAIN_NAMED];
+    c->tree->t.page_count = c->tree->named.page_count = c->meta.page_count;
     c->tree->meta = c->meta;
     return meta_prove(&c->meta, error);
 }
 
 /* ---- the other steps ---- */
+
+/* Goes on to the named keyspaces; without changes their tree stays as it is. */
+static levin_code merge_next(levin *db, checkpoint *c, levin_error *error)
+{
+    if (++c->domain == DOMAIN_COUNT) {
+        c->step = STEP_FREE_LIST;
+        return LEVIN_OK;
+    }
+    const mem_roots *changes = &c->base->of[DOMAIN_NAMED].frozen;
+    if (!c->compacting && (changes->keys || changes->mask))
+        return merge_open(db, c, NULL, error);
+    c->roots[DOMAIN_NAMED] = c->base->tree->named;
+    c->roots[DOMAIN_NAMED].generation = db->meta.generation + 1;
+    c->keys[DOMAIN_NAMED] = db->meta.named_keys;
+    c->step = STEP_FREE_LIST;
+    return LEVIN_OK;
+}
 
 static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
 {
@@ -397,13 +431,18 @@ static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
     levin_code code = merge_step(c->merging, &done, error);
     if (code != LEVIN_OK || !done)
         return code;
+    extent_list freed = c->result.freed; /* by the merge before this one */
     merge_finish(c->merging, &c->result);
     merge_end(c->merging);
     c->merging = NULL;
     c->merged = true;
     count_add(&db->pages_written, c->result.pages_written);
-    c->step = STEP_FREE_LIST;
-    return LEVIN_OK;
+    c->roots[c->domain] = c->result.root;
+    c->keys[c->domain] = c->result.keys;
+    free_gather all = { db->io, &c->result.freed, error };
+    code = gather_list(&all, &freed);
+    extent_list_fini(&freed, db->io);
+    return code == LEVIN_OK ? merge_next(db, c, error) : code;
 }
 
 static levin_code step_meta(levin *db, checkpoint *c, levin_error *error)

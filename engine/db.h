@@ -112,6 +112,10 @@ struct levin {
     _Atomic uint32_t work_word;  /* bumped (release) by levin_db_wake, waited on (acquire) by the background thread */
     _Atomic uint32_t stopping;   /* release by close, acquire by the background thread */
 
+    sync_mutex keyspaces_mutex;  /* a leaf */
+    struct keyspace_state *keyspaces; /* keyspaces_mutex: those that anybody has open */
+    _Atomic uint64_t keyspace_count; /* named keyspaces there are; a figure, raised by the leader, relaxed */
+
     sync_mutex error_mutex;
     levin_error last_error;      /* error_mutex */
 

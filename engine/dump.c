@@ -105,6 +105,10 @@ static void meta_fields(dump *d, const page_meta *m)
     item_hex(d, "root_checksum", m->root.checksum);
     item_number(d, "height", m->height);
     item_number(d, "keys", m->keys);
+    item_number(d, "named_root", m->named_root.number);
+    item_hex(d, "named_root_checksum", m->named_root.checksum);
+    item_number(d, "named_height", m->named_height);
+    item_number(d, "named_keys", m->named_keys);
     item_number(d, "page_count", m->page_count);
     item_number(d, "leaf_pages", m->leaf_pages);
     item_number(d, "branch_pages", m->branch_pages);
@@ -259,6 +263,11 @@ static levin_code find_uses(dump *d, levin_error *error)
         return error_memory(error, bytes);
     memset(used, 0, bytes);
     levin_code code = tree_walk_run(&w, used, error);
+    if (code == LEVIN_OK) {
+        t.height = m->named_height;
+        t.root = m->named_root;
+        code = tree_walk_run(&w, used, error);
+    }
     io_free(d->io, used, bytes);
     return code == LEVIN_OK ? use_free_list(d, error) : code;
 }
@@ -390,6 +399,8 @@ static void dump_records(dump *d, const char *name, uint64_t offset, const uint8
             item_begin(d, "record", name, offset + WAL_GROUP_HEADER_BYTES + (uint64_t)(op - payload));
             item_text(d, "operation", record_kind(op) == RECORD_PUT ? "put" : record_kind(op) == RECORD_DELETE ?
                       "delete" : "delete range");
+            if (record_domain(op) == DOMAIN_NAMED)
+                item_text(d, "keyspace", "named: its number is the first 4 bytes of the key");
             item_bytes(d, "key", record_key(op), record_key_bytes(op));
             item_bytes(d, "value", record_value(op), record_value_bytes(op));
             item_end(d, NULL);

@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "iter.h"
+#include "keyspace.h"
 #include "txn_scan.h"
 
 enum { RUN_AHEAD = 24 }; /* pairs before the end of a leaf where the next one is asked for */
@@ -51,6 +52,9 @@ typedef struct iter_hiding {
 
 struct levin_iter {
     levin *store;
+    unsigned domain;
+    size_t skip;                /* bytes in front of the user's key: the id of a named keyspace */
+    uint8_t id[KEYSPACE_ID_BYTES];
     const version *v;           /* referenced */
     int newest;                 /* the first source: SOURCE_OWN or SOURCE_MEM */
     mem_cursor mem[SOURCE_TREE];
@@ -427,14 +431,31 @@ bool levin_iter_last(levin_iter *it)
     return iter_start(it, ITER_BACKWARD) && seek_bound(it, &it->upper);
 }
 
+/*
+ * The user's key with the id of the keyspace in front, in saved_key.  What is longer than any key is cut one byte
+ * behind the longest: where it sorts among keys does not depend on the rest.
+ */
+static levin_slice key_inside(levin_iter *it, const void *key, size_t key_bytes)
+{
+    if (!it->skip)
+        return (levin_slice){ key, key_bytes };
+    const size_t most = LEVIN_KEY_MAX_BYTES(it->store->page_bytes) + 1 - it->skip;
+    size_t bytes = key_bytes < most ? key_bytes : most;
+    memcpy(it->saved_key, it->id, it->skip);
+    memcpy(it->saved_key + it->skip, key, bytes);
+    return (levin_slice){ it->saved_key, it->skip + bytes };
+}
+
 bool levin_iter_seek(levin_iter *it, const void *key, size_t key_bytes)
 {
     if (!iter_start(it, ITER_FORWARD))
         return false;
-    if (!key || !key_bytes ||
-        (it->lower.key && key_compare(key, key_bytes, it->lower.key, it->lower.bytes) <= 0))
+    if (!key || !key_bytes)
         return seek_bound(it, &it->lower);
-    return scan_begin(it, &it->lower, key, key_bytes) && sources_seek(it, key, key_bytes) && iter_settle(it);
+    const levin_slice k = key_inside(it, key, key_bytes);
+    if (it->lower.key && key_compare(k.data, k.size, it->lower.key, it->lower.bytes) <= 0)
+        return seek_bound(it, &it->lower);
+    return scan_begin(it, &it->lower, key, key_bytes) && sources_seek(it, k.data, k.size) && iter_settle(it);
 }
 
 bool levin_iter_seek_for_prev(levin_iter *it, const void *key, size_t key_bytes)
@@ -443,9 +464,10 @@ bool levin_iter_seek_for_prev(levin_iter *it, const void *key, size_t key_bytes)
         return false;
     if (!key || !key_bytes)
         return false; /* nothing is at or before the empty key */
-    if (it->upper.key && key_compare(key, key_bytes, it->upper.key, it->upper.bytes) >= 0)
+    const levin_slice k = key_inside(it, key, key_bytes);
+    if (it->upper.key && key_compare(k.data, k.size, it->upper.key, it->upper.bytes) >= 0)
         return seek_bound(it, &it->upper);
-    return scan_begin(it, &it->upper, key, key_bytes) && sources_seek(it, key, key_bytes) && iter_settle(it);
+    return scan_begin(it, &it->upper, key, key_bytes) && sources_seek(it, k.data, k.size) && iter_settle(it);
 }
 
 /* Puts every source on the other side of the current key, the current one included. */
@@ -504,7 +526,8 @@ levin_code levin_iter_status(const levin_iter *it)
 levin_slice levin_iter_key(const levin_iter *it)
 {
     assert(it->current != SOURCE_NONE);
-    return source_key(it, it->current);
+    levin_slice key = source_key(it, it->current);
+    return (levin_slice){ (const uint8_t *)key.data + it->skip, key.size - it->skip };
 }
 
 static levin_slice extent_value(levin_iter *it, const page_value *value)
@@ -557,24 +580,39 @@ levin_slice levin_iter_value(levin_iter *it)
 
 /* ---- open and close ---- */
 
+/* The id of a named keyspace goes in front. */
 static levin_code bound_copy(levin_iter *it, iter_bound *bound, const void *key, size_t bytes, bool inclusive,
                              levin_error *error)
 {
-    uint8_t *copy = io_alloc(it->store->io, bytes + 1); /* an empty bound is a bound */
+    uint8_t *copy = io_alloc(it->store->io, it->skip + bytes + 1); /* an empty bound is a bound */
     if (!copy)
-        return error_memory(error, bytes);
+        return error_memory(error, it->skip + bytes);
+    memcpy(copy, it->id, it->skip);
     if (bytes)
-        memcpy(copy, key, bytes);
+        memcpy(copy + it->skip, key, bytes);
     io_free(it->store->io, bound->key, bound->bytes + 1);
-    *bound = (iter_bound){ copy, bytes, inclusive };
+    *bound = (iter_bound){ copy, it->skip + bytes, inclusive };
     return LEVIN_OK;
+}
+
+/* A named keyspace ends where the next id begins. */
+static levin_code bounds_add_keyspace(levin_iter *it, levin_error *error)
+{
+    levin_code code = it->lower.key ? LEVIN_OK : bound_copy(it, &it->lower, NULL, 0, true, error);
+    if (code != LEVIN_OK || it->upper.key)
+        return code;
+    code = bound_copy(it, &it->upper, NULL, 0, false, error);
+    if (code == LEVIN_OK)
+        keyspace_id_store(it->upper.key, key_head32(it->id, KEYSPACE_ID_BYTES) + 1);
+    return code;
 }
 
 /* Narrows the bounds to the keys with this prefix: [prefix, the smallest key above all of them). */
 static levin_code bounds_add_prefix(levin_iter *it, levin_slice prefix, levin_error *error)
 {
     levin_code code = LEVIN_OK;
-    if (!it->lower.key || key_compare(it->lower.key, it->lower.bytes, prefix.data, prefix.size) < 0)
+    if (!it->lower.key ||
+        key_compare(it->lower.key + it->skip, it->lower.bytes - it->skip, prefix.data, prefix.size) < 0)
         code = bound_copy(it, &it->lower, prefix.data, prefix.size, true, error);
     size_t bytes = prefix.size;
     while (bytes && ((const uint8_t *)prefix.data)[bytes - 1] == 0xff)
@@ -585,12 +623,12 @@ static levin_code bounds_add_prefix(levin_iter *it, levin_slice prefix, levin_er
     code = bound_copy(it, &after, prefix.data, bytes, false, error);
     if (code != LEVIN_OK)
         return code;
-    after.key[bytes - 1]++;
-    if (!it->upper.key || key_compare(after.key, bytes, it->upper.key, it->upper.bytes) <= 0) {
+    after.key[after.bytes - 1]++;
+    if (!it->upper.key || key_compare(after.key, after.bytes, it->upper.key, it->upper.bytes) <= 0) {
         io_free(it->store->io, it->upper.key, it->upper.bytes + 1);
         it->upper = after;
     } else {
-        io_free(it->store->io, after.key, bytes + 1);
+        io_free(it->store->io, after.key, after.bytes + 1);
     }
     return LEVIN_OK;
 }
@@ -604,6 +642,8 @@ static levin_code iter_bounds(levin_iter *it, const levin_iter_options *o, levin
         code = bound_copy(it, &it->upper, o->upper.data, o->upper.size, o->upper_inclusive, error);
     if (code == LEVIN_OK && o->prefix.data)
         code = bounds_add_prefix(it, o->prefix, error);
+    if (code == LEVIN_OK && it->skip)
+        code = bounds_add_keyspace(it, error);
     if (code == LEVIN_OK && it->lower.key && it->upper.key) {
         int c = key_compare(it->lower.key, it->lower.bytes, it->upper.key, it->upper.bytes);
         it->empty = c > 0 || (c == 0 && !(it->lower.inclusive && it->upper.inclusive));
@@ -636,7 +676,7 @@ levin_code iter_open_on(levin *store, const version *v, const version_layers *la
 {
     levin_error error;
     *iter = NULL;
-    const size_t saved_bytes = LEVIN_KEY_MAX_BYTES(store->page_bytes);
+    const size_t saved_bytes = LEVIN_KEY_MAX_BYTES(store->page_bytes) + 1; /* and one byte that no key has: for seeks */
     const size_t bytes = sizeof(levin_iter) + saved_bytes + tree_cursor_key_bytes(store->page_bytes);
     levin_iter *it = io_alloc(store->io, bytes);
     if (!it) {
@@ -647,11 +687,16 @@ levin_code iter_open_on(levin *store, const version *v, const version_layers *la
     memset(it, 0, sizeof *it);
     it->store = store;
     it->bytes = bytes;
+    if (o->keyspace) {
+        it->domain = DOMAIN_NAMED;
+        it->skip = KEYSPACE_ID_BYTES;
+        memcpy(it->id, o->keyspace->id, KEYSPACE_ID_BYTES);
+    }
     it->current = SOURCE_NONE;
     it->v = v;
     db_reader_add(store, &it->entry, LEVIN_READER_ITERATOR, v);
     iter_sources(it, own, layers);
-    tree_cursor_init(&it->tree, &it->v->tree->t, it->saved_key + saved_bytes);
+    tree_cursor_init(&it->tree, tree_version_of(it->v->tree, it->domain), it->saved_key + saved_bytes);
     levin_code code = iter_bounds(it, o, &error);
     if (code != LEVIN_OK) {
         levin_iter_close(it);
@@ -671,7 +716,16 @@ levin_code levin_iter_open(levin *store, const levin_iter_options *options, levi
         version_ref(v);
     else
         v = version_acquire(&store->versions);
-    return iter_open_on(store, v, &v->of[DOMAIN_PLAIN], NULL, NULL, o, iter);
+    if (o->keyspace) { /* in this very state */
+        const levin_snapshot state = { .store = store, .v = v };
+        levin_code code = keyspace_check(store, o->keyspace, &state);
+        if (code != LEVIN_OK) {
+            version_release(v);
+            *iter = NULL;
+            return code;
+        }
+    }
+    return iter_open_on(store, v, &v->of[o->keyspace ? DOMAIN_NAMED : DOMAIN_PLAIN], NULL, NULL, o, iter);
 }
 
 void levin_iter_close(levin_iter *it)

@@ -9,8 +9,8 @@
 struct txn_scan;
 
 /*
- * As levin_iter_open() over the version with these layers in place of its own (the default keyspace's), and `own` (may
- * be NULL) above them; the roots are kept by the caller.  The caller's reference on the version goes over to the
+ * As levin_iter_open() over the version with these layers in place of its own (of the options' keyspace), and `own`
+ * (may be NULL) above them; the roots are kept by the caller.  The caller's reference on the version goes over to the
  * iterator, on a failure too.  The options' snapshot is not looked at.  scan (may be NULL) learns what is seen;
  * levin_iter_close() ends it.  On a failure it is untouched.
  */

@@ -65,7 +65,8 @@ extern "C" {
     X(LEVIN_VERSION_UNKNOWN, 14, "written by a newer version of the format")                                    \
     X(LEVIN_PENDING, 15, "not finished yet")                                                                    \
     X(LEVIN_INTERRUPTED, 16, "stopped on request")                                                              \
-    X(LEVIN_CONFLICT, 17, "somebody else has changed what the write depends on")
+    X(LEVIN_CONFLICT, 17, "somebody else has changed what the write depends on")                                \
+    X(LEVIN_NO_KEYSPACE, 18, "there is no such keyspace")
 
 typedef enum levin_code {
 #define LEVIN_CODE_ENUM(name, value, text) name = value,
@@ -98,6 +99,7 @@ typedef struct levin_batch levin_batch;
 typedef struct levin_snapshot levin_snapshot;
 typedef struct levin_iter levin_iter;
 typedef struct levin_ticket levin_ticket;
+typedef struct levin_keyspace levin_keyspace;
 typedef struct levin_txn levin_txn;
 struct levin_io; /* io.h: files, memory, clock, randomness; NULL selects POSIX */
 
@@ -291,6 +293,60 @@ LEVIN_API levin_code levin_write_callback(levin *store, const levin_batch *batch
 /* Makes everything acknowledged so far durable. Any thread; shares its sync with all that commit at the same time. */
 LEVIN_API levin_code levin_sync(levin *store) LEVIN_MUST_USE;
 
+/* ---- Named keyspaces -------------------------------------------------------------------------------------- */
+
+/*
+ * Beside its default keyspace, which the calls without a keyspace are about, a store has any number of named ones: each
+ * with keys of its own, in its own order.  Log, checkpoints, caches and budgets are shared, so a batch may write to
+ * several of them, whole or not at all, and a snapshot is of all of them at one moment.  A key in a named keyspace may
+ * be 4 bytes shorter at most than LEVIN_KEY_MAX_BYTES.  Names are 1 to 255 bytes, any.
+ *
+ * The calls that end in _in are like those without, for the keyspace given; keyspace NULL is the default one.  A handle
+ * is used by any number of threads and belongs to its store; all are closed before the store is.  Once its keyspace has
+ * been dropped every use of it gives LEVIN_NO_KEYSPACE, a batch that was filled before, too; only snapshots and
+ * iterators made before the drop go on reading.
+ */
+
+/* flags of levin_keyspace_open() */
+enum {
+    LEVIN_KEYSPACE_CREATE = 1,   /* make it if there is none: one synced batch */
+    LEVIN_KEYSPACE_EXCLUSIVE = 2 /* make it; LEVIN_EXISTS if there is one */
+};
+/* LEVIN_NO_KEYSPACE when there is none and flags ask for no creation. *keyspace is NULL on failure. */
+LEVIN_API levin_code levin_keyspace_open(levin *store, const void *name, size_t name_bytes, unsigned flags,
+                                         levin_keyspace **keyspace) LEVIN_MUST_USE;
+/* Batches that write to it may still be written. NULL is harmless. */
+LEVIN_API void levin_keyspace_close(levin_keyspace *keyspace);
+/*
+ * Removes the name and all keys, in one batch of constant cost; pages are given back by the next checkpoint.  What is
+ * committed later cannot write there any more.  The name is free for a new keyspace. LEVIN_NO_KEYSPACE: there is none.
+ */
+LEVIN_API levin_code levin_keyspace_drop(levin *store, const void *name, size_t name_bytes,
+                                         levin_durability durability) LEVIN_MUST_USE;
+/*
+ * Calls visit for each keyspace there is, in the order of names, at one moment (of the snapshot, or now); the name is
+ * good during the call.  LEVIN_INTERRUPTED when visit returned false.
+ */
+LEVIN_API levin_code levin_keyspace_list(levin *store, const levin_snapshot *snapshot,
+                                         bool (*visit)(void *context, levin_slice name), void *context) LEVIN_MUST_USE;
+
+LEVIN_API levin_code levin_put_in(levin *store, const levin_keyspace *keyspace, const void *key, size_t key_bytes,
+                                  const void *value, size_t value_bytes, levin_durability durability) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_delete_in(levin *store, const levin_keyspace *keyspace, const void *key, size_t key_bytes,
+                                     levin_durability durability) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_delete_range_in(levin *store, const levin_keyspace *keyspace, levin_slice lower,
+                                           levin_slice upper, levin_durability durability) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_delete_prefix_in(levin *store, const levin_keyspace *keyspace, const void *prefix,
+                                            size_t prefix_bytes, levin_durability durability) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_batch_put_in(levin_batch *batch, const levin_keyspace *keyspace, const void *key,
+                                        size_t key_bytes, const void *value, size_t value_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_batch_delete_in(levin_batch *batch, const levin_keyspace *keyspace, const void *key,
+                                           size_t key_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_batch_delete_range_in(levin_batch *batch, const levin_keyspace *keyspace, levin_slice lower,
+                                                 levin_slice upper) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_batch_delete_prefix_in(levin_batch *batch, const levin_keyspace *keyspace,
+                                                  const void *prefix, size_t prefix_bytes) LEVIN_MUST_USE;
+
 /* ---- Reading ---------------------------------------------------------------------------------------------- */
 /* snapshot NULL reads the newest published state. */
 
@@ -369,6 +425,20 @@ typedef struct levin_get_request {
 LEVIN_API levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests,
                                      size_t count) LEVIN_MUST_USE;
 
+/* The same in a keyspace. */
+LEVIN_API levin_code levin_get_in(levin *store, const levin_keyspace *keyspace, const levin_snapshot *snapshot,
+                                  const void *key, size_t key_bytes, void *buffer, size_t capacity,
+                                  size_t *value_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_get_alloc_in(levin *store, const levin_keyspace *keyspace, const levin_snapshot *snapshot,
+                                        const void *key, size_t key_bytes, void **value,
+                                        size_t *value_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_contains_in(levin *store, const levin_keyspace *keyspace, const levin_snapshot *snapshot,
+                                       const void *key, size_t key_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_get_pinned_in(levin *store, const levin_keyspace *keyspace, const levin_snapshot *snapshot,
+                                         const void *key, size_t key_bytes, levin_pinned *pinned) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_multi_get_in(levin *store, const levin_keyspace *keyspace, const levin_snapshot *snapshot,
+                                        levin_get_request *requests, size_t count) LEVIN_MUST_USE;
+
 /* ---- Iterators -------------------------------------------------------------------------------------------- */
 
 typedef struct levin_iter_options {
@@ -378,6 +448,7 @@ typedef struct levin_iter_options {
     bool lower_exclusive;           /* default false: the bound itself is in */
     bool upper_inclusive;           /* default false: the bound itself is out */
     levin_slice prefix;             /* data NULL: none; combined with the bounds */
+    const levin_keyspace *keyspace; /* NULL: the default one */
 } levin_iter_options;
 
 /*
@@ -718,6 +789,7 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(memory_peak_bytes, "the most of it so far")                                                               \
     X(replayed_operations, "puts, deletes and range deletes replayed from the log by levin_open")                \
     X(range_deletes, "deletes of a range or a prefix committed")                                                \
+    X(keyspaces, "named keyspaces there are now")                                                               \
     X(callbacks, "batches submitted with levin_write_callback")                                                 \
     X(tickets, "batches submitted with levin_write_async")                                                      \
     X(checkpoint_ns, "time spent on checkpoints, nanoseconds")                                                  \

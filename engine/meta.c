@@ -36,6 +36,10 @@ void meta_encode(uint8_t bytes[META_BYTES], const page_meta *meta)
     store_u64(bytes + META_BRANCH_PAGES, meta->branch_pages);
     store_u64(bytes + META_OVERFLOW_PAGES, meta->overflow_pages);
     store_u64(bytes + META_FREE_LIST_PAGES, meta->free_list_pages);
+    store_u64(bytes + META_NAMED_ROOT, meta->named_root.number);
+    store_u64(bytes + META_NAMED_CHECKSUM, meta->named_root.checksum);
+    store_u32(bytes + META_NAMED_HEIGHT, meta->named_height);
+    store_u64(bytes + META_NAMED_KEYS, meta->named_keys);
     uint64_t seed = checksum_seed(0, PLACE_META, meta->generation % 2);
     store_u64(bytes + META_CHECKSUM, checksum(bytes + META_MAGIC_AT, META_BYTES - META_MAGIC_AT, seed));
 }
@@ -61,8 +65,9 @@ static levin_code meta_check_form(const uint8_t *bytes, unsigned slot, const pag
                             "its generation belongs in the other slot");
     if ((uint32_t)m->replay % m->sector_bytes)
         return meta_damaged(error, slot, META_REPLAY, 0, m->replay, "the replay position is not at a sector");
-    for (size_t i = META_FREE_LIST_PAGES + 8; i < META_BYTES; i++)
-        if (bytes[i])
+    const size_t end = load_u32(bytes + META_VERSION) == 1 ? META_NAMED_ROOT : META_END;
+    for (size_t i = META_NAMED_RESERVED; i < META_BYTES; i++)
+        if (bytes[i] && (i < META_NAMED_KEYS || i >= end))
             return meta_damaged(error, slot, i, 0, bytes[i], "a reserved byte is used");
     return LEVIN_OK;
 }
@@ -70,6 +75,19 @@ static levin_code meta_check_form(const uint8_t *bytes, unsigned slot, const pag
 static bool meta_in_file(const page_meta *m, uint64_t number)
 {
     return number >= page_first(m->page_bytes) && number < m->page_count;
+}
+
+/* One tree: its root, height and keys. */
+static levin_code meta_check_root(unsigned slot, const page_meta *m, page_ref root, uint32_t height, uint64_t keys,
+                                  size_t root_at, size_t height_at, size_t keys_at, levin_error *error)
+{
+    if (height > PAGE_HEIGHT_MAX)
+        return meta_damaged(error, slot, height_at, PAGE_HEIGHT_MAX, height, "impossible height");
+    if (height == 0 ? root.number != 0 : !meta_in_file(m, root.number))
+        return meta_damaged(error, slot, root_at, height ? m->page_count : 0, root.number, "impossible root page");
+    if ((height == 0) != (keys == 0))
+        return meta_damaged(error, slot, keys_at, height, keys, "keys against the height");
+    return LEVIN_OK;
 }
 
 /* Root, free list and the counts of pages, against one another and the page count. */
@@ -95,19 +113,21 @@ static levin_code meta_check_counts(unsigned slot, const page_meta *m, levin_err
             return meta_damaged(error, slot, counts[i].field, left, pages, "more pages than there are");
         left -= pages;
     }
-    if (m->height > PAGE_HEIGHT_MAX)
-        return meta_damaged(error, slot, META_HEIGHT, PAGE_HEIGHT_MAX, m->height, "impossible height");
-    if (m->height == 0 ? m->root.number != 0 : !meta_in_file(m, m->root.number))
-        return meta_damaged(error, slot, META_ROOT, m->height ? m->page_count : 0, m->root.number,
-                            "impossible root page");
-    if ((m->height == 0) != (m->leaf_pages == 0))
-        return meta_damaged(error, slot, META_LEAF_PAGES, m->height, m->leaf_pages, "leaf pages against the height");
-    if (m->height <= 1 ? m->branch_pages != 0 : m->branch_pages < m->height - 1)
-        return meta_damaged(error, slot, META_BRANCH_PAGES, m->height, m->branch_pages,
+    levin_code code = meta_check_root(slot, m, m->root, m->height, m->keys, META_ROOT, META_HEIGHT, META_KEYS, error);
+    if (!code)
+        code = meta_check_root(slot, m, m->named_root, m->named_height, m->named_keys, META_NAMED_ROOT,
+                               META_NAMED_HEIGHT, META_NAMED_KEYS, error);
+    if (code)
+        return code;
+    const uint64_t trees = (uint64_t)(m->height > 0) + (m->named_height > 0);
+    const uint64_t branches = (uint64_t)(m->height ? m->height - 1 : 0) + (m->named_height ? m->named_height - 1 : 0);
+    if (trees ? m->leaf_pages < trees : m->leaf_pages != 0)
+        return meta_damaged(error, slot, META_LEAF_PAGES, trees, m->leaf_pages, "leaf pages against the height");
+    if (branches ? m->branch_pages < branches : m->branch_pages != 0)
+        return meta_damaged(error, slot, META_BRANCH_PAGES, branches, m->branch_pages,
                             "branch pages against the height");
-    if (m->leaf_pages == 0 ? m->keys != 0 : m->keys < m->leaf_pages)
-        return meta_damaged(error, slot, META_KEYS, m->leaf_pages, m->keys,
-                            "fewer keys than leaf pages, or keys in none");
+    if (m->leaf_pages > m->keys + m->named_keys)
+        return meta_damaged(error, slot, META_KEYS, m->leaf_pages, m->keys, "fewer keys than leaf pages");
     if (m->free_list.number ? !meta_in_file(m, m->free_list.number) : m->free_pages || m->free_list_pages)
         return meta_damaged(error, slot, META_FREE_LIST, m->free_list_pages, m->free_list.number,
                             "impossible free list");
@@ -131,7 +151,7 @@ levin_code meta_decode(const uint8_t bytes[META_BYTES], unsigned slot, page_meta
         return error_set(error, LEVIN_VERSION_UNKNOWN, PAGE_FILE_NAME,
                          "meta page %u: format version %u, this library knows %u", slot, version,
                          PAGE_FORMAT_VERSION);
-    if (version != PAGE_FORMAT_VERSION)
+    if (version == 0)
         return meta_damaged(error, slot, META_VERSION, PAGE_FORMAT_VERSION, version, "impossible format version");
 
     page_meta m = {
@@ -152,6 +172,9 @@ levin_code meta_decode(const uint8_t bytes[META_BYTES], unsigned slot, page_meta
         .branch_pages = load_u64(bytes + META_BRANCH_PAGES),
         .overflow_pages = load_u64(bytes + META_OVERFLOW_PAGES),
         .free_list_pages = load_u64(bytes + META_FREE_LIST_PAGES),
+        .named_root = {load_u64(bytes + META_NAMED_ROOT), load_u64(bytes + META_NAMED_CHECKSUM)},
+        .named_height = load_u32(bytes + META_NAMED_HEIGHT),
+        .named_keys = load_u64(bytes + META_NAMED_KEYS),
     };
     memcpy(m.identity, bytes + META_IDENTITY, 16);
     levin_code code = meta_check_form(bytes, slot, &m, error);

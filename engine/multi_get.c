@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "keyspace.h"
 #include "read.h"
 #include "row_cache_find.h"
 
@@ -22,6 +23,8 @@ typedef struct window {
     levin_slice key[TREE_MANY];
     uint64_t hash[TREE_MANY]; /* for the row cache */
     size_t count;
+    unsigned domain;
+    size_t row_flag;          /* what row_cache.h wants in key_bytes */
 } window;
 
 static inline void window_keep(window *w, size_t to, size_t from)
@@ -44,7 +47,7 @@ static size_t find_in_rows(row_cache *rows, window *w, uint64_t sequence)
         row_cache_prefetch_items(rows, w->hash[i]);
     for (size_t i = 0; i < w->count; i++) {
         row_value value;
-        if (!row_find(rows, w->hash[i], w->key[i].data, w->key[i].size, sequence, &value)) {
+        if (!row_find(rows, w->hash[i], w->key[i].data, w->key[i].size | w->row_flag, sequence, &value)) {
             window_keep(w, left++, i);
             continue;
         }
@@ -67,7 +70,8 @@ static void fill_rows(row_cache *rows, const window *missed, uint64_t sequence)
         bool whole = code == LEVIN_OK && found->extent.kind == VALUE_INLINE;
         row_value value = { whole ? found->data : NULL, whole ? found->bytes : 0 };
         if (whole || code == LEVIN_NOT_FOUND)
-            row_cache_fill(rows, missed->hash[i], missed->key[i].data, missed->key[i].size, &value, sequence);
+            row_cache_fill(rows, missed->hash[i], missed->key[i].data, missed->key[i].size | missed->row_flag, &value,
+                           sequence);
     }
 }
 
@@ -156,10 +160,30 @@ static levin_code read_extents(const version *held, levin_get_request *requests,
     return first;
 }
 
+/* Where the keys of a window are put together with the id of a keyspace. */
+typedef struct key_room {
+    const levin_keyspace *ks; /* NULL: the default keyspace, whose keys stay where they are */
+    uint8_t *next;
+} key_room;
+
+static levin_slice key_in_room(key_room *room, const levin_get_request *r)
+{
+    if (!room->ks)
+        return (levin_slice){ r->key, r->key_bytes };
+    const levin_slice key = { room->next, KEYSPACE_ID_BYTES + r->key_bytes };
+    memcpy(room->next, room->ks->id, KEYSPACE_ID_BYTES);
+    memcpy(room->next + KEYSPACE_ID_BYTES, r->key, r->key_bytes);
+    room->next += key.size;
+    return key;
+}
+
 /* Keys that cannot be looked for are answered at once; the others stand in the window. */
-static void window_fill(levin *store, window *w, levin_get_request *requests, found_value *found, size_t count)
+static void window_fill(levin *store, window *w, key_room *room, levin_get_request *requests, found_value *found,
+                        size_t count)
 {
     w->count = 0;
+    w->domain = room->ks ? DOMAIN_NAMED : DOMAIN_PLAIN;
+    w->row_flag = room->ks ? ROW_NAMED : 0;
     for (size_t i = 0; i < count; i++) {
         levin_get_request *r = &requests[i];
         r->code = read_check_key(store, r->key, r->key_bytes);
@@ -167,20 +191,20 @@ static void window_fill(levin *store, window *w, levin_get_request *requests, fo
             continue;
         w->request[w->count] = r;
         w->found[w->count] = &found[i];
-        w->key[w->count++] = (levin_slice){ r->key, r->key_bytes };
+        w->key[w->count++] = key_in_room(room, r);
     }
 }
 
 /* Up to TREE_MANY keys. v NULL: the newest version. */
-static levin_code get_window(levin *store, const version *v, row_cache *rows, levin_get_request *requests,
-                             size_t count)
+static levin_code get_window(levin *store, const version *v, row_cache *rows, key_room *room,
+                             levin_get_request *requests, size_t count)
 {
     window w, missed = { .count = 0 };
     found_value found[TREE_MANY];
     levin_error error;
     const version *held = NULL;
     bool later = false;
-    window_fill(store, &w, requests, found, count);
+    window_fill(store, &w, room, requests, found, count);
     const size_t asked = w.count;
     reclaim_read_lock();
     if (!v)
@@ -188,9 +212,9 @@ static levin_code get_window(levin *store, const version *v, row_cache *rows, le
     size_t row_hits = rows ? find_in_rows(rows, &w, v->sequence) : 0, row_misses = rows ? w.count : 0;
     if (row_misses)
         missed = w;
-    find_in_memtable(&w, v->of[DOMAIN_PLAIN].mem);
-    find_in_memtable(&w, v->of[DOMAIN_PLAIN].frozen);
-    levin_code code = find_in_tree(&w, &v->tree->t, &error);
+    find_in_memtable(&w, v->of[w.domain].mem);
+    find_in_memtable(&w, v->of[w.domain].frozen);
+    levin_code code = find_in_tree(&w, tree_version_of(v->tree, w.domain), &error);
     if (row_misses)
         fill_rows(rows, &missed, v->sequence);
     for (size_t i = 0; i < count; i++)
@@ -225,7 +249,8 @@ static levin_code get_window(levin *store, const version *v, row_cache *rows, le
     return first;
 }
 
-levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests, size_t count)
+static levin_code multi_get(levin *store, const levin_snapshot *snapshot, const levin_keyspace *ks, uint8_t *memory,
+                            levin_get_request *requests, size_t count)
 {
     levin_code first = LEVIN_OK;
     const version *held = !snapshot && count > TREE_MANY ? version_acquire(&store->versions) : NULL;
@@ -233,11 +258,58 @@ levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_g
     row_cache *rows = snapshot ? NULL : store->rows;
     for (size_t at = 0; at < count; at += TREE_MANY) {
         size_t n = count - at < TREE_MANY ? count - at : TREE_MANY;
-        levin_code code = get_window(store, v, rows, requests + at, n);
+        key_room room = { ks, memory };
+        levin_code code = get_window(store, v, rows, &room, requests + at, n);
         if (first == LEVIN_OK)
             first = code;
     }
     if (held)
         version_release(held);
     return first;
+}
+
+levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests, size_t count)
+{
+    return multi_get(store, snapshot, NULL, NULL, requests, count);
+}
+
+/* Bytes that the keys of the largest window take with their ids. Empty keys are refused later. */
+static size_t room_bytes(const levin_get_request *requests, size_t count)
+{
+    size_t most = 0;
+    for (size_t at = 0; at < count; at += TREE_MANY) {
+        size_t bytes = 0;
+        for (size_t i = at; i < count && i < at + TREE_MANY; i++)
+            bytes += KEYSPACE_ID_BYTES + requests[i].key_bytes;
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+levin_code levin_multi_get_in(levin *store, const levin_keyspace *keyspace, const levin_snapshot *snapshot,
+                              levin_get_request *requests, size_t count)
+{
+    levin_error error;
+    uint8_t small[1024], *room = small;
+    if (!keyspace)
+        return levin_multi_get(store, snapshot, requests, count);
+    levin_code code = keyspace_check(store, keyspace, snapshot);
+    size_t bytes = room_bytes(requests, count);
+    if (code == LEVIN_OK && bytes > sizeof small && !(room = io_alloc(store->io, bytes))) {
+        error_memory(&error, bytes);
+        code = db_fail(store, &error);
+    }
+    if (code == LEVIN_OK)
+        code = multi_get(store, snapshot, keyspace, room, requests, count);
+    else
+        for (size_t i = 0; i < count; i++)
+            requests[i].code = code;
+    if (room && room != small)
+        io_free(store->io, room, bytes);
+    for (size_t i = 0; code == LEVIN_OK && i < count; i++)
+        if (requests[i].code == LEVIN_NOT_FOUND) { /* or gone, then all are */
+            code = keyspace_check(store, keyspace, snapshot);
+            break;
+        }
+    return code;
 }

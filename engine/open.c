@@ -24,7 +24,7 @@
 #include "backup_sink.h"
 #include "checksum.h"
 #include "compact.h"
-#include "db.h"
+#include "keyspace.h"
 
 #define GENERATIONS_RESERVE ((uint64_t)1 << 48) /* more checkpoints than one handle makes */
 #define COMPACT_IDLE_NS 1000000000u /* nothing was to be done for so long: compaction may begin */
@@ -434,6 +434,9 @@ static levin_code publish_first(levin *db, memtable *mem, extent_list *free_list
         .page_count = m->page_count,
         .root = m->root,
     };
+    t->named = t->t;
+    t->named.height = m->named_height;
+    t->named.root = m->named_root;
     t->meta = *m;
     t->free_list = *free_list;
     *free_list = (extent_list){ 0 };
@@ -507,6 +510,8 @@ static levin_code recover(levin *db, levin_error *error)
             count_add(&db->replayed_batches, r.batches);
             count_add(&db->replayed_operations, r.operations);
             code = publish_first(db, mem, &free_list, error);
+            if (code == LEVIN_OK)
+                code = keyspace_load(db, error);
         }
     }
     extent_list_fini(&free_list, db->io);
@@ -600,6 +605,7 @@ static levin_code handle_create(const char *path, const levin_options *options, 
     failed = failed ? failed : sync_mutex_init(&db->log_thread_mutex);
     failed = failed ? failed : sync_mutex_init(&db->compact_mutex);
     failed = failed ? failed : sync_mutex_init(&db->work_mutex);
+    failed = failed ? failed : sync_mutex_init(&db->keyspaces_mutex);
     failed = failed ? failed : sync_mutex_init(&db->error_mutex);
     failed = failed ? failed : reader_list_init(&db->readers);
     if (failed)
@@ -640,6 +646,7 @@ static void handle_destroy(levin *db)
     sync_mutex_fini(&db->log_thread_mutex);
     sync_mutex_fini(&db->compact_mutex);
     sync_mutex_fini(&db->work_mutex);
+    sync_mutex_fini(&db->keyspaces_mutex);
     sync_mutex_fini(&db->error_mutex);
     reader_list_fini(&db->readers);
     io->free(io->context, db, sizeof *db);

@@ -160,6 +160,9 @@ typedef struct page_meta {
     uint64_t free_pages;
     uint64_t replay, replay_chain, sequence, incarnation;
     uint64_t leaf_pages, branch_pages, overflow_pages, free_list_pages;
+    page_ref named_root; /* of the named keyspaces' tree */
+    uint32_t named_height;
+    uint64_t named_keys;
 } page_meta;
 void meta_encode(uint8_t bytes[META_BYTES], const page_meta *meta);
 /* slot 0 or 1. LEVIN_CORRUPT, LEVIN_VERSION_UNKNOWN. Every field is checked for sense. */

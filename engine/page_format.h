@@ -1,5 +1,5 @@
 /*
- * page_format.h - every byte of the page file "pages".  Version 1.
+ * page_format.h - every byte of the page file "pages".  Version 2; in version 1 the bytes that are new are 0.
  *
  * Two meta slots at offsets 0 and 4096 (512 bytes each, zero-filled to 4096); meta of generation g is in slot g % 2.
  * Page n is at n * page size; page numbers start at page_first() (the first after the metas).  Pages are written once
@@ -9,7 +9,7 @@
  *   offset  size  field
  *        0     8  checksum of bytes 8..511, seed (0, PLACE_META, slot)
  *        8     8  magic "LEVINPGS"
- *       16     4  format version, 1
+ *       16     4  format version, 2 (1 is read)
  *       20     4  page bytes
  *       24    16  identity of the store
  *       40     8  generation: number of the checkpoint that wrote it, from 0
@@ -30,6 +30,13 @@
  *      152     8  branch pages
  *      160     8  overflow pages
  *      168     8  pages of the free list
+ *      176     8  root page of the tree of named keyspaces, 0 when it is empty
+ *      184     8  checksum of that page
+ *      192     4  height of that tree
+ *      196     4  0
+ *      200     8  keys in that tree, catalogue included (keyspace_format.h)
+ *
+ * Leaf, branch and overflow pages are counted for both trees together.
  *
  * Page header (64 bytes):
  *        0     8  checksum of bytes 8..page end, seed (identity, PLACE_PAGE, page number)
@@ -70,7 +77,7 @@
 #define PAGE_FILE_NAME "pages"
 #define META_MAGIC "LEVINPGS"
 
-enum { PAGE_FORMAT_VERSION = 1 };
+enum { PAGE_FORMAT_VERSION = 2 };
 
 enum page_type { PAGE_LEAF = 1, PAGE_BRANCH = 2, PAGE_FREE_LIST = 3 };
 enum value_kind { VALUE_INLINE = 0, VALUE_EXTENT = 1, VALUE_LOG = 2 };
@@ -99,6 +106,12 @@ enum {
     META_BRANCH_PAGES = 152,
     META_OVERFLOW_PAGES = 160,
     META_FREE_LIST_PAGES = 168,
+    META_NAMED_ROOT = 176,
+    META_NAMED_CHECKSUM = 184,
+    META_NAMED_HEIGHT = 192,
+    META_NAMED_RESERVED = 196,
+    META_NAMED_KEYS = 200,
+    META_END = 208,
     META_BYTES = 512,
     META_SLOT_BYTES = 4096,
 
@@ -134,7 +147,7 @@ enum {
 #define VALUE_KIND_SHIFT 29
 #define VALUE_BYTES_MASK 0x1fffffffu
 
-static_assert(META_FREE_LIST_PAGES + 8 <= META_BYTES, "meta fits a sector");
+static_assert(META_END <= META_BYTES, "meta fits a sector");
 
 static inline uint64_t page_first(uint32_t page_bytes)
 {

@@ -10,6 +10,7 @@
  * atomic counts, taken inside the read-side section that found the value, released on any thread.  Wait-free but for
  * I/O.
  */
+#include "keyspace.h"
 #include "read.h"
 
 enum pinned_kind { PINNED_NOTHING = 0, PINNED_FRAME = 1, PINNED_MEMTABLE = 2, PINNED_COPY = 3 };
@@ -28,18 +29,18 @@ static levin_code pin_record(levin_pinned *pinned, memtable *mem, const uint8_t 
 }
 
 /* Inside a read-side section. An extent is left to the caller: *in_extent. */
-static levin_code pin_newest(const version *v, const uint8_t *key, size_t key_bytes, levin_pinned *pinned,
-                             page_value *in_extent, levin_error *error)
+static levin_code pin_newest(const version *v, unsigned domain, const uint8_t *key, size_t key_bytes,
+                             levin_pinned *pinned, page_value *in_extent, levin_error *error)
 {
     bool in_frozen, hidden;
-    const uint8_t *record = read_memtables(&v->of[DOMAIN_PLAIN], key, key_bytes, &in_frozen, &hidden);
+    const uint8_t *record = read_memtables(&v->of[domain], key, key_bytes, &in_frozen, &hidden);
     if (record)
         return pin_record(pinned, in_frozen ? v->frozen : v->mem, record);
     if (hidden)
         return LEVIN_NOT_FOUND;
     page_frame *frame;
     page_value value;
-    levin_code code = tree_find_frame(&v->tree->t, key, key_bytes, &frame, &value, error);
+    levin_code code = tree_find_frame(tree_version_of(v->tree, domain), key, key_bytes, &frame, &value, error);
     if (code != LEVIN_OK)
         return code;
     if (value.kind == VALUE_INLINE) {
@@ -53,8 +54,8 @@ static levin_code pin_newest(const version *v, const uint8_t *key, size_t key_by
     return LEVIN_OK;
 }
 
-levin_code levin_get_pinned(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
-                            levin_pinned *pinned)
+static levin_code get_pinned(levin *store, const levin_snapshot *snapshot, unsigned domain, const void *key,
+                             size_t key_bytes, levin_pinned *pinned)
 {
     levin_error error;
     page_value in_extent;
@@ -65,7 +66,7 @@ levin_code levin_get_pinned(levin *store, const levin_snapshot *snapshot, const 
         return code;
     reclaim_read_lock();
     const version *v = snapshot ? snapshot->v : version_current(&store->versions);
-    code = pin_newest(v, key, key_bytes, pinned, &in_extent, &error);
+    code = pin_newest(v, domain, key, key_bytes, pinned, &in_extent, &error);
     if (code == LEVIN_OK && pinned->kind == PINNED_NOTHING) {
         held = v;
         version_ref(held);
@@ -90,6 +91,25 @@ levin_code levin_get_pinned(levin *store, const levin_snapshot *snapshot, const 
     read_count(store, code);
     read_reclaim(store);
     return code;
+}
+
+levin_code levin_get_pinned(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
+                            levin_pinned *pinned)
+{
+    return get_pinned(store, snapshot, DOMAIN_PLAIN, key, key_bytes, pinned);
+}
+
+levin_code levin_get_pinned_in(levin *store, const levin_keyspace *keyspace, const levin_snapshot *snapshot,
+                               const void *key, size_t key_bytes, levin_pinned *pinned)
+{
+    keyspace_key k;
+    if (!keyspace)
+        return levin_get_pinned(store, snapshot, key, key_bytes, pinned);
+    *pinned = (levin_pinned){ .store = store };
+    levin_code code = keyspace_key_make(store, keyspace, snapshot, key, key_bytes, &k);
+    if (code == LEVIN_OK)
+        code = get_pinned(store, snapshot, DOMAIN_NAMED, k.data, k.bytes, pinned);
+    return keyspace_read_end(store, keyspace, snapshot, code);
 }
 
 void levin_pinned_release(levin_pinned *pinned)

@@ -10,26 +10,9 @@
  */
 #include <string.h>
 
+#include "keyspace.h"
 #include "read.h"
 #include "row_cache_find.h"
-
-/* Inside a read-side section. */
-static levin_code version_find(const version *v, const uint8_t *key, size_t key_bytes, found_value *found,
-                               levin_error *error)
-{
-    bool in_frozen, hidden;
-    const uint8_t *record = read_memtables(&v->of[DOMAIN_PLAIN], key, key_bytes, &in_frozen, &hidden);
-    if (record)
-        return read_record(record, found);
-    if (__builtin_expect(hidden, 0))
-        return LEVIN_NOT_FOUND;
-    levin_code code = tree_find(&v->tree->t, key, key_bytes, &found->extent, error);
-    if (code == LEVIN_OK) {
-        found->data = found->extent.data;
-        found->bytes = found->extent.bytes;
-    }
-    return code;
-}
 
 levin_code read_extent(levin *store, const version *held, const page_value *value, void *buffer)
 {
@@ -56,13 +39,14 @@ void read_activate_rows(levin *store)
  * found, and *v becomes the version if one was looked at.  *row ROW_MISSED: the row cache was asked already, with
  * `hash`.  Inside a read-side section.
  */
-static levin_code read_find(levin *store, const version **v, const uint8_t *key, size_t key_bytes, uint64_t hash,
-                            found_value *found, enum row_result *row, levin_error *error)
+static levin_code read_find(levin *store, const version **v, unsigned domain, const uint8_t *key, size_t key_bytes,
+                            uint64_t hash, found_value *found, enum row_result *row, levin_error *error)
 {
     row_value value;
+    const size_t row_key_bytes = domain == DOMAIN_PLAIN ? key_bytes : key_bytes | ROW_NAMED;
     if (!*v && *row == ROW_BYPASSED && store->rows) {
         hash = row_hash(key, key_bytes);
-        *row = row_cache_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value) ? ROW_HIT : ROW_MISSED;
+        *row = row_cache_find(store->rows, hash, key, row_key_bytes, UINT64_MAX, &value) ? ROW_HIT : ROW_MISSED;
         if (*row == ROW_HIT) {
             found->data = value.data;
             found->bytes = value.bytes;
@@ -72,24 +56,24 @@ static levin_code read_find(levin *store, const version **v, const uint8_t *key,
     }
     if (!*v)
         *v = version_current(&store->versions);
-    levin_code code = version_find(*v, key, key_bytes, found, error);
+    levin_code code = read_layers(&(*v)->of[domain], tree_version_of((*v)->tree, domain), key, key_bytes, found, error);
     bool whole = code == LEVIN_OK && found->extent.kind == VALUE_INLINE;
     if (*row == ROW_MISSED && (whole || code == LEVIN_NOT_FOUND)) {
         value = whole ? (row_value){ found->data, found->bytes } : (row_value){ NULL, 0 };
-        row_cache_fill(store->rows, hash, key, key_bytes, &value, (*v)->sequence);
+        row_cache_fill(store->rows, hash, key, row_key_bytes, &value, (*v)->sequence);
     }
     return code;
 }
 
 /* Begins inside a read-side section and ends it. v NULL: the newest version; row and hash as for read_find(). */
-static levin_code get_copy_in_section(levin *store, counter_stripe *mine, const version *v, const void *key,
-                                      size_t key_bytes, uint64_t hash, enum row_result row, void *buffer,
-                                      size_t capacity, size_t *value_bytes)
+static levin_code get_copy_in_section(levin *store, counter_stripe *mine, const version *v, unsigned domain,
+                                      const void *key, size_t key_bytes, uint64_t hash, enum row_result row,
+                                      void *buffer, size_t capacity, size_t *value_bytes)
 {
     levin_error error;
     found_value found;
     const version *held = NULL;
-    levin_code code = read_find(store, &v, key, key_bytes, hash, &found, &row, &error);
+    levin_code code = read_find(store, &v, domain, key, key_bytes, hash, &found, &row, &error);
     if (code == LEVIN_OK) {
         *value_bytes = found.bytes;
         if (found.bytes > capacity) {
@@ -121,14 +105,14 @@ static inline bool get_is_sampled(const counter_stripe *mine)
 }
 
 /* v NULL: the newest version. */
-static levin_code get_copy(levin *store, counter_stripe *mine, const version *v, const void *key, size_t key_bytes,
-                           void *buffer, size_t capacity, size_t *value_bytes)
+static levin_code get_copy(levin *store, counter_stripe *mine, const version *v, unsigned domain, const void *key,
+                           size_t key_bytes, void *buffer, size_t capacity, size_t *value_bytes)
 {
     levin_code code = read_check_key(store, key, key_bytes);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    return get_copy_in_section(store, mine, v, key, key_bytes, 0, ROW_BYPASSED, buffer, capacity, value_bytes);
+    return get_copy_in_section(store, mine, v, domain, key, key_bytes, 0, ROW_BYPASSED, buffer, capacity, value_bytes);
 }
 
 /*
@@ -142,9 +126,9 @@ static __attribute__((noinline)) levin_code get_seldom(levin *store, const levin
     counter_stripe *mine = counter_mine(&store->counts);
     const version *v = snapshot_version(snapshot);
     if (!get_is_sampled(mine))
-        return get_copy(store, mine, v, key, key_bytes, buffer, capacity, value_bytes);
+        return get_copy(store, mine, v, DOMAIN_PLAIN, key, key_bytes, buffer, capacity, value_bytes);
     uint64_t began = store->io->now_ns(store->io->context);
-    levin_code code = get_copy(store, mine, v, key, key_bytes, buffer, capacity, value_bytes);
+    levin_code code = get_copy(store, mine, v, DOMAIN_PLAIN, key, key_bytes, buffer, capacity, value_bytes);
     metrics_add(&store->metrics, LEVIN_HISTOGRAM_get, store->io->now_ns(store->io->context) - began);
     return code;
 }
@@ -154,7 +138,8 @@ static __attribute__((noinline)) levin_code get_missed(levin *store, counter_str
                                                        size_t key_bytes, uint64_t hash, void *buffer, size_t capacity,
                                                        size_t *value_bytes)
 {
-    return get_copy_in_section(store, mine, NULL, key, key_bytes, hash, ROW_MISSED, buffer, capacity, value_bytes);
+    return get_copy_in_section(store, mine, NULL, DOMAIN_PLAIN, key, key_bytes, hash, ROW_MISSED, buffer, capacity,
+                               value_bytes);
 }
 
 /*
@@ -187,6 +172,19 @@ levin_code levin_get(levin *store, const levin_snapshot *snapshot, const void *k
     return code;
 }
 
+levin_code levin_get_in(levin *store, const levin_keyspace *keyspace, const levin_snapshot *snapshot, const void *key,
+                        size_t key_bytes, void *buffer, size_t capacity, size_t *value_bytes)
+{
+    keyspace_key k;
+    if (!keyspace)
+        return levin_get(store, snapshot, key, key_bytes, buffer, capacity, value_bytes);
+    levin_code code = keyspace_key_make(store, keyspace, snapshot, key, key_bytes, &k);
+    if (code == LEVIN_OK)
+        code = get_copy(store, counter_mine(&store->counts), snapshot_version(snapshot), DOMAIN_NAMED, k.data, k.bytes,
+                        buffer, capacity, value_bytes);
+    return keyspace_read_end(store, keyspace, snapshot, code);
+}
+
 /* Handed-out values carry their size in front, for levin_free(). */
 enum { VALUE_PREFIX_BYTES = 16 };
 
@@ -207,8 +205,8 @@ void levin_free(levin *store, void *value)
     io_free(store->io, memory, VALUE_PREFIX_BYTES + load_u64(memory));
 }
 
-levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
-                           void **value, size_t *value_bytes)
+static levin_code get_alloc(levin *store, const levin_snapshot *snapshot, unsigned domain, const void *key,
+                            size_t key_bytes, void **value, size_t *value_bytes)
 {
     levin_error error;
     found_value found;
@@ -220,7 +218,7 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    code = read_find(store, &v, key, key_bytes, 0, &found, &row, &error);
+    code = read_find(store, &v, domain, key, key_bytes, 0, &found, &row, &error);
     if (code == LEVIN_OK) {
         copy = read_value_alloc(store, found.bytes);
         if (!copy) {
@@ -251,7 +249,27 @@ levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const v
     return code;
 }
 
-levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes)
+levin_code levin_get_alloc(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes,
+                           void **value, size_t *value_bytes)
+{
+    return get_alloc(store, snapshot, DOMAIN_PLAIN, key, key_bytes, value, value_bytes);
+}
+
+levin_code levin_get_alloc_in(levin *store, const levin_keyspace *keyspace, const levin_snapshot *snapshot,
+                              const void *key, size_t key_bytes, void **value, size_t *value_bytes)
+{
+    keyspace_key k;
+    if (!keyspace)
+        return levin_get_alloc(store, snapshot, key, key_bytes, value, value_bytes);
+    *value = NULL;
+    levin_code code = keyspace_key_make(store, keyspace, snapshot, key, key_bytes, &k);
+    if (code == LEVIN_OK)
+        code = get_alloc(store, snapshot, DOMAIN_NAMED, k.data, k.bytes, value, value_bytes);
+    return keyspace_read_end(store, keyspace, snapshot, code);
+}
+
+static levin_code contains(levin *store, const levin_snapshot *snapshot, unsigned domain, const void *key,
+                           size_t key_bytes)
 {
     levin_error error;
     found_value found;
@@ -261,13 +279,30 @@ levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const vo
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
-    code = read_find(store, &v, key, key_bytes, 0, &found, &row, &error);
+    code = read_find(store, &v, domain, key, key_bytes, 0, &found, &row, &error);
     reclaim_read_unlock();
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
         code = db_fail(store, &error);
     read_count_row(store, code, row);
     read_reclaim(store);
     return code;
+}
+
+levin_code levin_contains(levin *store, const levin_snapshot *snapshot, const void *key, size_t key_bytes)
+{
+    return contains(store, snapshot, DOMAIN_PLAIN, key, key_bytes);
+}
+
+levin_code levin_contains_in(levin *store, const levin_keyspace *keyspace, const levin_snapshot *snapshot,
+                             const void *key, size_t key_bytes)
+{
+    keyspace_key k;
+    if (!keyspace)
+        return levin_contains(store, snapshot, key, key_bytes);
+    levin_code code = keyspace_key_make(store, keyspace, snapshot, key, key_bytes, &k);
+    if (code == LEVIN_OK)
+        code = contains(store, snapshot, DOMAIN_NAMED, k.data, k.bytes);
+    return keyspace_read_end(store, keyspace, snapshot, code);
 }
 
 levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot)

@@ -45,6 +45,25 @@ static inline const uint8_t *read_memtables(const version_layers *l, const uint8
     return record;
 }
 
+/* Looks through memtables and page tree. Inside a read-side section, which keeps what was found. */
+static inline __attribute__((always_inline)) levin_code read_layers(const version_layers *l, const tree *t,
+                                                                    const uint8_t *key, size_t key_bytes,
+                                                                    found_value *found, levin_error *error)
+{
+    bool in_frozen, hidden;
+    const uint8_t *record = read_memtables(l, key, key_bytes, &in_frozen, &hidden);
+    if (record)
+        return read_record(record, found);
+    if (__builtin_expect(hidden, 0))
+        return LEVIN_NOT_FOUND;
+    levin_code code = tree_find(t, key, key_bytes, &found->extent, error);
+    if (code == LEVIN_OK) {
+        found->data = found->extent.data;
+        found->bytes = found->extent.bytes;
+    }
+    return code;
+}
+
 /* Refuses an empty key. */
 static inline levin_code read_check_key(levin *store, const void *key, size_t key_bytes)
 {

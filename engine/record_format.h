@@ -6,8 +6,10 @@
  *
  *   offset  size  field
  *        0     1  kind: 1 put, 2 delete, 3 delete range [key, value), to the end of the keyspace when value is empty
- *        1     1  flags: 0  (bit 0 is reserved: a 4-byte keyspace id follows the header)
- *        2     2  key bytes, 1 .. 16384
+ *        1     1  flags: bit 0: it is about a named keyspace: its key begins with the 4-byte big-endian id of that,
+ *                 then come 1 byte or more; so does the end of a range, which is the next id alone when the range
+ *                 goes to the end of the keyspace
+ *        2     2  key bytes, id included, 1 .. 16384
  *        4     4  value bytes, 0 .. 256 MiB; 0 for a delete; of a range end 0 .. 16384
  *        8        key, then value, without padding
  *
@@ -41,6 +43,7 @@ enum {
     RECORD_HEADER_BYTES = 8,
     RECORD_FLAG_NAMED = 1,
     RECORD_KEY_MAX_BYTES = 16384,
+    KEYSPACE_ID_BYTES = 4,
 
     BATCH_OPS_BYTES = 0,
     BATCH_OP_COUNT = 4,
@@ -92,10 +95,22 @@ static inline size_t record_key_longest(const uint8_t *r)
     return key > end ? key : end;
 }
 
+/* Whether the end of a named keyspace's range is in that keyspace, or the end of it. */
+static inline bool record_end_in_keyspace(const uint8_t *r, size_t key, size_t end)
+{
+    if (end < KEYSPACE_ID_BYTES)
+        return false;
+    const uint8_t *start = r + RECORD_HEADER_BYTES;
+    uint32_t id = key_head32(start, KEYSPACE_ID_BYTES), end_id = key_head32(start + key, KEYSPACE_ID_BYTES);
+    return end_id == id ? end > KEYSPACE_ID_BYTES : end == KEYSPACE_ID_BYTES && end_id == id + 1;
+}
+
 /* Whether the end of a range fits its start. */
 static inline bool record_end_check(const uint8_t *r, size_t key, size_t end)
 {
     if (end > RECORD_KEY_MAX_BYTES)
+        return false;
+    if (r[RECORD_FLAGS] && !record_end_in_keyspace(r, key, end))
         return false;
     return end == 0 || key_compare(r + RECORD_HEADER_BYTES, key, r + RECORD_HEADER_BYTES + key, end) < 0;
 }
@@ -103,11 +118,11 @@ static inline bool record_end_check(const uint8_t *r, size_t key, size_t end)
 /* Whether a well-formed operation stands at r, within `available` bytes. */
 static inline bool record_check(const uint8_t *r, size_t available)
 {
-    if (available < RECORD_HEADER_BYTES || r[RECORD_FLAGS] != 0)
+    if (available < RECORD_HEADER_BYTES || r[RECORD_FLAGS] > RECORD_FLAG_NAMED)
         return false;
     size_t key = record_key_bytes(r), value = record_value_bytes(r);
     if (key == 0 || key > RECORD_KEY_MAX_BYTES || value > (256u << 20) ||
-        key + value > available - RECORD_HEADER_BYTES)
+        key + value > available - RECORD_HEADER_BYTES || (r[RECORD_FLAGS] && key <= KEYSPACE_ID_BYTES))
         return false;
     switch (r[RECORD_KIND]) {
     case RECORD_PUT: return true;

@@ -22,9 +22,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batch.h"
 #include "checksum.h"
-#include "db.h"
+#include "keyspace.h"
 #include "tree_walk.h"
 
 enum { REPAIR_BATCH_BYTES = 1 << 20 };
@@ -41,6 +40,7 @@ typedef struct repair {
     levin_batch *batch;
     uint8_t *payload;        /* of a group of the log */
     size_t payload_bytes;
+    unsigned domain;         /* of the tree that is being walked */
     bool apply;              /* the log is replayed into the target; otherwise only looked through */
     uint64_t later;          /* the newest checkpoint that the log knows */
 } repair;
@@ -136,10 +136,23 @@ static levin_code batch_flush(repair *r, levin_error *error)
     return code;
 }
 
+/* An operation as it stands in the tree or in the log of that domain. */
+static levin_code batch_add(repair *r, unsigned domain, int kind, const uint8_t *key, size_t key_bytes,
+                            const uint8_t *value, size_t value_bytes)
+{
+    levin_keyspace any = { .store = r->target }; /* keyspaces keep their numbers */
+    if (domain == DOMAIN_PLAIN || key_bytes <= KEYSPACE_ID_BYTES)
+        return batch_append(r->batch, NULL, kind, key, key_bytes, value, value_bytes);
+    memcpy(any.id, key, KEYSPACE_ID_BYTES);
+    const size_t skip = kind == RECORD_DELETE_RANGE ? KEYSPACE_ID_BYTES : 0; /* an end is the number alone, or in it */
+    return batch_append(r->batch, &any, kind, key + KEYSPACE_ID_BYTES, key_bytes - KEYSPACE_ID_BYTES, value + skip,
+                        value_bytes - skip);
+}
+
 static levin_code batch_put(repair *r, const uint8_t *key, size_t key_bytes, const void *value, size_t bytes,
                             levin_error *error)
 {
-    levin_code code = levin_batch_put(r->batch, key, key_bytes, value, bytes);
+    levin_code code = batch_add(r, r->domain, RECORD_PUT, key, key_bytes, value, bytes);
     if (code != LEVIN_OK) {
         levin_last_error(r->target, error);
         return code;
@@ -222,7 +235,7 @@ static levin_code page_lost(void *context, const levin_error *fault, split_key l
     return code;
 }
 
-static levin_code salvage_tree(repair *r, levin_error *error)
+static levin_code salvage_trees(repair *r, levin_error *error)
 {
     const page_meta *m = &r->meta;
     tree t = {
@@ -241,6 +254,12 @@ static levin_code salvage_tree(repair *r, levin_error *error)
         return error_memory(error, bytes);
     memset(used, 0, bytes);
     levin_code code = tree_walk_run(&w, used, error);
+    if (code == LEVIN_OK) {
+        t.height = m->named_height;
+        t.root = m->named_root;
+        r->domain = DOMAIN_NAMED;
+        code = tree_walk_run(&w, used, error);
+    }
     io_free(r->io, used, bytes);
     return code == LEVIN_OK ? batch_flush(r, error) : code;
 }
@@ -266,8 +285,8 @@ static levin_code log_batch(void *context, uint64_t sequence, const uint8_t *ope
     const uint8_t *op = operations;
     (void)bytes;
     for (size_t i = 0; i < count; i++, op += record_bytes(op))
-        if (record_key_bytes(op) > key_max)
-            return error_corrupt(error, "wal", 0, key_max, record_key_bytes(op),
+        if (record_key_longest(op) > key_max)
+            return error_corrupt(error, "wal", 0, key_max, record_key_longest(op),
                                  "batch %llu of the log has a key longer than a quarter of a page",
                                  (unsigned long long)sequence);
     if (!r->apply)
@@ -275,8 +294,8 @@ static levin_code log_batch(void *context, uint64_t sequence, const uint8_t *ope
     levin_code code = LEVIN_OK;
     op = operations;
     for (size_t i = 0; i < count && code == LEVIN_OK; i++, op += record_bytes(op))
-        code = batch_append(r->batch, record_kind(op), record_key(op), record_key_bytes(op), record_value(op),
-                            record_value_bytes(op));
+        code = batch_add(r, record_domain(op), (int)record_kind(op), record_key(op), record_key_bytes(op),
+                         record_value(op), record_value_bytes(op));
     if (code != LEVIN_OK) {
         levin_last_error(r->target, error);
         return code;
@@ -421,9 +440,11 @@ static levin_code repair_run(repair *r, const char *target, const char *unfinish
     if (code == LEVIN_OK)
         code = target_open(r, target, unfinished, error);
     if (code == LEVIN_OK)
-        code = salvage_tree(r, error);
+        code = salvage_trees(r, error);
     if (code == LEVIN_OK)
         code = salvage_log(r, error);
+    if (code == LEVIN_OK)
+        code = keyspace_mend(r->target, error);
     return code == LEVIN_OK ? target_finish(r, target, unfinished, error) : code;
 }
 

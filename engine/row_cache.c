@@ -86,7 +86,7 @@ static inline size_t item_bytes(size_t key_bytes, size_t value_bytes)
 }
 static inline size_t item_size(const row_item *item)
 {
-    return item_bytes(item->key_bytes, item->value_bytes == VALUE_ABSENT ? 0 : item->value_bytes);
+    return item_bytes(item->key_bytes & ~ROW_NAMED, item->value_bytes == VALUE_ABSENT ? 0 : item->value_bytes);
 }
 
 size_t row_cache_bucket(const row_cache *cache, uint64_t hash)
@@ -217,7 +217,7 @@ void row_cache_fill(row_cache *cache, uint64_t hash, const void *key, size_t key
                     uint64_t sequence)
 {
     row_bucket *buckets = buckets_now(cache);
-    const size_t size = item_bytes(key_bytes, value->bytes);
+    const size_t bytes = key_bytes & ~(size_t)ROW_NAMED, size = item_bytes(bytes, value->bytes);
     uint64_t words[SLOTS];
     if (!buckets || size > ROW_CACHE_ITEM_MAX_BYTES)
         return;
@@ -235,9 +235,9 @@ void row_cache_fill(row_cache *cache, uint64_t hash, const void *key, size_t key
     item->sequence = sequence;
     item->key_bytes = (uint16_t)key_bytes;
     item->value_bytes = value->data ? (uint16_t)value->bytes : VALUE_ABSENT;
-    memcpy(item->bytes, key, key_bytes);
+    memcpy(item->bytes, key, bytes);
     if (value->bytes)
-        memcpy(item->bytes + key_bytes, value->data, value->bytes);
+        memcpy(item->bytes + bytes, value->data, value->bytes);
     /* who has been here lately is no newcomer: the next round finds it hit */
     uint64_t word = slot_word(hash, item) | (ghost_known(cache, hash) ? SLOT_HIT : 0);
     /* release: [B]. When another thread was faster the item lies unused until its segment is emptied */
@@ -414,7 +414,7 @@ static void segment_empty(row_cache *cache, const row_segment *s, size_t moved_m
         size_t n = 0;
         for (; n < WALK && at < used; n++) {
             item[n] = (const row_item *)(const void *)(s->memory + at);
-            hash[n] = row_cache_hash(item[n]->bytes, item[n]->key_bytes);
+            hash[n] = row_cache_hash(item[n]->bytes, item[n]->key_bytes & ~ROW_NAMED);
             b[n] = bucket_of(cache, buckets, hash[n]);
             __builtin_prefetch(b[n], 1);
             at += item_size(item[n]);

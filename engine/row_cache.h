@@ -78,6 +78,12 @@ enum {
 /* Counters that the cache raises itself, from `first_slot` of its set on. */
 enum row_count { ROW_INSERTS, ROW_EVICTIONS, ROW_COUNTS };
 
+/*
+ * key_bytes of a row of a named keyspace, whose key begins with the keyspace's id, has this bit set: the default
+ * keyspace may have a key of the same bytes.
+ */
+enum { ROW_NAMED = 1 << 15 };
+
 /* What was found. */
 typedef struct row_value {
     const uint8_t *data; /* good until the read-side section ends; NULL: the key is known to be absent */
@@ -100,7 +106,7 @@ uint64_t row_cache_activation_misses(const row_cache *cache);
 
 /* ---- readers; all but the hash inside a read-side section ---- */
 
-uint64_t row_cache_hash(const void *key, size_t key_bytes);
+uint64_t row_cache_hash(const void *key, size_t key_bytes); /* without ROW_NAMED, here alone */
 /*
  * For several keys at once: first prefetch for each (the bucket), then prefetch_items for each (reads the bucket and
  * asks for the items whose tag fits), then find.  Not needed for one key.

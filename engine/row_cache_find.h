@@ -87,12 +87,17 @@ static inline bool row_key_is_middle(size_t key_bytes)
 {
     return key_bytes - 8 <= 8;
 }
+/* Bytes of the key alone. No key with ROW_NAMED is a middle one, so that the shortest way pays nothing for it. */
+static inline size_t row_key_alone(size_t key_bytes)
+{
+    return row_key_is_middle(key_bytes) ? key_bytes : key_bytes & ~(size_t)ROW_NAMED;
+}
 static inline bool item_has_key(const row_item *item, const uint8_t *key, size_t key_bytes)
 {
     if (item->key_bytes != key_bytes)
         return false;
     if (!row_key_is_middle(key_bytes))
-        return memcmp(item->bytes, key, key_bytes) == 0;
+        return memcmp(item->bytes, key, row_key_alone(key_bytes)) == 0;
     return load_u64(item->bytes) == load_u64(key) &&
            load_u64(item->bytes + key_bytes - 8) == load_u64(key + key_bytes - 8);
 }
@@ -189,7 +194,7 @@ static inline __attribute__((always_inline)) bool row_find(row_cache *cache, uin
             atomic_compare_exchange_strong_explicit(&b->slot[i], &word, word | SLOT_HIT, memory_order_relaxed,
                                                     memory_order_relaxed);
         bool absent = item->value_bytes == VALUE_ABSENT;
-        value->data = absent ? NULL : item->bytes + key_bytes;
+        value->data = absent ? NULL : item->bytes + row_key_alone(key_bytes);
         value->bytes = absent ? 0 : item->value_bytes;
         return true;
     }

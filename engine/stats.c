@@ -88,6 +88,7 @@ void levin_stats_get(levin *db, levin_stats *s)
     s->batches = count_read(&db->batches);
     s->puts = count_read(&db->puts);
     s->deletes = count_read(&db->deletes);
+    s->keyspaces = count_read(&db->keyspace_count);
     s->range_deletes = count_read(&db->range_deletes);
     s->groups = count_read(&db->groups);
     s->wal_bytes = log.bytes;

@@ -150,7 +150,7 @@ static levin_code txn_write(levin_txn *txn, int kind, const void *key, size_t ke
     one_batch one;
     levin_code code = one_begin(&one, txn, key_bytes + value_bytes);
     if (code == LEVIN_OK)
-        code = batch_append(&one.batch, kind, key, key_bytes, value, value_bytes);
+        code = batch_append(&one.batch, NULL, kind, key, key_bytes, value, value_bytes);
     return one_write(&one, txn, code);
 }
 

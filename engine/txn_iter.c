@@ -17,6 +17,8 @@ levin_code levin_txn_iter_open(levin_txn *txn, const levin_iter_options *options
     txn_scan *scan;
     *iter = NULL;
     levin_code code = txn_check_open(txn);
+    if (code == LEVIN_OK && o->keyspace)
+        code = db_refuse(store, LEVIN_INVALID, "a transaction is about the default keyspace: no other can be given");
     if (code == LEVIN_OK && o->snapshot)
         code = db_refuse(store, LEVIN_INVALID, "a transaction reads its own beginning: no snapshot can be given");
     if (code == LEVIN_OK)

@@ -35,7 +35,8 @@ typedef struct dead_pages {
 typedef struct tree_version {
     struct tree_version *older, *newer;
     uint64_t references;
-    tree t;
+    tree t;               /* of the default keyspace */
+    tree named;           /* of the named ones */
     page_meta meta;
     dead_pages *dead;     /* pages that this tree uses and the next one does not */
     extent_list free_list; /* pages that hold the free list of its meta */
@@ -85,6 +86,12 @@ void version_discard(version *v); /* of one that was never published */
  * thread at a time (commit mutex).
  */
 void version_publish(version_set *set, version *v, mem_node_list *dead);
+
+/* The page tree of a domain. */
+static inline const tree *tree_version_of(const tree_version *t, unsigned domain)
+{
+    return domain == DOMAIN_PLAIN ? &t->t : &t->named;
+}
 
 /* Nothing was written since the last freeze. */
 static inline bool version_mem_is_empty(const version *v)

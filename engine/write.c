@@ -28,7 +28,7 @@
  */
 #include <string.h>
 
-#include "write.h"
+#include "keyspace.h"
 
 typedef struct write_request {
     commit_request base; /* first */
@@ -38,6 +38,9 @@ typedef struct write_request {
     levin_durability durability;
     write_check check;  /* NULL: none */
     void *check_context;
+    void (*settled)(void *context, levin_code code, uint64_t sequence); /* NULL: none */
+    const levin_batch *spaces; /* NULL: it writes to no named keyspace */
+    bool admitted;      /* by the check */
     levin_code refused; /* set by the leader: by the check, base.error says why */
     uint64_t sequence;  /* set by the leader */
 } write_request;
@@ -65,6 +68,7 @@ typedef struct commit_group {
     size_t payload_bytes;
     size_t batches, puts, deletes, range_deletes;
     levin_durability durability;
+    bool watched; /* a request wants to be told how it ended */
 } commit_group;
 
 static commit_group group_collect(commit_request *list)
@@ -99,16 +103,39 @@ static void group_complete(levin *db, const commit_group *g, levin_code code, co
     }
 }
 
+/* LEVIN_NO_KEYSPACE when one of its keyspaces is gone, also by a batch before it in this group. */
+static levin_code spaces_check(const levin_batch *batch, levin_error *error)
+{
+    bool gone = batch->space->dropping;
+    for (size_t i = 0; i < batch->more_count; i++)
+        gone |= batch->more_spaces[i]->dropping;
+    return gone ? error_set(error, LEVIN_NO_KEYSPACE, NULL, "the keyspace was dropped") : LEVIN_OK;
+}
+
+/* Tells those who asked for it how the group ended. */
+static void group_settle(const commit_group *g, levin_code code, uint64_t sequence)
+{
+    for (commit_request *r = g->first; g->watched && r != g->end; r = r->next) {
+        const write_request *w = request_of(r);
+        if (w->admitted && w->settled)
+            w->settled(w->check_context, code, sequence);
+    }
+}
+
 /* Asks the request's check. One that is refused is no part of the group any more, but for its completion. */
 static bool group_admits(const version *before, commit_group *g, write_request *w)
 {
-    if (!w->check)
+    if (!w->check && !w->spaces)
         return true;
     write_state now = write_state_of(before);
     for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++)
         now.of[domain].mem = memtable_open_roots(before->mem, domain);
-    w->refused = w->check(w->check_context, &now, &w->base.error);
-    if (w->refused == LEVIN_OK)
+    w->refused = w->spaces ? spaces_check(w->spaces, &w->base.error) : LEVIN_OK;
+    if (w->refused == LEVIN_OK && w->check)
+        w->refused = w->check(w->check_context, &now, &w->base.error);
+    w->admitted = w->refused == LEVIN_OK;
+    g->watched |= w->admitted && w->settled;
+    if (w->admitted)
         return true;
     g->payload_bytes -= BATCH_HEADER_BYTES + w->bytes;
     g->batches--;
@@ -180,6 +207,7 @@ static void group_publish(levin *db, version *v, const version *before, const co
     mem_node_list replaced = { 0 };
     db->group++;
     db->sequence += g->batches;
+    group_settle(g, LEVIN_OK, db->sequence);
     group_touch_rows(db, g, db->sequence); /* before the version is published: row_cache.h */
     v->group = db->group;
     v->sequence = db->sequence;
@@ -360,6 +388,8 @@ void write_lead(void *context, commit_request *list)
             code = g.batches ? make_room(db, &error) : LEVIN_OK;
         if (code == LEVIN_OK)
             code = group_commit(db, &g, &error);
+        if (code != LEVIN_OK)
+            group_settle(&g, code, 0);
         if (db->log && wal_poisoned(db->log))
             db_poison(db);
         bool ask = db->thread_started && !db->spare_asked && wal_wants_spare(db->log);
@@ -396,6 +426,9 @@ static levin_code request_init(write_request *w, levin *store, const levin_batch
     w->range_deletes = batch ? batch->range_deletes : 0;
     w->check = NULL;
     w->check_context = NULL;
+    w->settled = NULL;
+    w->spaces = batch && batch->space ? batch : NULL;
+    w->admitted = false;
     w->refused = LEVIN_OK;
     w->sequence = 0;
     return LEVIN_OK;
@@ -422,8 +455,8 @@ static levin_code submit_and_wait(levin *store, write_request *w)
     return request_result(w, commit_wait(&store->queue, &w->base));
 }
 
-levin_code write_if(levin *store, const levin_batch *batch, levin_durability durability, write_check check,
-                    void *check_context)
+levin_code write_watched(levin *store, const levin_batch *batch, levin_durability durability, write_check check,
+                         void (*settled)(void *context, levin_code code, uint64_t sequence), void *context)
 {
     static const levin_histogram_id histogram[] = { LEVIN_HISTOGRAM_write_none, LEVIN_HISTOGRAM_write_logged,
                                                     LEVIN_HISTOGRAM_write_synced };
@@ -432,7 +465,8 @@ levin_code write_if(levin *store, const levin_batch *batch, levin_durability dur
     if (code != LEVIN_OK)
         return code;
     w.check = check;
-    w.check_context = check_context;
+    w.check_context = context;
+    w.settled = settled;
     /* an unsynced write takes no longer than a few looks at the clock: one in so many of this thread's is measured */
     uint64_t number = counter_add(counter_mine(&store->write_counts), COUNT_WRITES, 1);
     if (durability == LEVIN_NONE && !metrics_samples(number, METRICS_SAMPLE_write_none))
@@ -441,6 +475,12 @@ levin_code write_if(levin *store, const levin_batch *batch, levin_durability dur
     code = submit_and_wait(store, &w);
     metrics_add(&store->metrics, histogram[durability], store->io->now_ns(store->io->context) - began);
     return code;
+}
+
+levin_code write_if(levin *store, const levin_batch *batch, levin_durability durability, write_check check,
+                    void *check_context)
+{
+    return write_watched(store, batch, durability, check, NULL, check_context);
 }
 
 levin_code levin_write(levin *store, const levin_batch *batch, levin_durability durability)
@@ -576,16 +616,17 @@ levin_code levin_ticket_poll(levin_ticket *ticket)
 }
 
 /* One operation: encoded on the stack when it is small, so that a short key and value take no allocation. */
-levin_code write_one_if(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
-                        size_t value_bytes, levin_durability durability, write_check check, void *check_context)
+static levin_code write_one(levin *store, const levin_keyspace *ks, int kind, const void *key, size_t key_bytes,
+                            const void *value, size_t value_bytes, levin_durability durability, write_check check,
+                            void *check_context)
 {
     uint8_t small[BATCH_INLINE_BYTES];
-    levin_batch batch = { .store = store, .bytes = small, .capacity = sizeof small };
-    if (key_bytes + value_bytes > sizeof small - RECORD_HEADER_BYTES) {
+    levin_batch batch = { .store = store, .bytes = small, .capacity = sizeof small, .borrows = true };
+    if (key_bytes + value_bytes > sizeof small - RECORD_HEADER_BYTES - (ks ? 2 * KEYSPACE_ID_BYTES : 0)) {
         batch.bytes = NULL;
         batch.capacity = 0;
     }
-    levin_code code = batch_append(&batch, kind, key, key_bytes, value, value_bytes);
+    levin_code code = batch_append(&batch, ks, kind, key, key_bytes, value, value_bytes);
     if (code == LEVIN_OK)
         code = write_if(store, &batch, durability, check, check_context);
     if (batch.bytes != small)
@@ -593,37 +634,65 @@ levin_code write_one_if(levin *store, int kind, const void *key, size_t key_byte
     return code;
 }
 
-/* For calls without a small encoding on the stack. */
-static levin_code write_batch_of_one(levin *store, levin_batch *batch, levin_code appended, levin_durability durability)
+levin_code write_one_if(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
+                        size_t value_bytes, levin_durability durability, write_check check, void *check_context)
 {
-    levin_code code = appended == LEVIN_OK ? levin_write(store, batch, durability) : appended;
-    io_free(store->io, batch->bytes, batch->capacity);
-    return code;
+    return write_one(store, NULL, kind, key, key_bytes, value, value_bytes, durability, check, check_context);
 }
 
 levin_code levin_put(levin *store, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
                      levin_durability durability)
 {
-    return write_one_if(store, RECORD_PUT, key, key_bytes, value, value_bytes, durability, NULL, NULL);
+    return write_one(store, NULL, RECORD_PUT, key, key_bytes, value, value_bytes, durability, NULL, NULL);
+}
+
+levin_code levin_put_in(levin *store, const levin_keyspace *keyspace, const void *key, size_t key_bytes,
+                        const void *value, size_t value_bytes, levin_durability durability)
+{
+    return write_one(store, keyspace, RECORD_PUT, key, key_bytes, value, value_bytes, durability, NULL, NULL);
 }
 
 levin_code levin_delete(levin *store, const void *key, size_t key_bytes, levin_durability durability)
 {
-    return write_one_if(store, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
+    return write_one(store, NULL, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
+}
+
+levin_code levin_delete_in(levin *store, const levin_keyspace *keyspace, const void *key, size_t key_bytes,
+                           levin_durability durability)
+{
+    return write_one(store, keyspace, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
+}
+
+levin_code levin_delete_range_in(levin *store, const levin_keyspace *keyspace, levin_slice lower, levin_slice upper,
+                                 levin_durability durability)
+{
+    levin_batch batch = { .store = store, .borrows = true };
+    levin_code code = levin_batch_delete_range_in(&batch, keyspace, lower, upper);
+    if (code == LEVIN_OK)
+        code = levin_write(store, &batch, durability);
+    io_free(store->io, batch.bytes, batch.capacity);
+    return code;
 }
 
 levin_code levin_delete_range(levin *store, levin_slice lower, levin_slice upper, levin_durability durability)
 {
-    levin_batch batch = { .store = store };
-    levin_code code = levin_batch_delete_range(&batch, lower, upper);
-    return write_batch_of_one(store, &batch, code, durability);
+    return levin_delete_range_in(store, NULL, lower, upper, durability);
+}
+
+levin_code levin_delete_prefix_in(levin *store, const levin_keyspace *keyspace, const void *prefix,
+                                  size_t prefix_bytes, levin_durability durability)
+{
+    levin_batch batch = { .store = store, .borrows = true };
+    levin_code code = levin_batch_delete_prefix_in(&batch, keyspace, prefix, prefix_bytes);
+    if (code == LEVIN_OK)
+        code = levin_write(store, &batch, durability);
+    io_free(store->io, batch.bytes, batch.capacity);
+    return code;
 }
 
 levin_code levin_delete_prefix(levin *store, const void *prefix, size_t prefix_bytes, levin_durability durability)
 {
-    levin_batch batch = { .store = store };
-    levin_code code = levin_batch_delete_prefix(&batch, prefix, prefix_bytes);
-    return write_batch_of_one(store, &batch, code, durability);
+    return levin_delete_prefix_in(store, NULL, prefix, prefix_bytes, durability);
 }
 
 levin_code levin_sync(levin *store)

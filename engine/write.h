@@ -34,6 +34,13 @@ typedef levin_code (*write_check)(void *context, const write_state *now, levin_e
  */
 levin_code write_if(levin *store, const levin_batch *batch, levin_durability durability, write_check check,
                     void *check_context) LEVIN_MUST_USE;
+/*
+ * The same, and `settled` is called by the leader, under commit_mutex, once the check has admitted the batch: with
+ * LEVIN_OK and the sequence of the group before it is published, or with another code when it has failed.
+ */
+levin_code write_watched(levin *store, const levin_batch *batch, levin_durability durability, write_check check,
+                         void (*settled)(void *context, levin_code code, uint64_t sequence),
+                         void *context) LEVIN_MUST_USE;
 /* The same for a batch of one operation, which is encoded without allocation when it is small. */
 levin_code write_one_if(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
                         size_t value_bytes, levin_durability durability, write_check check,
