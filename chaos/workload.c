@@ -19,6 +19,7 @@ enum {
     STREAM_SHAPE = 510,
     STREAM_KEYS = 511,
     STREAM_VALUES = 512,
+    STREAM_RANGES = 513,
     PAGE_BYTES = 4096,
     ROW_CACHE_BYTES = 64 << 10, /* so small that rows come and go */
     CHUNK_BYTES = 1 << 16,
@@ -37,7 +38,7 @@ struct plan_chunk {
 
 typedef struct maker {
     workload *w;
-    random_stream shape, keys, values;
+    random_stream shape, keys, values, ranges;
     bool *present;      /* by name; then the large keys, then the awkward ones */
     size_t window;      /* first name in it */
     uint64_t revision;
@@ -121,17 +122,58 @@ static void add_op(maker *m, levin_slice key, bool deletes, levin_slice value, s
 {
     workload *w = m->w;
     w->ops = plan_grow(w->ops, &w->op_capacity, w->op_count, sizeof *w->ops);
-    w->ops[w->op_count++] = (plan_op){ key, value, deletes, !deletes && m->present[present_at] };
+    w->ops[w->op_count++] = (plan_op){ key, value, deletes, !deletes && m->present[present_at], REACH_KEY };
     m->present[present_at] = !deletes;
 }
 
-/* One operation, sometimes two: a name that falls out of the window is deleted. */
+static int slice_order(levin_slice a, levin_slice b)
+{
+    size_t n = a.size < b.size ? a.size : b.size;
+    int c = n ? memcmp(a.data, b.data, n) : 0;
+    return c ? c : (a.size > b.size) - (a.size < b.size);
+}
+
+bool plan_op_reaches(const plan_op *op, levin_slice key)
+{
+    if (op->reach == REACH_RANGE)
+        return slice_order(op->key, key) <= 0 && slice_order(key, op->value) < 0;
+    if (op->reach == REACH_PREFIX)
+        return key.size >= op->key.size && memcmp(key.data, op->key.data, op->key.size) == 0;
+    return slice_order(op->key, key) == 0;
+}
+
+/* A few neighbours among the names, or all names that begin like one. */
+static void add_range(maker *m, size_t width)
+{
+    workload *w = m->w;
+    const stanzas *data = w->options.data;
+    size_t at = (m->window + random_below(&m->ranges, width)) % data->count;
+    size_t to = (at + 1 + random_below(&m->ranges, 5)) % data->count;
+    plan_op op = { .key = data->items[at].name, .value = data->items[to].name, .deletes = true, .reach = REACH_RANGE };
+    if (slice_order(op.key, op.value) >= 0 || percent(&m->ranges, 30)) {
+        op.reach = REACH_PREFIX;
+        op.value = (levin_slice){ NULL, 0 };
+        op.key.size = op.key.size > 4 ? 4 + random_below(&m->ranges, op.key.size - 4) : op.key.size;
+    }
+    w->ops = plan_grow(w->ops, &w->op_capacity, w->op_count, sizeof *w->ops);
+    w->ops[w->op_count++] = op;
+    for (size_t i = 0; i < data->count; i++)
+        if (plan_op_reaches(&op, data->items[i].name))
+            m->present[i] = false;
+    for (size_t i = 0; i < LARGE_KEYS; i++)
+        if (plan_op_reaches(&op, large_key(m, i)))
+            m->present[data->count + i] = false;
+}
+
+/* One operation, sometimes two or three: a name that falls out of the window is deleted, a range is. */
 static void random_op(maker *m)
 {
     const stanzas *data = m->w->options.data;
     size_t names = data->count, width = m->w->options.live_keys < names ? m->w->options.live_keys : names / 2;
     uint64_t draw = random_below(&m->keys, 1000);
     levin_slice none = { NULL, 0 };
+    if (random_below(&m->ranges, 45) == 0)
+        add_range(m, width);
     if (draw < 25) {
         size_t which = random_below(&m->keys, LARGE_KEYS);
         bool deletes = percent(&m->keys, 15);
@@ -217,7 +259,7 @@ static workload *plan_begin(maker *m, const workload_options *options, uint64_t 
     if (w->options.live_keys == 0)
         w->options.live_keys = WORKLOAD_KEYS_DEFAULT;
     *m = (maker){ .w = w, .shape = random_open(seed, STREAM_SHAPE), .keys = random_open(seed, STREAM_KEYS),
-                  .values = random_open(seed, STREAM_VALUES) };
+                  .values = random_open(seed, STREAM_VALUES), .ranges = random_open(seed, STREAM_RANGES) };
     m->present = fatal_alloc_zeroed(options->data->count + LARGE_KEYS + AWKWARD_KEYS);
     return w;
 }

@@ -1,7 +1,7 @@
 /*
  * workload.h - what a client does to a store, as a plan made from a seed, and the running of it.
  *
- * A plan is a pure function of its options: batches with mixed durability, groups of several submitters
+ * A plan is a pure function of its options: batches with mixed durability, with deletes of ranges and prefixes, groups of several submitters
  * (asynchronous writes on one thread: tickets, waited for at once or polled after the next step, and callbacks),
  * transactions and rivals that must be refused, syncs, checkpoints, compactions, backups, bounded steps of background
  * work, snapshots held across checkpoints, reads checked at once, reopening. Running it tells the oracle all that the
@@ -50,6 +50,7 @@ void workload_destroy(workload *w);
     X(callbacks, 10, "batches acknowledged by a callback")                                                      \
     X(polled_later, 5, "tickets polled after a later step")                                                     \
     X(served, 5, "commit groups led by levin_work")                                                             \
+    X(ranges, 10, "deletes of a range or a prefix")                                                             \
     X(row_hits, 100, "gets answered by the row cache")                                                          \
     X(transactions, 20, "transactions committed")                                                               \
     X(conflicts, 20, "transactions refused")                                                                    \

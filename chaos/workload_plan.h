@@ -21,10 +21,16 @@ enum step_kind {
     STEP_REOPEN
 };
 
+enum plan_reach { REACH_KEY, REACH_RANGE, REACH_PREFIX };
+
 typedef struct plan_op {
-    levin_slice key, value;
+    levin_slice key, value; /* a range: its ends; a prefix: key */
     bool deletes, overwrites;
+    enum plan_reach reach;
 } plan_op;
+
+/* Whether the operation is about this key. */
+bool plan_op_reaches(const plan_op *op, levin_slice key);
 
 typedef struct plan_batch {
     size_t first_op, ops;

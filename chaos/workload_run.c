@@ -101,7 +101,13 @@ static bool fill(runner *r, const plan_batch *b, levin_batch *batch)
     levin_batch_clear(batch);
     for (size_t i = 0; i < b->ops && code == LEVIN_OK; i++) {
         const plan_op *op = &r->w->ops[b->first_op + i];
-        if (op->deletes) {
+        if (op->reach == REACH_RANGE) {
+            code = levin_batch_delete_range(batch, op->key, op->value);
+            oracle_delete_range(r->target->o, op->key, op->value);
+        } else if (op->reach == REACH_PREFIX) {
+            code = levin_batch_delete_prefix(batch, op->key.data, op->key.size);
+            oracle_delete_prefix(r->target->o, op->key);
+        } else if (op->deletes) {
             code = levin_batch_delete(batch, op->key.data, op->key.size);
             oracle_delete(r->target->o, op->key.data, op->key.size);
         } else {
@@ -127,8 +133,9 @@ static void count_batch(runner *r, const plan_batch *b)
         const plan_op *op = &r->w->ops[b->first_op + i];
         c->operations++;
         c->deletes += op->deletes;
+        c->ranges += op->reach != REACH_KEY;
         c->overwrites += op->overwrites;
-        c->large_values += op->value.size > 4096;
+        c->large_values += op->reach == REACH_KEY && op->value.size > 4096;
     }
 }
 
@@ -143,11 +150,6 @@ static bool answered(runner *r, uint32_t number, levin_code code, const plan_bat
     return failed(r, code, "a write");
 }
 
-static bool same_key(const plan_op *a, const plan_op *b)
-{
-    return a->key.size == b->key.size && memcmp(a->key.data, b->key.data, a->key.size) == 0;
-}
-
 /* Gets the keys of a batch, at most READ_BACK. written: they must show what the batch says. */
 static bool read_back(runner *r, const plan_batch *b, bool written)
 {
@@ -159,7 +161,7 @@ static bool read_back(runner *r, const plan_batch *b, bool written)
         size_t bytes = 0;
         bool last = true;
         for (size_t k = i + 1; k < b->ops; k++)
-            last = last && !same_key(op, &ops[k]);
+            last = last && !plan_op_reaches(&ops[k], op->key);
         levin_code code = levin_get(r->store, NULL, op->key.data, op->key.size, value, sizeof value, &bytes);
         if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL)
             return failed(r, code, "levin_get");
@@ -192,7 +194,11 @@ static levin_code write_as_transaction(runner *r, const plan_batch *b)
     for (size_t i = 0; i < b->ops && code == LEVIN_OK; i++) {
         const plan_op *op = &r->w->ops[b->first_op + i];
         code = levin_txn_contains(t, op->key.data, op->key.size);
-        if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
+        if (op->reach == REACH_RANGE)
+            code = levin_txn_delete_range(t, op->key, op->value);
+        else if (op->reach == REACH_PREFIX)
+            code = levin_txn_delete_prefix(t, op->key.data, op->key.size);
+        else if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
             code = op->deletes ? levin_txn_delete(t, op->key.data, op->key.size)
                                : levin_txn_put(t, op->key.data, op->key.size, op->value.data, op->value.size);
     }
@@ -210,7 +216,7 @@ static const plan_op *last_put(const runner *r, const plan_batch *b, random_stre
     for (size_t i = 0, seen = 0; i < b->ops; i++) {
         bool last = !ops[i].deletes && ops[i].value.size;
         for (size_t k = i + 1; k < b->ops; k++)
-            last = last && !same_key(&ops[i], &ops[k]);
+            last = last && !plan_op_reaches(&ops[k], ops[i].key);
         if (last && random_below(forms, ++seen) == 0)
             chosen = &ops[i];
     }

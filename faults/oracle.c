@@ -202,6 +202,25 @@ void oracle_delete(oracle *o, const void *key, size_t key_bytes)
     oracle_change(o, (levin_slice){ key, key_bytes }, true, (levin_slice){ NULL, 0 });
 }
 
+/* Of the keys that were ever written: no other can be there. */
+void oracle_delete_range(oracle *o, levin_slice lower, levin_slice upper)
+{
+    for (size_t i = 0; i < o->key_count; i++) {
+        levin_slice key = o->keys[i]->key;
+        if (oracle_compare(lower, key) <= 0 && (!upper.data || oracle_compare(key, upper) < 0))
+            oracle_delete(o, key.data, key.size);
+    }
+}
+
+void oracle_delete_prefix(oracle *o, levin_slice prefix)
+{
+    for (size_t i = 0; i < o->key_count; i++) {
+        levin_slice key = o->keys[i]->key;
+        if (key.size >= prefix.size && memcmp(key.data, prefix.data, prefix.size) == 0)
+            oracle_delete(o, key.data, key.size);
+    }
+}
+
 void oracle_discard(oracle *o)
 {
     for (size_t i = 0; i < o->building_count; i++)

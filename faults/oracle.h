@@ -37,6 +37,9 @@ void oracle_destroy(oracle *o);
 /* Operations of the batch that is being put together; later ones on a key win. Bytes are copied. */
 void oracle_put(oracle *o, const void *key, size_t key_bytes, const void *value, size_t value_bytes);
 void oracle_delete(oracle *o, const void *key, size_t key_bytes);
+/* Keys in [lower, upper); upper.data NULL: to the end. */
+void oracle_delete_range(oracle *o, levin_slice lower, levin_slice upper);
+void oracle_delete_prefix(oracle *o, levin_slice prefix);
 /* Takes back the operations put together so far. */
 void oracle_discard(oracle *o);
 /* They become the next batch: returns its number, 1, 2, ... */
