@@ -1,11 +1,12 @@
 /*
  * workload.h - what a client does to a store, as a plan made from a seed, and the running of it.
  *
- * A plan is a pure function of its options: batches with mixed durability, with deletes of ranges and prefixes, groups of several submitters
- * (asynchronous writes on one thread: tickets, waited for at once or polled after the next step, and callbacks),
- * transactions and rivals that must be refused, syncs, checkpoints, compactions, backups, bounded steps of background
- * work, snapshots held across checkpoints, reads checked at once, reopening. Running it tells the oracle all that the
- * store promised. Keys are bounded in number, so that a state stays small: a window over the names, which moves on;
+ * A plan is a pure function of its options: batches with mixed durability, with deletes of ranges and prefixes, groups
+ * of several submitters (asynchronous writes on one thread: tickets, waited for at once or polled after the next step,
+ * and callbacks), transactions and rivals that must be refused, syncs, checkpoints, compactions, backups, bounded steps
+ * of background work, snapshots held across checkpoints, reads checked at once, reopening. Running it tells the oracle
+ * all that the store promised. Keys are bounded in number, so that a state stays small: a window over the names, which
+ * moves on;
  * what falls out of it is deleted.
  */
 #ifndef CHAOS_WORKLOAD_H

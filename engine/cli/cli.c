@@ -109,6 +109,16 @@ levin *cli_open(const cli_command *command, const char *path, const levin_option
     return NULL;
 }
 
+bool cli_keyspace(const cli_command *command, const char *path, levin *store, const char *name, unsigned flags,
+                  levin_keyspace **keyspace)
+{
+    *keyspace = NULL;
+    levin_code code = name ? levin_keyspace_open(store, name, strlen(name), flags, keyspace) : LEVIN_OK;
+    if (code != LEVIN_OK)
+        cli_fail_call(command, path, store, code);
+    return code == LEVIN_OK;
+}
+
 int cli_close(const cli_command *command, const char *path, levin *store, int status)
 {
     levin_code code = levin_close(store);

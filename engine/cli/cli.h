@@ -52,6 +52,12 @@ _Noreturn void cli_die_no_memory(void);
 
 /* Opens the store, or says why not; NULL then. */
 levin *cli_open(const cli_command *command, const char *path, const levin_options *options);
+/*
+ * The keyspace of that name: *keyspace, to be closed; NULL for no name, which is the default one.  flags as of
+ * levin_keyspace_open().  False: there is none, and that was said.
+ */
+bool cli_keyspace(const cli_command *command, const char *path, levin *store, const char *name, unsigned flags,
+                  levin_keyspace **keyspace);
 /* Closes it; turns CLI_OK into CLI_ERROR, with a message, when that fails. */
 int cli_close(const cli_command *command, const char *path, levin *store, int status);
 /* Flushes standard output; turns CLI_OK into CLI_ERROR when anything could not be written. */

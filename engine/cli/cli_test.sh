@@ -43,10 +43,10 @@ is() { # NAME FILE TEXT: exactly that, with a newline
 # ---- help, version, usage ----
 expect "no command is a usage error" 2 "$levin"
 expect "help" 0 "$levin" --help
-for command in create get put delete scan import export stats check compact backup restore repair dump; do
+for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces; do
     says "help lists $command" out "^  $command "
 done
-for command in create get put delete scan import export stats check compact backup restore repair dump; do
+for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces; do
     expect "$command --help" 0 "$levin" "$command" --help
     says "$command --help shows usage" out "^usage: levin $command "
     expect "help $command" 0 "$levin" help "$command"
@@ -56,7 +56,7 @@ for command in create get put delete scan import export stats check compact back
     says "the option is named" err "no-such-option"
 done
 sed 's/\\-/-/g' "$root/engine/cli/levin.1" >manual
-for command in create get put delete scan import export stats check compact backup restore repair dump; do
+for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces; do
     for option in $("$levin" "$command" --help | grep -oE -e '(^| )--[a-z-]+' | sort -u); do
         checks=$((checks + 1))
         grep -q -e "$option" manual || fail "$command $option is not in the manual page"
@@ -105,6 +105,35 @@ expect "deleted" 1 "$levin" get s big
 expect "delete absent and present" 1 "$levin" delete s nothing -- --prefix
 says "the absent one is named" err "'nothing'"
 expect "the present one is gone" 1 "$levin" get s -- --prefix
+
+# ---- ranges and keyspaces ----
+for i in r1 r2 r3 r4 q1; do "$levin" put ranges "$i" v --create --durability logged || fail "put $i"; done
+expect "delete a range" 0 "$levin" delete ranges --from r2 --to r4
+expect "scan what is left" 0 "$levin" scan ranges --keys
+same "a range is gone" out <(printf 'q1\nr1\nr4\n')
+expect "delete a prefix" 0 "$levin" delete ranges --prefix r
+expect "count" 0 "$levin" scan ranges --count
+same "a prefix is gone" out <(echo 1)
+expect "a range and a key" 2 "$levin" delete ranges --prefix r q1
+expect "no keyspaces" 0 "$levin" keyspaces ranges
+same "none is listed" out /dev/null
+expect "put makes a keyspace" 0 "$levin" put ranges q1 other --keyspace second
+expect "make another" 0 "$levin" keyspaces ranges --create first
+expect "there is one" 1 "$levin" keyspaces ranges --create first
+expect "list" 0 "$levin" keyspaces ranges
+same "both are listed" out <(printf 'first\nsecond\n')
+expect "get of a keyspace" 0 "$levin" get ranges q1 --keyspace second
+same "it is its value" out <(printf other)
+expect "get of the default one" 0 "$levin" get ranges q1
+same "it is another value" out <(printf v)
+expect "no such keyspace" 3 "$levin" get ranges q1 --keyspace third
+expect "scan of a keyspace" 0 "$levin" scan ranges --keyspace second
+same "its pair" out <(printf 'q1\tother\n')
+expect "delete in a keyspace" 0 "$levin" delete ranges q1 --keyspace second
+expect "gone there" 1 "$levin" get ranges q1 --keyspace second
+expect "drop" 0 "$levin" keyspaces ranges --drop second
+expect "drop again" 1 "$levin" keyspaces ranges --drop second
+expect "check after it all" 0 "$levin" check ranges
 
 # ---- scan ----
 for i in a1 a2 a3 b1 b2 c1; do "$levin" put s "k$i" "v$i" --durability logged || fail "put $i"; done

@@ -29,17 +29,21 @@ static void print_value(levin_slice key, levin_slice value, bool hex, bool json)
 
 static int run(const cli_command *command, int argc, char **argv)
 {
-    enum { OPT_JSON = 256 };
+    enum { OPT_JSON = 256, OPT_KEYSPACE };
     static const struct option options[] = { { "hex", no_argument, NULL, 'x' },
                                              { "json", no_argument, NULL, OPT_JSON },
+                                             { "keyspace", required_argument, NULL, OPT_KEYSPACE },
                                              CLI_LAST_OPTIONS };
     bool hex = false, json = false;
+    const char *keyspace = NULL;
     int status;
     for (int c; (c = cli_getopt(command, argc, argv, "hx", options, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
         if (c == 'x')
             hex = true;
+        else if (c == OPT_KEYSPACE)
+            keyspace = optarg;
         else
             json = true;
     }
@@ -59,10 +63,15 @@ static int run(const cli_command *command, int argc, char **argv)
         buffer_fini(&key);
         return CLI_ERROR;
     }
+    levin_keyspace *ks;
+    if (!cli_keyspace(command, path, store, keyspace, 0, &ks)) {
+        buffer_fini(&key);
+        return cli_close(command, path, store, CLI_ERROR);
+    }
     void *value;
     size_t value_bytes;
     levin_slice name = buffer_slice(&key);
-    levin_code code = levin_get_alloc(store, NULL, name.data, name.size, &value, &value_bytes);
+    levin_code code = levin_get_alloc_in(store, ks, NULL, name.data, name.size, &value, &value_bytes);
     if (code == LEVIN_OK) {
         print_value(name, (levin_slice){ value, value_bytes }, hex, json);
         levin_free(store, value);
@@ -76,6 +85,7 @@ static int run(const cli_command *command, int argc, char **argv)
         status = cli_fail_call(command, path, store, code);
     }
     buffer_fini(&key);
+    levin_keyspace_close(ks);
     return cli_close(command, path, store, status);
 }
 
@@ -83,6 +93,7 @@ const cli_command command_get = {
     "get", "STORE KEY [--hex | --json]", "Prints the value of KEY; exit code 1 when there is none",
     "The value is printed byte for byte; only on a terminal a newline is added when it has none at its end.\n"
     "  -x, --hex   KEY is given, and the value printed, as hex digits\n"
-    "      --json  print {\"key\":...,\"value\":...}; bytes that are no UTF-8 as key_base64, value_base64\n",
+    "      --json  print {\"key\":...,\"value\":...}; bytes that are no UTF-8 as key_base64, value_base64\n"
+    "      --keyspace NAME  of that keyspace\n",
     run
 };

@@ -26,14 +26,15 @@ static int read_all(const cli_command *command, const char *name, buffer *out)
 
 static int run(const cli_command *command, int argc, char **argv)
 {
-    enum { OPT_FROM = 256, OPT_DURABILITY, OPT_CREATE };
+    enum { OPT_FROM = 256, OPT_DURABILITY, OPT_CREATE, OPT_KEYSPACE };
     static const struct option options[] = { { "hex", no_argument, NULL, 'x' },
                                              { "from", required_argument, NULL, OPT_FROM },
                                              { "durability", required_argument, NULL, OPT_DURABILITY },
                                              { "create", no_argument, NULL, OPT_CREATE },
+                                             { "keyspace", required_argument, NULL, OPT_KEYSPACE },
                                              CLI_LAST_OPTIONS };
     bool hex = false;
-    const char *from = NULL;
+    const char *from = NULL, *keyspace = NULL;
     levin_durability durability = LEVIN_SYNCED;
     levin_options store_options;
     levin_options_init(&store_options);
@@ -44,6 +45,7 @@ static int run(const cli_command *command, int argc, char **argv)
         case CLI_DONE: return status;
         case 'x': hex = true; break;
         case OPT_FROM: from = optarg; break;
+        case OPT_KEYSPACE: keyspace = optarg; break;
         case OPT_CREATE: store_options.create_if_missing = true; break;
         default:
             if (!cli_parse_durability(optarg, &durability))
@@ -68,8 +70,12 @@ static int run(const cli_command *command, int argc, char **argv)
     if (!store)
         goto out;
     levin_slice k = buffer_slice(&key), v = buffer_slice(&value);
-    levin_code code = levin_put(store, k.data, k.size, v.data, v.size, durability);
-    status = code == LEVIN_OK ? CLI_OK : cli_fail_call(command, path, store, code);
+    levin_keyspace *ks;
+    if (cli_keyspace(command, path, store, keyspace, LEVIN_KEYSPACE_CREATE, &ks)) {
+        levin_code code = levin_put_in(store, ks, k.data, k.size, v.data, v.size, durability);
+        status = code == LEVIN_OK ? CLI_OK : cli_fail_call(command, path, store, code);
+    }
+    levin_keyspace_close(ks);
     status = cli_close(command, path, store, status);
 out:
     buffer_fini(&key);
@@ -83,6 +89,7 @@ const cli_command command_put = {
     "      --from FILE         the value is what FILE holds (- for standard input), byte for byte\n"
     "      --durability LEVEL  none, logged or synced (default: on the device before levin returns)\n"
     "      --create            make the store if there is none\n"
+    "      --keyspace NAME     in that keyspace, which is made if there is none\n"
     "A KEY that begins with - is given after `--`.\n",
     run
 };

@@ -7,10 +7,21 @@
 #include "interrupt.h"
 #include "text.h"
 
-enum { OPT_FROM = 256, OPT_AFTER, OPT_TO, OPT_THROUGH, OPT_PREFIX, OPT_LIMIT, OPT_KEYS, OPT_COUNT, OPT_JSON };
+enum {
+    OPT_FROM = 256,
+    OPT_AFTER,
+    OPT_TO,
+    OPT_THROUGH,
+    OPT_PREFIX,
+    OPT_LIMIT,
+    OPT_KEYS,
+    OPT_COUNT,
+    OPT_JSON,
+    OPT_KEYSPACE
+};
 
 typedef struct scan_request {
-    const char *lower, *upper, *prefix; /* as given; NULL: none */
+    const char *lower, *upper, *prefix, *keyspace; /* as given; NULL: none */
     bool lower_exclusive, upper_inclusive, reverse, keys_only, count_only, hex, json;
     uint64_t limit;
 } scan_request;
@@ -66,6 +77,7 @@ static int scan(const cli_command *command, const char *path, const scan_request
     levin_slice slices[3] = { { NULL, 0 } };
     levin *store = NULL;
     levin_iter *iter = NULL;
+    levin_keyspace *ks = NULL;
     uint64_t count = 0;
     int status = CLI_ERROR;
     for (int i = 0; i < 3; i++) {
@@ -83,9 +95,14 @@ static int scan(const cli_command *command, const char *path, const scan_request
     store = cli_open(command, path, &store_options);
     if (!store)
         goto out;
+    if (!cli_keyspace(command, path, store, request->keyspace, 0, &ks)) {
+        status = cli_close(command, path, store, CLI_ERROR);
+        goto out;
+    }
     levin_iter_options range = { .lower = slices[0],
                                  .upper = slices[1],
                                  .prefix = slices[2],
+                                 .keyspace = ks,
                                  .lower_exclusive = request->lower_exclusive,
                                  .upper_inclusive = request->upper_inclusive };
     levin_code code = levin_iter_open(store, &range, &iter);
@@ -101,6 +118,7 @@ static int scan(const cli_command *command, const char *path, const scan_request
     status = cli_finish_output(command, status);
     if (iter)
         levin_iter_close(iter);
+    levin_keyspace_close(ks);
     status = cli_close(command, path, store, status);
 out:
     for (int i = 0; i < 3; i++)
@@ -116,7 +134,8 @@ static int run(const cli_command *command, int argc, char **argv)
         { "prefix", required_argument, NULL, OPT_PREFIX }, { "reverse", no_argument, NULL, 'r' },
         { "limit", required_argument, NULL, 'n' },         { "keys", no_argument, NULL, OPT_KEYS },
         { "count", no_argument, NULL, OPT_COUNT },         { "hex", no_argument, NULL, 'x' },
-        { "json", no_argument, NULL, OPT_JSON },           CLI_LAST_OPTIONS
+        { "json", no_argument, NULL, OPT_JSON },           { "keyspace", required_argument, NULL, OPT_KEYSPACE },
+        CLI_LAST_OPTIONS
     };
     scan_request request = { .limit = UINT64_MAX };
     int status;
@@ -139,6 +158,7 @@ static int run(const cli_command *command, int argc, char **argv)
         case OPT_COUNT: request.count_only = true; break;
         case 'x': request.hex = true; break;
         case OPT_JSON: request.json = true; break;
+        case OPT_KEYSPACE: request.keyspace = optarg; break;
         default:
             if (!cli_parse_size(optarg, &request.limit))
                 return cli_usage(command, "--limit wants a number, not '%s'", optarg);
@@ -161,6 +181,7 @@ const cli_command command_scan = {
     "  -n, --limit N      at most N pairs\n"
     "      --keys         keys only\n"
     "      --count        print only how many there are\n"
+    "      --keyspace NAME  of that keyspace\n"
     "  -x, --hex          bounds are given, and pairs printed, as hex digits\n"
     "      --json         print {\"key\":...,\"value\":...}; bytes that are no UTF-8 as key_base64, value_base64\n",
     run

@@ -23,7 +23,8 @@
     X(restore)                                                                                                  \
     X(repair)                                                                                                   \
     X(dump)                                                                                                     \
-    X(stress)
+    X(stress)                                                                                                   \
+    X(keyspaces)
 #define COMMAND_DECLARED(name) extern const cli_command command_##name;
 COMMANDS_ALL(COMMAND_DECLARED)
 #undef COMMAND_DECLARED
