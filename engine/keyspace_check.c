@@ -7,7 +7,6 @@
  * Concurrency: reads an immutable tree.  Crash safety: nothing is written here.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "keyspace.h"
@@ -47,16 +46,30 @@ static levin_code id_add(catalogue_check *k, uint32_t id, levin_error *error)
     return LEVIN_OK;
 }
 
-static int id_order(const void *a, const void *b)
+/* Lets the number at `root` of a heap of `count` sink to its place. */
+static void heap_sink(uint32_t *ids, size_t root, size_t count)
 {
-    const uint32_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
+    for (size_t child; (child = 2 * root + 1) < count; root = child) {
+        child += child + 1 < count && ids[child] < ids[child + 1];
+        if (ids[root] >= ids[child])
+            return;
+        uint32_t sunk = ids[root];
+        ids[root] = ids[child];
+        ids[child] = sunk;
+    }
 }
 
+/* Heapsort (Williams, 1964): in place. */
 static void ids_sort(catalogue_check *k)
 {
-    if (k->count)
-        qsort(k->ids, k->count, sizeof *k->ids, id_order);
+    for (size_t root = k->count / 2; root-- > 0;)
+        heap_sink(k->ids, root, k->count);
+    for (size_t end = k->count; end-- > 1;) {
+        uint32_t largest = k->ids[0];
+        k->ids[0] = k->ids[end];
+        k->ids[end] = largest;
+        heap_sink(k->ids, 0, end);
+    }
     for (size_t i = 1; i < k->count && !k->stopped; i++)
         if (k->ids[i - 1] == k->ids[i])
             fault(k, "two names for one number", 0, k->ids[i]);
