@@ -103,3 +103,16 @@ bool extent_list_normalise(extent_list *list)
     list->count = kept;
     return apart;
 }
+
+bool extent_list_touches(const extent_list *list, extent e)
+{
+    size_t from = 0, end = list->count; /* the first that ends behind the start of e is the only one that can */
+    while (from < end) {
+        size_t middle = from + (end - from) / 2;
+        if (list->items[middle].first + list->items[middle].pages <= e.first)
+            from = middle + 1;
+        else
+            end = middle;
+    }
+    return from < list->count && list->items[from].first < e.first + e.pages;
+}

@@ -27,6 +27,8 @@ levin_code extent_list_add(extent_list *list, const levin_io *io, uint64_t first
 void extent_list_fini(extent_list *list, const levin_io *io);
 /* Sorts and joins. False when extents overlapped (they are joined too): two owners of one page, damage. */
 bool extent_list_normalise(extent_list *list);
+/* Whether a page of e is in the list, which is ascending and disjoint. */
+bool extent_list_touches(const extent_list *list, extent e);
 
 typedef struct space space;
 space *space_create(const levin_io *io, uint32_t page_bytes, uint64_t page_count);

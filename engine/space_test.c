@@ -313,6 +313,12 @@ START_TEST(extent_list__normalise_sorts_joins_and_sees_overlaps)
         }
         for (; p < MAP_PAGES; p++)
             ck_assert(!m.free[p]);
+        for (unsigned n = 0; n < 100; n++) {
+            extent e = {FIRST + roll(3900), 1 + roll(30)};
+            bool touches = memchr(m.free + e.first, 1, e.pages) != NULL;
+            ck_assert_msg(extent_list_touches(&list, e) == touches, "round %u: %llu", round,
+                          (unsigned long long)e.first);
+        }
         extent_list_fini(&list, &h.io);
     }
     ck_assert_uint_eq(h.held, 0);
