@@ -167,10 +167,50 @@ typedef struct levin_options {
     /* default NULL.  On the thread that did the checkpoint; it must not call the library */
     void (*oldest_reader)(void *context, const struct levin_reader *reader);
     void *oldest_reader_context;
+    levin_durability min_durability; /* writes that ask for less get this; default LEVIN_NONE */
 } levin_options;
 
 /* Fills *options with the defaults. Call it first: fields are added at the end in later versions. */
 LEVIN_API void levin_options_init(levin_options *options);
+
+/* X(name, value, text): sets of options for a purpose. */
+#define LEVIN_PRESETS(X)                                                                                        \
+    X(LEVIN_PRESET_BALANCED, 0, "the defaults: 450 MiB of memory at most")                                      \
+    X(LEVIN_PRESET_READ_OPTIMIZED, 1, "large caches of rows and pages, small memtables: 1.1 GiB")               \
+    X(LEVIN_PRESET_WRITE_OPTIMIZED, 2, "large memtables and log segments: few checkpoints, 650 MiB")            \
+    X(LEVIN_PRESET_LOW_MEMORY, 3, "8 MiB of memory in all")                                                     \
+    X(LEVIN_PRESET_MAX_DURABILITY, 4, "every write is on the device before it returns; log sectors of 4096")    \
+    X(LEVIN_PRESET_DEVELOPMENT, 5, "everything small: checkpoints, recycling and evictions happen at once")
+typedef enum levin_preset {
+#define LEVIN_PRESET_ENUM(name, value, text) name = value,
+    LEVIN_PRESETS(LEVIN_PRESET_ENUM)
+#undef LEVIN_PRESET_ENUM
+} levin_preset;
+/*
+ * After levin_options_init(): sets the sizes, and what else belongs to the purpose, and leaves the other options as
+ * they are. LEVIN_INVALID: no such preset.
+ */
+LEVIN_API levin_code levin_options_preset(levin_options *options, levin_preset preset) LEVIN_MUST_USE;
+/*
+ * Shares out a budget, 1 MiB at least, among page cache (1/2), row cache (1/4) and two memtables (1/8 each). The most
+ * that is allocated stays below it and a tenth, groups of more than a few MiB apart. LEVIN_INVALID: too small.
+ */
+LEVIN_API levin_code levin_options_memory(levin_options *options, uint64_t bytes) LEVIN_MUST_USE;
+/*
+ * Sets one option by its name, as text: "cache_bytes" "64M", "read_only" "true", "background" "none"; also "preset"
+ * "low_memory" and "memory_bytes" "64M". Sizes may end in K, M, G. LEVIN_INVALID, with the name, the value and what is
+ * allowed in *error (may be NULL): no such option, or no such value. Ranges that depend on other options are checked by
+ * levin_open().
+ */
+LEVIN_API levin_code levin_options_set(levin_options *options, const char *name, const char *value,
+                                       levin_error *error) LEVIN_MUST_USE;
+/* One option, all as text, valid during the call. Return false to stop. */
+typedef struct levin_option {
+    const char *name, *value, *allowed, *text;
+} levin_option;
+typedef bool (*levin_option_visit)(void *context, const levin_option *option);
+/* All options that levin_options_set() knows, with the values they have here; "preset" and "memory_bytes" without. */
+LEVIN_API void levin_options_list(const levin_options *options, levin_option_visit visit, void *context);
 
 /* ---- Open and close --------------------------------------------------------------------------------------- */
 

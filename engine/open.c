@@ -590,6 +590,9 @@ static levin_code options_check(const levin_options *o, levin_error *error)
     if (o->recovery != LEVIN_RECOVERY_STRICT && o->recovery != LEVIN_RECOVERY_CUT_AT_DAMAGE)
         return error_set(error, LEVIN_INVALID, NULL, "recovery is %d: strict or cut at damage is needed",
                          (int)o->recovery);
+    if ((int)o->min_durability < LEVIN_NONE || o->min_durability > LEVIN_SYNCED)
+        return error_set(error, LEVIN_INVALID, NULL, "min_durability is %d: none, logged or synced is needed",
+                         (int)o->min_durability);
     if (o->io && o->io->version != LEVIN_IO_VERSION)
         return error_set(error, LEVIN_INVALID, NULL, "the I/O table has version %u, not %u", o->io->version,
                          LEVIN_IO_VERSION);

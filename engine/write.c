@@ -418,7 +418,7 @@ static levin_code request_init(write_request *w, levin *store, const levin_batch
         return db_refuse(store, LEVIN_INVALID, "durability %d is none of none, logged, synced", (int)durability);
     /* base is commit_submit()'s to fill; its error is filled only when there is one */
     w->store = store;
-    w->durability = durability;
+    w->durability = durability < store->options.min_durability ? store->options.min_durability : durability;
     w->operations = batch ? batch->bytes : NULL;
     w->bytes = batch ? batch->used : 0;
     w->count = batch ? batch->count : 0;
