@@ -2,9 +2,10 @@
  * full_disk_test.c - a device that becomes full, at every size at which it can, and has room again.
  *
  * Invariants checked, for every budget from nothing to what the whole run needs: a call that finds no room gives
- * LEVIN_NO_SPACE and changes nothing; reads go on and equal the model; nothing is poisoned; when there is room again
- * the same call succeeds on the same handle; closed while full, or dead while full, the store opens with room and equals
- * the model; an open without room fails with LEVIN_NO_SPACE and hurts nothing; and nothing leaks.  The simulated disk.
+ * LEVIN_NO_SPACE and changes nothing; reads go on and equal the model; nothing is poisoned; when there is room
+ * again the same call succeeds on the same handle; closed while full, or dead while full, the store opens with room
+ * and equals the model; an open without room fails with LEVIN_NO_SPACE and hurts nothing; and nothing leaks.  The
+ * simulated disk.
  */
 #include <stdio.h>
 

@@ -3,7 +3,8 @@
  *
  * Invariants checked: every option of the list can be set to the value that the list shows, and to each end of what it
  * allows; anything else is refused with the name, the value and what is allowed, and changes nothing; levin_open()
- * refuses what is out of range with the option's name and value; presets and budgets open, and hold.  The simulated disk.
+ * refuses what is out of range with the option's name and value; presets and budgets open, and hold.  The
+ * simulated disk.
  */
 #include <stdio.h>
 

@@ -3,7 +3,8 @@
  *
  * Invariants checked: the list holds exactly the open snapshots and iterators, in order of opening, with age, sequence
  * and distance; what is called held back is not used again while the reader is open, and is used again when it has
- * gone; the watch tells after a checkpoint, and only of what passes its limits.  The simulated disk, whose clock counts.
+ * gone; the watch tells after a checkpoint, and only of what passes its limits.  The simulated disk, with a
+ * clock of the test's.
  */
 #include <stdio.h>
 
@@ -179,7 +180,8 @@ START_TEST(readers__what_is_held_back_comes_free_when_they_go)
     }
     list(&f);
     ck_assert_uint_ge(f.told.readers[1].held_file_bytes, tree_bytes);
-    ck_assert_uint_ge(f.told.readers[0].held_file_bytes, f.told.readers[1].held_file_bytes + (turns / 2 + 1) * tree_bytes);
+    ck_assert_uint_ge(f.told.readers[0].held_file_bytes,
+                      f.told.readers[1].held_file_bytes + (turns / 2 + 1) * tree_bytes);
     uint64_t held = f.told.readers[0].held_file_bytes, pages = stats_of(&f).file_pages;
     ck_assert_uint_ge(held, (turns - 2) * tree_bytes); /* what each but the last wrote, and more for free lists */
     ck_assert_uint_eq(stats_of(&f).oldest_reader_file_bytes, held);

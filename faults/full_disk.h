@@ -5,8 +5,8 @@
  * still fits, as Linux does, a truncate and a preallocate change nothing.  Writing over bytes that are there always
  * fits.  The budget may be changed at any time, also below what is used: other programs fill and clear the device too.
  *
- * It sees every file from its beginning when it is made over an empty disk; otherwise full_disk_adopt().  A file that is renamed over or unlinked
- * gives its bytes back when nobody has it open any more.  Safe to use from several threads.
+ * It sees every file from its beginning when it is made over an empty disk; otherwise full_disk_adopt().  A file that
+ * is renamed over or unlinked gives its bytes back when nobody has it open any more.  Safe to use from several threads.
  */
 #ifndef LEVIN_FAULTS_FULL_DISK_H
 #define LEVIN_FAULTS_FULL_DISK_H

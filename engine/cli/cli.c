@@ -159,6 +159,33 @@ bool cli_parse_size(const char *text, uint64_t *size)
     return true;
 }
 
+static bool print_option(void *context, const levin_option *option)
+{
+    (void)context;
+    printf("%-22s %-9s %s (%s)\n", option->name, option->value, option->text, option->allowed);
+    return true;
+}
+
+bool cli_option(const cli_command *command, const char *text, levin_options *options)
+{
+    char name[64];
+    levin_error error;
+    const char *value = strchr(text, '=');
+    if (!strcmp(text, "help")) {
+        levin_options_list(options, print_option, NULL);
+        exit(cli_finish_output(command, CLI_OK));
+    }
+    if (!value || (size_t)(value - text) >= sizeof name) {
+        cli_usage(command, "--option %.60s: NAME=VALUE is needed", text);
+        return false;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)(value - text), text);
+    if (levin_options_set(options, name, value + 1, &error) == LEVIN_OK)
+        return true;
+    cli_usage(command, "--option: %s", error.message);
+    return false;
+}
+
 bool cli_parse_durability(const char *text, levin_durability *durability)
 {
     static const char *const names[] = { "none", "logged", "synced" };

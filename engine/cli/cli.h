@@ -65,6 +65,11 @@ int cli_finish_output(const cli_command *command, int status);
 
 /* "4096", "64K", "16M", "2G".  False when text is no such number. */
 bool cli_parse_size(const char *text, uint64_t *size);
+/*
+ * "NAME=VALUE" into the options of the library; "help" lists them all on standard output and ends the process. False,
+ * with a message: neither.
+ */
+bool cli_option(const cli_command *command, const char *text, levin_options *options);
 bool cli_parse_durability(const char *text, levin_durability *durability);
 /* An argument as key or value: its own bytes, or with hex the bytes that its digits spell.  False: bad digits. */
 bool cli_parse_bytes(const char *text, bool hex, buffer *out);

@@ -69,6 +69,10 @@ check "and leaves a store that is whole" levin check one >/dev/null
 levin stress one --operations 1 >report 2>&1
 check "it does not touch a store that is there" test $? -eq 3
 check "and says why" grep -q "there is a store" report
+check "any option of the library" levin stress three --operations 20 --threads 2 --keys 1K --option preset=development --option page_bytes=4K >/dev/null
+check "they are listed" test "$(levin stress --option help | grep -c '_')" -ge 15
+levin stress --option cache_bytes=1 2>report
+check "what is wrong with one is told" grep -q 'cache_bytes is "1": 64K or more' report
 levin stress --threads 8 --keys 100 2>/dev/null
 check "too few keys are a usage error" test $? -eq 2
 levin stress two --threads 2 --duration 1000 --keys 1K >report 2>/dev/null &

@@ -2,8 +2,9 @@
  * stress_concurrent_test.c - the stress run itself (stress.h): clean on a right engine, and able to fail.
  *
  * Invariants checked: a run of several threads over a small store ends without a mismatch; with the harness's own
- * answers falsified behind its back (a key deleted, a stale value put back, one key of a group written alone, a key that
- * was never written) it names the mismatch.  Also run under ThreadSanitizer, where it is the widest test of the engine.
+ * answers falsified behind its back (a key deleted, a stale value put back, one key of a group written alone, a key
+ * that was never written) it names the mismatch.  Also run under ThreadSanitizer, where it is the widest test of
+ * the engine.
  */
 #include <stdio.h>
 #include <unistd.h>
