@@ -18,6 +18,7 @@
     X(export)                                                                                                   \
     X(stats)                                                                                                    \
     X(check)                                                                                                    \
+    X(health)                                                                                                   \
     X(compact)                                                                                                  \
     X(backup)                                                                                                   \
     X(restore)                                                                                                  \

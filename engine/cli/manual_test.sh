@@ -73,6 +73,16 @@ check "any option of the library" levin stress three --operations 20 --threads 2
 check "they are listed" test "$(levin stress --option help | grep -c '_')" -ge 15
 levin stress --option cache_bytes=1 2>report
 check "what is wrong with one is told" grep -q 'cache_bytes is "1": 64K or more' report
+check "a whole store is healthy" levin health one --check >/dev/null
+check "and says so" test "$(levin health one --check --json | jq -r '.verdict, .checked, .faults' | tr '\n' ' ')" = "ok 1 0 "
+cp -r one broken
+size=$(stat -c %s broken/pages)
+for ((at = 16500; at < size; at += 16384)); do # some of every page
+    printf damage | dd of=broken/pages bs=1 seek="$at" conv=notrunc 2>/dev/null
+done
+levin health broken --check >report
+check "a damaged one is not" test $? -eq 1
+check "and says what to do" grep -q '^damaged: ' report
 levin stress --threads 8 --keys 100 2>/dev/null
 check "too few keys are a usage error" test $? -eq 2
 levin stress two --threads 2 --duration 1000 --keys 1K >report 2>/dev/null &
