@@ -75,7 +75,7 @@ levin stress --option cache_bytes=1 2>report
 check "what is wrong with one is told" grep -q 'cache_bytes is "1": 64K or more' report
 check "a whole store is healthy" levin health one --check >/dev/null
 check "and says so" test "$(levin health one --check --json | jq -r '.verdict, .checked, .faults' | tr '\n' ' ')" = "ok 1 0 "
-cp -r one broken
+cp -r one broken && levin compact broken -q >/dev/null # the pairs are in pages then
 size=$(stat -c %s broken/pages)
 for ((at = 16500; at < size; at += 16384)); do # some of every page
     printf damage | dd of=broken/pages bs=1 seek="$at" conv=notrunc 2>/dev/null
