@@ -219,6 +219,18 @@ static void write_range(builder *b, range r)
     levin_batch_destroy(batch);
 }
 
+/* Keys from lower on and before upper. */
+static void delete_range(builder *b, const char *lower, const char *upper)
+{
+    const levin_slice from = { lower, strlen(lower) }, to = { upper, strlen(upper) };
+    bool equal;
+    size_t first = model_seek(b, from, &equal), end = model_seek(b, to, &equal);
+    need(b, levin_delete_range(b->store, from, to, LEVIN_SYNCED), "delete range");
+    memmove(&b->model[first], &b->model[end], (b->count - end) * sizeof b->model[0]);
+    b->count -= end - first;
+    state_add(b);
+}
+
 /* ---- the scripts ------------------------------------------------------------------------------------------ */
 
 static void script_empty(builder *b)
@@ -353,6 +365,20 @@ static void script_emptied(builder *b)
     close_store(b);
 }
 
+/* In the tree, and in the log over it; some of what they took comes back. */
+static void script_ranges(builder *b)
+{
+    write_range(b, (range){ "d", 3, 0, 90, 1, 0, 80, 0, 30, LEVIN_NONE, false });
+    checkpoint_store(b);
+    delete_range(b, "d010", "d050");
+    write_range(b, (range){ "d", 3, 20, 24, 1, 0, 30, 0, 4, LEVIN_SYNCED, false });
+    checkpoint_store(b);
+    delete_range(b, "d022", "d06");
+    write_range(b, (range){ "d", 3, 30, 33, 1, 0, 30, 0, 1, LEVIN_SYNCED, false });
+    delete_range(b, "d08", "e");
+    close_store(b);
+}
+
 static const struct seed_script {
     const char *name;
     void (*run)(builder *b);
@@ -372,6 +398,7 @@ static const struct seed_script {
     { "sector-4096", script_sector_4096, 4096, 4096, 32768 },
     { "page-8192", script_page_8192, 8192, 512, 8192 },
     { "emptied", script_emptied, 4096, 512, 8192 },
+    { "ranges", script_ranges, 4096, 512, 8192 },
 };
 enum { SCRIPTS = sizeof scripts / sizeof scripts[0] };
 
