@@ -78,6 +78,12 @@ static const char *value_of(const gate_run *r, size_t i)
     return r->values + i * 37 % LARGE_BYTES;
 }
 
+static void format_key(char key[KEY_BYTES], uint64_t number)
+{
+    for (int i = KEY_BYTES; i-- > 0; number /= 10)
+        key[i] = (char)('0' + number % 10);
+}
+
 /* ---- what runs are made of ---- */
 
 static bool run_open(gate_run *r)
@@ -372,9 +378,68 @@ static bool run_delete(gate_run *r)
     return true;
 }
 
+/* Each expects the value that is there. */
+static bool run_swap(gate_run *r)
+{
+    for (size_t i = 0; i < 2000; i++) {
+        const levin_slice expected = { value_of(r, i), VALUE_BYTES }, desired = { value_of(r, i + 1), VALUE_BYTES };
+        if (!good(r, levin_compare_and_swap(r->db, r->keys[i], KEY_BYTES, &expected, &desired, LEVIN_NONE, NULL),
+                  "compare and swap"))
+            return false;
+    }
+    return true;
+}
+
+/* Two keys are read, one of them is written. */
+static bool run_txn(gate_run *r)
+{
+    for (size_t i = 0; i < 2000; i++) {
+        levin_txn *txn;
+        size_t bytes;
+        if (!good(r, levin_txn_begin(r->db, NULL, &txn), "begin"))
+            return false;
+        levin_code code = LEVIN_OK;
+        for (size_t k = 0; k < 2 && code == LEVIN_OK; k++)
+            code = levin_txn_get(txn, r->keys[i + k], KEY_BYTES, r->buffer, VALUE_BYTES, &bytes);
+        if (code == LEVIN_OK)
+            code = levin_txn_put(txn, r->keys[i], KEY_BYTES, value_of(r, i + 1), VALUE_BYTES);
+        if (code == LEVIN_OK)
+            code = levin_txn_commit(txn, LEVIN_NONE);
+        levin_txn_destroy(txn);
+        if (!good(r, code, "transaction"))
+            return false;
+    }
+    return true;
+}
+
+static bool run_delete_range(gate_run *r)
+{
+    for (uint64_t i = 0; i < 200; i++) {
+        char lower[KEY_BYTES], upper[KEY_BYTES];
+        format_key(lower, i * 180);
+        format_key(upper, i * 180 + 90);
+        if (!good(r, levin_delete_range(r->db, (levin_slice){ lower, KEY_BYTES }, (levin_slice){ upper, KEY_BYTES },
+                                        LEVIN_NONE), "delete range"))
+            return false;
+    }
+    return good(r, levin_checkpoint(r->db), "checkpoint");
+}
+
+static bool run_compact(gate_run *r)
+{
+    levin_compact_result result;
+    return good(r, levin_compact(r->db, NULL, &result), "compact") &&
+           as_named(result.pages_after < result.pages_before, "the file has become shorter");
+}
+
 static bool run_checkpoint(gate_run *r)
 {
     return good(r, levin_checkpoint(r->db), "checkpoint");
+}
+
+static bool prepare_holes(gate_run *r)
+{
+    return prepare_tree(r) && run_delete_range(r);
 }
 
 /* ---- measured: reading ---- */
@@ -519,6 +584,11 @@ static const gate_work works[] = {
     { "callback", "eight batches at a time, synced as one group by levin_work(), which calls back", 2000, prepare_open,
       run_callback },
     { "overwrite", "batches of 100 over a checkpointed store, synced", 10000, prepare_tree, run_overwrite },
+    { "swap", "compare and swap over a checkpointed store, unsynced", 2000, prepare_cached_tree, run_swap },
+    { "transaction", "two gets, a put, the commit, over a checkpointed store, unsynced", 2000, prepare_cached_tree,
+      run_txn },
+    { "delete-range", "45 keys of 90 at a time out of a checkpointed store, then a checkpoint", 200, prepare_tree,
+      run_delete_range },
     { "delete", "one at a time, logged, over a checkpointed store", 5000, prepare_tree, run_delete },
     { "get-memtable", "keys that are in the memtable, no row cache", KEYS, prepare_memtable_alone, run_get },
     { "get-row", "keys that are in the row cache", KEYS, prepare_rows, run_get },
@@ -543,6 +613,7 @@ static const gate_work works[] = {
     { "scan-short", "20 pairs from a random key, cached", 500 * SCAN_PAIRS, prepare_cached_tree, run_scan_short },
     { "checkpoint", "5000 overwritten keys into a tree of 20000", KEYS / 4, prepare_tree_and_memtable,
       run_checkpoint },
+    { "compact", "a tree of 20000 keys that every other range was deleted from", KEYS, prepare_holes, run_compact },
     { "check", "levin_check of a checkpointed store", KEYS, prepare_tree, run_check },
     { "reopen", "open and close a cleanly closed store", 20, prepare_closed, run_reopen },
     { "recovery", "open a killed store with 2000 batches of 10 in its log", KEYS, prepare_killed, run_recovery },
@@ -579,12 +650,6 @@ uint64_t gate_work_operations(const gate_work *w)
 }
 
 /* ---- one run ---- */
-
-static void format_key(char key[KEY_BYTES], uint64_t number)
-{
-    for (int i = KEY_BYTES; i-- > 0; number /= 10)
-        key[i] = (char)('0' + number % 10);
-}
 
 static bool run_init(gate_run *r)
 {
