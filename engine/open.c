@@ -385,6 +385,8 @@ static levin_code load_space(levin *db, extent_list *own_pages, levin_error *err
         code = prove_not_free(db, &extents, own_pages->items[i], error);
     if (code == LEVIN_OK && m->root.number)
         code = prove_not_free(db, &extents, (extent){ m->root.number, 1 }, error);
+    if (code == LEVIN_OK && m->named_root.number)
+        code = prove_not_free(db, &extents, (extent){ m->named_root.number, 1 }, error);
     for (size_t i = 0; i < extents.count && code == LEVIN_OK; i++)
         code = space_give(db->space, extents.items[i], error);
     if (code == LEVIN_OK && space_free_pages(db->space) != m->free_pages)
