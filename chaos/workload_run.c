@@ -19,7 +19,7 @@
 #include "../faults/random.h"
 #include "workload_plan.h"
 
-enum { OPEN_ATTEMPTS = 3, READ_BACK = 3, READ_BACK_BYTES = 4096 };
+enum { OPEN_ATTEMPTS = 3, READ_BACK = 3, READ_BACK_RANGE = 8, READ_BACK_BYTES = 4096 };
 enum { ENTRY_MAX = 128, PATH_BYTES_MAX = 512 };
 enum { STREAM_WAITS = 520, STREAM_FORMS = 521, STREAM_TXNS = 522 };
 
@@ -150,6 +150,39 @@ static bool answered(runner *r, uint32_t number, levin_code code, const plan_bat
     return failed(r, code, "a write");
 }
 
+/* Whether a later operation of the batch is about the key. */
+static bool reached_later(const plan_batch *b, const plan_op *ops, size_t i, levin_slice key)
+{
+    for (size_t k = i + 1; k < b->ops; k++)
+        if (plan_op_reaches(&ops[k], key))
+            return true;
+    return false;
+}
+
+/* Gets names that a range takes in, at most READ_BACK_RANGE. written: they are not there. */
+static bool read_back_range(runner *r, const plan_batch *b, size_t i, bool written)
+{
+    const stanzas *data = r->w->options.data;
+    const plan_op *ops = &r->w->ops[b->first_op];
+    char value[READ_BACK_BYTES];
+    for (size_t n = 0, seen = 0; n < data->count && seen < READ_BACK_RANGE; n++) {
+        const levin_slice name = data->items[n].name;
+        size_t bytes = 0;
+        if (!plan_op_reaches(&ops[i], name))
+            continue;
+        seen++;
+        levin_code code = levin_get(r->store, NULL, name.data, name.size, value, sizeof value, &bytes);
+        if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL)
+            return failed(r, code, "levin_get");
+        if (!written || code == LEVIN_NOT_FOUND || reached_later(b, ops, i, name))
+            continue;
+        oracle_fault(&r->result->verdict, "EXACT", "a key of %zu bytes in a range just deleted: a get says %s, %zu bytes",
+                     name.size, levin_code_name(code), bytes);
+        return false;
+    }
+    return true;
+}
+
 /* Gets the keys of a batch, at most READ_BACK. written: they must show what the batch says. */
 static bool read_back(runner *r, const plan_batch *b, bool written)
 {
@@ -159,13 +192,12 @@ static bool read_back(runner *r, const plan_batch *b, bool written)
     for (size_t i = from; i < b->ops; i++) {
         const plan_op *op = &ops[i];
         size_t bytes = 0;
-        bool last = true;
-        for (size_t k = i + 1; k < b->ops; k++)
-            last = last && !plan_op_reaches(&ops[k], op->key);
+        if (op->reach != REACH_KEY && !read_back_range(r, b, i, written))
+            return false;
         levin_code code = levin_get(r->store, NULL, op->key.data, op->key.size, value, sizeof value, &bytes);
         if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL)
             return failed(r, code, "levin_get");
-        if (!written || !last)
+        if (!written || reached_later(b, ops, i, op->key))
             continue;
         if (op->deletes ? code == LEVIN_NOT_FOUND
                         : code != LEVIN_NOT_FOUND && bytes == op->value.size &&
