@@ -385,6 +385,8 @@ static levin_code step_free_list(levin *db, checkpoint *c, levin_error *error)
     c->meta.page_count = space_page_count(db->space);
     c->meta.free_pages = list_pages(&all);
     if (code == LEVIN_OK && c->tree->free_list.count)
+        code = free_list_prove(&c->meta, &c->tree->free_list, &all, error);
+    if (code == LEVIN_OK && c->tree->free_list.count)
         code = write_free_list(db, c, &all, error);
     extent_list_fini(&all, db->io);
     if (code != LEVIN_OK)

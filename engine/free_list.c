@@ -66,3 +66,24 @@ levin_code free_list_read(const uint8_t *page, const char *file_name, uint32_t p
     *next = (page_ref){load_u64(page + PAGE_NEXT), load_u64(page + PAGE_NEXT_CHECKSUM)};
     return LEVIN_OK;
 }
+
+static levin_code prove_not_free(const page_meta *meta, const extent_list *free_pages, extent used, levin_error *error)
+{
+    if (!extent_list_touches(free_pages, used))
+        return LEVIN_OK;
+    return error_corrupt(error, PAGE_FILE_NAME, used.first * meta->page_bytes, 0, used.first,
+                         "page %llu is in use and in the free list", (unsigned long long)used.first);
+}
+
+levin_code free_list_prove(const page_meta *meta, const extent_list *own_pages, const extent_list *free_pages,
+                           levin_error *error)
+{
+    const uint64_t roots[] = { meta->root.number, meta->named_root.number };
+    levin_code code = LEVIN_OK;
+    for (size_t i = 0; i < own_pages->count && code == LEVIN_OK; i++)
+        code = prove_not_free(meta, free_pages, own_pages->items[i], error);
+    for (size_t i = 0; i < sizeof roots / sizeof *roots && code == LEVIN_OK; i++)
+        if (roots[i])
+            code = prove_not_free(meta, free_pages, (extent){ roots[i], 1 }, error);
+    return code;
+}

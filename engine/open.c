@@ -337,15 +337,6 @@ static levin_code open_pages(levin *db, levin_error *error)
 
 /* ---- the free list ---- */
 
-/* A page that the meta page stands on and that the free list names would be written over by the next checkpoint. */
-static levin_code prove_not_free(const levin *db, const extent_list *free_pages, extent used, levin_error *error)
-{
-    if (!extent_list_touches(free_pages, used))
-        return LEVIN_OK;
-    return error_corrupt(error, PAGE_FILE_NAME, used.first * db->meta.page_bytes, 0, used.first,
-                         "page %llu is in use and in the free list", (unsigned long long)used.first);
-}
-
 static levin_code load_space(levin *db, extent_list *own_pages, levin_error *error)
 {
     const page_meta *m = &db->meta;
@@ -381,12 +372,8 @@ static levin_code load_space(levin *db, extent_list *own_pages, levin_error *err
                                   &ref, error);
         reclaim_read_unlock();
     }
-    for (size_t i = 0; i < own_pages->count && code == LEVIN_OK; i++)
-        code = prove_not_free(db, &extents, own_pages->items[i], error);
-    if (code == LEVIN_OK && m->root.number)
-        code = prove_not_free(db, &extents, (extent){ m->root.number, 1 }, error);
-    if (code == LEVIN_OK && m->named_root.number)
-        code = prove_not_free(db, &extents, (extent){ m->named_root.number, 1 }, error);
+    if (code == LEVIN_OK)
+        code = free_list_prove(m, own_pages, &extents, error);
     for (size_t i = 0; i < extents.count && code == LEVIN_OK; i++)
         code = space_give(db->space, extents.items[i], error);
     if (code == LEVIN_OK && space_free_pages(db->space) != m->free_pages)

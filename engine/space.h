@@ -63,6 +63,12 @@ levin_code space_clone(const space *s, space **copy, levin_error *error);
 
 /* How many free-list pages so many extents need. */
 uint64_t free_list_pages(size_t extents, uint32_t page_bytes);
+/*
+ * Proves that neither the pages that hold the free list nor the roots that the meta page names are free: the next
+ * checkpoint would write them over, and the store would open no more. free_pages: ascending and disjoint. LEVIN_CORRUPT.
+ */
+levin_code free_list_prove(const page_meta *meta, const extent_list *own_pages, const extent_list *free_pages,
+                           levin_error *error);
 /* Writes page i of n of a free list into `page`; next is the page after it (number 0: none). Returns its checksum. */
 uint64_t free_list_write(uint8_t *page, uint32_t page_bytes, uint64_t identity, uint64_t number, uint64_t generation,
                          const extent *extents, size_t count, page_ref next);
