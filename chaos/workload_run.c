@@ -176,8 +176,9 @@ static bool read_back_range(runner *r, const plan_batch *b, size_t i, bool writt
             return failed(r, code, "levin_get");
         if (!written || code == LEVIN_NOT_FOUND || reached_later(b, ops, i, name))
             continue;
-        oracle_fault(&r->result->verdict, "EXACT", "a key of %zu bytes in a range just deleted: a get says %s, %zu bytes",
-                     name.size, levin_code_name(code), bytes);
+        oracle_fault(&r->result->verdict, "EXACT",
+                     "a key of %zu bytes in a range just deleted: a get says %s, %zu bytes", name.size,
+                     levin_code_name(code), bytes);
         return false;
     }
     return true;
