@@ -404,6 +404,7 @@ static levin_code backup_run(backup *b, levin_error *error)
         code = verify_copy(b, error);
     if (code == LEVIN_OK)
         code = sink_finish(&b->sink, error);
+    b->result->bytes = b->sink.written; /* zeros at the end have been told to nobody */
     return code;
 }
 
