@@ -136,6 +136,14 @@ static levin_code merge_open(levin *db, checkpoint *c, const compact_round *roun
     return merge_begin(&options, &c->merging, error);
 }
 
+/* That tree stays as it is. */
+static void tree_unchanged(const levin *db, checkpoint *c, unsigned domain)
+{
+    c->roots[domain] = *tree_version_of(c->base->tree, domain);
+    c->roots[domain].generation = db->meta.generation + 1;
+    c->keys[domain] = domain == DOMAIN_PLAIN ? db->meta.keys : db->meta.named_keys;
+}
+
 /* What the frozen memtable brings, or for a round what the meta page says already. */
 static void checkpoint_aim(levin *db, checkpoint *c)
 {
@@ -161,6 +169,7 @@ static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_
     memset(c, 0, sizeof *c);
     c->base = version_acquire(&db->versions);
     c->compacting = round != NULL;
+    c->domain = round ? round->domain : DOMAIN_PLAIN;
     c->round_of = round ? db->compaction : NULL;
     checkpoint_aim(db, c);
     c->tree = tree_version_create(&db->versions);
@@ -172,6 +181,8 @@ static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_
         code = error_memory(error, sizeof *c->tree);
     if (code == LEVIN_OK)
         code = space_clone(db->space, &c->space_before, error);
+    for (unsigned domain = 0; domain < c->domain; domain++)
+        tree_unchanged(db, c, domain);
     c->result.leaf_pages = db->meta.leaf_pages;
     c->result.branch_pages = db->meta.branch_pages;
     c->result.overflow_pages = db->meta.overflow_pages;
@@ -420,9 +431,7 @@ static levin_code merge_next(levin *db, checkpoint *c, levin_error *error)
     const mem_roots *changes = &c->base->of[DOMAIN_NAMED].frozen;
     if (!c->compacting && (changes->keys || changes->mask))
         return merge_open(db, c, NULL, error);
-    c->roots[DOMAIN_NAMED] = c->base->tree->named;
-    c->roots[DOMAIN_NAMED].generation = db->meta.generation + 1;
-    c->keys[DOMAIN_NAMED] = db->meta.named_keys;
+    tree_unchanged(db, c, DOMAIN_NAMED);
     c->step = STEP_FREE_LIST;
     return LEVIN_OK;
 }

@@ -45,6 +45,7 @@ struct compaction {
     uint64_t limit;          /* TAIL: pages from here on are moved */
     unsigned tail_passes;
     uint64_t moved_in_pass;
+    unsigned domain, fill_domain; /* the tree in which it goes on, and */
     uint8_t *key;            /* where the pass goes on: EVACUATE, TAIL */
     uint8_t *fill_key;       /* where FILL goes on */
     uint8_t *next;           /* handed to the round */
@@ -147,7 +148,7 @@ static bool next_evacuate(levin *db, compaction *c, compact_round *round)
 
 static bool next_tail(levin *db, compaction *c, compact_round *round)
 {
-    if (c->key_bytes == 0) { /* a new pass over the keys */
+    if (c->key_bytes == 0 && c->domain == 0) { /* a new pass over the keys */
         c->limit = tail_limit(db);
         if (space_page_count(db->space) <= c->limit || c->tail_passes == TAIL_PASSES_MAX ||
             (c->tail_passes && !c->moved_in_pass))
@@ -169,6 +170,7 @@ bool compact_next_round(levin *db, compact_round *round)
         c->phase = SETTLE;
     }
     *round = (compact_round){
+        .domain = c->domain,
         .rewrite = { .from = { c->key, c->key_bytes }, .end_page = UINT64_MAX, .pages = c->round_pages },
         .next = c->next,
         .aim = SPACE_LOWEST,
@@ -176,14 +178,17 @@ bool compact_next_round(levin *db, compact_round *round)
     if (c->phase == EVACUATE && !next_evacuate(db, c, round))
         c->phase = FILL;
     if (c->phase == FILL) {
+        round->domain = c->fill_domain;
         round->rewrite.from = (levin_slice){ c->fill_key, c->fill_key_bytes };
         round->rewrite.first_page = 0;
         round->rewrite.pack = true;
     }
     if (c->phase == TAIL && !next_tail(db, c, round))
         c->phase = SETTLE;
-    if (c->phase == SETTLE)
+    if (c->phase == SETTLE) {
+        round->domain = DOMAIN_PLAIN;
         round->rewrite.end_page = round->rewrite.first_page = 0;
+    }
     return c->phase != DONE;
 }
 
@@ -192,6 +197,12 @@ static void swap_keys(uint8_t **a, uint8_t **b)
     uint8_t *key = *a;
     *a = *b;
     *b = key;
+}
+
+/* Trees with anything in them: the second one has the named keyspaces. */
+static unsigned domains(const levin *db)
+{
+    return db->meta.named_height ? DOMAIN_COUNT : DOMAIN_NAMED;
 }
 
 void compact_round_done(levin *db, const merge_result *result, uint64_t bytes_written)
@@ -208,19 +219,24 @@ void compact_round_done(levin *db, const merge_result *result, uint64_t bytes_wr
     switch (c->phase) {
     case EVACUATE:
     case TAIL:
-        if (next)
-            swap_keys(&c->key, &c->next);
-        else if (c->phase == EVACUATE)
-            c->phase = FILL;
         c->key_bytes = next;
+        if (next) {
+            swap_keys(&c->key, &c->next);
+        } else if (++c->domain >= domains(db)) {
+            c->domain = 0;
+            if (c->phase == EVACUATE)
+                c->phase = FILL;
+        }
         break;
     case FILL:
         if (next)
             swap_keys(&c->fill_key, &c->next);
+        else
+            c->fill_domain++;
         c->fill_key_bytes = next;
         c->place += result->pages_written;
         c->key_bytes = 0;
-        c->phase = next ? EVACUATE : TAIL;
+        c->phase = c->fill_domain < domains(db) ? EVACUATE : TAIL;
         break;
     case SETTLE:
     case DONE:

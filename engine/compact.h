@@ -11,6 +11,7 @@
 
 /* What a round does. */
 typedef struct compact_round {
+    unsigned domain;        /* of the tree that is rewritten */
     merge_rewrite rewrite;
     uint8_t *next;          /* merge_options.next; the compaction's */
     enum space_aim_at aim;  /* where its pages go */

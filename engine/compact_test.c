@@ -389,7 +389,38 @@ START_TEST(compact__background_shortens_a_file_that_is_mostly_free)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("compact", TEST(compact__all_packs_and_orders_the_tree_and_shortens_the_file),
+/* The pages of their tree are in the way like any others. */
+START_TEST(compact__named_keyspaces_too)
+{
+    levin_compact_result r;
+    levin_keyspace *k;
+    char key[24];
+    static uint8_t bytes[300];
+    setup(1000, false, NULL);
+    expect_ok(levin_keyspace_open(f.db, "side", 4, LEVIN_KEYSPACE_CREATE, &k), "keyspace");
+    for (unsigned round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < 3000; i++)
+            expect_ok(levin_put_in(f.db, k, key, (size_t)snprintf(key, sizeof key, "n%06u", i * 7919 % 3000), bytes,
+                                         100 + i % 200, LEVIN_NONE), "put");
+        scatter(2);
+    }
+    for (unsigned i = 0; i < 3000; i++)
+        if (i % 5)
+            expect_ok(levin_delete_in(f.db, k, key, (size_t)snprintf(key, sizeof key, "n%06u", i), LEVIN_NONE),
+                      "delete");
+    levin_keyspace_close(k);
+    expect_ok(levin_compact(f.db, NULL, &r), "compact");
+    expect_whole();
+    const page_meta *m = &f.db->meta;
+    uint64_t live = m->leaf_pages + m->branch_pages + m->overflow_pages;
+    ck_assert_uint_gt(m->named_keys, 600);
+    ck_assert_msg(m->page_count <= live + live / 10 + 16, "%llu pages, %llu live", (unsigned long long)m->page_count,
+                  (unsigned long long)live);
+    teardown();
+}
+END_TEST
+
+LEVIN_TEST_MAIN("compact", TEST(compact__named_keyspaces_too), TEST(compact__all_packs_and_orders_the_tree_and_shortens_the_file),
                 TEST(compact__large_values_move_too), TEST(compact__end_moves_only_what_is_in_the_way),
                 TEST(compact__small_and_empty_stores), TEST(compact__snapshots_stand_still_and_hold_the_file),
                 TEST(compact__stops_between_any_two_steps), TEST(compact__writes_and_checkpoints_come_between),
