@@ -54,7 +54,7 @@ rule "functions banned outside tests"
 
 bad=$(for f in "${c_files[@]}"; do
     n=$(wc -l <"$f") limit=900
-    case $f in *_test.c) limit=1200 ;; esac
+    case $f in *_test.c | engine/levin.h) limit=1200 ;; esac # levin.h is the whole interface and the manual of it
     [ "$n" -le "$limit" ] || echo "$f: $n lines"
 done)
 rule "C files over 900 lines (tests: 1200)"

@@ -65,7 +65,8 @@ levin_code space_clone(const space *s, space **copy, levin_error *error);
 uint64_t free_list_pages(size_t extents, uint32_t page_bytes);
 /*
  * Proves that neither the pages that hold the free list nor the roots that the meta page names are free: the next
- * checkpoint would write them over, and the store would open no more. free_pages: ascending and disjoint. LEVIN_CORRUPT.
+ * checkpoint would write them over, and the store would open no more. free_pages: ascending and disjoint.
+ * LEVIN_CORRUPT.
  */
 levin_code free_list_prove(const page_meta *meta, const extent_list *own_pages, const extent_list *free_pages,
                            levin_error *error);

@@ -1,5 +1,5 @@
 /*
- * cmd_health.c - levin health: is this store all right?  A few lines for a person, an object for a monitor, an exit code.
+ * cmd_health.c - levin health: is this store all right?  Lines for a person, an object for a monitor, an exit code.
  */
 #include <inttypes.h>
 #include <stdio.h>

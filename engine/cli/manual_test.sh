@@ -38,7 +38,7 @@ check "each has its file" test "$(printf '%s\n' "${commands[@]}" | sort | tr '\n
 sed 's/\\-/-/g; s/\\f.//g' "$root/engine/cli/levin.1" >manual
 for command in "${commands[@]}"; do
     # the sections that name the command, and those of matters that it refers to
-    awk -v c="levin ${command}[^a-z-]" '/^\.S[SH]/ { on = $0 ~ c || $0 ~ /^\.SH (DURABILITY|FORMATS)/ } on' manual >section
+    awk -v c="levin ${command}[^a-z-]" '/^\.S[SH]/ { on = $0 ~ c || $0 ~ /^\.S[HS] ("levin keyspaces|DURABILITY|FORMATS)/ } on' manual >section
     check "$command has a section in the manual" grep -q "^.SS.*levin $command" manual
     levin "$command" --help | options_of >helped
     while read -r option; do
