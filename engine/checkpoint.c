@@ -55,6 +55,7 @@ struct checkpoint {
     page_meta meta;             /* of the new generation */
     uint64_t replay, chain, sequence;
     uint64_t spent_ns, written_before; /* time of its steps; bytes written to the page file when it began */
+    uint64_t synced_before;     /* the same, when the page file was last synced */
     bool compacting;            /* a round of compaction */
     compaction *round_of;       /* to be told; NULL when it has ended before its round */
 };
@@ -144,6 +145,11 @@ static void tree_unchanged(const levin *db, checkpoint *c, unsigned domain)
     c->keys[domain] = domain == DOMAIN_PLAIN ? db->meta.keys : db->meta.named_keys;
 }
 
+static uint64_t pages_written_bytes(const levin *db)
+{
+    return count_read(&db->metered.files[LEVIN_FILE_PAGES].written_bytes);
+}
+
 /* What the frozen memtable brings, or for a round what the meta page says already. */
 static void checkpoint_aim(levin *db, checkpoint *c)
 {
@@ -193,7 +199,7 @@ static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_
         checkpoint_free(db, c);
         return code;
     }
-    c->written_before = count_read(&db->metered.files[LEVIN_FILE_PAGES].written_bytes);
+    c->written_before = c->synced_before = pages_written_bytes(db);
     db->running = c;
     return LEVIN_OK;
 }
@@ -436,10 +442,25 @@ static levin_code merge_next(levin *db, checkpoint *c, levin_error *error)
     return LEVIN_OK;
 }
 
+static levin_code pages_sync(levin *db, checkpoint *c, levin_error *error)
+{
+    levin_code code = file_sync(&db->pages, error);
+    if (code != LEVIN_OK)
+        db_poison(db);
+    c->synced_before = pages_written_bytes(db);
+    return code;
+}
+
+/*
+ * Syncs on the way too: a device that is handed a hundred megabytes at once keeps every sync of the log waiting until
+ * it has written them.
+ */
 static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
 {
     bool done = false;
     levin_code code = merge_step(c->merging, &done, error);
+    if (code == LEVIN_OK && !done && pages_written_bytes(db) - c->synced_before >= PAGES_SYNC_BYTES)
+        code = pages_sync(db, c, error);
     if (code != LEVIN_OK || !done)
         return code;
     extent_list freed = c->result.freed; /* by the merge before this one */
@@ -535,9 +556,7 @@ static levin_code checkpoint_step(levin *db, levin_error *error)
         break;
     case STEP_SYNC:
     case STEP_META_SYNC:
-        code = file_sync(&db->pages, error);
-        if (code != LEVIN_OK)
-            db_poison(db);
+        code = pages_sync(db, c, error);
         break;
     case STEP_META:
         code = step_meta(db, c, error);
@@ -551,7 +570,7 @@ static levin_code checkpoint_step(levin *db, levin_error *error)
     case STEP_RELEASE:
         step_release(db, c);
         space_aim(db->space, SPACE_LARGEST, 0);
-        uint64_t written = count_read(&db->metered.files[LEVIN_FILE_PAGES].written_bytes) - c->written_before;
+        uint64_t written = pages_written_bytes(db) - c->written_before;
         if (!c->compacting)
             count_add(&db->checkpoint_bytes, written);
         else if (c->round_of)

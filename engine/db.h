@@ -33,6 +33,7 @@ enum {
     RECLAIM_SHARE = 64,         /* replaced nodes of this share of a memtable: the leader does it at once, */
     RECLAIM_BYTES_MIN = 64 << 10, /* but not for less */
     WAL_LAZY_BYTES = 1 << 20,   /* unlogged groups are handed to the kernel when so much has gathered */
+    PAGES_SYNC_BYTES = 8 << 20, /* a checkpoint syncs what it has written at least so often */
     GROUP_BYTES_MAX = 64 << 20  /* a group takes no further batch beyond this */
 };
 
