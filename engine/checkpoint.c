@@ -56,6 +56,7 @@ struct checkpoint {
     uint64_t replay, chain, sequence;
     uint64_t spent_ns, written_before; /* time of its steps; bytes written to the page file when it began */
     uint64_t synced_before;     /* the same, when the page file was last synced */
+    uint64_t operations;        /* of the frozen memtable, merged by the merges before the one at work */
     bool compacting;            /* a round of compaction */
     compaction *round_of;       /* to be told; NULL when it has ended before its round */
 };
@@ -145,6 +146,11 @@ static void tree_unchanged(const levin *db, checkpoint *c, unsigned domain)
     c->keys[domain] = domain == DOMAIN_PLAIN ? db->meta.keys : db->meta.named_keys;
 }
 
+static uint64_t now_ns(const levin *db)
+{
+    return db->io->now_ns(db->io->context);
+}
+
 static uint64_t pages_written_bytes(const levin *db)
 {
     return count_read(&db->metered.files[LEVIN_FILE_PAGES].written_bytes);
@@ -200,6 +206,8 @@ static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_
         return code;
     }
     c->written_before = c->synced_before = pages_written_bytes(db);
+    if (!c->compacting)
+        throttle_begin(&db->throttle, memtable_entries(c->base->frozen), now_ns(db));
     db->running = c;
     return LEVIN_OK;
 }
@@ -219,10 +227,19 @@ static void give_back_file_space(levin *db)
         db_log(db, LEVIN_LOG_WARNING, "the page file was not cut: %s", error.message);
 }
 
+/* Nobody needs to be held back for it any more. */
+static void let_writers_go(levin *db, bool completed)
+{
+    throttle_end(&db->throttle, now_ns(db), completed);
+    atomic_fetch_add_explicit(&db->throttle_word, 1, memory_order_release); /* pairs with hold_back() in write.c */
+    sync_wake(&db->throttle_word, 1);
+}
+
 /* Before the meta page was touched: as if nothing had been done. */
 static void checkpoint_give_up(levin *db)
 {
     checkpoint *c = db->running;
+    let_writers_go(db, false);
     db->running = NULL;
     space_destroy(db->space);
     db->space = c->space_before;
@@ -459,11 +476,13 @@ static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
 {
     bool done = false;
     levin_code code = merge_step(c->merging, &done, error);
+    throttle_progress(&db->throttle, c->operations + merge_operations_done(c->merging), now_ns(db));
     if (code == LEVIN_OK && !done && pages_written_bytes(db) - c->synced_before >= PAGES_SYNC_BYTES)
         code = pages_sync(db, c, error);
     if (code != LEVIN_OK || !done)
         return code;
     extent_list freed = c->result.freed; /* by the merge before this one */
+    c->operations += merge_operations_done(c->merging);
     merge_finish(c->merging, &c->result);
     merge_end(c->merging);
     c->merging = NULL;
@@ -474,7 +493,11 @@ static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
     free_gather all = { db->io, &c->result.freed, error };
     code = gather_list(&all, &freed);
     extent_list_fini(&freed, db->io);
-    return code == LEVIN_OK ? merge_next(db, c, error) : code;
+    if (code == LEVIN_OK)
+        code = merge_next(db, c, error);
+    if (code == LEVIN_OK && c->step == STEP_FREE_LIST)
+        throttle_merged(&db->throttle, now_ns(db));
+    return code;
 }
 
 static levin_code step_meta(levin *db, checkpoint *c, levin_error *error)
@@ -511,8 +534,10 @@ static void step_publish(levin *db, checkpoint *c)
     sync_mutex_unlock(&db->commit_mutex);
     tree_version_release(&db->versions, c->tree); /* the creator's reference: the version has its own */
     c->tree = NULL;
-    if (!c->compacting)
+    if (!c->compacting) {
+        let_writers_go(db, true);
         count_add(&db->checkpoints, 1);
+    }
 }
 
 static levin_code step_mark(levin *db, checkpoint *c, levin_error *error)

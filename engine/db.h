@@ -19,6 +19,7 @@
 #include "metrics.h"
 #include "reader_list.h"
 #include "row_cache.h"
+#include "throttle.h"
 #include "version.h"
 #include "wal.h"
 
@@ -94,6 +95,8 @@ struct levin {
     bool spare_asked;            /* commit_mutex: the background thread knows that the log wants a spare segment */
     bool spare_making;           /* commit_mutex: a thread is making that segment, outside the lock */
     uint64_t dead_bytes;         /* the leader's: memtable nodes replaced since versions were last reclaimed */
+    throttle throttle;           /* its two sides: checkpoint.c, under work_mutex; write.c, the leader */
+    _Atomic uint32_t throttle_word; /* bumped (release) when a checkpoint is done, slept on by a leader held back */
     uint64_t lazy_bytes;         /* commit_mutex: appended, not yet flushed */
     uint64_t frozen_replay;      /* commit_mutex: where the log after the frozen memtable begins */
     uint64_t frozen_chain;
@@ -124,7 +127,7 @@ struct levin {
     reader_list readers;         /* snapshots and iterators open */
     /* Counters below are raised under the mutex that guards what they count, and read without: relaxed. */
     _Atomic uint64_t batches, puts, deletes, range_deletes, groups, checkpoints, checkpoint_failures, pages_written;
-    _Atomic uint64_t stalls, stall_ns;
+    _Atomic uint64_t stalls, stall_ns, throttles, throttle_ns;
     _Atomic uint64_t replayed_batches, replayed_operations, recovery_ns, checkpoint_ns, checkpoint_bytes;
     _Atomic uint64_t compactions, compaction_rounds, compaction_pages, compaction_bytes;
     counter_set write_counts;    /* by enum write_count */

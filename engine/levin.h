@@ -865,7 +865,10 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(oldest_reader_ns, "age of the oldest open snapshot or iterator, nanoseconds")                             \
     X(oldest_reader_batches, "batches committed since it was opened")                                           \
     X(oldest_reader_file_bytes, "bytes of the page file that it keeps from being used again")                   \
-    X(oldest_reader_memory_bytes, "bytes of merged memtables that it keeps")
+    X(oldest_reader_memory_bytes, "bytes of merged memtables that it keeps")                                    \
+    X(throttles, "commit groups held back because a checkpoint was behind")                                     \
+    X(throttle_ns, "time they were held back, nanoseconds")                                                     \
+    X(write_pressure, "of 1000, now: how far the memtable is filled ahead of the checkpoint of the one before")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;
@@ -890,7 +893,8 @@ LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
     X(stall, "ns", 1, "waits of a commit group for a checkpoint")                                               \
     X(checkpoint, "ns", 1, "time spent on a checkpoint, those that completed")                                  \
     X(group_batches, "batches", 1, "batches in a commit group")                                                 \
-    X(group_bytes, "bytes", 1, "bytes of a commit group in the log")
+    X(group_bytes, "bytes", 1, "bytes of a commit group in the log")                                            \
+    X(throttle, "ns", 1, "waits of a commit group that was held back because a checkpoint was behind")
 
 typedef enum levin_histogram_id {
 #define LEVIN_HISTOGRAM_ENUM(name, unit, sample_every, text) LEVIN_HISTOGRAM_##name,

@@ -42,6 +42,8 @@ typedef struct mem_node_list {
 } mem_node_list;
 /* About what a node takes. */
 enum { MEM_NODE_BYTES = 1088 };
+/* About what an entry takes besides its record. */
+enum { MEM_INDEX_BYTES = 28 };
 /* Appends all of `from` to `to` and empties `from`. */
 void mem_node_list_append(mem_node_list *to, mem_node_list *from);
 /* Removes and returns the first node, or NULL. */

@@ -52,6 +52,7 @@ struct merge {
     mem_cursor cursor;
     const uint8_t *ahead[MERGE_AHEAD];
     unsigned ahead_at, ahead_count;
+    uint64_t operations_done;
 
     mem_cursor ranges;
     const uint8_t *range;        /* the next deleted range that has not been passed, or NULL */
@@ -99,6 +100,7 @@ static inline void operation_done(merge *m)
 {
     m->ahead_at = (m->ahead_at + 1) % MERGE_AHEAD;
     m->ahead_count--;
+    m->operations_done++;
     operation_fetch(m);
 }
 
@@ -723,6 +725,11 @@ levin_code merge_step(merge *m, bool *done, levin_error *error)
         page_cache_reclaim(m->o.cache);
     *done = !code && m->state == WALK_DONE;
     return code;
+}
+
+uint64_t merge_operations_done(const merge *m)
+{
+    return m->operations_done;
 }
 
 void merge_finish(merge *m, merge_result *result)

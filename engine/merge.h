@@ -58,6 +58,8 @@ levin_code merge_begin(const merge_options *options, merge **m, levin_error *err
 /* *done: the new tree is complete and all its pages are written (not synced). On failure the merge can only be
  * ended. */
 levin_code merge_step(merge *m, bool *done, levin_error *error);
+/* Operations merged so far. */
+uint64_t merge_operations_done(const merge *m);
 /* After done. Fills *result. */
 void merge_finish(merge *m, merge_result *result);
 /* Frees the merge; before merge_finish() pages that it took stay taken (the caller restores its clone of the space). */

@@ -6,6 +6,13 @@
 
 #include "db.h"
 
+/* As levin.h says of write_pressure. */
+static uint64_t write_pressure(const levin *db, const version *v)
+{
+    uint64_t filled = 1000 * memtable_bytes(v->mem) / db->options.memtable_bytes, done = throttle_done(&db->throttle);
+    return v->frozen && filled > done ? filled - done : 0;
+}
+
 static void stats_of_versions(levin *db, levin_stats *s)
 {
     sync_mutex_lock(&db->versions.mutex);
@@ -16,6 +23,7 @@ static void stats_of_versions(levin *db, levin_stats *s)
         s->versions_bytes += sizeof *t + t->free_list.capacity * sizeof *t->free_list.items;
     s->sequence = v->sequence;
     s->memtable_bytes = memtable_bytes(v->mem) + (v->frozen ? memtable_bytes(v->frozen) : 0);
+    s->write_pressure = write_pressure(db, v);
     s->keys = v->tree->meta.keys;
     s->generation = v->tree->meta.generation;
     s->file_pages = v->tree->meta.page_count;
@@ -112,6 +120,8 @@ void levin_stats_get(levin *db, levin_stats *s)
     s->recovery_ns = count_read(&db->recovery_ns);
     s->stalls = count_read(&db->stalls);
     s->stall_ns = count_read(&db->stall_ns);
+    s->throttles = count_read(&db->throttles);
+    s->throttle_ns = count_read(&db->throttle_ns);
     s->memory_bytes = count_read(&db->metered.bytes);
     s->memory_peak_bytes = count_read(&db->metered.peak);
     s->handle_bytes = sizeof *db;

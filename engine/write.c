@@ -17,8 +17,10 @@
  * A failed sync poisons the store: the group may or may not be on the device, and the kernel may have dropped its
  * pages and marked them clean, so nothing that follows could be promised.
  *
- * Back-pressure: a full memtable is frozen; when the one before is still being merged the leader helps with that
- * merge (it gives up commit_mutex meanwhile, for the checkpoint needs it at its end).
+ * Back-pressure: a full memtable is frozen.  While it is merged and the next one is more than half full, the leader
+ * waits a little between groups, so that the checkpoint is done in time (throttle.h).  When the next one is full all
+ * the same the leader helps with the merge (it gives up commit_mutex meanwhile, for the checkpoint needs it at its
+ * end).
  *
  * Who leads what nobody waits for: a thread of its own, the log thread, which sleeps when there is nothing to do. It is
  * started by the first ticket or callback, before that is submitted: when it cannot be started the call fails and
@@ -373,6 +375,32 @@ static void reclaim_after_group(levin *db)
     version_reclaim(&db->versions);
 }
 
+/* Under commit_mutex: how long the next group has to wait for the checkpoint's sake. Without a thread nobody would be
+ * at work meanwhile. */
+static uint64_t group_delay(levin *db, const commit_group *g)
+{
+    const version *v = db->versions.newest;
+    if (!v->frozen || !db->thread_started || !g->batches)
+        return 0;
+    uint64_t used = memtable_bytes(v->mem), budget = db->options.memtable_bytes;
+    if (used < budget / 2) /* a burst of so much is nobody's business */
+        return 0;
+    uint64_t bytes = g->payload_bytes + (g->puts + g->deletes) * (uint64_t)MEM_INDEX_BYTES;
+    return throttle_delay_ns(&db->throttle, db->io->now_ns(db->io->context), bytes, used < budget ? budget - used : 0);
+}
+
+/* By the leader, between groups, without a lock: those who come meanwhile queue. */
+static void hold_back(levin *db, uint64_t delay_ns)
+{
+    uint64_t began = db->io->now_ns(db->io->context);
+    uint32_t seen = atomic_load_explicit(&db->throttle_word, memory_order_acquire); /* pairs with let_writers_go() */
+    sync_wait(&db->throttle_word, seen, delay_ns);
+    uint64_t took = db->io->now_ns(db->io->context) - began;
+    count_add(&db->throttles, 1);
+    count_add(&db->throttle_ns, took);
+    metrics_add(&db->metrics, LEVIN_HISTOGRAM_throttle, took);
+}
+
 void write_lead(void *context, commit_request *list)
 {
     levin *db = context;
@@ -392,6 +420,7 @@ void write_lead(void *context, commit_request *list)
             group_settle(&g, code, 0);
         if (db->log && wal_poisoned(db->log))
             db_poison(db);
+        uint64_t delay = code == LEVIN_OK ? group_delay(db, &g) : 0;
         bool ask = db->thread_started && !db->spare_asked && wal_wants_spare(db->log);
         db->spare_asked |= ask;
         sync_mutex_unlock(&db->commit_mutex);
@@ -400,6 +429,8 @@ void write_lead(void *context, commit_request *list)
         list = g.end;
         group_complete(db, &g, code, &error);
         reclaim_after_group(db);
+        if (delay)
+            hold_back(db, delay);
     }
 }
 
