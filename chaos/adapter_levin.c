@@ -23,7 +23,7 @@ struct store_session {
 
 static const char *const option_names[] = { "row_cache_bytes", "page_cache_bytes", "memtable_bytes",
                                             "commit_interval_us", "background", "page_bytes",
-                                            "wal_segment_bytes", NULL };
+                                            "wal_segment_bytes", "group_batches_max", NULL };
 
 /* True when the option is known and its value fits the field. */
 static bool option_set(levin_options *o, const store_option *option)
@@ -40,6 +40,8 @@ static bool option_set(levin_options *o, const store_option *option)
         return false;
     else if (strcmp(option->name, "commit_interval_us") == 0)
         o->commit_interval_us = (uint32_t)option->value;
+    else if (strcmp(option->name, "group_batches_max") == 0)
+        o->group_batches_max = (uint32_t)option->value;
     else if (strcmp(option->name, "page_bytes") == 0)
         o->page_bytes = (uint32_t)option->value;
     else if (strcmp(option->name, "background") == 0)

@@ -145,6 +145,38 @@ static void work(levin *db)
 
 /* ---- without faults ---- */
 
+START_TEST(async__a_group_takes_no_more_batches_than_it_may)
+{
+    begin();
+    for (uint32_t most = 0; most < 3; most++) {
+        levin_options o;
+        levin_error error;
+        levin_stats before, after;
+        levin_ticket *ticket[5];
+        levin *db;
+        levin_options_init(&o);
+        o.io = &table;
+        o.background = LEVIN_BACKGROUND_NONE;
+        o.group_batches_max = most;
+        ck_assert_msg(levin_open("/db", &o, &db, &error) == LEVIN_OK, "%s", error.message);
+        levin_batch *batch = batch_of(db, "key");
+        levin_stats_get(db, &before);
+        for (int i = 0; i < 5; i++)
+            ck_assert_int_eq(levin_write_async(db, batch, LEVIN_SYNCED, &ticket[i]), LEVIN_OK);
+        for (int i = 0; i < 5; i++)
+            ck_assert_int_eq(levin_ticket_wait(ticket[i]), LEVIN_OK);
+        levin_stats_get(db, &after);
+        const uint64_t groups[] = { 1, 5, 3 };
+        ck_assert_uint_eq(after.batches - before.batches, 5);
+        ck_assert_uint_eq(after.groups - before.groups, groups[most]);
+        ck_assert_uint_eq(after.wal_syncs - before.wal_syncs, groups[most]);
+        levin_batch_destroy(batch);
+        ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(async__without_a_thread_work_commits_one_group_and_calls_back)
 {
     begin();
@@ -398,7 +430,8 @@ START_TEST(async__what_cannot_be_submitted_is_told_at_once)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("async", TEST(async__without_a_thread_work_commits_one_group_and_calls_back),
+LEVIN_TEST_MAIN("async", TEST(async__a_group_takes_no_more_batches_than_it_may),
+                TEST(async__without_a_thread_work_commits_one_group_and_calls_back),
                 TEST(async__sync_and_writes_and_polls_lead_what_waits),
                 TEST(async__close_calls_back_all_that_is_outstanding_and_refuses_more),
                 TEST(async__a_ticket_that_nobody_waits_for_gets_there_by_itself),

@@ -29,10 +29,13 @@ typedef struct checkpoint checkpoint;
 typedef struct compaction compaction;
 
 enum {
-    RECLAIM_BATCH = 64,         /* replaced versions that are freed with one grace period */
-    RECLAIM_LIMIT = 512,        /* so many may wait for the background thread before the leader does it */
-    RECLAIM_SHARE = 64,         /* replaced nodes of this share of a memtable: the leader does it at once, */
-    RECLAIM_BYTES_MIN = 64 << 10, /* but not for less */
+    RECLAIM_BATCH = 64,         /* replaced versions that are freed with one grace period, */
+    RECLAIM_SHARE = 64,         /* or those that hold replaced nodes of this share of a memtable, */
+    RECLAIM_BYTES_MIN = 64 << 10, /* and of so much */
+    RECLAIM_SLOW_NS = 500000,   /* a leader that waited so long leaves it to the background thread, */
+    RECLAIM_REST = 64,          /* so many times, */
+    RECLAIM_LIMIT = 512,        /* as long as no more versions wait, */
+    RECLAIM_SHARES_MAX = 2,     /* and no more of these shares */
     WAL_LAZY_BYTES = 1 << 20,   /* unlogged groups are handed to the kernel when so much has gathered */
     PAGES_SYNC_BYTES = 8 << 20, /* a checkpoint syncs what it has written at least so often */
     GROUP_BYTES_MAX = 64 << 20  /* a group takes no further batch beyond this */
@@ -94,7 +97,10 @@ struct levin {
     uint64_t sequence;           /* commit_mutex: of the newest batch */
     bool spare_asked;            /* commit_mutex: the background thread knows that the log wants a spare segment */
     bool spare_making;           /* commit_mutex: a thread is making that segment, outside the lock */
-    uint64_t dead_bytes;         /* the leader's: memtable nodes replaced since versions were last reclaimed */
+    uint64_t dead_bytes;         /* the leader's: memtable nodes replaced since versions were last freed */
+    size_t reclaim_seen;         /* the leader's: versions that waited when it looked last */
+    uint32_t reclaim_rest;       /* the leader's: times that it is the background thread's business */
+    bool reclaim_asked;          /* the leader's: it knows */
     throttle throttle;           /* its two sides: checkpoint.c, under work_mutex; write.c, the leader */
     _Atomic uint32_t throttle_word; /* bumped (release) when a checkpoint is done, slept on by a leader held back */
     uint64_t lazy_bytes;         /* commit_mutex: appended, not yet flushed */

@@ -168,6 +168,7 @@ typedef struct levin_options {
     void (*oldest_reader)(void *context, const struct levin_reader *reader);
     void *oldest_reader_context;
     levin_durability min_durability; /* writes that ask for less get this; default LEVIN_NONE */
+    uint32_t group_batches_max;  /* batches that share a write and a sync of the log at most; default 0: no limit */
 } levin_options;
 
 /* Fills *options with the defaults. Call it first: fields are added at the end in later versions. */

@@ -73,14 +73,15 @@ typedef struct commit_group {
     bool watched; /* a request wants to be told how it ended */
 } commit_group;
 
-static commit_group group_collect(commit_request *list)
+static commit_group group_collect(const levin *db, commit_request *list)
 {
+    const size_t batches_max = db->options.group_batches_max ? db->options.group_batches_max : SIZE_MAX;
     commit_group g = { .first = list };
     commit_request *r = list;
     for (; r; r = r->next) {
         const write_request *w = request_of(r);
         size_t bytes = w->count ? BATCH_HEADER_BYTES + w->bytes : 0;
-        if (r != list && g.payload_bytes + bytes > GROUP_BYTES_MAX)
+        if (r != list && (g.payload_bytes + bytes > GROUP_BYTES_MAX || g.batches >= batches_max))
             break;
         g.payload_bytes += bytes;
         g.batches += w->count != 0;
@@ -358,21 +359,36 @@ static levin_code make_room(levin *db, levin_error *error)
 /*
  * Replaced nodes count as bytes of the memtable until they are free again: without this a batch of random keys, which
  * replaces a leaf for each, would fill it with copies.  Freed at once they are also still in the processor's cache
- * when they are used again.
+ * when they are used again.  So the leader does it itself: a grace period takes a microsecond as long as no reader has
+ * lost its processor.  When one has, the background thread waits for it instead, for a while.
  */
 static void reclaim_after_group(levin *db)
 {
-    uint64_t enough = db->options.memtable_bytes / RECLAIM_SHARE;
-    size_t waiting = reclaim_waiting(&db->versions.retired);
-    bool many = db->dead_bytes >= (enough < RECLAIM_BYTES_MIN ? RECLAIM_BYTES_MIN : enough);
-    if (waiting < RECLAIM_BATCH && !many)
+    const size_t waiting = reclaim_waiting(&db->versions.retired);
+    if (waiting < db->reclaim_seen) { /* the background thread has been at it */
+        db->dead_bytes = 0;
+        db->reclaim_asked = false;
+    }
+    db->reclaim_seen = waiting;
+    uint64_t share = db->options.memtable_bytes / RECLAIM_SHARE;
+    uint64_t enough = share < RECLAIM_BYTES_MIN ? RECLAIM_BYTES_MIN : share;
+    if (waiting < RECLAIM_BATCH && db->dead_bytes < enough)
         return;
-    if (db->thread_started && waiting < RECLAIM_LIMIT && !many) {
-        db_wake(db);
+    if (db->reclaim_rest && waiting < RECLAIM_LIMIT && db->dead_bytes < enough * RECLAIM_SHARES_MAX) {
+        if (!db->reclaim_asked) {
+            db->reclaim_asked = true;
+            db->reclaim_rest--;
+            db_wake(db);
+        }
         return;
     }
-    db->dead_bytes = 0;
+    uint64_t began = db->thread_started ? db->io->now_ns(db->io->context) : 0;
     version_reclaim(&db->versions);
+    if (db->thread_started && db->io->now_ns(db->io->context) - began > RECLAIM_SLOW_NS)
+        db->reclaim_rest = RECLAIM_REST;
+    db->dead_bytes = 0;
+    db->reclaim_seen = 0;
+    db->reclaim_asked = false;
 }
 
 /* Under commit_mutex: how long the next group has to wait for the checkpoint's sake. Without a thread nobody would be
@@ -406,7 +422,7 @@ void write_lead(void *context, commit_request *list)
     levin *db = context;
     while (list) {
         levin_error error = { 0 };
-        commit_group g = group_collect(list);
+        commit_group g = group_collect(db, list);
         sync_mutex_lock(&db->commit_mutex);
         levin_code code;
         if (db_poisoned(db))
