@@ -151,6 +151,8 @@ static void print_sweep(const report *r)
             (ull)c->shared_groups, (ull)c->snapshots);
         row("", "%llu deletes, %llu overwrites, %llu values over 4 KiB, %llu reopens", (ull)c->deletes,
             (ull)c->overwrites, (ull)c->large_values, (ull)c->reopens);
+        row("", "%llu values in the value log, %llu moved, %llu segments collected", (ull)c->logged_values,
+            (ull)c->moved, (ull)c->collected);
     }
 }
 

@@ -56,7 +56,10 @@ void workload_destroy(workload *w);
     X(transactions, 20, "transactions committed")                                                               \
     X(conflicts, 20, "transactions refused")                                                                    \
     X(compactions, 2, "compactions that moved pages")                                                           \
-    X(backups, 1, "backups taken and compared")
+    X(backups, 1, "backups taken and compared")                                                                 \
+    X(logged_values, 100, "values in the value log")                                                            \
+    X(moved, 20, "values moved by its collection")                                                              \
+    X(collected, 3, "segments of it removed")
 typedef struct workload_counts {
 #define WORKLOAD_COUNT_FIELD(name, least, text) uint64_t name;
     WORKLOAD_COUNTS(WORKLOAD_COUNT_FIELD)

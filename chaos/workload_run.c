@@ -723,12 +723,22 @@ static bool open_store(runner *r)
     return code == LEVIN_OK && prepare(r);
 }
 
-static bool close_store(runner *r)
+/* What the open store has counted itself. */
+static void count_stats(runner *r)
 {
     levin_stats stats;
+    workload_counts *counts = &r->result->counts;
     levin_stats_get(r->store, &stats);
-    r->result->counts.checkpoints += stats.checkpoints;
-    r->result->counts.row_hits += stats.row_hits;
+    counts->checkpoints += stats.checkpoints;
+    counts->row_hits += stats.row_hits;
+    counts->logged_values += stats.vlog_values - stats.vlog_moved_values;
+    counts->moved += stats.vlog_moved_values;
+    counts->collected += stats.vlog_collected_segments;
+}
+
+static bool close_store(runner *r)
+{
+    count_stats(r);
     release(r);
     levin_code code = levin_close(r->store);
     r->store = NULL;
@@ -834,12 +844,8 @@ bool workload_run(const workload *w, const workload_target *target, bool keep_op
         run_steps(&r);
     release(&r);
     if (keep_open) {
-        if (r.store) {
-            levin_stats stats;
-            levin_stats_get(r.store, &stats);
-            result->counts.checkpoints += stats.checkpoints;
-            result->counts.row_hits += stats.row_hits;
-        }
+        if (r.store)
+            count_stats(&r);
         result->store = r.store;
     } else if (r.store) {
         close_store(&r);

@@ -84,7 +84,8 @@ void levin_batch_destroy(levin_batch *batch)
 void levin_batch_clear(levin_batch *batch)
 {
     spaces_forget(batch);
-    batch->used = batch->count = batch->puts = batch->range_deletes = 0;
+    batch->used = batch->count = batch->puts = batch->range_deletes = batch->large = 0;
+    batch->large_bytes = 0;
 }
 
 size_t levin_batch_count(const levin_batch *batch)
@@ -176,10 +177,7 @@ levin_code batch_append(levin_batch *batch, const levin_keyspace *ks, int kind, 
     store_part(end, end_id_bytes ? ks->id : NULL, value, value_bytes);
     if (end_id_bytes && !value_bytes)
         keyspace_id_store(end, key_head32(ks->id, KEYSPACE_ID_BYTES) + 1);
-    batch->used += need;
-    batch->count++;
-    batch->puts += kind == RECORD_PUT;
-    batch->range_deletes += kind == RECORD_DELETE_RANGE;
+    batch_count(batch, record);
     return LEVIN_OK;
 }
 

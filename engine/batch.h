@@ -4,10 +4,8 @@
 #ifndef LEVIN_BATCH_H
 #define LEVIN_BATCH_H
 
-#include <stdbool.h>
-
-#include "io.h"
-#include "levin.h"
+#include "db.h"
+#include "record_format.h"
 
 typedef struct keyspace_state keyspace_state;
 
@@ -22,9 +20,34 @@ struct levin_batch {
     keyspace_state **more_spaces;
     size_t more_count, more_capacity;
     bool borrows;                 /* holds no reference: its maker's handle is open as long as it is used */
+    size_t large;        /* puts whose values go to the value log */
+    uint64_t large_bytes; /* of these values */
 };
 
 enum { BATCH_INLINE_BYTES = 512 };
+
+/*
+ * Whether the value of an operation goes to the value log.  Values of named keyspaces do not: collection goes over the
+ * keys of the default one (collect.c), and what it does not see it would lose.
+ */
+static inline bool batch_value_is_large(const levin *store, const uint8_t *record)
+{
+    return record_kind(record) == RECORD_PUT && record[RECORD_FLAGS] == 0 &&
+           record_value_bytes(record) > store->value_threshold;
+}
+
+/* An operation was put behind the others. */
+static inline void batch_count(levin_batch *batch, const uint8_t *record)
+{
+    batch->used += record_bytes(record);
+    batch->count++;
+    batch->puts += record_kind(record) == RECORD_PUT;
+    batch->range_deletes += record_kind(record) == RECORD_DELETE_RANGE;
+    if (batch_value_is_large(batch->store, record)) {
+        batch->large++;
+        batch->large_bytes += record_value_bytes(record);
+    }
+}
 
 /*
  * Appends one operation; ks NULL: the default keyspace. LEVIN_INVALID, LEVIN_TOO_BIG, LEVIN_NO_MEMORY; the batch is as

@@ -8,16 +8,17 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../faults/check_main.h"
 #include "levin.h"
 
-enum { KEYS = 60000, READERS = 2, VALUE_BYTES = 100, BATCH = 500 };
+enum { LARGE_KEYS = 200, LARGE_BYTES = 20000, KEYS = 60000, READERS = 2, VALUE_BYTES = 100, BATCH = 500 };
 
 typedef struct fixture {
     char directory[64];
     levin *db;
-    uint64_t budget;
+    uint64_t budget, large_budget;
 } fixture;
 
 static void setup(fixture *f, levin_background background)
@@ -29,8 +30,10 @@ static void setup(fixture *f, levin_background background)
     o.cache_bytes = 1 << 20;
     o.row_cache_bytes = 1 << 20;
     o.memtable_bytes = 2 << 20;
+    o.value_cache_bytes = 1 << 20;
     o.background = background;
-    f->budget = o.cache_bytes + o.row_cache_bytes + 2 * o.memtable_bytes;
+    f->budget = o.cache_bytes + o.row_cache_bytes + 2 * o.memtable_bytes; /* large values: see large_values() */
+    f->large_budget = o.value_cache_bytes;
     snprintf(f->directory, sizeof f->directory, "/tmp/levin-budget-test-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(f->directory));
     ck_assert_msg(levin_open(f->directory, &o, &f->db, &error) == LEVIN_OK, "%s", error.message);
@@ -92,6 +95,33 @@ static void *read_all(void *context)
     return found == KEYS ? f : NULL;
 }
 
+/* Puts, gets and overwrites of large values: what they add is the cache of large values. */
+static void large_values(fixture *f)
+{
+    char key[24];
+    static char value[LARGE_BYTES], copy[LARGE_BYTES];
+    size_t value_bytes;
+    f->budget += f->large_budget;
+    for (uint64_t round = 0; round < 4; round++) {
+        for (uint64_t n = 0; n < LARGE_KEYS; n++) {
+            memset(value, (int)(n + round), sizeof value);
+            size_t bytes = key_of(key, n * 7);
+            ck_assert_int_eq(levin_put(f->db, key, bytes, value, sizeof value, LEVIN_NONE), LEVIN_OK);
+        }
+        for (uint64_t n = 0; n < 3 * LARGE_KEYS; n++) {
+            size_t bytes = key_of(key, n % LARGE_KEYS * 7);
+            ck_assert_int_eq(levin_get(f->db, NULL, key, bytes, copy, sizeof copy, &value_bytes), LEVIN_OK);
+            ck_assert_int_eq(copy[value_bytes - 1], (char)(n % LARGE_KEYS + round));
+        }
+        levin_stats s;
+        levin_stats_get(f->db, &s);
+        ck_assert_uint_le(s.large_bytes, f->large_budget);
+        ck_assert_uint_gt(s.large_inserts, 0);
+        expect_within(f, "large values");
+    }
+    ck_assert_int_eq(levin_collect(f->db, 100), LEVIN_OK);
+}
+
 static void run(levin_background background)
 {
     fixture f;
@@ -119,6 +149,7 @@ static void run(levin_background background)
     ck_assert_uint_eq(seen, KEYS);
     ck_assert_int_eq(levin_checkpoint(f.db), LEVIN_OK);
     expect_within(&f, "a scan and a checkpoint");
+    large_values(&f);
     teardown(&f);
 }
 

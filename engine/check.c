@@ -1,8 +1,9 @@
 /*
  * check.c - levin_check(): reads every byte that the newest durable state depends on.
  *
- * Metas, both trees (tree_check), the catalogue of keyspaces, free list, the account of every page of the file (used
- * once, or free once, never both, never neither), and the log from the replay position on.
+ * Metas, both trees (tree_check, values of the value log included), the catalogue of keyspaces, free list, table of
+ * value-log segments, the account of every page of the file (used once, or free once, never both, never neither), and
+ * the log from the replay position on, with the values that the memtables point to.
  *
  * Concurrency: under work_mutex, so that the durable state stays; readers and writers go on, but for the log's part,
  * which holds up commits while it reads.  The tree is kept by a reference on its version.
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "keyspace.h"
+#include "vlog_table.h"
 
 typedef struct check {
     levin *db;
@@ -57,38 +59,44 @@ static void check_extent_free(check *c, extent e)
     c->result->free_pages += e.pages;
 }
 
+/* Reads and verifies a page of a list, and marks it used. */
+static levin_code read_list_page(check *c, page_ref ref, enum page_type type, uint8_t *page, levin_error *fault)
+{
+    levin *db = c->db;
+    const page_expect expect = {
+        .identity = db->identity,
+        .page_bytes = db->page_bytes,
+        .page_count = db->meta.page_count,
+        .max_generation = db->meta.generation,
+        .ref = ref,
+        .type = type,
+        .level = 0,
+    };
+    size_t done;
+    levin_code code = file_read(&db->pages, page, db->page_bytes, ref.number * db->page_bytes, &done, fault);
+    if (code == LEVIN_OK && done < db->page_bytes)
+        code = error_corrupt(fault, PAGE_FILE_NAME, ref.number * db->page_bytes, db->page_bytes, done,
+                             "the page file ends inside a page of a list");
+    if (code == LEVIN_OK)
+        code = page_verify(page, &expect, fault);
+    if (code == LEVIN_OK && bit_test_set(c->used, ref.number))
+        code = error_corrupt(fault, PAGE_FILE_NAME, ref.number * db->page_bytes, 0, ref.number,
+                             "page %llu of a list is also used elsewhere", (unsigned long long)ref.number);
+    return code;
+}
+
 /* One page of the free list; *ref becomes the next. */
 static levin_code check_free_page(check *c, page_ref *ref, uint64_t *after)
 {
     levin *db = c->db;
     levin_error fault;
     extent_list extents = { 0 };
-    page_expect expect = {
-        .identity = db->identity,
-        .page_bytes = db->page_bytes,
-        .page_count = db->meta.page_count,
-        .max_generation = db->meta.generation,
-        .ref = *ref,
-        .type = PAGE_FREE_LIST,
-        .level = 0,
-    };
-    const uint64_t number = ref->number;
     uint8_t *page = io_alloc(db->io, db->page_bytes);
-    size_t done;
-    levin_code code = page ? file_read(&db->pages, page, db->page_bytes, number * db->page_bytes, &done, &fault)
+    levin_code code = page ? read_list_page(c, *ref, PAGE_FREE_LIST, page, &fault)
                            : error_memory(&fault, db->page_bytes);
-    if (code == LEVIN_OK && done < db->page_bytes)
-        code = error_corrupt(&fault, PAGE_FILE_NAME, number * db->page_bytes, db->page_bytes, done,
-                             "the page file ends inside a page of the free list");
-    if (code == LEVIN_OK)
-        code = page_verify(page, &expect, &fault);
     if (code == LEVIN_OK)
         code = free_list_read(page, PAGE_FILE_NAME, db->page_bytes, db->meta.page_count, after, &extents, db->io, ref,
                               &fault);
-    if (code == LEVIN_OK && bit_test_set(c->used, number)) {
-        code = error_corrupt(&fault, PAGE_FILE_NAME, number * db->page_bytes, 0, number,
-                             "page %llu of the free list is also used elsewhere", (unsigned long long)number);
-    }
     c->free_list_pages += code == LEVIN_OK;
     for (size_t i = 0; i < extents.count && code == LEVIN_OK; i++)
         check_extent_free(c, extents.items[i]);
@@ -111,6 +119,66 @@ static levin_code check_free_list(check *c, bool *whole)
         code = check_free_page(c, &ref, &after);
     *whole = code == LEVIN_OK && !c->stopped;
     return code == LEVIN_CORRUPT ? LEVIN_OK : code;
+}
+
+/* A segment that the table names is there, and as long as it should be. */
+static levin_code check_segment(void *context, const vlog_entry *entry, levin_error *error)
+{
+    check *c = context;
+    levin_error fault;
+    uint64_t file_bytes;
+    const vlog_name name = vlog_segment_name(entry->number);
+    (void)error;
+    levin_code code = vlog_segment_inspect(&c->db->values, entry->number, &file_bytes, &fault);
+    if (code == LEVIN_NOT_FOUND)
+        code = error_corrupt(&fault, name.text, 0, entry->number, 0, "a segment of the value log is missing");
+    if (code == LEVIN_OK && file_bytes < entry->end)
+        code = error_corrupt(&fault, name.text, file_bytes, entry->end, file_bytes,
+                             "a segment of the value log is cut short");
+    if (code == LEVIN_CORRUPT)
+        check_fault(c, &fault);
+    return code == LEVIN_CORRUPT || code == LEVIN_OK ? LEVIN_OK : db_fail(c->db, &fault);
+}
+
+static levin_code check_vlog_table(check *c)
+{
+    levin *db = c->db;
+    levin_error fault;
+    page_ref ref = db->meta.vlog_table;
+    uint64_t after = 0, left = db->meta.vlog_table_pages;
+    uint8_t *page = io_alloc(db->io, db->page_bytes);
+    levin_code code = page ? LEVIN_OK : error_memory(&fault, db->page_bytes);
+    while (ref.number && left-- && code == LEVIN_OK && !c->stopped) {
+        code = read_list_page(c, ref, PAGE_VLOG_TABLE, page, &fault);
+        if (code == LEVIN_OK)
+            code = vlog_table_read(page, db->page_bytes, &after, check_segment, c, &ref, &fault);
+    }
+    io_free(db->io, page, db->page_bytes);
+    if (code == LEVIN_CORRUPT)
+        check_fault(c, &fault);
+    return code == LEVIN_OK || code == LEVIN_CORRUPT ? LEVIN_OK : db_fail(db, &fault);
+}
+
+/* The values that pointers in a memtable name. */
+static levin_code check_memtable(check *c, const mem_node *root)
+{
+    mem_cursor at;
+    levin_error fault;
+    if (!root)
+        return LEVIN_OK;
+    mem_cursor_init(&at, root);
+    for (bool more = mem_cursor_first(&at); more && !c->stopped; more = mem_cursor_next(&at)) {
+        const uint8_t *record = mem_cursor_record(&at);
+        if (record_kind(record) != RECORD_PUT_LOGGED)
+            continue;
+        const vlog_pointer p = vlog_pointer_load(record_value(record));
+        levin_code code = vlog_verify(&c->db->values, &p, &fault);
+        if (code == LEVIN_CORRUPT)
+            check_fault(c, &fault);
+        else if (code != LEVIN_OK)
+            return db_fail(c->db, &fault);
+    }
+    return LEVIN_OK;
 }
 
 /* A page that is neither used nor free is lost for ever. Told only when everything else was readable. */
@@ -205,7 +273,9 @@ static levin_code check_tree(check *c, const version *v)
             return db_fail(db, &error);
     }
     if (!c->stopped) {
-        code = check_free_list(c, &whole);
+        code = check_vlog_table(c);
+        if (code == LEVIN_OK)
+            code = check_free_list(c, &whole);
         if (code != LEVIN_OK)
             return code;
     }
@@ -261,6 +331,12 @@ levin_code levin_check(levin *store, levin_check_report report, void *context, l
         code = check_tree(&c, v);
     if (code == LEVIN_OK && !c.stopped)
         code = check_log(&c);
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++) {
+        if (code == LEVIN_OK && !c.stopped)
+            code = check_memtable(&c, v->of[domain].frozen.keys);
+        if (code == LEVIN_OK && !c.stopped)
+            code = check_memtable(&c, v->of[domain].mem.keys);
+    }
     if (code == LEVIN_OK && c.stopped)
         code = LEVIN_INTERRUPTED;
     if (code == LEVIN_OK && c.result->faults) {

@@ -6,8 +6,8 @@
  *
  * The steps, and what is on the device after each:
  *   MERGE      new pages are written beside the old ones (merge.h); nobody refers to them
- *   FREE_LIST  the free list of the new state is written; same
- *   SYNC       everything the new meta page will refer to is durable
+ *   FREE_LIST  the free list and the table of value-log segments of the new state are written; same
+ *   SYNC       everything the new meta page will refer to is durable, values of the value log included
  *   META       the meta page of generation g is written over that of g - 2
  *   META_SYNC  g is durable: a crash from here on finds g, or, when the meta page was torn, g - 1, whose pages and
  *              log are still all there
@@ -25,8 +25,9 @@
 #include <assert.h>
 #include <string.h>
 
+#include "collect.h"
 #include "compact.h"
-#include "db.h"
+#include "vlog_table.h"
 
 enum checkpoint_step {
     STEP_MERGE,
@@ -53,6 +54,8 @@ struct checkpoint {
     version *published;         /* likewise */
     dead_pages *dead;           /* likewise; what the old tree used and the new one does not */
     page_meta meta;             /* of the new generation */
+    vlog_entry *entries;        /* of its table of value-log segments */
+    size_t entry_count, entry_capacity;
     uint64_t replay, chain, sequence;
     uint64_t spent_ns, written_before; /* time of its steps; bytes written to the page file when it began */
     uint64_t synced_before;     /* the same, when the page file was last synced */
@@ -70,9 +73,11 @@ static void checkpoint_free(levin *db, checkpoint *c)
     if (c->merging)
         merge_end(c->merging);
     if (c->merged)
-        extent_list_fini(&c->result.freed, db->io);
+        extent_list_fini(&c->result.freed, db->io), vlog_changes_fini(&c->result.values, db->io);
+    io_free(db->io, c->entries, c->entry_capacity * sizeof *c->entries);
     if (c->tree) {
         extent_list_fini(&c->tree->free_list, db->io);
+        extent_list_fini(&c->tree->vlog_table, db->io);
         io_free(db->io, c->tree, sizeof *c->tree);
     }
     version_discard(c->published);
@@ -84,12 +89,24 @@ static void checkpoint_free(levin *db, checkpoint *c)
     io_free(db->io, c, sizeof *c);
 }
 
+/* What cannot be removed is by the next open. */
+static void segments_remove(levin *db, extent_list *segments)
+{
+    levin_error error;
+    for (size_t i = 0; i < segments->count; i++)
+        for (uint64_t n = 0; n < segments->items[i].pages; n++)
+            if (vlog_remove(&db->values, segments->items[i].first + n, &error) != LEVIN_OK)
+                db_log(db, LEVIN_LOG_WARNING, "a value-log segment was not removed: %s", error.message);
+    extent_list_fini(segments, db->io);
+}
+
 /* Gives pages that nobody can reach any more back to the space. On failure the rest waits for the next time. */
 static levin_code take_back_pages(levin *db, levin_error *error)
 {
     levin_code code = LEVIN_OK;
     dead_pages *pages = version_take_reusable(&db->versions);
     for (dead_pages *d = pages; d; d = d->next) {
+        segments_remove(db, &d->segments);
         while (d->extents.count && code == LEVIN_OK) {
             extent e = d->extents.items[d->extents.count - 1];
             page_cache_forget(db->cache, e.first, e.pages);
@@ -109,6 +126,13 @@ static levin_code take_back_pages(levin *db, levin_error *error)
         dead_pages_free(db->io, pages);
     }
     return code;
+}
+
+void checkpoint_take_back_segments(levin *db)
+{
+    extent_list segments;
+    while ((segments = version_take_segments(&db->versions)).count)
+        segments_remove(db, &segments);
 }
 
 /*
@@ -301,6 +325,8 @@ static levin_code gather_free(levin *db, checkpoint *c, extent_list *all, levin_
         code = gather_list(&g, &c->result.freed);
     if (code == LEVIN_OK)
         code = gather_list(&g, &c->base->tree->free_list);
+    if (code == LEVIN_OK)
+        code = gather_list(&g, &c->base->tree->vlog_table);
     if (code == LEVIN_OK && !extent_list_normalise(all))
         code = error_corrupt(error, PAGE_FILE_NAME, 0, 0, 0,
                              "a page became free twice: two places of the tree used it");
@@ -363,9 +389,10 @@ static void shrink_space(levin *db, checkpoint *c)
 {
     uint64_t end = page_first(db->page_bytes);
     (void)version_each_dead(&db->versions, keep_end, &end);
-    uint64_t freed = list_end(&c->result.freed), old_list = list_end(&c->base->tree->free_list);
-    end = freed > end ? freed : end;
-    end = old_list > end ? old_list : end;
+    const uint64_t ends[] = { list_end(&c->result.freed), list_end(&c->base->tree->free_list),
+                              list_end(&c->base->tree->vlog_table) };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        end = ends[i] > end ? ends[i] : end;
     space_shrink(db->space, end);
 }
 
@@ -379,6 +406,40 @@ static levin_code meta_prove(const page_meta *meta, levin_error *error)
     page_meta read;
     meta_encode(bytes, meta);
     return meta_decode(bytes, (unsigned)(meta->generation % 2), &read, error);
+}
+
+/*
+ * Writes the table of value-log segments.  Those that leave with this checkpoint go the way of the old tree's pages;
+ * a round of compaction merges no memtable, so that its tree may still need them.
+ */
+static levin_code write_vlog_table(levin *db, checkpoint *c, levin_error *error)
+{
+    c->meta.vlog_table = (page_ref){ 0, 0 };
+    c->meta.vlog_table_pages = 0;
+    levin_code code = vlog_table_entries(&db->values, &c->result.values, !c->compacting, &c->entries,
+                                         &c->entry_count, &c->entry_capacity, error);
+    uint64_t number = 0;
+    while (code == LEVIN_OK && !c->compacting && (number = vlog_next_leaving(&db->values, number + 1)) != 0)
+        code = extent_list_add(&c->dead->segments, db->io, number, 1, error);
+    if (code != LEVIN_OK || !c->entry_count)
+        return code;
+    extent pages;
+    code = space_take(db->space, vlog_table_pages(c->entry_count, db->page_bytes), true, &pages, error);
+    if (code == LEVIN_OK)
+        code = extent_list_add(&c->tree->vlog_table, db->io, pages.first, pages.pages, error);
+    if (code != LEVIN_OK)
+        return code;
+    const size_t bytes = pages.pages * db->page_bytes;
+    uint8_t *image = io_alloc(db->io, bytes);
+    if (!image)
+        return error_memory(error, bytes);
+    const tree t = { .identity = db->identity, .page_bytes = db->page_bytes, .generation = c->meta.generation };
+    c->meta.vlog_table = vlog_table_encode(image, &t, pages.first, c->entries, c->entry_count);
+    c->meta.vlog_table_pages = pages.pages;
+    levin_slice part = { image, bytes };
+    code = file_write(&db->pages, &part, 1, pages.first * db->page_bytes, NULL, error);
+    io_free(db->io, image, bytes);
+    return code;
 }
 
 static levin_code step_free_list(levin *db, checkpoint *c, levin_error *error)
@@ -404,7 +465,9 @@ static levin_code step_free_list(levin *db, checkpoint *c, levin_error *error)
     shrink_space(db, c);
 
     extent_list all = { 0 };
-    levin_code code = gather_free(db, c, &all, error);
+    levin_code code = write_vlog_table(db, c, error);
+    if (code == LEVIN_OK)
+        code = gather_free(db, c, &all, error);
     if (code == LEVIN_OK && all.count) {
         extent pages;
         /* taking them adds one extent at most: they may come out of the middle of one that free and dead pages make */
@@ -429,12 +492,12 @@ static levin_code step_free_list(levin *db, checkpoint *c, levin_error *error)
     /* what the old tree alone used */
     c->dead->extents = c->result.freed;
     c->result.freed = (extent_list){ 0 };
-    for (size_t i = 0; i < base->tree->free_list.count; i++) {
-        extent e = base->tree->free_list.items[i];
-        code = extent_list_add(&c->dead->extents, db->io, e.first, e.pages, error);
-        if (code != LEVIN_OK)
-            return code;
-    }
+    free_gather old = { db->io, &c->dead->extents, error };
+    code = gather_list(&old, &base->tree->free_list);
+    if (code == LEVIN_OK)
+        code = gather_list(&old, &base->tree->vlog_table);
+    if (code != LEVIN_OK)
+        return code;
     c->tree->t = c->roots[DOMAIN_PLAIN];
     c->tree->named = c->roots[DOMAIN_NAMED];
     c->tree->t.page_count = c->tree->named.page_count = c->meta.page_count;
@@ -483,7 +546,12 @@ static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
         return code;
     extent_list freed = c->result.freed; /* by the merge before this one */
     c->operations += merge_operations_done(c->merging);
+    vlog_changes values = c->result.values; /* likewise; only the default keyspace has any */
     merge_finish(c->merging, &c->result);
+    if (values.capacity) {
+        vlog_changes_fini(&c->result.values, db->io);
+        c->result.values = values;
+    }
     merge_end(c->merging);
     c->merging = NULL;
     c->merged = true;
@@ -505,10 +573,24 @@ static levin_code step_meta(levin *db, checkpoint *c, levin_error *error)
     uint8_t slot[META_SLOT_BYTES] = { 0 };
     sync_mutex_lock(&db->commit_mutex);
     c->meta.incarnation = wal_incarnation(db->log);
+    c->meta.vlog_next = db->values.next_number > 1 ? db->values.next_number : 0;
     sync_mutex_unlock(&db->commit_mutex);
     meta_encode(slot, &c->meta);
     levin_slice part = { slot, sizeof slot };
     return file_write(&db->pages, &part, 1, c->meta.generation % 2 * META_SLOT_BYTES, NULL, error);
+}
+
+/* The values that the new tree points to, and its pages. */
+static levin_code step_sync(levin *db, levin_error *error)
+{
+    sync_mutex_lock(&db->commit_mutex);
+    levin_code code = vlog_sync(&db->values, error);
+    sync_mutex_unlock(&db->commit_mutex);
+    if (code == LEVIN_OK)
+        code = file_sync(&db->pages, error);
+    if (code != LEVIN_OK)
+        db_poison(db);
+    return code;
 }
 
 /* Cannot fail: its memory was taken at the start. */
@@ -531,6 +613,7 @@ static void step_publish(levin *db, checkpoint *c)
     v->tree = c->tree;
     version_publish(&db->versions, v, NULL);
     db->meta = c->meta;
+    vlog_table_durable(&db->values, c->entries, c->entry_count, !c->compacting);
     sync_mutex_unlock(&db->commit_mutex);
     tree_version_release(&db->versions, c->tree); /* the creator's reference: the version has its own */
     c->tree = NULL;
@@ -580,6 +663,8 @@ static levin_code checkpoint_step(levin *db, levin_error *error)
         code = step_free_list(db, c, error);
         break;
     case STEP_SYNC:
+        code = step_sync(db, error);
+        break;
     case STEP_META_SYNC:
         code = pages_sync(db, c, error);
         break;
@@ -738,7 +823,7 @@ levin_code levin_checkpoint(levin *store)
     levin_code code = checkpoint_drive(store, &error); /* of what was frozen before */
     if (code == LEVIN_OK) {
         sync_mutex_lock(&store->commit_mutex);
-        code = db_freeze(store, &error);
+        code = db_freeze(store, false, &error);
         if (store->log && wal_poisoned(store->log))
             db_poison(store);
         sync_mutex_unlock(&store->commit_mutex);
@@ -759,6 +844,8 @@ levin_code levin_work(levin *store, bool *more)
         return LEVIN_OK;
     }
     levin_code code = store->options.read_only ? LEVIN_OK : checkpoint_work(store, &left, &error);
+    if (code == LEVIN_OK && !left && !store->thread_started && !store->options.read_only)
+        code = collect_work(store, store->options.value_log_live_percent, &left, &error);
     if (code == LEVIN_OK && !left && !store->thread_started && !store->options.read_only) {
         code = checkpoint_prepare_log(store, &error);
         if (code == LEVIN_OK)
@@ -767,6 +854,8 @@ levin_code levin_work(levin *store, bool *more)
     if (!left) {
         version_reclaim(&store->versions);
         page_cache_reclaim(store->cache);
+        if (store->large)
+            value_cache_reclaim(store->large);
     }
     if (more)
         *more = left;

@@ -13,7 +13,16 @@
 #include "levin.h"
 
 /* What kind of place, so that equal numbers of different kinds differ. */
-enum checksum_place { PLACE_META = 1, PLACE_PAGE = 2, PLACE_EXTENT = 3, PLACE_WAL_SEGMENT = 4, PLACE_WAL_GROUP = 5 };
+enum checksum_place {
+    PLACE_META = 1,
+    PLACE_PAGE = 2,
+    PLACE_EXTENT = 3,
+    PLACE_WAL_SEGMENT = 4,
+    PLACE_WAL_GROUP = 5,
+    PLACE_VLOG_SEGMENT = 6,
+    PLACE_VLOG_RECORD = 7,
+    PLACE_VLOG_VALUE = 8
+};
 
 /* identity: checksum_identity() of the store's 16 bytes, 0 where the store is not known yet. */
 uint64_t checksum_seed(uint64_t identity, enum checksum_place place, uint64_t number);

@@ -82,14 +82,14 @@ static int by_value(const void *a, const void *b)
 
 START_TEST(checksum__seeds_differ_by_store_place_and_number)
 {
-    enum { IDENTITIES = 8, PLACES = 5, NUMBERS = 500, ALL = IDENTITIES * PLACES * NUMBERS };
+    enum { IDENTITIES = 8, PLACES = 8, NUMBERS = 500, ALL = IDENTITIES * PLACES * NUMBERS };
     uint64_t *seeds = malloc(ALL * sizeof *seeds);
     ck_assert_ptr_nonnull(seeds);
     size_t n = 0;
     for (uint64_t store = 0; store < IDENTITIES; store++) {
         uint8_t identity[16] = { 0 };
         identity[store * 2] = 1;
-        for (int place = PLACE_META; place <= PLACE_WAL_GROUP; place++)
+        for (int place = PLACE_META; place <= PLACE_VLOG_VALUE; place++)
             for (uint64_t number = 0; number < NUMBERS; number++)
                 seeds[n++] = checksum_seed(checksum_identity(identity), (enum checksum_place)place, number);
     }

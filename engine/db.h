@@ -20,7 +20,9 @@
 #include "reader_list.h"
 #include "row_cache.h"
 #include "throttle.h"
+#include "value_cache.h"
 #include "version.h"
+#include "vlog.h"
 #include "wal.h"
 
 #define LOCK_FILE_NAME "lock"
@@ -40,6 +42,14 @@ enum {
     PAGES_SYNC_BYTES = 8 << 20, /* a checkpoint syncs what it has written at least so often */
     GROUP_BYTES_MAX = 64 << 20  /* a group takes no further batch beyond this */
 };
+
+/* A collection of the value log, between its steps (collect.h). */
+typedef struct collector {
+    enum { COLLECT_IDLE, COLLECT_PASS, COLLECT_WAIT } state;
+    uint8_t *key;       /* the pass goes on here; a longest key and one byte */
+    size_t key_bytes;
+    uint64_t below;     /* asked for: of segments below this number; 0: nobody has asked */
+} collector;
 
 /*
  * What a get counts, on one cache line of its thread. A row that was found is the shortest get, where each count
@@ -85,6 +95,13 @@ struct levin {
     page_cache *cache;
     row_cache *rows;             /* NULL: off */
     wal *log;                    /* commit_mutex; NULL when read-only and there is none */
+    vlog values;                 /* vlog.h says which part goes with which mutex */
+    uint64_t value_threshold;    /* values longer than this go to the value log; UINT64_MAX: none */
+    vlog_value *gather;          /* commit_mutex: the values of a group */
+    size_t gather_capacity;
+    value_cache *large;          /* large values in memory; NULL: off */
+    collector collect;           /* of who has `collecting` */
+    _Atomic uint32_t collecting; /* a step of a collection is under way: collect.c */
     version_set versions;
 
     commit_queue queue;
@@ -165,8 +182,11 @@ void db_poison(levin *db);
 /* Tells the background thread that there is work. */
 void db_wake(levin *db);
 
-/* Under commit_mutex: freezes the memtable, when it has entries and none is frozen yet; flushes the log first. */
-levin_code db_freeze(levin *db, levin_error *error);
+/*
+ * Under commit_mutex: freezes the memtable, when it has entries (or empty_too) and none is frozen yet; flushes the log
+ * first.
+ */
+levin_code db_freeze(levin *db, bool empty_too, levin_error *error);
 
 /* A snapshot or iterator is there, or gone; its version is referenced by the caller meanwhile. */
 static inline void db_reader_add(levin *db, reader_entry *e, levin_reader_kind kind, const version *v)
@@ -191,6 +211,8 @@ void checkpoint_drop_round(levin *db);
 levin_code checkpoint_drive(levin *db, levin_error *error);
 /* Makes a spare log segment ready when the log wants one, outside all locks but for a moment. */
 levin_code checkpoint_prepare_log(levin *db, levin_error *error);
+/* Under work_mutex: removes value-log segments that nobody can reach any more. */
+void checkpoint_take_back_segments(levin *db);
 /* At close: forgets the checkpoint in progress. */
 void checkpoint_abandon(levin *db);
 

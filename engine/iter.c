@@ -28,6 +28,7 @@
 
 #include "iter.h"
 #include "keyspace.h"
+#include "read.h"
 #include "txn_scan.h"
 
 enum { RUN_AHEAD = 24 }; /* pairs before the end of a leaf where the next one is asked for */
@@ -356,7 +357,7 @@ static bool iter_settle(levin_iter *it)
                 continue;
             }
         }
-        if (s == SOURCE_TREE || record_kind(mem_cursor_record(&it->mem[s])) == RECORD_PUT) {
+        if (s == SOURCE_TREE || record_puts(mem_cursor_record(&it->mem[s]))) {
             it->current = s;
             if (s == SOURCE_TREE)
                 run_begin(it);
@@ -536,7 +537,8 @@ static levin_slice extent_value(levin_iter *it, const page_value *value)
     levin_error error;
     if (it->value_loaded)
         return (levin_slice){ it->value, it->value_bytes };
-    if (value->bytes > it->value_capacity) {
+    levin_code code = tree_value_bounds(&it->v->tree->t, value, &error);
+    if (code == LEVIN_OK && value->bytes > it->value_capacity) {
         uint8_t *bigger = io_alloc(it->store->io, value->bytes);
         if (!bigger) {
             it->status = error_memory(&error, value->bytes);
@@ -547,7 +549,9 @@ static levin_slice extent_value(levin_iter *it, const page_value *value)
         it->value = bigger;
         it->value_capacity = value->bytes;
     }
-    levin_code code = tree_read_extent(&it->v->tree->t, value, it->value, &error);
+    /* nothing is put into the cache: a scan would push out the rest */
+    if (code == LEVIN_OK && !read_cached(it->store, value, it->value))
+        code = tree_read_extent(&it->v->tree->t, value, it->value, &error);
     if (code != LEVIN_OK) { /* a later value that can be read does not take it back */
         it->status = code;
         (void)db_fail(it->store, &error);
@@ -566,6 +570,11 @@ static __attribute__((noinline)) levin_slice value_elsewhere(levin_iter *it)
         return extent_value(it, &value);
     }
     const uint8_t *record = mem_cursor_record(&it->mem[it->current]);
+    if (record_kind(record) == RECORD_PUT_LOGGED) {
+        const vlog_pointer p = vlog_pointer_load(record_value(record));
+        const page_value value = page_value_of_pointer(&p);
+        return extent_value(it, &value);
+    }
     return (levin_slice){ record_value(record), record_value_bytes(record) };
 }
 
@@ -576,6 +585,21 @@ levin_slice levin_iter_value(levin_iter *it)
     if (__builtin_expect(it->current == SOURCE_TREE && tree_cursor_inline_value(&it->tree, &whole), 1))
         return whole;
     return value_elsewhere(it);
+}
+
+bool iter_pointer(const levin_iter *it, vlog_pointer *p)
+{
+    assert(it->current != SOURCE_NONE);
+    if (it->current == SOURCE_TREE) {
+        const page_value value = tree_cursor_value(&it->tree);
+        *p = page_value_pointer(&value);
+        return value.kind == VALUE_LOG;
+    }
+    const uint8_t *record = mem_cursor_record(&it->mem[it->current]);
+    if (record_kind(record) != RECORD_PUT_LOGGED)
+        return false;
+    *p = vlog_pointer_load(record_value(record));
+    return true;
 }
 
 /* ---- open and close ---- */

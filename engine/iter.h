@@ -1,5 +1,6 @@
 /*
- * iter.h - iterators over what is not a plain version: a transaction's view, a leader's private state.  Internal.
+ * iter.h - iterators over what is not a plain version: a transaction's view, a leader's private state; where values
+ * stand.  Internal.
  */
 #ifndef LEVIN_ITER_H
 #define LEVIN_ITER_H
@@ -18,5 +19,8 @@ levin_code iter_open_on(levin *store, const version *v, const version_layers *la
                         struct txn_scan *scan, const levin_iter_options *o, levin_iter **iter);
 /* Tells the scan of the iterator about where it stands. */
 void iter_scan_fold(levin_iter *it);
+
+/* Whether the value of the current pair stands in the value log, and where. Precondition: levin_iter_valid(). */
+bool iter_pointer(const levin_iter *iter, vlog_pointer *p);
 
 #endif

@@ -169,6 +169,10 @@ typedef struct levin_options {
     void *oldest_reader_context;
     levin_durability min_durability; /* writes that ask for less get this; default LEVIN_NONE */
     uint32_t group_batches_max;  /* batches that share a write and a sync of the log at most; default 0: no limit */
+    uint64_t value_log_threshold_bytes; /* longer values go to the value log; 0: none; default 4096; may change */
+    uint64_t value_log_segment_bytes;   /* size of its segments, 4096 .. 1 GiB; default 64 MiB; may change */
+    uint32_t value_log_live_percent;    /* segments less in use are collected in the background; 0: none; default 50 */
+    uint64_t value_cache_bytes;  /* budget of the cache of large values: 0 (off) or at least 64 KiB; default 64 MiB */
 } levin_options;
 
 /* Fills *options with the defaults. Call it first: fields are added at the end in later versions. */
@@ -634,6 +638,14 @@ LEVIN_API void levin_compact_options_init(levin_compact_options *options);
 LEVIN_API levin_code levin_compact(levin *store, const levin_compact_options *options,
                                    levin_compact_result *result) LEVIN_MUST_USE;
 
+/*
+ * Moves the values still in use out of all segments of the value log of which less than live_percent (1 .. 100) is in
+ * use, and does two checkpoints. The segments' files are gone on return, but for those that a snapshot, an iterator or
+ * another handle still needs: these go later. Writers and readers go on meanwhile. Not from a callback of
+ * levin_write_callback(). The same is done in the background for segments under value_log_live_percent.
+ */
+LEVIN_API levin_code levin_collect(levin *store, uint32_t live_percent) LEVIN_MUST_USE;
+
 /* One fault found by levin_check(); return false to stop. The store is locked meanwhile: do not call it from here. */
 typedef bool (*levin_check_report)(void *context, const levin_error *fault);
 typedef struct levin_check_result {
@@ -869,7 +881,25 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(oldest_reader_memory_bytes, "bytes of merged memtables that it keeps")                                    \
     X(throttles, "commit groups held back because a checkpoint was behind")                                     \
     X(throttle_ns, "time they were held back, nanoseconds")                                                     \
-    X(write_pressure, "of 1000, now: how far the memtable is filled ahead of the checkpoint of the one before")
+    X(write_pressure, "of 1000, now: how far the memtable is filled ahead of the checkpoint of the one before") \
+    X(vlog_segments, "segments of the value log now")                                                           \
+    X(vlog_bytes, "bytes in them, garbage included")                                                            \
+    X(vlog_live_bytes, "of these in use by the page tree, at the last checkpoint")                              \
+    X(vlog_values, "values written to the value log, moved ones included")                                      \
+    X(vlog_written_bytes, "bytes written to the value log, headers and copies included")                        \
+    X(vlog_read_bytes, "bytes read from the value log")                                                         \
+    X(vlog_syncs, "syncs of value-log files")                                                                   \
+    X(vlog_sync_ns, "time they took, nanoseconds")                                                              \
+    X(vlog_collected_segments, "segments removed by collection")                                                \
+    X(vlog_collected_bytes, "bytes in them")                                                                    \
+    X(vlog_moved_values, "values moved by collection")                                                          \
+    X(vlog_moved_bytes, "bytes of these values")                                                                \
+    X(large_hits, "reads answered by the cache of large values")                                                \
+    X(large_misses, "reads of large values that it did not answer")                                             \
+    X(large_inserts, "values put into it")                                                                      \
+    X(large_evictions, "values pushed out of it")                                                               \
+    X(large_bytes, "bytes held by it now")                                                                      \
+    X(vlog_memory_bytes, "bytes that the value log itself holds in memory now")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;

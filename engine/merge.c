@@ -437,7 +437,7 @@ static levin_code leaf_probe(merge *m, levin_error *error)
     for (unsigned n = 0; operation_in_leaf(m, record = operation(m)); n++) {
         if (n == MERGE_STEP_OPERATIONS)
             return LEVIN_OK;
-        bool present = record_kind(record) == RECORD_PUT;
+        bool present = record_puts(record);
         if (!present)
             page_lower_bound(m->leaf->page, m->o.old.page_bytes, record_key(record), record_key_bytes(record),
                              &present);
@@ -465,6 +465,10 @@ static levin_code leaf_drop_cell(merge *m, unsigned i, levin_error *error)
 {
     page_value value = leaf_value(m->leaf->page, i);
     m->result.keys--;
+    if (value.kind == VALUE_LOG) {
+        const vlog_pointer p = page_value_pointer(&value);
+        return vlog_changes_add(&m->result.values, m->o.io, &p, false, error);
+    }
     if (value.kind != VALUE_EXTENT)
         return LEVIN_OK;
     uint64_t pages = extent_pages(value.bytes, m->o.old.page_bytes);
@@ -506,6 +510,14 @@ static levin_code leaf_put(merge *m, const uint8_t *record, bool *large, levin_e
     uint8_t pointer[EXTENT_POINTER_BYTES];
     page_payload payload = payload_value(VALUE_INLINE, bytes, value, bytes);
     *large = bytes > page_inline_value_max(m->o.old.page_bytes);
+    if (record_kind(record) == RECORD_PUT_LOGGED) {
+        const vlog_pointer p = vlog_pointer_load(value);
+        payload = payload_value(VALUE_LOG, p.value_bytes, value, bytes);
+        *large = false;
+        levin_code code = vlog_changes_add(&m->result.values, m->o.io, &p, true, error);
+        if (code)
+            return code;
+    }
     if (*large) {
         levin_code code = build_extent(&m->build, value, bytes, pointer, &payload, error);
         if (code)
@@ -532,7 +544,7 @@ static levin_code leaf_apply(merge *m, const uint8_t *record, bool *large, levin
         if (code)
             return code;
     }
-    return record_kind(record) == RECORD_PUT ? leaf_put(m, record, large, error) : LEVIN_OK;
+    return record_puts(record) ? leaf_put(m, record, large, error) : LEVIN_OK;
 }
 
 /* An extent that is to be rewritten goes to a new place, with its key. */
@@ -741,6 +753,7 @@ void merge_finish(merge *m, merge_result *result)
     m->result.pages_written = m->build.pages_written;
     *result = m->result;
     memset(&m->result.freed, 0, sizeof m->result.freed);
+    memset(&m->result.values, 0, sizeof m->result.values);
     m->finished = true;
 }
 
@@ -756,5 +769,6 @@ void merge_end(merge *m)
     build_fini(&m->build, m->finished);
     io_free(io, m->upper, LEVIN_KEY_MAX_BYTES(m->o.old.page_bytes));
     extent_list_fini(&m->result.freed, io);
+    vlog_changes_fini(&m->result.values, io);
     io_free(io, m, sizeof *m);
 }

@@ -7,7 +7,7 @@
  * new page before it, or takes in its right neighbour; at the right edge of the tree it may stay (merge_build.h says
  * how full pages get).  Deleted ranges (the memtable's mask) take old keys out, before the operations put new ones in;
  * the leaves in a range are read, for what they refer to, and leave nothing behind.  A root with one child is dropped.
- * Values over a quarter page go to extents.
+ * Values over a quarter page go to extents; a pointer into the value log stays one.
  *
  * merge_step() does a bounded piece (about one leaf of the old tree, or one large value) and can be called again and
  * again: nothing is visible until the caller publishes the result.  No sync is done here.
@@ -18,6 +18,7 @@
 #include "memtable.h"
 #include "space.h"
 #include "tree.h"
+#include "vlog.h"
 
 typedef struct merge merge;
 
@@ -40,6 +41,7 @@ typedef struct merge_result {
     extent_list freed;      /* pages of the old tree that the new one does not use; the caller owns it */
     uint64_t rewritten;     /* pages of the old tree, extents included, that were rewritten for merge_rewrite */
     size_t next_bytes;      /* 0: the rewrite came to the end of the tree */
+    vlog_changes values;    /* what the new tree points to in the value log, against the old one; the caller's, too */
 } merge_result;
 
 typedef struct merge_options {

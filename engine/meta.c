@@ -40,6 +40,10 @@ void meta_encode(uint8_t bytes[META_BYTES], const page_meta *meta)
     store_u64(bytes + META_NAMED_CHECKSUM, meta->named_root.checksum);
     store_u32(bytes + META_NAMED_HEIGHT, meta->named_height);
     store_u64(bytes + META_NAMED_KEYS, meta->named_keys);
+    store_u64(bytes + META_VLOG_TABLE, meta->vlog_table.number);
+    store_u64(bytes + META_VLOG_TABLE_CHECKSUM, meta->vlog_table.checksum);
+    store_u64(bytes + META_VLOG_TABLE_PAGES, meta->vlog_table_pages);
+    store_u64(bytes + META_VLOG_NEXT, meta->vlog_next);
     uint64_t seed = checksum_seed(0, PLACE_META, meta->generation % 2);
     store_u64(bytes + META_CHECKSUM, checksum(bytes + META_MAGIC_AT, META_BYTES - META_MAGIC_AT, seed));
 }
@@ -65,7 +69,7 @@ static levin_code meta_check_form(const uint8_t *bytes, unsigned slot, const pag
                             "its generation belongs in the other slot");
     if ((uint32_t)m->replay % m->sector_bytes)
         return meta_damaged(error, slot, META_REPLAY, 0, m->replay, "the replay position is not at a sector");
-    const size_t end = load_u32(bytes + META_VERSION) == 1 ? META_NAMED_ROOT : META_END;
+    const size_t end = load_u32(bytes + META_VERSION) == 1 ? META_NAMED_ROOT : META_VLOG_RESERVED;
     for (size_t i = META_NAMED_RESERVED; i < META_BYTES; i++)
         if (bytes[i] && (i < META_NAMED_KEYS || i >= end))
             return meta_damaged(error, slot, i, 0, bytes[i], "a reserved byte is used");
@@ -100,6 +104,7 @@ static levin_code meta_check_counts(unsigned slot, const page_meta *m, levin_err
                   {META_BRANCH_PAGES, offsetof(page_meta, branch_pages)},
                   {META_OVERFLOW_PAGES, offsetof(page_meta, overflow_pages)},
                   {META_FREE_LIST_PAGES, offsetof(page_meta, free_list_pages)},
+                  {META_VLOG_TABLE_PAGES, offsetof(page_meta, vlog_table_pages)},
                   {META_FREE_PAGES, offsetof(page_meta, free_pages)}};
     uint64_t first = page_first(m->page_bytes);
 
@@ -133,6 +138,13 @@ static levin_code meta_check_counts(unsigned slot, const page_meta *m, levin_err
                             "impossible free list");
     if (m->free_list.number && m->free_list_pages == 0)
         return meta_damaged(error, slot, META_FREE_LIST_PAGES, 1, 0, "a free list without pages");
+    if (m->vlog_table.number ? !meta_in_file(m, m->vlog_table.number) || m->vlog_table_pages == 0
+                             : m->vlog_table_pages != 0)
+        return meta_damaged(error, slot, META_VLOG_TABLE, m->vlog_table_pages, m->vlog_table.number,
+                            "impossible table of value-log segments");
+    if (m->vlog_next > (uint64_t)VLOG_NUMBER_MAX + 1)
+        return meta_damaged(error, slot, META_VLOG_NEXT, VLOG_NUMBER_MAX, m->vlog_next,
+                            "impossible number of a value-log segment");
     return LEVIN_OK;
 }
 
@@ -175,6 +187,9 @@ levin_code meta_decode(const uint8_t bytes[META_BYTES], unsigned slot, page_meta
         .named_root = {load_u64(bytes + META_NAMED_ROOT), load_u64(bytes + META_NAMED_CHECKSUM)},
         .named_height = load_u32(bytes + META_NAMED_HEIGHT),
         .named_keys = load_u64(bytes + META_NAMED_KEYS),
+        .vlog_table = {load_u64(bytes + META_VLOG_TABLE), load_u64(bytes + META_VLOG_TABLE_CHECKSUM)},
+        .vlog_table_pages = load_u64(bytes + META_VLOG_TABLE_PAGES),
+        .vlog_next = load_u64(bytes + META_VLOG_NEXT),
     };
     memcpy(m.identity, bytes + META_IDENTITY, 16);
     levin_code code = meta_check_form(bytes, slot, &m, error);

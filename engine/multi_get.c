@@ -129,21 +129,23 @@ static levin_code find_in_tree(window *w, const tree *t, levin_error *error)
     return first;
 }
 
-/* Hands a value out; an extent is left for later: *later. */
-static void copy_out(levin_get_request *r, const found_value *found, bool *later)
+/* Hands a value out; one that has to be read is left for later: *later. */
+static void copy_out(levin *store, levin_get_request *r, found_value *found, bool *later)
 {
     if (r->code != LEVIN_OK)
         return;
     r->value_bytes = found->bytes;
     if (found->bytes > r->capacity)
         r->code = LEVIN_TOO_SMALL;
+    else if (found->extent.kind != VALUE_INLINE && read_cached(store, &found->extent, r->buffer))
+        found->extent.kind = VALUE_INLINE; /* done */
     else if (found->extent.kind != VALUE_INLINE)
         *later = true;
     else if (found->bytes)
         memcpy(r->buffer, found->data, found->bytes);
 }
 
-static levin_code read_extents(const version *held, levin_get_request *requests, const found_value *found,
+static levin_code read_extents(levin *store, const version *held, levin_get_request *requests, const found_value *found,
                                size_t count, levin_error *error)
 {
     levin_code first = LEVIN_OK;
@@ -152,6 +154,8 @@ static levin_code read_extents(const version *held, levin_get_request *requests,
         if (requests[i].code != LEVIN_OK || found[i].extent.kind == VALUE_INLINE)
             continue;
         requests[i].code = tree_read_extent(&held->tree->t, &found[i].extent, requests[i].buffer, &failed);
+        if (requests[i].code == LEVIN_OK && store->large)
+            value_cache_insert(store->large, &found[i].extent, requests[i].buffer);
         if (requests[i].code != LEVIN_OK && first == LEVIN_OK) {
             first = requests[i].code;
             *error = failed;
@@ -218,7 +222,7 @@ static levin_code get_window(levin *store, const version *v, row_cache *rows, ke
     if (row_misses)
         fill_rows(rows, &missed, v->sequence);
     for (size_t i = 0; i < count; i++)
-        copy_out(&requests[i], &found[i], &later);
+        copy_out(store, &requests[i], &found[i], &later);
     if (later) {
         held = v;
         version_ref(held);
@@ -226,7 +230,7 @@ static levin_code get_window(levin *store, const version *v, row_cache *rows, ke
     reclaim_read_unlock();
     if (held) {
         levin_error failed;
-        levin_code extents = read_extents(held, requests, found, count, &failed);
+        levin_code extents = read_extents(store, held, requests, found, count, &failed);
         version_release(held);
         if (code == LEVIN_OK && extents != LEVIN_OK) {
             code = extents;

@@ -1,7 +1,7 @@
 /*
  * open.c - creating, opening, recovering and closing a store.
  *
- * Files of a store: "lock", "pages" (page_format.h), "wal-%016x" (wal_format.h).
+ * Files of a store: "lock", "pages" (page_format.h), "wal-%016x" (wal_format.h), "vlog-%016x" (vlog_format.h).
  *
  * Creation: the log's first segment first, then "pages.new" with both meta pages, synced, renamed to "pages", and the
  * directory synced.  The rename makes the store: before it there is nothing to lose, so leftovers of an unfinished
@@ -23,8 +23,10 @@
 
 #include "backup_sink.h"
 #include "checksum.h"
+#include "collect.h"
 #include "compact.h"
 #include "keyspace.h"
+#include "open_values.h"
 
 #define GENERATIONS_RESERVE ((uint64_t)1 << 48) /* more checkpoints than one handle makes */
 #define COMPACT_IDLE_NS 1000000000u /* nothing was to be done for so long: compaction may begin */
@@ -109,10 +111,12 @@ static void background_run(void *argument)
         while (more && !atomic_load_explicit(&db->stopping, memory_order_acquire)) { /* pairs with levin_close */
             levin_error error;
             levin_code code = checkpoint_work(db, &more, &error);
+            if (code == LEVIN_OK && !more)
+                code = collect_work(db, db->options.value_log_live_percent, &more, &error);
             if (code != LEVIN_OK) { /* whoever needs room tries again and gets the error */
                 if (code != LEVIN_POISONED) {
                     (void)db_fail(db, &error);
-                    db_log(db, LEVIN_LOG_WARNING, "a checkpoint failed: %s", error.message);
+                    db_log(db, LEVIN_LOG_WARNING, "background work failed: %s", error.message);
                 }
                 more = false;
             }
@@ -122,6 +126,8 @@ static void background_run(void *argument)
             db_log(db, LEVIN_LOG_WARNING, "no spare log segment: %s", error.message);
         version_reclaim(&db->versions);
         page_cache_reclaim(db->cache);
+        if (db->large)
+            value_cache_reclaim(db->large);
         while (db->rows && !row_cache_maintain(db->rows, true) &&
                !atomic_load_explicit(&db->stopping, memory_order_acquire)) /* pairs with levin_close */
             ;
@@ -155,7 +161,13 @@ static levin_code sync_names(levin *db, levin_error *error)
     return code;
 }
 
-static void wal_options_of(const levin *db, wal_options *o)
+/* Before each sync of the log. */
+static levin_code sync_values(void *context, levin_error *error)
+{
+    return vlog_sync(&((levin *)context)->values, error);
+}
+
+static void wal_options_of(levin *db, wal_options *o)
 {
     *o = (wal_options){
         .io = db->io,
@@ -165,6 +177,8 @@ static void wal_options_of(const levin *db, wal_options *o)
         .spares = 2,
         .read_only = db->options.read_only,
         .recovery = db->options.recovery,
+        .before_sync = sync_values,
+        .sync_context = db,
     };
     memcpy(o->identity, db->meta.identity, sizeof o->identity);
 }
@@ -415,8 +429,15 @@ static levin_code replay_batch(void *context, uint64_t sequence, const uint8_t *
     return LEVIN_OK;
 }
 
-/* The first version: what the page file and the log hold. Takes `mem` and `t` over. */
-static levin_code publish_first(levin *db, memtable *mem, extent_list *free_list, levin_error *error)
+static levin_code replay_accept(void *context, const uint8_t *payload, uint32_t batches, bool proven, bool *whole,
+                                levin_error *error)
+{
+    return values_accept(((replay *)context)->db, payload, batches, proven, whole, error);
+}
+
+/* The first version: what the page file and the log hold. Takes the lists over. */
+static levin_code publish_first(levin *db, memtable *mem, extent_list *free_list, extent_list *vlog_table,
+                                levin_error *error)
 {
     const page_meta *m = &db->meta;
     tree_version *t = tree_version_create(&db->versions);
@@ -435,13 +456,15 @@ static levin_code publish_first(levin *db, memtable *mem, extent_list *free_list
         .generation = m->generation,
         .page_count = m->page_count,
         .root = m->root,
+        .values = &db->values,
     };
     t->named = t->t;
     t->named.height = m->named_height;
     t->named.root = m->named_root;
     t->meta = *m;
     t->free_list = *free_list;
-    *free_list = (extent_list){ 0 };
+    t->vlog_table = *vlog_table;
+    *free_list = *vlog_table = (extent_list){ 0 };
     mem_node_list none = { 0 };
     v->group = db->group = 1;
     v->sequence = db->sequence;
@@ -465,8 +488,9 @@ static levin_code replay_prove(void *context, uint64_t proven_generation, levin_
 {
     levin *db = ((replay *)context)->db;
     const page_meta *m = &db->meta;
-    if (proven_generation >= m->generation)
-        return LEVIN_OK;
+    levin_code secured = vlog_replay_secure(&db->values, error);
+    if (secured != LEVIN_OK || proven_generation >= m->generation)
+        return secured;
     uint8_t slot[META_SLOT_BYTES] = { 0 };
     meta_encode(slot, m);
     levin_slice part = { slot, sizeof slot };
@@ -478,7 +502,7 @@ static levin_code recover(levin *db, levin_error *error)
 {
     const page_meta *m = &db->meta;
     wal_options options;
-    extent_list free_list = { 0 };
+    extent_list free_list = { 0 }, vlog_table = { 0 };
     memcpy(db->identity_bytes, m->identity, sizeof db->identity_bytes);
     db->identity = checksum_identity(m->identity);
     db->page_bytes = m->page_bytes;
@@ -492,8 +516,15 @@ static levin_code recover(levin *db, levin_error *error)
         if (!db->rows)
             db_log(db, LEVIN_LOG_WARNING, "no memory for a row cache: reads do without");
     }
+    if (code == LEVIN_OK && db->options.value_cache_bytes) { /* the same */
+        db->large = value_cache_create(db->io, db->options.value_cache_bytes);
+        if (!db->large)
+            db_log(db, LEVIN_LOG_WARNING, "no memory for a cache of large values: reads do without");
+    }
     if (code == LEVIN_OK && !db->options.read_only)
         code = load_space(db, &free_list, error);
+    if (code == LEVIN_OK)
+        code = values_load(db, &vlog_table, error);
     if (code == LEVIN_OK) {
         wal_start start = {
             .position = m->replay,
@@ -503,7 +534,7 @@ static levin_code recover(levin *db, levin_error *error)
             .generation = m->generation,
         };
         replay r = { .db = db, .mem = mem };
-        wal_visitor visitor = { &r, replay_reserve, replay_batch, replay_prove };
+        wal_visitor visitor = { &r, replay_reserve, replay_batch, replay_prove, replay_accept };
         wal_options_of(db, &options);
         memtable_begin(mem, 1);
         code = wal_recover(&options, &start, &visitor, &db->log, error);
@@ -511,12 +542,15 @@ static levin_code recover(levin *db, levin_error *error)
             db->sequence = wal_sequence(db->log);
             count_add(&db->replayed_batches, r.batches);
             count_add(&db->replayed_operations, r.operations);
-            code = publish_first(db, mem, &free_list, error);
+            code = values_ready(db, r.batches != 0, error);
+            if (code == LEVIN_OK)
+                code = publish_first(db, mem, &free_list, &vlog_table, error);
             if (code == LEVIN_OK)
                 code = keyspace_load(db, error);
         }
     }
     extent_list_fini(&free_list, db->io);
+    extent_list_fini(&vlog_table, db->io);
     if (mem)
         memtable_unref(mem);
     return code;
@@ -538,6 +572,10 @@ void levin_options_init(levin_options *options)
         .row_cache_bytes = 64u << 20,
         .auto_compact_percent = 60,
         .oldest_reader_ms = 60000,
+        .value_log_threshold_bytes = 4096,
+        .value_log_segment_bytes = 64u << 20,
+        .value_log_live_percent = 50,
+        .value_cache_bytes = 64u << 20,
     };
 }
 
@@ -574,6 +612,15 @@ static levin_code options_check(const levin_options *o, levin_error *error)
     if (o->auto_compact_percent > 99)
         return error_set(error, LEVIN_INVALID, NULL, "auto_compact_percent is %u: 0 (never) to 99 is needed",
                          o->auto_compact_percent);
+    if (o->value_log_segment_bytes < 4096 || o->value_log_segment_bytes > 1u << 30)
+        return error_set(error, LEVIN_INVALID, NULL, "value_log_segment_bytes is %llu: from 4096 to 1 GiB is needed",
+                         (unsigned long long)o->value_log_segment_bytes);
+    if (o->value_log_live_percent > 100)
+        return error_set(error, LEVIN_INVALID, NULL, "value_log_live_percent is %u: from 0 (off) to 100 is needed",
+                         o->value_log_live_percent);
+    if (o->value_cache_bytes && o->value_cache_bytes < VALUE_CACHE_MIN_BYTES)
+        return error_set(error, LEVIN_INVALID, NULL, "value_cache_bytes is %llu: 0 or at least %d is needed",
+                         (unsigned long long)o->value_cache_bytes, VALUE_CACHE_MIN_BYTES);
     if (o->background != LEVIN_BACKGROUND_NONE && o->background != LEVIN_BACKGROUND_THREAD)
         return error_set(error, LEVIN_INVALID, NULL, "background is %d: none or thread is needed", (int)o->background);
     if (o->recovery != LEVIN_RECOVERY_STRICT && o->recovery != LEVIN_RECOVERY_CUT_AT_DAMAGE)
@@ -604,6 +651,7 @@ static levin_code handle_create(const char *path, const levin_options *options, 
     db->metered.files[LEVIN_FILE_WAL].sync_times = &db->metrics.of[LEVIN_HISTOGRAM_wal_sync];
     db->metered.files[LEVIN_FILE_PAGES].sync_times = &db->metrics.of[LEVIN_HISTOGRAM_pages_sync];
     db->options = *options;
+    db->value_threshold = options->value_log_threshold_bytes ? options->value_log_threshold_bytes : UINT64_MAX;
     db->directory_bytes = strlen(path) + 1;
     levin_code code = LEVIN_OK;
     int failed = sync_mutex_init(&db->commit_mutex);
@@ -639,9 +687,13 @@ static void handle_destroy(levin *db)
     compact_end(db);
     version_set_fini(&db->versions);
     wal_close(db->log);
+    vlog_fini(&db->values);
+    io_free(db->io, db->gather, db->gather_capacity * sizeof *db->gather);
     if (db->space)
         space_destroy(db->space);
     row_cache_destroy(db->rows);
+    value_cache_destroy(db->large);
+    collect_fini(db);
     if (db->cache)
         page_cache_destroy(db->cache);
     file_close(&db->pages);

@@ -104,6 +104,13 @@ static levin_code verify_leaf_value(const page_verifier *v, size_t cell, size_t 
         if (!pages_in_file(v, load_u64(v->page + at), extent_pages(bytes, page_bytes)))
             return page_damaged(v, at, v->expect->page_count, load_u64(v->page + at), "an extent leaves the file");
         return LEVIN_OK;
+    case VALUE_LOG:
+        if (left < VLOG_POINTER_BYTES)
+            return page_damaged(v, cell, VLOG_POINTER_BYTES, left, "a pointer into the value log leaves the page");
+        if (!vlog_pointer_check(v->page + at, v->prefix_bytes + key_bytes) ||
+            vlog_pointer_load(v->page + at).value_bytes != bytes)
+            return page_damaged(v, at, bytes, load_u64(v->page + at), "an impossible pointer into the value log");
+        return LEVIN_OK;
     default:
         return page_damaged(v, cell, VALUE_EXTENT, word >> VALUE_KIND_SHIFT, "a value of unknown kind");
     }
@@ -175,22 +182,50 @@ static levin_code verify_tree_page(page_verifier *v)
     return LEVIN_OK;
 }
 
+/* What the free list and the table of value-log segments have in common. */
+static levin_code verify_list(page_verifier *v, unsigned entry_bytes)
+{
+    const uint8_t *p = v->page;
+    uint32_t page_bytes = v->expect->page_bytes;
+    uint64_t next = load_u64(p + PAGE_NEXT);
+
+    if (page_cells(p) > (page_bytes - PAGE_HEADER_BYTES) / entry_bytes)
+        return page_damaged(v, PAGE_CELLS, (page_bytes - PAGE_HEADER_BYTES) / entry_bytes, page_cells(p),
+                            "its number of entries is impossible");
+    if (load_u32(p + PAGE_HEAP) != page_bytes)
+        return page_damaged(v, PAGE_HEAP, page_bytes, load_u32(p + PAGE_HEAP), "a list has no heap");
+    if (load_u32(p + PAGE_PREFIX_BYTES) != 0)
+        return page_damaged(v, PAGE_PREFIX_BYTES, 0, load_u32(p + PAGE_PREFIX_BYTES), "a list has no prefix");
+    if (next == 0 ? load_u64(p + PAGE_NEXT_CHECKSUM) != 0 : !pages_in_file(v, next, 1))
+        return page_damaged(v, PAGE_NEXT, v->expect->page_count, next, "the next page is not in the file");
+    return LEVIN_OK;
+}
+
+static levin_code verify_vlog_table(page_verifier *v)
+{
+    const uint8_t *p = v->page;
+    uint64_t after = 0;
+    levin_code code = verify_list(v, VLOG_ENTRY_BYTES);
+    for (unsigned i = 0; i < page_cells(p) && !code; i++) {
+        size_t at = PAGE_HEADER_BYTES + (size_t)i * VLOG_ENTRY_BYTES;
+        uint64_t number = load_u64(p + at), end = load_u64(p + at + 8), live = load_u64(p + at + 16);
+        if (number <= after || number > VLOG_NUMBER_MAX)
+            return page_damaged(v, at, after + 1, number, "segments of the value log are out of order");
+        if (end < VLOG_SEGMENT_HEADER_BYTES || end > VLOG_OFFSET_MAX || live > end)
+            return page_damaged(v, at + 8, live, end, "the size of a value-log segment is impossible");
+        after = number;
+    }
+    return code;
+}
+
 static levin_code verify_free_list(page_verifier *v)
 {
     const uint8_t *p = v->page;
     unsigned entries = page_cells(p);
-    uint32_t page_bytes = v->expect->page_bytes;
-    uint64_t next = load_u64(p + PAGE_NEXT), after = 0;
-
-    if (entries > (page_bytes - PAGE_HEADER_BYTES) / FREE_ENTRY_BYTES)
-        return page_damaged(v, PAGE_CELLS, (page_bytes - PAGE_HEADER_BYTES) / FREE_ENTRY_BYTES, entries,
-                            "its number of entries is impossible");
-    if (load_u32(p + PAGE_HEAP) != page_bytes)
-        return page_damaged(v, PAGE_HEAP, page_bytes, load_u32(p + PAGE_HEAP), "a free list has no heap");
-    if (load_u32(p + PAGE_PREFIX_BYTES) != 0)
-        return page_damaged(v, PAGE_PREFIX_BYTES, 0, load_u32(p + PAGE_PREFIX_BYTES), "a free list has no prefix");
-    if (next == 0 ? load_u64(p + PAGE_NEXT_CHECKSUM) != 0 : !pages_in_file(v, next, 1))
-        return page_damaged(v, PAGE_NEXT, v->expect->page_count, next, "the next page is not in the file");
+    uint64_t after = 0;
+    levin_code code = verify_list(v, FREE_ENTRY_BYTES);
+    if (code)
+        return code;
     for (unsigned i = 0; i < entries; i++) {
         size_t at = PAGE_HEADER_BYTES + (size_t)i * FREE_ENTRY_BYTES;
         uint64_t first = load_u64(p + at), pages = load_u64(p + at + 8);
@@ -209,7 +244,9 @@ levin_code page_verify(const uint8_t *page, const page_expect *expect, levin_err
     levin_code code = verify_header(&v);
     if (code)
         return code;
-    return page_type(page) == PAGE_FREE_LIST ? verify_free_list(&v) : verify_tree_page(&v);
+    if (page_type(page) == PAGE_FREE_LIST)
+        return verify_free_list(&v);
+    return page_type(page) == PAGE_VLOG_TABLE ? verify_vlog_table(&v) : verify_tree_page(&v);
 }
 
 /* ---- search ---- */

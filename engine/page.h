@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "page_format.h"
+#include "vlog_format.h"
 
 /* Where a page is expected: from the parent, or from the meta page for a root. */
 typedef struct page_ref {
@@ -126,8 +127,9 @@ typedef struct page_value {
     enum value_kind kind;
     size_t bytes;            /* of the value */
     const uint8_t *data;     /* inline: the value, in the page */
-    uint64_t first_page;     /* extent */
-    uint64_t checksum;       /* extent: of the value bytes */
+    uint64_t first_page;     /* extent: page; value log: position */
+    uint64_t checksum;       /* of the value bytes, when they are elsewhere */
+    uint16_t key_bytes;      /* value log: of its record */
 } page_value;
 /* Of a leaf's cell, whose key has so many bytes after the prefix. */
 static inline page_value leaf_cell_value(const uint8_t *cell, size_t key_bytes)
@@ -140,6 +142,8 @@ static inline page_value leaf_cell_value(const uint8_t *cell, size_t key_bytes)
     } else {
         value.first_page = load_u64(payload);
         value.checksum = load_u64(payload + 8);
+        if (value.kind == VALUE_LOG)
+            value.key_bytes = load_u16(payload + VLOG_POINTER_KEY_BYTES);
     }
     return value;
 }
@@ -147,6 +151,19 @@ static inline page_value leaf_value(const uint8_t *p, unsigned i)
 {
     const uint8_t *slot = page_slot(p, i);
     return leaf_cell_value(p + load_u16(slot + SLOT_OFFSET), load_u16(slot + SLOT_KEY_BYTES));
+}
+/* Of kind VALUE_LOG. */
+static inline vlog_pointer page_value_pointer(const page_value *v)
+{
+    return (vlog_pointer){v->first_page, v->checksum, (uint32_t)v->bytes, v->key_bytes};
+}
+static inline page_value page_value_of_pointer(const vlog_pointer *p)
+{
+    return (page_value){.kind = VALUE_LOG,
+                        .bytes = p->value_bytes,
+                        .first_page = p->position,
+                        .checksum = p->checksum,
+                        .key_bytes = p->key_bytes};
 }
 
 /* ---- meta ---- */
@@ -163,6 +180,8 @@ typedef struct page_meta {
     page_ref named_root; /* of the named keyspaces' tree */
     uint32_t named_height;
     uint64_t named_keys;
+    page_ref vlog_table;
+    uint64_t vlog_table_pages, vlog_next;
 } page_meta;
 void meta_encode(uint8_t bytes[META_BYTES], const page_meta *meta);
 /* slot 0 or 1. LEVIN_CORRUPT, LEVIN_VERSION_UNKNOWN. Every field is checked for sense. */

@@ -315,7 +315,8 @@ void page_cache_destroy(page_cache *cache)
 static inline bool frame_meets(const page_frame *f, const page_expect *expect)
 {
     enum page_type type = page_type(f->page);
-    return f->checksum == expect->ref.checksum && (expect->type ? type == expect->type : type != PAGE_FREE_LIST) &&
+    return f->checksum == expect->ref.checksum &&
+           (expect->type ? type == expect->type : type == PAGE_LEAF || type == PAGE_BRANCH) &&
            (expect->level == PAGE_LEVEL_ANY || page_level(f->page) == (unsigned)expect->level) &&
            page_generation(f->page) <= expect->max_generation;
 }

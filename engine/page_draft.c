@@ -78,7 +78,9 @@ static inline size_t payload_bytes(const uint8_t *cell, unsigned level)
     if (level)
         return 0;
     uint32_t word = load_u32(cell);
-    return word >> VALUE_KIND_SHIFT == VALUE_INLINE ? word & VALUE_BYTES_MASK : EXTENT_POINTER_BYTES;
+    if (word >> VALUE_KIND_SHIFT == VALUE_INLINE)
+        return word & VALUE_BYTES_MASK;
+    return word >> VALUE_KIND_SHIFT == VALUE_LOG ? (size_t)VLOG_POINTER_BYTES : (size_t)EXTENT_POINTER_BYTES;
 }
 
 void page_draft_begin(page_draft *d, uint8_t *page, uint32_t page_bytes, unsigned level)

@@ -35,6 +35,11 @@
  *      192     4  height of that tree
  *      196     4  0
  *      200     8  keys in that tree, catalogue included (keyspace_format.h)
+ *      208     8  first page of the table of value-log segments, 0 when there is none
+ *      216     8  checksum of that page
+ *      224     8  pages of the table
+ *      232     8  number of the next value-log segment, 0 when there never was one
+ *      240     8  0
  *
  * Leaf, branch and overflow pages are counted for both trees together.
  *
@@ -42,16 +47,16 @@
  *        0     8  checksum of bytes 8..page end, seed (identity, PLACE_PAGE, page number)
  *        8     8  page number
  *       16     8  generation that wrote it
- *       24     1  type: 1 leaf, 2 branch, 3 free list
- *       25     1  level: 0 for a leaf and for the free list, parent = child + 1
+ *       24     1  type: 1 leaf, 2 branch, 3 free list, 4 table of value-log segments
+ *       25     1  level: 0 for a leaf and for lists, parent = child + 1
  *       26     2  cells
  *       28     4  heap start: cells occupy [heap start, page end - prefix bytes)
  *       32     4  prefix bytes; the prefix, shared by all keys of the page, is the last bytes of the page
  *       36     4  0
- *       40     8  free list: next page, 0 at the end
- *       48     8  free list: checksum of the next page
+ *       40     8  lists (types 3 and 4): next page, 0 at the end
+ *       48     8  lists: checksum of the next page
  *       56     8  0
- *       64        slots (leaf, branch) or entries (free list)
+ *       64        slots (leaf, branch) or entries (lists)
  *
  * Slot, 8 bytes, in key order:
  *        0     4  head: key_head32() of the key after the prefix
@@ -61,11 +66,14 @@
  * Leaf cell:    u32 value word, key after the prefix, value or pointer.
  *     value word: bits 0..28 value bytes; bits 29..31 kind: 0 the value follows, 1 an extent pointer follows
  *     (u64 first page, u64 checksum of the value bytes, seed (identity, PLACE_EXTENT, first page)); the value occupies
- *     whole pages from there, without headers, the rest of the last one zero; 2 reserved for the value log.
+ *     whole pages from there, without headers, the rest of the last one zero; 2 a pointer into the
+ *     value log follows (vlog_format.h), which says the same value bytes.
  * Branch cell:  u64 child page, u64 checksum of the child page, key after the prefix.
  *     The key is the lower bound of the child's keys; child i holds keys in [key i, key i+1). The first key of a
  *     branch may be shorter than its keys' true bound, and on the left edge of the tree it is empty.
  * Free-list entry: u64 first page, u64 pages; ascending, not touching, across the chain of pages.
+ * Entry of the table: u64 number of a segment, u64 end of its last record, u64 bytes of the records that the tree
+ *     points to; ascending by number across the chain of pages.
  */
 #ifndef LEVIN_PAGE_FORMAT_H
 #define LEVIN_PAGE_FORMAT_H
@@ -79,7 +87,7 @@
 
 enum { PAGE_FORMAT_VERSION = 2 };
 
-enum page_type { PAGE_LEAF = 1, PAGE_BRANCH = 2, PAGE_FREE_LIST = 3 };
+enum page_type { PAGE_LEAF = 1, PAGE_BRANCH = 2, PAGE_FREE_LIST = 3, PAGE_VLOG_TABLE = 4 };
 enum value_kind { VALUE_INLINE = 0, VALUE_EXTENT = 1, VALUE_LOG = 2 };
 
 enum {
@@ -111,7 +119,12 @@ enum {
     META_NAMED_HEIGHT = 192,
     META_NAMED_RESERVED = 196,
     META_NAMED_KEYS = 200,
-    META_END = 208,
+    META_VLOG_TABLE = 208,
+    META_VLOG_TABLE_CHECKSUM = 216,
+    META_VLOG_TABLE_PAGES = 224,
+    META_VLOG_NEXT = 232,
+    META_VLOG_RESERVED = 240,
+    META_END = 248,
     META_BYTES = 512,
     META_SLOT_BYTES = 4096,
 
@@ -140,6 +153,7 @@ enum {
     BRANCH_CELL_CHECKSUM = 8,
     BRANCH_CELL_KEY = 16,
     FREE_ENTRY_BYTES = 16,
+    VLOG_ENTRY_BYTES = 24,
 
     PAGE_HEIGHT_MAX = 32
 };

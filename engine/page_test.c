@@ -478,7 +478,8 @@ START_TEST(page__each_rule_refuses_and_names_the_byte)
         {PAGE_LEAF, SLOT2, 8, 0, SLOT2 + SLOT_OFFSET},
         {PAGE_LEAF, CELL0, 4, 2000, CELL0},                        /* an inline value over a quarter page */
         {PAGE_LEAF, CELL3, 4, 11, CELL3},                          /* an inline value over the end */
-        {PAGE_LEAF, CELL0, 4, 2u << VALUE_KIND_SHIFT | 10, CELL0}, /* the value log is not of this version */
+        {PAGE_LEAF, CELL0, 4, 2u << VALUE_KIND_SHIFT | 10, CELL0 + 5}, /* no pointer into the value log */
+        {PAGE_LEAF, CELL0, 4, 3u << VALUE_KIND_SHIFT | 10, CELL0},
         {PAGE_LEAF, CELL0, 4, 7u << VALUE_KIND_SHIFT | 10, CELL0},
         {PAGE_LEAF, CELL3, 4, 1u << VALUE_KIND_SHIFT | 10, CELL3}, /* an extent pointer over the end */
         {PAGE_LEAF, CELL1, 4, 1u << VALUE_KIND_SHIFT, CELL1},

@@ -4,7 +4,8 @@
  * A read of the newest state asks the row cache first (row_cache.h), and gives it what it finds itself.
  * A read looks in the memtable, the frozen memtable and the page tree of one version, in that order, inside one
  * read-side section, which keeps the version's memory, pages and page numbers alive: no latch, no reference count, no
- * allocation. Values in extents may be long, so they are read outside the section, under a reference on the version.
+ * allocation. Values in extents and in the value log may be long, so they are read outside the section, under a
+ * reference on the version, unless the cache of large values has them.
  *
  * Concurrency: any number of readers beside the writer.  Progress: wait-free but for I/O on a cache miss.
  */
@@ -18,7 +19,29 @@ levin_code read_extent(levin *store, const version *held, const page_value *valu
 {
     levin_error error;
     levin_code code = tree_read_extent(&held->tree->t, value, buffer, &error);
-    return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);
+    if (code != LEVIN_OK)
+        return db_fail(store, &error);
+    if (store->large)
+        value_cache_insert(store->large, value, buffer);
+    return LEVIN_OK;
+}
+
+levin_code read_extent_alloc(levin *store, const version *held, const page_value *value, bool ask_cache,
+                             uint8_t **copy)
+{
+    levin_error error;
+    *copy = NULL;
+    levin_code code = tree_value_bounds(&held->tree->t, value, &error);
+    if (code == LEVIN_OK && !(*copy = read_value_alloc(store, value->bytes)))
+        code = error_memory(&error, value->bytes);
+    if (code != LEVIN_OK)
+        return db_fail(store, &error);
+    code = ask_cache && read_cached(store, value, *copy) ? LEVIN_OK : read_extent(store, held, value, *copy);
+    if (code != LEVIN_OK) {
+        levin_free(store, *copy);
+        *copy = NULL;
+    }
+    return code;
 }
 
 /* Reads have begun to repeat, perhaps: the row cache gets its table. A leader at work is not waited for. */
@@ -81,7 +104,7 @@ static levin_code get_copy_in_section(levin *store, counter_stripe *mine, const 
         } else if (found.extent.kind == VALUE_INLINE) {
             if (found.bytes)
                 memcpy(buffer, found.data, found.bytes);
-        } else {
+        } else if (!read_cached(store, &found.extent, buffer)) {
             held = v;
             version_ref(held);
         }
@@ -220,20 +243,18 @@ static levin_code get_alloc(levin *store, const levin_snapshot *snapshot, unsign
     reclaim_read_lock();
     code = read_find(store, &v, domain, key, key_bytes, 0, &found, &row, &error);
     if (code == LEVIN_OK) {
-        copy = read_value_alloc(store, found.bytes);
-        if (!copy) {
-            code = error_memory(&error, found.bytes);
-        } else if (found.extent.kind == VALUE_INLINE) {
-            if (found.bytes)
-                memcpy(copy, found.data, found.bytes);
-        } else {
+        if (found.extent.kind != VALUE_INLINE) {
             held = v;
             version_ref(held);
+        } else if (!(copy = read_value_alloc(store, found.bytes))) {
+            code = error_memory(&error, found.bytes);
+        } else if (found.bytes) {
+            memcpy(copy, found.data, found.bytes);
         }
     }
     reclaim_read_unlock();
     if (held) {
-        code = read_extent(store, held, &found.extent, copy);
+        code = read_extent_alloc(store, held, &found.extent, true, &copy);
         version_release(held);
     } else if (code != LEVIN_OK && code != LEVIN_NOT_FOUND) {
         code = db_fail(store, &error);

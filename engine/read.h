@@ -4,20 +4,27 @@
 #ifndef LEVIN_READ_H
 #define LEVIN_READ_H
 
+#include <string.h>
+
 #include "db.h"
 
-/* A value found: in memory (memtable or page), or in an extent. */
+/* A value found: in memory (memtable or page), or in an extent or the value log. */
 typedef struct found_value {
     const uint8_t *data; /* good until the read-side section ends, or as long as what holds it is held */
     size_t bytes;
-    page_value extent;   /* kind VALUE_EXTENT when data is not there yet */
+    page_value extent;   /* kind VALUE_EXTENT or VALUE_LOG when data is not there yet */
 } found_value;
 
 /* What a memtable's newest operation on the key says: LEVIN_OK, or LEVIN_NOT_FOUND of a delete. */
 static inline levin_code read_record(const uint8_t *record, found_value *found)
 {
-    if (record_kind(record) != RECORD_PUT)
+    if (!record_puts(record))
         return LEVIN_NOT_FOUND;
+    if (record_kind(record) == RECORD_PUT_LOGGED) {
+        const vlog_pointer p = vlog_pointer_load(record_value(record));
+        *found = (found_value){ .bytes = p.value_bytes, .extent = page_value_of_pointer(&p) };
+        return LEVIN_OK;
+    }
     found->data = record_value(record);
     found->bytes = record_value_bytes(record);
     found->extent.kind = VALUE_INLINE;
@@ -72,8 +79,25 @@ static inline levin_code read_check_key(levin *store, const void *key, size_t ke
     return LEVIN_OK;
 }
 
-/* Copies an extent's value outside any read-side section; held is a reference of the caller. */
+/* Copies a value out of its extent or the value log, outside any read-side section; held is the caller's reference. */
 levin_code read_extent(levin *store, const version *held, const page_value *value, void *buffer);
+
+/* Copies a value that is in the cache of large values; value->bytes fit. False: it is not there. Any thread. */
+static inline bool read_cached(levin *store, const page_value *value, void *buffer)
+{
+    if (!store->large)
+        return false;
+    reclaim_read_lock();
+    const cached_value *cached = value_cache_find(store->large, value);
+    if (cached)
+        memcpy(buffer, cached_value_data(cached), value->bytes);
+    reclaim_read_unlock();
+    return cached != NULL;
+}
+
+/* The same into memory to be given back with levin_free(); NULL on failure. */
+levin_code read_extent_alloc(levin *store, const version *held, const page_value *value, bool ask_cache,
+                             uint8_t **copy);
 
 /* Memory for a value that is handed out, to be given back with levin_free(). NULL when out of memory. */
 uint8_t *read_value_alloc(levin *store, size_t bytes);
@@ -145,6 +169,8 @@ static inline void read_reclaim(levin *store)
     /* not left to the background thread: readers that miss would run away from it, and over the budget */
     if (__builtin_expect(page_cache_wants_reclaim(store->cache), 0))
         page_cache_reclaim(store->cache);
+    if (__builtin_expect(store->large && value_cache_wants_reclaim(store->large), 0))
+        value_cache_reclaim(store->large);
     if (__builtin_expect(store->rows && row_cache_wants_maintenance(store->rows), 0) &&
         !row_cache_maintain(store->rows, !store->thread_started))
         db_wake(store);

@@ -5,7 +5,8 @@
  * Operation, 8 bytes and the key and the value:
  *
  *   offset  size  field
- *        0     1  kind: 1 put, 2 delete, 3 delete range [key, value), to the end of the keyspace when value is empty
+ *        0     1  kind: 1 put, 2 delete, 3 delete range [key, value), to the end of the keyspace when value is empty,
+ *                 4 put whose value stands in the value log: the value here is a pointer, 24 bytes (vlog_format.h)
  *        1     1  flags: bit 0: it is about a named keyspace: its key begins with the 4-byte big-endian id of that,
  *                 then come 1 byte or more; so does the end of a range, which is the next id alone when the range
  *                 goes to the end of the keyspace
@@ -29,11 +30,12 @@
 #include <stdbool.h>
 
 #include "codec.h"
+#include "vlog_format.h"
 
 /* Which trees an operation is about: those of the default keyspace, or those of all named ones. */
 enum record_domain { DOMAIN_PLAIN, DOMAIN_NAMED, DOMAIN_COUNT };
 
-enum record_kind { RECORD_PUT = 1, RECORD_DELETE = 2, RECORD_DELETE_RANGE = 3 };
+enum record_kind { RECORD_PUT = 1, RECORD_DELETE = 2, RECORD_DELETE_RANGE = 3, RECORD_PUT_LOGGED = 4 };
 
 enum {
     RECORD_KIND = 0,
@@ -115,6 +117,12 @@ static inline bool record_end_check(const uint8_t *r, size_t key, size_t end)
     return end == 0 || key_compare(r + RECORD_HEADER_BYTES, key, r + RECORD_HEADER_BYTES + key, end) < 0;
 }
 
+/* Whether it gives its key a value. */
+static inline bool record_puts(const uint8_t *r)
+{
+    return record_kind(r) == RECORD_PUT || record_kind(r) == RECORD_PUT_LOGGED;
+}
+
 /* Whether a well-formed operation stands at r, within `available` bytes. */
 static inline bool record_check(const uint8_t *r, size_t available)
 {
@@ -127,6 +135,7 @@ static inline bool record_check(const uint8_t *r, size_t available)
     switch (r[RECORD_KIND]) {
     case RECORD_PUT: return true;
     case RECORD_DELETE: return value == 0;
+    case RECORD_PUT_LOGGED: return value == VLOG_POINTER_BYTES && vlog_pointer_check(record_value(r), key);
     case RECORD_DELETE_RANGE: return record_end_check(r, key, value);
     default: return false;
     }

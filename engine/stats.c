@@ -80,6 +80,35 @@ static void stats_of_gets(const levin *db, levin_stats *s)
     s->get_hits = found + s->row_hits <= s->gets ? found + s->row_hits : 0;
 }
 
+static void stats_of_values(levin *db, levin_stats *s)
+{
+    const metered_files *files = &db->metered.files[LEVIN_FILE_VLOG];
+    vlog_counters values;
+    vlog_count(&db->values, &values);
+    s->vlog_segments = values.segments;
+    s->vlog_bytes = values.bytes;
+    s->vlog_live_bytes = values.live_bytes;
+    s->vlog_values = values.written_values;
+    s->vlog_written_bytes = count_read(&files->written_bytes);
+    s->vlog_read_bytes = count_read(&files->read_bytes);
+    s->vlog_syncs = count_read(&files->syncs);
+    s->vlog_sync_ns = count_read(&files->sync_ns);
+    s->vlog_collected_segments = values.collected_segments;
+    s->vlog_collected_bytes = values.collected_bytes;
+    s->vlog_moved_values = values.moves;
+    s->vlog_moved_bytes = values.moved_bytes;
+    s->vlog_memory_bytes = vlog_memory_bytes(&db->values);
+    if (db->large) {
+        value_cache_counters large;
+        value_cache_count(db->large, &large);
+        s->large_hits = large.hits;
+        s->large_misses = large.misses;
+        s->large_inserts = large.inserts;
+        s->large_evictions = large.evictions;
+        s->large_bytes = large.bytes;
+    }
+}
+
 void levin_stats_get(levin *db, levin_stats *s)
 {
     wal_counters log = { 0 };
@@ -138,5 +167,6 @@ void levin_stats_get(levin *db, levin_stats *s)
     s->compaction_pages = count_read(&db->compaction_pages);
     s->compaction_bytes = count_read(&db->compaction_bytes);
     stats_of_files(db, s);
+    stats_of_values(db, s);
     stats_of_errors(db, s);
 }

@@ -76,8 +76,27 @@ levin_code tree_find_frame(const tree *t, const uint8_t *key, size_t key_bytes, 
     return find(t, key, key_bytes, leaf, value, error);
 }
 
+static levin_code no_value_log(const page_value *value, levin_error *error)
+{
+    return error_corrupt(error, vlog_segment_name(vlog_segment_of(value->first_page)).text,
+                         vlog_offset_of(value->first_page), 0, value->first_page,
+                         "a pointer into the value log, where there is none");
+}
+
+levin_code tree_value_bounds(const tree *t, const page_value *value, levin_error *error)
+{
+    if (value->kind != VALUE_LOG)
+        return LEVIN_OK; /* page_verify() has seen to it */
+    const vlog_pointer p = page_value_pointer(value);
+    return t->values ? vlog_bounds(t->values, &p, error) : no_value_log(value, error);
+}
+
 levin_code tree_read_extent(const tree *t, const page_value *value, uint8_t *buffer, levin_error *error)
 {
+    if (value->kind == VALUE_LOG) {
+        const vlog_pointer p = page_value_pointer(value);
+        return t->values ? vlog_read(t->values, &p, buffer, error) : no_value_log(value, error);
+    }
     file *f = page_cache_file(t->cache);
     uint64_t offset = value->first_page * t->page_bytes;
     size_t done;

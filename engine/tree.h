@@ -8,6 +8,7 @@
 #define LEVIN_TREE_H
 
 #include "page_cache.h"
+#include "vlog.h"
 
 /* A root and what is needed to read from it. Plain data, copied freely. */
 typedef struct tree {
@@ -18,6 +19,7 @@ typedef struct tree {
     uint64_t generation;
     uint64_t page_count;
     page_ref root;
+    vlog *values;         /* NULL: there is none, and no pointer into one */
 } tree;
 
 /*
@@ -47,8 +49,10 @@ levin_code tree_find_frame(const tree *t, const uint8_t *key, size_t key_bytes, 
 enum { TREE_MANY = 16 };
 levin_code tree_find_many(const tree *t, const levin_slice *keys, size_t count, page_value *values,
                           levin_code *codes, levin_error *error);
-/* Reads and verifies a value that is held in an extent; buffer has value->bytes. Inside a read-side section or a
- * held version. */
+/* Whether memory for a value of an extent or of the value log may be taken: it lies inside its file. LEVIN_CORRUPT. */
+levin_code tree_value_bounds(const tree *t, const page_value *value, levin_error *error);
+/* Reads and verifies a value that is held in an extent or in the value log; buffer has value->bytes. A version that has
+ * the value is held. */
 levin_code tree_read_extent(const tree *t, const page_value *value, uint8_t *buffer, levin_error *error);
 
 typedef struct tree_cursor {

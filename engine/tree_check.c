@@ -162,6 +162,18 @@ static void extent_check(checker *c, const page_value *value)
     }
 }
 
+/* Reads a value of the value log. */
+static void logged_check(checker *c, const page_value *value)
+{
+    levin_error e;
+    const vlog_pointer p = page_value_pointer(value);
+    levin_code code = tree_value_bounds(c->t, value, &e);
+    if (!code)
+        code = vlog_verify(c->t->values, &p, &e);
+    if (code)
+        fault(c, &e);
+}
+
 static void leaf_check(checker *c, const uint8_t *page)
 {
     levin_check_result *r = c->result;
@@ -174,6 +186,8 @@ static void leaf_check(checker *c, const uint8_t *page)
         r->value_bytes += value.bytes;
         if (value.kind == VALUE_EXTENT)
             extent_check(c, &value);
+        else if (value.kind == VALUE_LOG)
+            logged_check(c, &value);
     }
 }
 

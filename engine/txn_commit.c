@@ -107,14 +107,12 @@ static void collect(const mem_node *root, levin_batch *batch)
     mem_cursor_init(&c, root);
     for (bool on = mem_cursor_first(&c); on; on = mem_cursor_next(&c)) {
         const uint8_t *record = mem_cursor_record(&c);
-        const size_t bytes = record_bytes(record);
         if (batch->bytes) {
-            memcpy(batch->bytes + batch->used, record, bytes);
-            batch->count++;
-            batch->puts += record_kind(record) == RECORD_PUT;
-            batch->range_deletes += record_kind(record) == RECORD_DELETE_RANGE;
+            memcpy(batch->bytes + batch->used, record, record_bytes(record));
+            batch_count(batch, record);
+        } else {
+            batch->used += record_bytes(record);
         }
-        batch->used += bytes;
     }
 }
 

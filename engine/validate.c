@@ -59,9 +59,9 @@ static levin_code compare_values(levin *db, const write_state *then, const found
                                  const found_value *b, levin_error *error)
 {
     uint8_t *copy_a, *copy_b = NULL;
-    if (a->extent.kind == VALUE_EXTENT && b->extent.kind == VALUE_EXTENT &&
+    if (a->extent.kind != VALUE_INLINE && a->extent.kind == b->extent.kind &&
         a->extent.first_page == b->extent.first_page && a->extent.checksum == b->extent.checksum)
-        return LEVIN_OK; /* the same pages, which are kept for the older of the two */
+        return LEVIN_OK; /* the same place, which is kept for the older of the two */
     const uint8_t *bytes_a = value_bytes_of(db, then, a, &copy_a, error);
     const uint8_t *bytes_b = bytes_a ? value_bytes_of(db, now, b, &copy_b, error) : NULL;
     levin_code code = LEVIN_OK;

@@ -28,6 +28,7 @@ void dead_pages_free(const levin_io *io, dead_pages *pages)
     while (pages) {
         dead_pages *next = pages->next;
         extent_list_fini(&pages->extents, io);
+        extent_list_fini(&pages->segments, io);
         io_free(io, pages, sizeof *pages);
         pages = next;
     }
@@ -68,6 +69,7 @@ static void tree_unref_locked(version_set *set, tree_version *t)
     if (set->newest_tree == t)
         set->newest_tree = t->older;
     extent_list_fini(&t->free_list, set->io);
+    extent_list_fini(&t->vlog_table, set->io);
     io_free(set->io, t, sizeof *t);
 }
 
@@ -101,6 +103,18 @@ dead_pages *version_take_reusable(version_set *set)
     set->reusable = NULL;
     sync_mutex_unlock(&set->mutex);
     return pages;
+}
+
+extent_list version_take_segments(version_set *set)
+{
+    extent_list segments = { 0 };
+    sync_mutex_lock(&set->mutex);
+    for (dead_pages *d = set->reusable; d && !segments.count; d = d->next) {
+        segments = d->segments;
+        d->segments = (extent_list){ 0 };
+    }
+    sync_mutex_unlock(&set->mutex);
+    return segments;
 }
 
 levin_code version_each_dead(version_set *set, levin_code (*visit)(void *context, extent e), void *context)

@@ -30,6 +30,7 @@
 typedef struct dead_pages {
     struct dead_pages *next;
     extent_list extents;
+    extent_list segments; /* numbers of value-log segments that go the same way */
 } dead_pages;
 
 typedef struct tree_version {
@@ -40,6 +41,7 @@ typedef struct tree_version {
     page_meta meta;
     dead_pages *dead;     /* pages that this tree uses and the next one does not */
     extent_list free_list; /* pages that hold the free list of its meta */
+    extent_list vlog_table; /* pages that hold its table of value-log segments */
 } tree_version;
 
 /* Newest first; below the frozen memtable lies the page tree. A mask hides what lies below its own keys. */
@@ -130,6 +132,8 @@ typedef struct version_hold {
     uint64_t memory_bytes; /* of memtables that the newest version has no more */
 } version_hold;
 version_hold version_held(version_set *set, const version *v);
+/* Takes the value-log segments that nobody can reach any more, out of the dead pages. */
+extent_list version_take_segments(version_set *set);
 /* Calls visit for every extent that is waiting: reusable, or dead but still reachable from an older version. */
 levin_code version_each_dead(version_set *set, levin_code (*visit)(void *context, extent e), void *context);
 void dead_pages_free(const levin_io *io, dead_pages *pages);

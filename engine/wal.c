@@ -223,10 +223,22 @@ static levin_code pending_write(wal *log, levin_error *error)
     return LEVIN_OK;
 }
 
+/* What the groups refer to goes first. */
+static levin_code referred_sync(wal *log, levin_error *error)
+{
+    const wal_options *o = &log->options;
+    levin_code code = o->before_sync ? o->before_sync(o->sync_context, error) : LEVIN_OK;
+    if (code)
+        log->poisoned = true;
+    return code;
+}
+
 /* Syncs what was flushed. */
 static levin_code current_sync(wal *log, levin_error *error)
 {
-    levin_code code = wal_sync_file(log, &log->current, error);
+    levin_code code = referred_sync(log, error);
+    if (!code)
+        code = wal_sync_file(log, &log->current, error);
     if (!code)
         log->durable = lsn_make(log->number, log->flushed);
     return code;
@@ -239,6 +251,8 @@ static levin_code seal_complete(wal *log, levin_error *error)
 {
     uint32_t sector = log->options.sector_bytes;
     levin_code code = wal_write_file(log, &log->current, log->control, sector, log->offset, error);
+    if (!code)
+        code = referred_sync(log, error);
     if (!code)
         code = wal_sync_file(log, &log->current, error);
     if (code)

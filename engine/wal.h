@@ -34,6 +34,9 @@ typedef struct wal_options {
     uint32_t spares;         /* recycled segments kept at most (default 2) */
     bool read_only;
     levin_recovery recovery;
+    /* Called before each sync of groups: what they refer to is on the device on return. A failure poisons. Or NULL. */
+    levin_code (*before_sync)(void *context, levin_error *error);
+    void *sync_context;
 } wal_options;
 
 /* What the replay hands over. */
@@ -51,6 +54,13 @@ typedef struct wal_visitor {
      * nothing to do.
      */
     levin_code (*prove)(void *context, uint64_t proven_generation, levin_error *error);
+    /*
+     * Before the batches of a group that has pointers into the value log: is what they point to there?  proven: the
+     * log says that the group was on the device, so what is missing is damage (LEVIN_CORRUPT).  Otherwise *whole false
+     * ends the log before the group.  NULL: nothing to look at.
+     */
+    levin_code (*accept)(void *context, const uint8_t *payload, uint32_t batches, bool proven, bool *whole,
+                         levin_error *error);
 } wal_visitor;
 
 /* Where the replay begins, out of the meta page. */

@@ -96,3 +96,15 @@ bool wal_payload_check(const uint8_t *payload, size_t bytes, uint32_t batches, s
     *flaw_at = at;
     return at == bytes;
 }
+
+bool wal_payload_points(const uint8_t *payload, uint32_t batches)
+{
+    for (uint32_t i = 0; i < batches; i++) {
+        const uint8_t *operation = payload + BATCH_HEADER_BYTES;
+        for (size_t left = load_u32(payload + BATCH_OP_COUNT); left; left--, operation += record_bytes(operation))
+            if (record_kind(operation) == RECORD_PUT_LOGGED)
+                return true;
+        payload = operation;
+    }
+    return false;
+}

@@ -99,6 +99,8 @@ const char *wal_group_flaw(const wal_group *g);
 /* Whether the payload is `batches` well-formed batches and nothing else; *flaw_at is the offset of the first bad
  * one. */
 bool wal_payload_check(const uint8_t *payload, size_t bytes, uint32_t batches, size_t *flaw_at);
+/* Whether a well-formed payload has pointers into the value log. */
+bool wal_payload_points(const uint8_t *payload, uint32_t batches);
 
 /* ---- the handle ------------------------------------------------------------------------------------------- */
 

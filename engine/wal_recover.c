@@ -13,6 +13,8 @@
  *  - A group that knows a later checkpoint durable than the meta page that was chosen proves that page lost:
  *    LEVIN_CORRUPT in every mode, for the pages that the older meta page needs may have been used again.
  *  - What a SEAL names, and the segment that the meta page names, were durable before they were named.
+ * A group whose values are not in the value log (vlog_recover.c) ends the log like a torn one, unless a later one
+ * proves that it was on the device.
  * Before it decides that the log ends, the walk reads the place again, past its window: a read that went wrong
  * once does not cut the log.
  *
@@ -48,6 +50,8 @@ typedef struct walk {
     uint64_t proven;       /* position: on the device before it, by what the log says itself */
     uint64_t generation;   /* the newest checkpoint that the log says is on the device */
     uint64_t scan_left;    /* bytes that the scan may still sum */
+    uint64_t ahead;        /* position: on the device before it, by what the rest of the chain says */
+    bool ahead_known;
     bool rot;              /* the error returned is damage of the log: salvage cuts there */
     bool cut;              /* salvage has cut: what lies behind position is to be destroyed */
 } walk;
@@ -150,7 +154,63 @@ static levin_code walk_judge(walk *w, const wal_group *g, levin_error *error)
     return LEVIN_OK;
 }
 
-static levin_code walk_replay(walk *w, const wal_group *g, levin_error *error)
+/* Goes on from a group that has verified. */
+static levin_code walk_pass(walk *w, const wal_group *g, levin_error *error)
+{
+    uint64_t end = lsn_offset(w->position) + wal_group_total(g->payload_bytes, w->log->options.sector_bytes);
+    w->chain = g->checksum;
+    w->incarnation = g->incarnation;
+    if (g->kind != WAL_SEAL) {
+        w->position = lsn_make(w->segment->number, end);
+        return LEVIN_OK;
+    }
+    w->position = lsn_make(g->next_segment, w->log->options.sector_bytes);
+    return walk_open(w, error);
+}
+
+/*
+ * Follows the chain to its end for what it calls durable, without replaying it.  Only for logs with pointers into the
+ * value log: whether a value has to be there depends on it.
+ */
+static levin_code walk_ahead(walk *w, levin_error *error)
+{
+    walk a = *w;
+    wal_group g;
+    bool there = true;
+    memset(&a.reader, 0, sizeof a.reader);
+    levin_code code = walk_open(&a, error);
+    while (!code && there) {
+        code = walk_find(&a, &g, &there, error);
+        if (code || !there)
+            break;
+        if (w->ahead < g.durable)
+            w->ahead = g.durable;
+        code = walk_pass(&a, &g, error);
+    }
+    wal_reader_close(&a.reader);
+    w->reader.have = 0; /* the window is the same */
+    w->ahead_known = true;
+    return code == LEVIN_CORRUPT ? LEVIN_OK : code; /* the walk will come there */
+}
+
+/* Whether all values that the group points to are there. */
+static levin_code walk_accept(walk *w, const wal_group *g, const uint8_t *payload, bool *whole, levin_error *error)
+{
+    const wal_visitor *v = w->visitor;
+    uint64_t end = lsn_offset(w->position) + wal_group_total(g->payload_bytes, w->log->options.sector_bytes);
+    levin_code code = LEVIN_OK;
+    if (!v->accept || !wal_payload_points(payload, g->batches))
+        return LEVIN_OK;
+    if (!w->ahead_known)
+        code = walk_ahead(w, error);
+    if (code)
+        return code;
+    code = v->accept(v->context, payload, g->batches, lsn_make(w->segment->number, end) <= w->ahead, whole, error);
+    w->rot = w->rot || code == LEVIN_CORRUPT;
+    return code;
+}
+
+static levin_code walk_replay(walk *w, const wal_group *g, bool *whole, levin_error *error)
 {
     const wal_visitor *v = w->visitor;
     uint64_t offset = lsn_offset(w->position);
@@ -169,6 +229,9 @@ static levin_code walk_replay(walk *w, const wal_group *g, levin_error *error)
                              "two reads of a log group gave different bytes");
     if (!wal_payload_check(payload, bytes, g->batches, &at))
         return damage(w, g->batches, at, "a log group verifies, but does not hold well-formed batches", error);
+    code = walk_accept(w, g, payload, whole, error);
+    if (code || !*whole)
+        return code;
     at = 0;
     for (uint32_t i = 0; i < g->batches; i++) {
         const uint8_t *batch = payload + at;
@@ -191,13 +254,10 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
         return code;
     code = walk_judge(w, &g, error);
     if (!code && g.kind == WAL_DATA)
-        code = walk_replay(w, &g, error);
-    if (code)
+        code = walk_replay(w, &g, more, error);
+    if (code || !*more)
         return code;
-    uint64_t end = lsn_offset(w->position) + wal_group_total(g.payload_bytes, w->log->options.sector_bytes);
-    w->segment->used = end;
-    w->chain = g.checksum;
-    w->incarnation = g.incarnation;
+    w->segment->used = lsn_offset(w->position) + wal_group_total(g.payload_bytes, w->log->options.sector_bytes);
     if (w->highest < g.incarnation)
         w->highest = g.incarnation;
     if (w->proven < g.durable)
@@ -205,12 +265,7 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
     if (w->generation < g.generation)
         w->generation = g.generation;
     w->sequence = g.sequence + g.batches - 1;
-    if (g.kind != WAL_SEAL) {
-        w->position = lsn_make(w->segment->number, end);
-        return LEVIN_OK;
-    }
-    w->position = lsn_make(g.next_segment, w->log->options.sector_bytes);
-    return walk_open(w, error);
+    return walk_pass(w, &g, error);
 }
 
 /* ---- rot or torn ------------------------------------------------------------------------------------------ */

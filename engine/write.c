@@ -11,6 +11,10 @@
  * without it.  What it was refused for may be a batch of the same group, so it is told only when the group is
  * published; when the group fails, the refused fail with it.
  *
+ * Large values do not go that way: the leader writes them to the value log, straight from the callers' batches, before
+ * the log is written, and what is copied and logged is a pointer (vlog.h).  A group that fails after that leaves
+ * garbage there, which nothing points to.
+ *
  * Durability: LEVIN_NONE groups are appended and stay in this process until a later flush; LEVIN_LOGGED are flushed;
  * LEVIN_SYNCED are synced.  The log keeps commit order, so what survives is always a prefix.
  *
@@ -31,6 +35,13 @@
 #include <string.h>
 
 #include "keyspace.h"
+#include "read.h"
+#include "write.h"
+
+enum {
+    GATHER_KEEP = 4096,    /* values: room for so many is kept between groups */
+    FREEZE_SEGMENTS = 8    /* so much of the value log, in segments, is written before a memtable is merged */
+};
 
 typedef struct write_request {
     commit_request base; /* first */
@@ -38,6 +49,8 @@ typedef struct write_request {
     const uint8_t *operations;
     size_t bytes, count, puts, range_deletes;
     levin_durability durability;
+    size_t large;         /* puts whose values go to the value log */
+    uint64_t large_bytes; /* of these values */
     write_check check;  /* NULL: none */
     void *check_context;
     void (*settled)(void *context, levin_code code, uint64_t sequence); /* NULL: none */
@@ -45,6 +58,8 @@ typedef struct write_request {
     bool admitted;      /* by the check */
     levin_code refused; /* set by the leader: by the check, base.error says why */
     uint64_t sequence;  /* set by the leader */
+    const vlog_pointer *expected; /* the collector's: operation i is done if this is still its key's pointer */
+    uint8_t *moves;               /* = operations, to be changed by the leader */
 } write_request;
 
 struct levin_ticket {
@@ -68,22 +83,34 @@ static write_request *request_of(commit_request *r)
 typedef struct commit_group {
     commit_request *first, *end; /* requests [first, end) of the leader's list */
     size_t payload_bytes;
+    size_t large;                /* values for the value log */
     size_t batches, puts, deletes, range_deletes;
     levin_durability durability;
     bool watched; /* a request wants to be told how it ended */
+    bool moved;                  /* by the collector: nothing that a user wrote */
 } commit_group;
+
+/* What the request takes in the log. */
+static size_t logged_bytes(const write_request *w)
+{
+    return w->count ? BATCH_HEADER_BYTES + w->bytes - (size_t)w->large_bytes + w->large * VLOG_POINTER_BYTES : 0;
+}
 
 static commit_group group_collect(const levin *db, commit_request *list)
 {
     const size_t batches_max = db->options.group_batches_max ? db->options.group_batches_max : SIZE_MAX;
-    commit_group g = { .first = list };
+    commit_group g = { .first = list, .moved = request_of(list)->expected != NULL };
     commit_request *r = list;
+    size_t all_bytes = 0;
     for (; r; r = r->next) {
         const write_request *w = request_of(r);
         size_t bytes = w->count ? BATCH_HEADER_BYTES + w->bytes : 0;
-        if (r != list && (g.payload_bytes + bytes > GROUP_BYTES_MAX || g.batches >= batches_max))
+        if (r != list &&
+            (all_bytes + bytes > GROUP_BYTES_MAX || g.batches >= batches_max || w->expected || g.moved))
             break;
-        g.payload_bytes += bytes;
+        all_bytes += bytes;
+        g.payload_bytes += logged_bytes(w);
+        g.large += w->large;
         g.batches += w->count != 0;
         g.puts += w->puts;
         g.deletes += w->count - w->puts - w->range_deletes;
@@ -125,6 +152,40 @@ static void group_settle(const commit_group *g, levin_code code, uint64_t sequen
     }
 }
 
+/* Copies operations, with room for a pointer in the place of each large value. Returns where they end. */
+static uint8_t *operations_copy(levin *db, const write_request *w, uint8_t *to, size_t *gathered)
+{
+    if (!w->large) {
+        memcpy(to, w->operations, w->bytes);
+        return to + w->bytes;
+    }
+    const uint8_t *from = w->operations;
+    for (size_t i = 0; i < w->count; i++, from += record_bytes(from)) {
+        const size_t value_bytes = record_value_bytes(from);
+        const bool large = batch_value_is_large(db, from);
+        const size_t bytes = large ? (size_t)(record_value(from) - from) : record_bytes(from);
+        memcpy(to, from, bytes);
+        if (large) {
+            store_u8(to + RECORD_KIND, RECORD_PUT_LOGGED);
+            store_u32(to + RECORD_VALUE_BYTES, VLOG_POINTER_BYTES);
+            db->gather[(*gathered)++] = (vlog_value){ .key = { record_key(from), record_key_bytes(from) },
+                                                      .value = { record_value(from), value_bytes },
+                                                      .pointer = to + bytes };
+            to += VLOG_POINTER_BYTES;
+        }
+        to += bytes;
+    }
+    return to;
+}
+
+/* Writes the values gathered so far; the pointers to them are complete then. */
+static levin_code values_write(levin *db, size_t *gathered, levin_error *error)
+{
+    const size_t count = *gathered;
+    *gathered = 0;
+    return count ? vlog_write(&db->values, db->gather, count, error) : LEVIN_OK;
+}
+
 /* Asks the request's check. One that is refused is no part of the group any more, but for its completion. */
 static bool group_admits(const version *before, commit_group *g, write_request *w)
 {
@@ -140,7 +201,8 @@ static bool group_admits(const version *before, commit_group *g, write_request *
     g->watched |= w->admitted && w->settled;
     if (w->admitted)
         return true;
-    g->payload_bytes -= BATCH_HEADER_BYTES + w->bytes;
+    g->payload_bytes -= logged_bytes(w);
+    g->large -= w->large;
     g->batches--;
     g->puts -= w->puts;
     g->deletes -= w->count - w->puts - w->range_deletes;
@@ -149,34 +211,60 @@ static bool group_admits(const version *before, commit_group *g, write_request *
 }
 
 /*
- * Copies the batches into the group's memory and applies them to the memtable's private root.  The group shrinks by
- * what its checks refuse.
+ * Copies the batches into the group's memory and applies them to the memtable's private root; their large values go to
+ * the value log.  The group shrinks by what its checks refuse.
  */
-static bool group_apply(const version *before, commit_group *g, uint8_t *bytes, uint64_t sequence)
+static levin_code group_apply(levin *db, const version *before, commit_group *g, uint8_t *bytes, uint64_t sequence,
+                              levin_error *error)
 {
-    memtable *mem = before->mem;
     uint8_t *to = bytes + WAL_GROUP_HEADER_BYTES;
+    size_t gathered = 0;
+    levin_code code = LEVIN_OK;
     g->durability = LEVIN_NONE;
-    for (commit_request *r = g->first; r != g->end; r = r->next) {
+    for (commit_request *r = g->first; r != g->end && code == LEVIN_OK; r = r->next) {
         write_request *w = request_of(r);
-        if (w->count && !group_admits(before, g, w))
+        if (w->check)
+            code = values_write(db, &gathered, error); /* a check may look at them */
+        if (code != LEVIN_OK || (w->count && !group_admits(before, g, w)))
             continue;
         if (w->durability > g->durability)
             g->durability = w->durability;
         if (!w->count)
             continue;
+        uint8_t *operations = to + BATCH_HEADER_BYTES, *end = operations_copy(db, w, operations, &gathered);
         w->sequence = sequence++;
-        store_u32(to + BATCH_OPS_BYTES, (uint32_t)w->bytes);
+        store_u32(to + BATCH_OPS_BYTES, (uint32_t)(end - operations));
         store_u32(to + BATCH_OP_COUNT, (uint32_t)w->count);
         store_u32(to + BATCH_DURABILITY, (uint32_t)w->durability);
         store_u32(to + BATCH_RESERVED, 0);
-        to += BATCH_HEADER_BYTES;
-        memcpy(to, w->operations, w->bytes);
-        if (!memtable_apply_batch(mem, to, w->count))
-            return false;
-        to += w->bytes;
+        if (!memtable_apply_batch(before->mem, operations, w->count))
+            code = error_memory(error, w->bytes);
+        to = end;
     }
-    return true;
+    return code == LEVIN_OK ? values_write(db, &gathered, error) : code;
+}
+
+/* Room to gather the large values of the group. */
+static levin_code gather_reserve(levin *db, size_t count, levin_error *error)
+{
+    if (count <= db->gather_capacity)
+        return LEVIN_OK;
+    vlog_value *bigger = io_alloc(db->io, count * sizeof *bigger);
+    if (!bigger)
+        return error_memory(error, count * sizeof *bigger);
+    io_free(db->io, db->gather, db->gather_capacity * sizeof *bigger);
+    db->gather = bigger;
+    db->gather_capacity = count;
+    return LEVIN_OK;
+}
+
+static void gather_trim(levin *db)
+{
+    if (db->gather_capacity <= GATHER_KEEP)
+        return;
+    io_free(db->io, db->gather, db->gather_capacity * sizeof *db->gather);
+    db->gather = NULL;
+    db->gather_capacity = 0;
 }
 
 static levin_code log_durability(levin *db, levin_durability durability, levin_error *error)
@@ -224,10 +312,12 @@ static void group_publish(levin *db, version *v, const version *before, const co
     v->tree = before->tree;
     db->dead_bytes += replaced.count * (uint64_t)MEM_NODE_BYTES;
     version_publish(&db->versions, v, &replaced);
-    count_add(&db->batches, g->batches);
-    count_add(&db->puts, g->puts);
-    count_add(&db->deletes, g->deletes);
-    count_add(&db->range_deletes, g->range_deletes);
+    if (!g->moved) {
+        count_add(&db->batches, g->batches);
+        count_add(&db->puts, g->puts);
+        count_add(&db->deletes, g->deletes);
+        count_add(&db->range_deletes, g->range_deletes);
+    }
     count_add(&db->groups, 1);
     /* under commit_mutex */
     distribution_add_alone(&db->metrics.of[LEVIN_HISTOGRAM_group_batches], g->batches);
@@ -252,6 +342,9 @@ static levin_code group_commit(levin *db, commit_group *g, levin_error *error)
     const version *before = db->versions.newest;
     memtable *mem = before->mem;
     size_t bytes = wal_group_bytes(db->log, g->payload_bytes);
+    levin_code code = gather_reserve(db, g->large, error);
+    if (code != LEVIN_OK)
+        return code;
     version *v = version_create(&db->versions);
     uint8_t *group = v ? arena_reserve(memtable_arena(mem), bytes) : NULL;
     if (!group) {
@@ -259,22 +352,21 @@ static levin_code group_commit(levin *db, commit_group *g, levin_error *error)
         return error_memory(error, bytes);
     }
     memtable_begin(mem, db->group + 1);
-    levin_code code;
-    bool appended = false, applied = group_apply(before, g, group, db->sequence + 1);
-    if (applied && !g->batches) {
+    bool appended = false;
+    code = group_apply(db, before, g, group, db->sequence + 1, error);
+    gather_trim(db);
+    if (code == LEVIN_OK && !g->batches) {
         memtable_abort(mem);
         arena_trim(memtable_arena(mem), group, bytes, 0);
         version_discard(v);
         return group_sync_only(db, g->durability, error);
     }
     size_t need = wal_group_bytes(db->log, g->payload_bytes);
-    if (applied && need < bytes) { /* a check has refused something */
+    if (code == LEVIN_OK && need < bytes) { /* a check has refused something */
         arena_trim(memtable_arena(mem), group, bytes, need);
         bytes = need;
     }
-    if (!applied)
-        code = error_memory(error, bytes);
-    else
+    if (code == LEVIN_OK)
         code = wal_append(db->log, group, g->payload_bytes, (uint32_t)g->batches, db->sequence + 1, error);
     if (code == LEVIN_OK) {
         appended = true;
@@ -303,10 +395,10 @@ static levin_code group_commit(levin *db, commit_group *g, levin_error *error)
 
 /* ---- room ---- */
 
-levin_code db_freeze(levin *db, levin_error *error)
+levin_code db_freeze(levin *db, bool empty_too, levin_error *error)
 {
     const version *before = db->versions.newest;
-    if (before->frozen || version_mem_is_empty(before))
+    if (before->frozen || (version_mem_is_empty(before) && !empty_too))
         return LEVIN_OK;
     levin_code code = wal_flush(db->log, error); /* unflushed groups point into the arena that is about to age */
     if (code != LEVIN_OK)
@@ -329,19 +421,31 @@ levin_code db_freeze(levin *db, levin_error *error)
         v->of[domain].frozen = before->of[domain].mem;
     v->tree = before->tree;
     version_publish(&db->versions, v, NULL);
+    vlog_freeze(&db->values);
     memtable_unref(fresh); /* the version has its own */
     db_wake(db);
     return LEVIN_OK;
 }
 
+/*
+ * With large values in the value log a memtable holds pointers to many times its own bytes; what of these is garbage
+ * is known when it is merged.
+ */
+static bool memtable_full(const levin *db)
+{
+    const version *v = db->versions.newest;
+    return memtable_bytes(v->mem) >= db->options.memtable_bytes ||
+           (!version_mem_is_empty(v) && db->values.since_freeze >= FREEZE_SEGMENTS * db->values.segment_bytes);
+}
+
 /* Freezes a full memtable; waits for, and helps with, the checkpoint that stands in the way. */
 static levin_code make_room(levin *db, levin_error *error)
 {
-    while (memtable_bytes(db->versions.newest->mem) >= db->options.memtable_bytes) {
+    while (memtable_full(db)) {
         if (db_poisoned(db))
             return error_set(error, LEVIN_POISONED, NULL, "a sync failed earlier: close and reopen the store to write");
         if (!db->versions.newest->frozen)
-            return db_freeze(db, error);
+            return db_freeze(db, false, error);
         uint64_t began = db->io->now_ns(db->io->context);
         sync_mutex_unlock(&db->commit_mutex);
         levin_code code = checkpoint_drive(db, error);
@@ -417,24 +521,63 @@ static void hold_back(levin *db, uint64_t delay_ns)
     metrics_add(&db->metrics, LEVIN_HISTOGRAM_throttle, took);
 }
 
+/*
+ * Values to be moved whose pointers are not the current ones any more are left out: the collector read its pointers
+ * from an older state.
+ */
+static levin_code moves_filter(levin *db, write_request *w, levin_error *error)
+{
+    uint8_t *from = w->moves, *to = w->moves;
+    const size_t count = w->count;
+    levin_code code = LEVIN_OK;
+    w->bytes = w->count = w->large = 0;
+    w->large_bytes = 0;
+    reclaim_read_lock();
+    const version *v = version_current(&db->versions);
+    for (size_t i = 0; i < count && code == LEVIN_OK; i++) {
+        const size_t bytes = record_bytes(from);
+        found_value found;
+        code = read_layers(&v->of[DOMAIN_PLAIN], tree_version_of(v->tree, DOMAIN_PLAIN), record_key(from),
+                           record_key_bytes(from), &found, error);
+        if (code == LEVIN_OK && found.extent.kind == VALUE_LOG && found.extent.first_page == w->expected[i].position) {
+            memmove(to, from, bytes);
+            w->count++;
+            w->bytes += bytes;
+            if (batch_value_is_large(db, to)) {
+                w->large++;
+                w->large_bytes += record_value_bytes(to);
+            }
+            to += bytes;
+        } else if (code == LEVIN_NOT_FOUND) {
+            code = LEVIN_OK;
+        }
+        from += bytes;
+    }
+    reclaim_read_unlock();
+    w->puts = w->count;
+    return code;
+}
+
 void write_lead(void *context, commit_request *list)
 {
     levin *db = context;
     while (list) {
         levin_error error = { 0 };
-        commit_group g = group_collect(db, list);
         sync_mutex_lock(&db->commit_mutex);
-        levin_code code;
+        levin_code code = LEVIN_OK;
         if (db_poisoned(db))
             code = error_set(&error, LEVIN_POISONED, NULL,
                              "a sync failed earlier: close and reopen the store to write");
-        else
-            code = g.batches ? make_room(db, &error) : LEVIN_OK;
+        else if (request_of(list)->expected)
+            code = moves_filter(db, request_of(list), &error);
+        commit_group g = group_collect(db, list);
+        if (code == LEVIN_OK && g.batches)
+            code = make_room(db, &error);
         if (code == LEVIN_OK)
             code = group_commit(db, &g, &error);
         if (code != LEVIN_OK)
             group_settle(&g, code, 0);
-        if (db->log && wal_poisoned(db->log))
+        if ((db->log && wal_poisoned(db->log)) || db->values.poisoned)
             db_poison(db);
         uint64_t delay = code == LEVIN_OK ? group_delay(db, &g) : 0;
         bool ask = db->thread_started && !db->spare_asked && wal_wants_spare(db->log);
@@ -477,6 +620,10 @@ static levin_code request_init(write_request *w, levin *store, const levin_batch
     w->spaces = batch && batch->space ? batch : NULL;
     w->admitted = false;
     w->refused = LEVIN_OK;
+    w->large = batch ? batch->large : 0;
+    w->large_bytes = batch ? batch->large_bytes : 0;
+    w->expected = NULL;
+    w->moves = NULL;
     w->sequence = 0;
     return LEVIN_OK;
 }
@@ -521,6 +668,20 @@ levin_code write_watched(levin *store, const levin_batch *batch, levin_durabilit
     uint64_t began = store->io->now_ns(store->io->context);
     code = submit_and_wait(store, &w);
     metrics_add(&store->metrics, histogram[durability], store->io->now_ns(store->io->context) - began);
+    return code;
+}
+
+levin_code write_moves(levin *store, uint8_t *operations, size_t bytes, size_t count, const vlog_pointer *expected,
+                       size_t *moved, uint64_t *moved_bytes, levin_error *error)
+{
+    write_request w = { .store = store, .operations = operations, .bytes = bytes, .count = count, .puts = count,
+                        .durability = LEVIN_NONE, .expected = expected, .moves = operations };
+    commit_submit(&store->queue, &w.base, NULL);
+    levin_code code = commit_wait(&store->queue, &w.base);
+    *moved = w.count;
+    *moved_bytes = w.large_bytes;
+    if (code != LEVIN_OK)
+        *error = w.base.error;
     return code;
 }
 

@@ -1,5 +1,5 @@
 /*
- * write.h - writing on a condition.  Internal.
+ * write.h - writing on a condition, and the collector's way into the commit queue.  Internal.
  */
 #ifndef LEVIN_WRITE_H
 #define LEVIN_WRITE_H
@@ -45,5 +45,13 @@ levin_code write_watched(levin *store, const levin_batch *batch, levin_durabilit
 levin_code write_one_if(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
                         size_t value_bytes, levin_durability durability, write_check check,
                         void *check_context) LEVIN_MUST_USE;
+
+/*
+ * For the collector: writes values anew, each only if the pointer of its key is still the expected one: the leader
+ * decides, so that nothing newer is ever overwritten.  Not synced.  operations are puts, and are changed; *moved of
+ * them, with *moved_bytes of values, were done.
+ */
+levin_code write_moves(levin *store, uint8_t *operations, size_t bytes, size_t count, const vlog_pointer *expected,
+                       size_t *moved, uint64_t *moved_bytes, levin_error *error);
 
 #endif

@@ -1,0 +1,247 @@
+/*
+ * collect.c - moves values out of segments of the value log that are mostly garbage (collect.h).
+ *
+ * Invariants: between two steps the collector keeps one key, no version and no iterator: it holds nothing back.  A
+ * value is moved only if the leader finds that its key's pointer is still the one that was read.
+ * Concurrency: one step at a time (`collecting`); a step holds no lock but inside the calls that it makes, so that it
+ * may lead a commit group, and that may do a checkpoint.
+ * Crash safety: a move is an ordinary commit.  Nothing is removed before a checkpoint without it is durable.
+ */
+#include "collect.h"
+
+#include <string.h>
+
+#include "iter.h"
+#include "write.h"
+
+enum { COLLECT_KEYS = 1024, COLLECT_VALUES = 64, COLLECT_BYTES = 1 << 20, COLLECT_WORTH = 16 };
+
+/* What one step moves. */
+typedef struct moves {
+    uint8_t *operations;
+    size_t bytes, capacity, count;
+    vlog_pointer expected[COLLECT_VALUES];
+} moves;
+
+static levin_code moves_reserve(levin *db, moves *m, size_t bytes, levin_error *error)
+{
+    if (m->bytes + bytes <= m->capacity)
+        return LEVIN_OK;
+    const size_t capacity = m->bytes + bytes < COLLECT_BYTES / 4 ? (size_t)COLLECT_BYTES / 4
+                                                                 : m->bytes + bytes + COLLECT_BYTES / 4;
+    uint8_t *bigger = io_alloc(db->io, capacity);
+    if (!bigger)
+        return error_memory(error, capacity);
+    if (m->bytes)
+        memcpy(bigger, m->operations, m->bytes);
+    io_free(db->io, m->operations, m->capacity);
+    m->operations = bigger;
+    m->capacity = capacity;
+    return LEVIN_OK;
+}
+
+/* Reads a value that is to be moved, and puts it there as an operation. The iterator's version keeps its segment. */
+static levin_code moves_add(levin *db, moves *m, levin_slice key, const vlog_pointer *p, levin_error *error)
+{
+    const size_t bytes = RECORD_HEADER_BYTES + key.size + p->value_bytes;
+    levin_code code = vlog_bounds(&db->values, p, error);
+    if (code == LEVIN_OK)
+        code = moves_reserve(db, m, bytes, error);
+    if (code != LEVIN_OK)
+        return code;
+    uint8_t *to = m->operations + m->bytes;
+    code = vlog_read(&db->values, p, to + RECORD_HEADER_BYTES + key.size, error);
+    if (code != LEVIN_OK)
+        return code;
+    store_u8(to + RECORD_KIND, RECORD_PUT);
+    store_u8(to + RECORD_FLAGS, 0);
+    store_u16(to + RECORD_KEY_BYTES, (uint16_t)key.size);
+    store_u32(to + RECORD_VALUE_BYTES, p->value_bytes);
+    memcpy(to + RECORD_HEADER_BYTES, key.data, key.size);
+    m->expected[m->count++] = *p;
+    m->bytes += bytes;
+    return LEVIN_OK;
+}
+
+/* Goes on from the key where the last step ended. *end: there are no more keys. */
+static levin_code gather(levin *db, collector *c, moves *m, bool *end, levin_error *error)
+{
+    levin_iter *it;
+    levin_code code = levin_iter_open(db, NULL, &it);
+    if (code != LEVIN_OK) {
+        levin_last_error(db, error);
+        return code;
+    }
+    bool more = levin_iter_seek(it, c->key, c->key_bytes);
+    for (unsigned n = 0; more && n < COLLECT_KEYS && m->count < COLLECT_VALUES && m->bytes < COLLECT_BYTES; n++) {
+        vlog_pointer p;
+        const levin_slice key = levin_iter_key(it);
+        if (iter_pointer(it, &p) && vlog_is_victim(&db->values, vlog_segment_of(p.position))) {
+            code = moves_add(db, m, key, &p, error);
+            if (code == LEVIN_CORRUPT || code == LEVIN_IO) {
+                db_log(db, LEVIN_LOG_WARNING, "a value-log segment is not collected: %s", error->message);
+                vlog_spare(&db->values, vlog_segment_of(p.position));
+                code = LEVIN_OK;
+            }
+            if (code != LEVIN_OK)
+                break;
+        }
+        memcpy(c->key, key.data, key.size); /* the next step begins just behind it */
+        c->key[key.size] = 0;
+        c->key_bytes = key.size + 1;
+        more = levin_iter_next(it);
+    }
+    *end = !more;
+    if (code == LEVIN_OK && !more && levin_iter_status(it) != LEVIN_OK) {
+        levin_last_error(db, error);
+        code = levin_iter_status(it);
+    }
+    levin_iter_close(it);
+    return code;
+}
+
+static levin_code step_pass(levin *db, collector *c, levin_error *error)
+{
+    moves m = { 0 };
+    bool end = false;
+    size_t moved = 0;
+    uint64_t moved_bytes = 0;
+    levin_code code = gather(db, c, &m, &end, error);
+    if (code == LEVIN_OK && m.count)
+        code = write_moves(db, m.operations, m.bytes, m.count, m.expected, &moved, &moved_bytes, error);
+    if (code == LEVIN_OK)
+        vlog_count_moves(&db->values, moved, moved_bytes);
+    io_free(db->io, m.operations, m.capacity);
+    if (code == LEVIN_OK && end) {
+        vlog_collected(&db->values);
+        c->state = COLLECT_WAIT;
+    }
+    return code;
+}
+
+static levin_code step_choose(levin *db, collector *c, uint32_t live_percent, bool *more, levin_error *error)
+{
+    const size_t key_bytes = LEVIN_KEY_MAX_BYTES(db->page_bytes) + 1;
+    *more = false;
+    sync_mutex_lock(&db->work_mutex);
+    checkpoint_take_back_segments(db);
+    const uint64_t tree_bytes = db->meta.leaf_pages * db->page_bytes;
+    sync_mutex_unlock(&db->work_mutex);
+    /* a pass reads all leaves: it has to be worth it, unless somebody has asked for it */
+    if (!vlog_choose(&db->values, live_percent, c->below ? 0 : tree_bytes / COLLECT_WORTH,
+                     c->below ? c->below : UINT64_MAX))
+        return LEVIN_OK;
+    if (!c->key)
+        c->key = io_alloc(db->io, key_bytes);
+    if (!c->key) {
+        vlog_give_up(&db->values);
+        return error_memory(error, key_bytes);
+    }
+    c->key_bytes = 0;
+    c->state = COLLECT_PASS;
+    *more = true;
+    return LEVIN_OK;
+}
+
+/* The checkpoint of a memtable frozen from now on leaves the collected segments out. */
+static levin_code step_wait(levin *db, collector *c, bool *more, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    sync_mutex_lock(&db->commit_mutex);
+    if (vlog_has(&db->values, VLOG_COLLECTED)) {
+        code = db_freeze(db, true, error);
+        if (wal_poisoned(db->log))
+            db_poison(db);
+    }
+    if (code == LEVIN_OK && !vlog_has(&db->values, VLOG_COLLECTED) && !vlog_has(&db->values, VLOG_LEAVING))
+        c->state = COLLECT_IDLE;
+    *more = code == LEVIN_OK;
+    sync_mutex_unlock(&db->commit_mutex);
+    return code;
+}
+
+static levin_code collect_step(levin *db, uint32_t live_percent, bool *more, levin_error *error)
+{
+    collector *c = &db->collect;
+    levin_code code = LEVIN_OK;
+    *more = true;
+    if (db_poisoned(db))
+        code = error_set(error, LEVIN_POISONED, NULL, "a sync failed earlier: close and reopen the store to write");
+    else if (c->state == COLLECT_IDLE)
+        code = step_choose(db, c, live_percent, more, error);
+    else if (c->state == COLLECT_PASS)
+        code = step_pass(db, c, error);
+    else
+        code = step_wait(db, c, more, error);
+    if (code != LEVIN_OK && c->state == COLLECT_PASS) { /* what was moved is moved; the rest stays */
+        vlog_give_up(&db->values);
+        c->state = COLLECT_IDLE;
+    }
+    return code;
+}
+
+/* False: another thread is at it. wait: until it is not. */
+static bool collect_enter(levin *db, bool wait)
+{
+    for (;;) {
+        uint32_t nobody = 0;
+        /* acquire: pairs with collect_leave(): what the last step left is seen */
+        if (atomic_compare_exchange_strong_explicit(&db->collecting, &nobody, 1, memory_order_acquire,
+                                                    memory_order_relaxed))
+            return true;
+        if (!wait)
+            return false;
+        sync_wait(&db->collecting, 1, 0);
+    }
+}
+
+static void collect_leave(levin *db)
+{
+    atomic_store_explicit(&db->collecting, 0, memory_order_release); /* pairs with collect_enter() */
+    sync_wake(&db->collecting, 1);
+}
+
+levin_code collect_work(levin *db, uint32_t live_percent, bool *more, levin_error *error)
+{
+    *more = false;
+    if (db->options.read_only || !live_percent || !collect_enter(db, false))
+        return LEVIN_OK;
+    levin_code code = collect_step(db, live_percent, more, error);
+    collect_leave(db);
+    return code;
+}
+
+void collect_fini(levin *db)
+{
+    io_free(db->io, db->collect.key, LEVIN_KEY_MAX_BYTES(db->page_bytes) + 1);
+    db->collect.key = NULL;
+}
+
+levin_code levin_collect(levin *store, uint32_t live_percent)
+{
+    levin_error error = { 0 };
+    bool more = true;
+    if (store->options.read_only)
+        return db_refuse(store, LEVIN_READ_ONLY, "the store is open read-only");
+    if (live_percent < 1 || live_percent > 100)
+        return db_refuse(store, LEVIN_INVALID, "a share of %u %%: from 1 to 100 is needed", live_percent);
+    levin_code code = levin_checkpoint(store); /* counts what is garbage */
+    if (code != LEVIN_OK)
+        return code;
+    collect_enter(store, true);
+    sync_mutex_lock(&store->commit_mutex);
+    store->collect.below = store->values.next_number; /* what is moved now is not moved again */
+    sync_mutex_unlock(&store->commit_mutex);
+    while (more && code == LEVIN_OK) {
+        code = collect_step(store, live_percent, &more, &error);
+        if (code == LEVIN_OK)
+            code = checkpoint_drive(store, &error);
+    }
+    store->collect.below = 0;
+    collect_leave(store);
+    version_reclaim(&store->versions);
+    sync_mutex_lock(&store->work_mutex);
+    checkpoint_take_back_segments(store);
+    sync_mutex_unlock(&store->work_mutex);
+    return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);
+}
