@@ -1,8 +1,10 @@
 /*
  * adapter_levin.c - Levin behind store.h.
  *
- * cache_bytes of the configuration is one budget for both of Levin's caches, half for rows and half for pages.  An
- * option that sizes one of them leaves the rest to the other; both together are taken as they are, whatever the budget.
+ * cache_bytes of the configuration is one budget for all of Levin's caches: half for rows, a quarter for pages, a
+ * quarter for large values.  An option that sizes one of the first two leaves the rest to the other; both together are
+ * taken as they are, whatever the budget.  The cache of large values has half of what is left for pages, unless an
+ * option sizes it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +25,9 @@ struct store_session {
 
 static const char *const option_names[] = { "row_cache_bytes", "page_cache_bytes", "memtable_bytes",
                                             "commit_interval_us", "background", "page_bytes",
-                                            "wal_segment_bytes", "group_batches_max", NULL };
+                                            "wal_segment_bytes", "group_batches_max", "value_cache_bytes",
+                                            "value_log_threshold_bytes", "value_log_segment_bytes",
+                                            "value_log_live_percent", NULL };
 
 /* True when the option is known and its value fits the field. */
 static bool option_set(levin_options *o, const store_option *option)
@@ -36,12 +40,19 @@ static bool option_set(levin_options *o, const store_option *option)
         o->memtable_bytes = option->value;
     else if (strcmp(option->name, "wal_segment_bytes") == 0)
         o->wal_segment_bytes = option->value;
+    else if (strcmp(option->name, "value_cache_bytes") == 0)
+        o->value_cache_bytes = option->value;
+    else if (strcmp(option->name, "value_log_threshold_bytes") == 0)
+        o->value_log_threshold_bytes = option->value;
+    else if (strcmp(option->name, "value_log_segment_bytes") == 0)
+        o->value_log_segment_bytes = option->value;
     else if (option->value > UINT32_MAX)
         return false;
     else if (strcmp(option->name, "commit_interval_us") == 0)
         o->commit_interval_us = (uint32_t)option->value;
-    else if (strcmp(option->name, "group_batches_max") == 0)
-        o->group_batches_max = (uint32_t)option->value;
+                                            "wal_segment_bytes", "group_batches_max", "value_cache_bytes",
+                                            "value_log_threshold_bytes", "value_log_segment_bytes",
+                                            "value_log_live_percent", NULL };
     else if (strcmp(option->name, "page_bytes") == 0)
         o->page_bytes = (uint32_t)option->value;
     else if (strcmp(option->name, "background") == 0)
@@ -59,6 +70,28 @@ static bool is_given(const store_config *config, const char *name)
     return false;
 }
 
+/* Large values share with the pages. False when they would leave those nothing. */
+static bool split_pages(const store_config *config, levin_options *o, bool pages_given, uint64_t pages_min,
+                        char message[STORE_MESSAGE_BYTES])
+{
+    enum { LARGE_MIN_BYTES = 65536 }; /* of levin_options */
+    const bool large_given = is_given(config, "value_cache_bytes");
+    if (!large_given)
+        o->value_cache_bytes = 0;
+    if (pages_given)
+        return true;
+    if (!large_given && o->cache_bytes / 2 >= pages_min && o->cache_bytes / 2 >= LARGE_MIN_BYTES)
+        o->value_cache_bytes = o->cache_bytes / 2;
+    if (o->value_cache_bytes && o->value_cache_bytes + pages_min > o->cache_bytes) {
+        snprintf(message, STORE_MESSAGE_BYTES, "value_cache_bytes=%llu is more than the %llu that are left of the "
+                 "budget for pages and large values: give page_cache_bytes as well, or a larger budget",
+                 (unsigned long long)o->value_cache_bytes, (unsigned long long)o->cache_bytes);
+        return false;
+    }
+    o->cache_bytes -= o->value_cache_bytes;
+    return true;
+}
+
 /* What was not given gets its share of the budget. False when what was given leaves none. */
 static bool split_cache(const store_config *config, levin_options *o, char message[STORE_MESSAGE_BYTES])
 {
@@ -66,8 +99,10 @@ static bool split_cache(const store_config *config, levin_options *o, char messa
     const bool rows = is_given(config, "row_cache_bytes"), pages = is_given(config, "page_cache_bytes");
     const uint64_t budget = config->cache_bytes, pages_min = (uint64_t)PAGES_MIN * o->page_bytes;
     const uint64_t most = budget > pages_min ? budget - pages_min : 0; /* for rows */
-    if (!budget || (rows && pages))
+    if (!budget)
         return true;
+    if (rows && pages)
+        return split_pages(config, o, true, pages_min, message);
     if (rows && o->row_cache_bytes > most) {
         snprintf(message, STORE_MESSAGE_BYTES, "row_cache_bytes=%llu leaves less than %d pages of a budget of %llu: "
                  "give page_cache_bytes as well, or a larger budget", (unsigned long long)o->row_cache_bytes, PAGES_MIN,
@@ -86,7 +121,7 @@ static bool split_cache(const store_config *config, levin_options *o, char messa
         o->row_cache_bytes = 0;
     if (!pages)
         o->cache_bytes = budget - o->row_cache_bytes;
-    return true;
+    return split_pages(config, o, pages, pages_min, message);
 }
 
 /* The options of this store come last: they win. */
@@ -113,11 +148,13 @@ static void levin_adapter_configuration(const store_config *config, char text[ST
         return;
     snprintf(text, STORE_MESSAGE_BYTES,
              "%s for each batch, group commit (interval %u us), caches %llu MiB (for rows %llu MiB, "
-             "for pages %llu MiB), memtable %llu KiB, pages of %u KiB, background %s",
+             "for pages %llu MiB, for large values %llu MiB), memtable %llu KiB, pages of %u KiB, value log over %llu "
+             "bytes, background %s",
              config->sync ? "LEVIN_SYNCED or LEVIN_NONE" : "LEVIN_NONE", o.commit_interval_us,
-             (unsigned long long)((o.cache_bytes + o.row_cache_bytes) >> 20),
+             (unsigned long long)((o.cache_bytes + o.row_cache_bytes + o.value_cache_bytes) >> 20),
              (unsigned long long)(o.row_cache_bytes >> 20), (unsigned long long)(o.cache_bytes >> 20),
-             (unsigned long long)(o.memtable_bytes >> 10), o.page_bytes >> 10,
+             (unsigned long long)(o.value_cache_bytes >> 20), (unsigned long long)(o.memtable_bytes >> 10),
+             o.page_bytes >> 10, (unsigned long long)o.value_log_threshold_bytes,
              o.background == LEVIN_BACKGROUND_THREAD ? "thread" : "none");
 }
 

@@ -664,15 +664,15 @@ START_TEST(adapters__levins_caches_stay_within_the_budget)
     const store_option both[] = { rows, pages }, too_much = { "row_cache_bytes", (uint64_t)1 << 30 };
     const store_option many = { "page_cache_bytes", (uint64_t)2 << 30 };
     const uint64_t budget = (uint64_t)1 << 30;
-    levin_caches(budget, NULL, 0, "caches 1024 MiB (for rows 512 MiB, for pages 512 MiB)");
-    levin_caches(budget, &rows, 1, "caches 1024 MiB (for rows 900 MiB, for pages 124 MiB)");
-    levin_caches(budget, &pages, 1, "caches 1024 MiB (for rows 1016 MiB, for pages 8 MiB)");
+    levin_caches(budget, NULL, 0, "caches 1024 MiB (for rows 512 MiB, for pages 256 MiB, for large values 256 MiB)");
+    levin_caches(budget, &rows, 1, "caches 1024 MiB (for rows 900 MiB, for pages 62 MiB, for large values 62 MiB)");
+    levin_caches(budget, &pages, 1, "caches 1024 MiB (for rows 1016 MiB, for pages 8 MiB, for large values 0 MiB)");
     /* who says both means both */
-    levin_caches(16 << 20, both, 2, "caches 908 MiB (for rows 900 MiB, for pages 8 MiB)");
+    levin_caches(16 << 20, both, 2, "caches 908 MiB (for rows 900 MiB, for pages 8 MiB, for large values 0 MiB)");
     levin_caches(budget, &too_much, 1, "leaves less than 16 pages");
     levin_caches(budget, &many, 1, "is more than the budget");
     levin_caches(300 << 10, NULL, 0, "caches 0 MiB (for rows 0 MiB"); /* 16 pages and a row cache of 44 KiB */
-    levin_caches(0, NULL, 0, "caches 320 MiB (for rows 64 MiB, for pages 256 MiB)");
+    levin_caches(0, NULL, 0, "caches 384 MiB (for rows 64 MiB, for pages 256 MiB, for large values 64 MiB)");
 }
 END_TEST
 

@@ -156,6 +156,21 @@ static bool part_16k(part_run *p)
     return part_close(p) && ok;
 }
 
+/* Levin alone: the same without its value log. */
+static bool part_64k_tree(part_run *p)
+{
+    bench_store plain = *p->store;
+    if (strcmp(plain.adapter->name, "levin") != 0 || plain.options == BENCH_STORE_OPTIONS_MAX)
+        return true;
+    plain.option[plain.options++] = (store_option){ "value_log_threshold_bytes", 0 };
+    p->store = &plain;
+    p->o.large_value_bytes = 65536;
+    bool ok = part_open(p, true) && step(p, "filllarge", 1, 0, FIGURE_NONE);
+    if (ok)
+        p->figure[FIGURE_PUT_64K_TREE] = byte_rate(&p->result);
+    return part_close(p) && ok;
+}
+
 static bool part_64k(part_run *p)
 {
     p->o.large_value_bytes = 65536;
@@ -282,6 +297,7 @@ static const struct part {
     { "small", part_small, NULL, false },
     { "16k", part_16k, NULL, false },
     { "64k", part_64k, NULL, false },
+    { "64k-tree", part_64k_tree, NULL, false },
     { "memory", part_memory, NULL, true },
     { "kill", part_kill, part_reopen, false },
 };

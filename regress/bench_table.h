@@ -27,6 +27,7 @@ typedef enum table_figure {
     FIGURE_PUT_16K,
     FIGURE_PUT_64K,
     FIGURE_GET_64K,
+    FIGURE_PUT_64K_TREE,
     FIGURE_ALONE_P50,
     FIGURE_ALONE_P99,
     FIGURE_ALONE_P999,
@@ -57,6 +58,7 @@ extern const figure_kind table_figures[TABLE_FIGURES];
 
 typedef enum line_kind {
     LINE_RATIO,  /* at least `asked` times the best of the peers */
+    LINE_SELF,   /* at least `asked` times another figure of its own */
     LINE_LIMIT,  /* at most `asked`, in the unit of the figure */
     LINE_NOT_YET /* the engine cannot do it yet; the note says what */
 } line_kind;
@@ -66,7 +68,7 @@ enum { LINE_PEERS_MAX = 3 };
 typedef struct table_line {
     const char *work;
     line_kind kind;
-    table_figure ours, theirs;         /* theirs: of the peers, mostly the same */
+    table_figure ours, theirs;         /* theirs: of the peers, mostly the same; of LINE_SELF its own other one */
     const char *peers[LINE_PEERS_MAX]; /* NULL: fewer */
     double asked;
     const char *note;                  /* printed with it; may be NULL */

@@ -110,7 +110,7 @@ START_TEST(table__every_line_and_figure_has_its_names)
         if (lines[i].kind == LINE_NOT_YET)
             continue;
         ck_assert_int_ne(lines[i].ours, FIGURE_NONE);
-        ck_assert_int_eq(lines[i].kind == LINE_RATIO, lines[i].theirs != FIGURE_NONE);
+        ck_assert_int_eq(lines[i].kind != LINE_LIMIT, lines[i].theirs != FIGURE_NONE);
         ck_assert_int_eq(lines[i].kind == LINE_RATIO, lines[i].peers[0] != NULL);
         for (int p = 0; p < LINE_PEERS_MAX && lines[i].peers[p]; p++) {
             bool known = store_adapter_find(lines[i].peers[p]) != NULL;

@@ -53,7 +53,7 @@ static void spread_text(char text[3 * CELL_BYTES], const table_line *line, const
     char median[CELL_BYTES], low[CELL_BYTES], high[CELL_BYTES];
     if (!v->known)
         snprintf(text, 3 * CELL_BYTES, "-");
-    else if (line->kind == LINE_RATIO)
+    else if (line->kind != LINE_LIMIT)
         snprintf(text, 3 * CELL_BYTES, "%.2fx (%.2f-%.2f)", v->median, v->low, v->high);
     else
         snprintf(text, 3 * CELL_BYTES, "%s (%s-%s)", figure_text(median, line->ours, v->median),
@@ -74,6 +74,9 @@ static void print_line(const bench_setup *s, const table_values *t, const table_
     if (line->kind == LINE_RATIO && v.known)
         printf(" %10s : %s %s", figure_text(ours, line->ours, table_median(s, t, table_subject(s), line->ours)),
                figure_text(theirs, line->theirs, table_median(s, t, v.best, line->theirs)), s->store[v.best].label);
+    if (line->kind == LINE_SELF && v.known)
+        printf(" %10s : %s", figure_text(ours, line->ours, table_median(s, t, table_subject(s), line->ours)),
+               figure_text(theirs, line->theirs, table_median(s, t, table_subject(s), line->theirs)));
     if (line->kind == LINE_RATIO && !v.known)
         printf(" none of the stores to beat was measured");
     printf("%s%s%s\n", line->note ? " (" : "", line->note ? line->note : "", line->note ? ")" : "");
@@ -132,8 +135,10 @@ static json_t *json_of_line(const bench_setup *s, const table_values *t, const t
     for (int p = 0; p < LINE_PEERS_MAX && line->peers[p]; p++)
         json_array_append_new(peers, json_string(line->peers[p]));
     const bool ratio = line->kind == LINE_RATIO;
+    static const char *const kinds[] = { [LINE_RATIO] = "ratio", [LINE_SELF] = "ratio of its own figures",
+                                         [LINE_LIMIT] = "limit", [LINE_NOT_YET] = "not yet" };
     return json_pack("{s:s, s:s, s:f, s:o, s:b, s:b, s:f, s:f, s:f, s:s?, s:s?}", "work", line->work, "kind",
-                     ratio ? "ratio" : line->kind == LINE_LIMIT ? "limit" : "not yet", "asked", line->asked, "to_beat",
+                     kinds[line->kind], "asked", line->asked, "to_beat",
                      peers, "judged", v.known, "met", v.known && v.met, "median", v.median, "low", v.low, "high",
                      v.high, "best", ratio && v.known ? s->store[v.best].label : NULL, "note", line->note);
 }
