@@ -6,8 +6,9 @@
  * call is in; the tree is pinned, so that its pages are neither reused nor cut off while writers and checkpoints go
  * on.  Pages that are free in that tree are zeros (holes in a directory).
  *
- *   survey   the branches are read, and the leaves when values stand in extents: which pages the tree uses, and the
- *            checksum that each must have
+ *   survey   the branches are read, and the leaves when values stand in extents or in the value log: which pages the
+ *            tree uses, and the checksum that each must have; values in the value log are verified
+ *   values   the segments of the value log are copied, up to their last record
  *   copy     the file front to back; every page and value is verified as it is copied, never a byte that was not
  *   verify   of a directory: the tree in the copy is checked whole
  *   finish   the copy gets its name (backup_sink.h)
@@ -28,6 +29,7 @@
 #include "checksum.h"
 #include "db.h"
 #include "tree_walk.h"
+#include "vlog_table.h"
 
 enum { BACKUP_LOG_SECTORS = 16, VERIFY_CACHE_BYTES = 1 << 20 };
 
@@ -40,6 +42,8 @@ typedef struct backup {
     uint8_t *used;      /* a bit a page */
     uint64_t *sums;     /* by page: its checksum; of an extent's first page: the value's */
     uint64_t *lengths;  /* by page: bytes of the value whose extent begins there; NULL: there are none */
+    vlog_entry *segments; /* of the value log; as many as its table has room for */
+    size_t segment_count, segment_capacity;
     uint8_t *buffer;    /* SINK_BUFFER_BYTES */
 } backup;
 
@@ -69,9 +73,13 @@ static levin_code claim(backup *b, uint64_t first, uint64_t pages, levin_error *
 static levin_code survey_leaf(backup *b, const uint8_t *page, levin_error *error)
 {
     levin_code code = LEVIN_OK;
-    for (unsigned i = 0; b->lengths && i < page_cells(page) && code == LEVIN_OK; i++) {
+    for (unsigned i = 0; i < page_cells(page) && code == LEVIN_OK; i++) {
         page_value value = leaf_value(page, i);
-        if (value.kind != VALUE_EXTENT)
+        if (value.kind == VALUE_LOG) {
+            const vlog_pointer p = page_value_pointer(&value);
+            code = vlog_verify(&b->db->values, &p, error);
+        }
+        if (value.kind != VALUE_EXTENT || !b->lengths)
             continue;
         code = claim(b, value.first_page, extent_pages(value.bytes, b->db->page_bytes), error);
         if (code == LEVIN_OK) {
@@ -80,6 +88,12 @@ static levin_code survey_leaf(backup *b, const uint8_t *page, levin_error *error
         }
     }
     return code;
+}
+
+/* Values that do not stand in the leaves have to be found. */
+static bool reads_leaves(const backup *b)
+{
+    return b->lengths || b->segment_capacity;
 }
 
 /* The walk has marked the page; below the lowest level that it reads, the pages are marked here. */
@@ -91,7 +105,7 @@ static levin_code survey_page(void *context, page_ref ref, unsigned level, const
     b->result->pages++;
     if (level == 0)
         return survey_leaf(b, page, error);
-    if (level > 1 || b->lengths)
+    if (level > 1 || reads_leaves(b))
         return LEVIN_OK;
     for (unsigned i = 0; i < page_cells(page) && code == LEVIN_OK; i++) {
         page_ref child = branch_child(page, i);
@@ -104,7 +118,7 @@ static levin_code survey_page(void *context, page_ref ref, unsigned level, const
 
 static levin_code survey_tree(backup *b, const tree *t, levin_error *error)
 {
-    const bool leaves = b->lengths != NULL;
+    const bool leaves = reads_leaves(b);
     tree_walk w = { .pages = &b->db->pages, .t = t, .file_pages = t->page_count, .lowest = leaves ? 0 : 1,
                     .context = b, .page = survey_page };
     if (t->height == 1 && !leaves) {
@@ -114,19 +128,29 @@ static levin_code survey_tree(backup *b, const tree *t, levin_error *error)
     return tree_walk_run(&w, b->used, error);
 }
 
-static levin_code survey_free_list(backup *b, levin_error *error)
+static levin_code survey_segment(void *context, const vlog_entry *entry, levin_error *error)
+{
+    backup *b = context;
+    (void)error;
+    b->segments[b->segment_count++] = *entry;
+    b->result->total_bytes += entry->end;
+    return LEVIN_OK;
+}
+
+/* The pages of the free list, or of the table of value-log segments. */
+static levin_code survey_list(backup *b, enum page_type type, page_ref ref, uint64_t pages, levin_error *error)
 {
     const page_meta *m = &b->pinned->meta;
-    page_ref ref = m->free_list;
     levin_code code = LEVIN_OK;
-    for (uint64_t left = m->free_list_pages; ref.number && left && code == LEVIN_OK; left--) {
+    uint64_t after = 0;
+    for (uint64_t left = pages; ref.number && left && code == LEVIN_OK; left--) {
         page_expect expect = {
             .identity = b->db->identity,
             .page_bytes = m->page_bytes,
             .page_count = m->page_count,
             .max_generation = m->generation,
             .ref = ref,
-            .type = PAGE_FREE_LIST,
+            .type = type,
             .level = 0,
         };
         size_t done;
@@ -135,12 +159,15 @@ static levin_code survey_free_list(backup *b, levin_error *error)
             code = file_read(&b->db->pages, b->buffer, m->page_bytes, ref.number * m->page_bytes, &done, error);
         if (code == LEVIN_OK && done < m->page_bytes)
             code = error_corrupt(error, PAGE_FILE_NAME, ref.number * m->page_bytes, m->page_bytes, done,
-                                 "the page file ends inside a page of the free list");
+                                 "the page file ends inside a page of a list");
         if (code == LEVIN_OK)
             code = page_verify(b->buffer, &expect, error);
         if (code != LEVIN_OK)
             break;
         b->sums[ref.number] = ref.checksum;
+        page_ref next;
+        if (type == PAGE_VLOG_TABLE)
+            code = vlog_table_read(b->buffer, m->page_bytes, &after, survey_segment, b, &next, error);
         ref = (page_ref){ load_u64(b->buffer + PAGE_NEXT), load_u64(b->buffer + PAGE_NEXT_CHECKSUM) };
     }
     return code;
@@ -268,6 +295,39 @@ static levin_code write_log(backup *b, levin_error *error)
     return code == LEVIN_OK ? sink_end_file(&b->sink, error) : code;
 }
 
+/* A segment of the value log, up to its last record. The pinned tree keeps it. */
+static levin_code write_segment(backup *b, const vlog_entry *entry, levin_error *error)
+{
+    const vlog_name name = vlog_segment_name(entry->number);
+    file f = { 0 };
+    levin_code code = sink_begin_file(&b->sink, name.text, LEVIN_FILE_VLOG, entry->end, error);
+    if (code == LEVIN_OK)
+        code = file_open(&f, b->db->io, b->db->directory, name.text, LEVIN_FILE_VLOG, 0, error);
+    for (uint64_t at = 0; at < entry->end && code == LEVIN_OK;) {
+        const size_t step = entry->end - at < SINK_BUFFER_BYTES ? (size_t)(entry->end - at) : SINK_BUFFER_BYTES;
+        size_t done;
+        code = file_read(&f, b->buffer, step, at, &done, error);
+        if (code == LEVIN_OK && done < step)
+            code = error_corrupt(error, name.text, at + done, entry->end, at + done,
+                                 "a segment of the value log is cut short");
+        if (code == LEVIN_OK)
+            code = sink_write(&b->sink, b->buffer, step, error);
+        if (code == LEVIN_OK)
+            code = tell(b, error);
+        at += step;
+    }
+    file_close(&f);
+    return code == LEVIN_OK ? sink_end_file(&b->sink, error) : code;
+}
+
+static levin_code write_segments(backup *b, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    for (size_t i = 0; i < b->segment_count && code == LEVIN_OK; i++)
+        code = write_segment(b, &b->segments[i], error);
+    return code;
+}
+
 static levin_code write_lock_file(backup *b, levin_error *error)
 {
     levin_code code = sink_begin_file(&b->sink, LOCK_FILE_NAME, LEVIN_FILE_LOCK, 0, error);
@@ -327,12 +387,23 @@ static levin_code verify_metas(file *copy, const page_meta *wanted, levin_error 
     return code;
 }
 
+/* The value log in the copy. */
+static levin_code open_copied_values(backup *b, vlog *values, levin_error *error)
+{
+    levin_code code = vlog_init(values, b->db->io, b->sink.directory, b->pinned->meta.identity,
+                                b->db->options.value_log_segment_bytes, error);
+    for (size_t i = 0; i < b->segment_count && code == LEVIN_OK; i++)
+        code = vlog_adopt(values, b->segments[i].number, b->segments[i].end, b->segments[i].live, error);
+    return code;
+}
+
 /* Reads the copy back, before it has its name. */
 static levin_code verify_copy(backup *b, levin_error *error)
 {
     const page_meta m = meta_of_backup(b);
     levin_check_result seen = { 0 };
     file copy = { 0 };
+    vlog values = { 0 };
     tree t = b->pinned->t, named = b->pinned->named;
     levin_code code = file_open(&copy, b->db->io, b->sink.directory, BACKUP_UNFINISHED_NAME, LEVIN_FILE_PAGES, 0,
                                 error);
@@ -344,6 +415,9 @@ static levin_code verify_copy(backup *b, levin_error *error)
         code = error_memory(error, VERIFY_CACHE_BYTES);
     memset(b->used, 0, m.page_count / 8 + 1);
     if (code == LEVIN_OK)
+        code = open_copied_values(b, &values, error);
+    t.values = named.values = &values;
+    if (code == LEVIN_OK)
         code = verify_metas(&copy, &m, error);
     if (code == LEVIN_OK)
         code = tree_check(&t, b->used, NULL, NULL, &seen, error);
@@ -352,6 +426,7 @@ static levin_code verify_copy(backup *b, levin_error *error)
     if (code == LEVIN_OK && seen.keys != m.keys + m.named_keys)
         code = error_corrupt(error, copy.name, 0, m.keys + m.named_keys, seen.keys, "the copy does not have all keys");
     page_cache_destroy(t.cache);
+    vlog_fini(&values);
     file_close(&copy);
     return code;
 }
@@ -366,7 +441,10 @@ static levin_code backup_prepare(backup *b, levin_error *error)
     b->sums = io_alloc(b->db->io, count * sizeof *b->sums);
     b->lengths = m->overflow_pages ? io_alloc(b->db->io, count * sizeof *b->lengths) : NULL;
     b->buffer = io_alloc(b->db->io, SINK_BUFFER_BYTES);
-    if (!b->used || !b->sums || !b->buffer || (m->overflow_pages && !b->lengths))
+    b->segment_capacity = vlog_table_room(m->vlog_table_pages, m->page_bytes);
+    b->segments = b->segment_capacity ? io_alloc(b->db->io, b->segment_capacity * sizeof *b->segments) : NULL;
+    if (!b->used || !b->sums || !b->buffer || (m->overflow_pages && !b->lengths) ||
+        (b->segment_capacity && !b->segments))
         return error_memory(error, count * sizeof *b->sums);
     memset(b->used, 0, count / 8 + 1);
     if (b->lengths)
@@ -377,7 +455,9 @@ static levin_code backup_prepare(backup *b, levin_error *error)
     levin_code code = survey_tree(b, &b->pinned->t, error);
     if (code == LEVIN_OK)
         code = survey_tree(b, &b->pinned->named, error);
-    return code == LEVIN_OK ? survey_free_list(b, error) : code;
+    if (code == LEVIN_OK)
+        code = survey_list(b, PAGE_FREE_LIST, m->free_list, m->free_list_pages, error);
+    return code == LEVIN_OK ? survey_list(b, PAGE_VLOG_TABLE, m->vlog_table, m->vlog_table_pages, error) : code;
 }
 
 static void backup_fini(backup *b)
@@ -386,6 +466,7 @@ static void backup_fini(backup *b)
     io_free(b->db->io, b->used, count / 8 + 1);
     io_free(b->db->io, b->sums, count * sizeof *b->sums);
     io_free(b->db->io, b->lengths, count * sizeof *b->lengths);
+    io_free(b->db->io, b->segments, b->segment_capacity * sizeof *b->segments);
     io_free(b->db->io, b->buffer, SINK_BUFFER_BYTES);
     tree_version_release(&b->db->versions, b->pinned);
 }
@@ -398,6 +479,8 @@ static levin_code backup_run(backup *b, levin_error *error)
         code = write_lock_file(b, error);
     if (code == LEVIN_OK)
         code = write_log(b, error);
+    if (code == LEVIN_OK)
+        code = write_segments(b, error);
     if (code == LEVIN_OK)
         code = write_pages(b, error);
     if (code == LEVIN_OK && b->sink.directory && b->options->verify)

@@ -127,6 +127,11 @@ static size_t entries_per_page(uint32_t page_bytes)
     return (page_bytes - PAGE_HEADER_BYTES) / VLOG_ENTRY_BYTES;
 }
 
+size_t vlog_table_room(uint64_t pages, uint32_t page_bytes)
+{
+    return (size_t)pages * entries_per_page(page_bytes);
+}
+
 uint64_t vlog_table_pages(size_t entries, uint32_t page_bytes)
 {
     const size_t per_page = entries_per_page(page_bytes);

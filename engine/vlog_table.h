@@ -7,6 +7,8 @@
 #include "tree.h"
 #include "vlog.h"
 
+/* How many entries so many pages hold at most. */
+size_t vlog_table_room(uint64_t pages, uint32_t page_bytes);
 /* How many pages so many entries need. */
 uint64_t vlog_table_pages(size_t entries, uint32_t page_bytes);
 /*
