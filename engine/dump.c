@@ -296,7 +296,12 @@ static levin_code dump_cells(dump *d, uint64_t number, levin_error *error)
                 item_bytes(d, "value", v.data, v.bytes);
             } else {
                 item_number(d, "value_kind", v.kind);
-                item_number(d, "first_page", v.first_page);
+                if (v.kind == VALUE_LOG) {
+                    item_text(d, "segment", vlog_segment_name(vlog_segment_of(v.first_page)).text);
+                    item_number(d, "offset", vlog_offset_of(v.first_page));
+                } else {
+                    item_number(d, "first_page", v.first_page);
+                }
                 item_hex(d, "checksum", v.checksum);
             }
         }
@@ -383,6 +388,17 @@ static levin_code dump_page_file(dump *d, levin_error *error)
 
 /* ---- the log ---- */
 
+static const char *operation_name(const uint8_t *op)
+{
+    switch (record_kind(op)) {
+    case RECORD_PUT: return "put";
+    case RECORD_PUT_LOGGED: return "put, value in the value log";
+    case RECORD_DELETE: return "delete";
+    case RECORD_DELETE_RANGE: break;
+    }
+    return "delete range";
+}
+
 static void dump_records(dump *d, const char *name, uint64_t offset, const uint8_t *payload, const wal_group *g)
 {
     size_t at = 0;
@@ -397,8 +413,7 @@ static void dump_records(dump *d, const char *name, uint64_t offset, const uint8
         item_end(d, NULL);
         for (uint32_t i = 0; i < count && !d->stopped; i++, op += record_bytes(op)) {
             item_begin(d, "record", name, offset + WAL_GROUP_HEADER_BYTES + (uint64_t)(op - payload));
-            item_text(d, "operation", record_kind(op) == RECORD_PUT ? "put" : record_kind(op) == RECORD_DELETE ?
-                      "delete" : "delete range");
+            item_text(d, "operation", operation_name(op));
             if (record_domain(op) == DOMAIN_NAMED)
                 item_text(d, "keyspace", "named: its number is the first 4 bytes of the key");
             item_bytes(d, "key", record_key(op), record_key_bytes(op));

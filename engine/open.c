@@ -432,7 +432,7 @@ static levin_code replay_batch(void *context, uint64_t sequence, const uint8_t *
 static levin_code replay_accept(void *context, const uint8_t *payload, uint32_t batches, bool proven, bool *whole,
                                 levin_error *error)
 {
-    return values_accept(((replay *)context)->db, payload, batches, proven, whole, error);
+    return values_accept(&((replay *)context)->db->values, payload, batches, proven, whole, error);
 }
 
 /* The first version: what the page file and the log hold. Takes the lists over. */

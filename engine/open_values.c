@@ -58,10 +58,10 @@ levin_code values_load(levin *db, extent_list *own_pages, levin_error *error)
     return code;
 }
 
-levin_code values_accept(levin *db, const uint8_t *payload, uint32_t batches, bool proven, bool *whole,
+levin_code values_accept(vlog *values, const uint8_t *payload, uint32_t batches, bool proven, bool *whole,
                          levin_error *error)
 {
-    const size_t before = db->values.unproven_count;
+    const size_t before = values->unproven_count;
     levin_code code = LEVIN_OK;
     *whole = true;
     for (uint32_t i = 0; i < batches && code == LEVIN_OK && *whole; i++) {
@@ -69,14 +69,14 @@ levin_code values_accept(levin *db, const uint8_t *payload, uint32_t batches, bo
         for (size_t n = load_u32(payload + BATCH_OP_COUNT); n && code == LEVIN_OK && *whole; n--) {
             if (record_kind(operation) == RECORD_PUT_LOGGED) {
                 const vlog_pointer p = vlog_pointer_load(record_value(operation));
-                code = vlog_replay(&db->values, &p, proven, whole, error);
+                code = vlog_replay(values, &p, proven, whole, error);
             }
             operation += record_bytes(operation);
         }
         payload += BATCH_HEADER_BYTES + load_u32(payload + BATCH_OPS_BYTES);
     }
     if (!*whole)
-        vlog_replay_forget(&db->values, before);
+        vlog_replay_forget(values, before);
     return code;
 }
 

@@ -24,6 +24,7 @@
 
 #include "checksum.h"
 #include "keyspace.h"
+#include "open_values.h"
 #include "tree_walk.h"
 
 enum { REPAIR_BATCH_BYTES = 1 << 20 };
@@ -42,6 +43,7 @@ typedef struct repair {
     size_t payload_bytes;
     unsigned domain;         /* of the tree that is being walked */
     bool apply;              /* the log is replayed into the target; otherwise only looked through */
+    vlog values;             /* of the source; segments are taken in as values name them */
     uint64_t later;          /* the newest checkpoint that the log knows */
 } repair;
 
@@ -181,6 +183,32 @@ static levin_code read_extent(repair *r, const page_value *v, uint8_t **value, l
     return code;
 }
 
+/* A value in the value log, or why there is none. */
+static levin_code read_logged(repair *r, const vlog_pointer *p, uint8_t **value, levin_error *fault)
+{
+    bool there;
+    *value = NULL;
+    levin_code code = vlog_replay(&r->values, p, true, &there, fault); /* its segment is there, and long enough */
+    if (code == LEVIN_OK && !(*value = io_alloc(r->io, p->value_bytes)))
+        code = error_memory(fault, p->value_bytes);
+    return code == LEVIN_OK ? vlog_read(&r->values, p, *value, fault) : code;
+}
+
+static levin_code read_value(repair *r, const page_value *v, uint8_t **value, levin_error *fault)
+{
+    if (v->kind != VALUE_LOG)
+        return read_extent(r, v, value, fault);
+    const vlog_pointer p = page_value_pointer(v);
+    return read_logged(r, &p, value, fault);
+}
+
+static levin_code lose_value(repair *r, const levin_error *fault, const uint8_t *key, size_t key_bytes,
+                             levin_error *error)
+{
+    levin_loss loss = { .kind = LEVIN_LOST_VALUE, .fault = *fault, .lower = { key, key_bytes } };
+    return lose(r, &loss, error);
+}
+
 static levin_code salvage_cell(repair *r, const uint8_t *page, unsigned i, uint8_t *key, levin_error *error)
 {
     const size_t key_bytes = split_key_copy(key, page_split_key(page, r->meta.page_bytes, i));
@@ -189,12 +217,11 @@ static levin_code salvage_cell(repair *r, const uint8_t *page, unsigned i, uint8
         return batch_put(r, key, key_bytes, v.data, v.bytes, error);
     levin_error fault;
     uint8_t *value;
-    levin_code code = read_extent(r, &v, &value, &fault);
+    levin_code code = read_value(r, &v, &value, &fault);
     if (code == LEVIN_OK) {
         code = batch_put(r, key, key_bytes, value, v.bytes, error);
     } else if (code == LEVIN_CORRUPT) {
-        levin_loss loss = { .kind = LEVIN_LOST_VALUE, .fault = fault, .lower = { key, key_bytes } };
-        code = lose(r, &loss, error);
+        code = lose_value(r, &fault, key, key_bytes, error);
     } else {
         *error = fault;
     }
@@ -277,6 +304,47 @@ static uint8_t *log_reserve(void *context, size_t bytes)
     return r->payload;
 }
 
+/* A put of the log whose value stands in the value log. One that is lost takes its key along: it had another before. */
+static levin_code log_logged(repair *r, const uint8_t *op, levin_error *error)
+{
+    const vlog_pointer p = vlog_pointer_load(record_value(op));
+    levin_error fault;
+    uint8_t *value;
+    levin_code code = read_logged(r, &p, &value, &fault);
+    if (code == LEVIN_OK) {
+        code = batch_add(r, record_domain(op), RECORD_PUT, record_key(op), record_key_bytes(op), value, p.value_bytes);
+        if (code != LEVIN_OK)
+            levin_last_error(r->target, error);
+    } else if (code == LEVIN_CORRUPT) {
+        code = lose_value(r, &fault, record_key(op), record_key_bytes(op), error);
+        if (code == LEVIN_OK)
+            code = batch_add(r, record_domain(op), RECORD_DELETE, record_key(op), record_key_bytes(op), NULL, 0);
+    } else {
+        *error = fault;
+    }
+    io_free(r->io, value, p.value_bytes);
+    return code;
+}
+
+/* Values that were never known to be there end the log as they do when a store is opened; others are lost one by one. */
+static levin_code log_accept(void *context, const uint8_t *payload, uint32_t batches, bool proven, bool *whole,
+                             levin_error *error)
+{
+    repair *r = context;
+    levin_code code = proven ? LEVIN_OK : values_accept(&r->values, payload, batches, false, whole, error);
+    vlog_replay_forget(&r->values, 0);
+    return code;
+}
+
+static levin_code log_put(repair *r, const uint8_t *op, levin_error *error)
+{
+    levin_code code = batch_add(r, record_domain(op), (int)record_kind(op), record_key(op), record_key_bytes(op),
+                                record_value(op), record_value_bytes(op));
+    if (code != LEVIN_OK)
+        levin_last_error(r->target, error);
+    return code;
+}
+
 static levin_code log_batch(void *context, uint64_t sequence, const uint8_t *operations, size_t bytes, size_t count,
                             levin_error *error)
 {
@@ -294,12 +362,9 @@ static levin_code log_batch(void *context, uint64_t sequence, const uint8_t *ope
     levin_code code = LEVIN_OK;
     op = operations;
     for (size_t i = 0; i < count && code == LEVIN_OK; i++, op += record_bytes(op))
-        code = batch_add(r, record_domain(op), (int)record_kind(op), record_key(op), record_key_bytes(op),
-                         record_value(op), record_value_bytes(op));
-    if (code != LEVIN_OK) {
-        levin_last_error(r->target, error);
+        code = record_kind(op) == RECORD_PUT_LOGGED ? log_logged(r, op, error) : log_put(r, op, error);
+    if (code != LEVIN_OK)
         return code;
-    }
     r->result->batches++;
     r->result->operations += count;
     return batch_flush(r, error);
@@ -326,7 +391,7 @@ static levin_code log_run(repair *r, levin_recovery recovery, bool apply, levin_
         .incarnation = m->incarnation,
         .generation = UINT64_MAX,
     };
-    wal_visitor visitor = { r, log_reserve, log_batch, NULL };
+    wal_visitor visitor = { r, log_reserve, log_batch, NULL, log_accept };
     r->apply = apply;
     levin_code code = wal_recover(&o, &start, &visitor, &log, fault);
     if (code == LEVIN_OK && wal_seen_generation(log) > r->later)
@@ -438,6 +503,8 @@ static levin_code repair_run(repair *r, const char *target, const char *unfinish
     if (code == LEVIN_OK)
         code = choose_meta(r, error);
     if (code == LEVIN_OK)
+        code = vlog_init(&r->values, r->io, r->source, r->meta.identity, 0, error);
+    if (code == LEVIN_OK)
         code = target_open(r, target, unfinished, error);
     if (code == LEVIN_OK)
         code = salvage_trees(r, error);
@@ -479,6 +546,7 @@ levin_code levin_repair(const char *source, const char *target, const levin_repa
     if (r.target)
         (void)levin_close(r.target); /* it failed before */
     io_free(r.io, r.payload, r.payload_bytes);
+    vlog_fini(&r.values);
     file_close(&r.pages);
     file_close(&r.lock);
     r.result->made = code == LEVIN_OK;
