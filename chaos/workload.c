@@ -247,6 +247,11 @@ static void random_step(maker *m)
         add_step(m, STEP_SYNC, 0);
     } else if (draw < 945) {
         add_step(m, STEP_CHECKPOINT, 0);
+    } else if (draw < 958) {
+        plan_step *s = add_step(m, STEP_COLLECT, between(&m->shape, 40, 100));
+        s->batches = between(&m->shape, 1, GROUP_BATCHES_MAX);
+        for (size_t i = 0, n = s->batches; i < n; i++)
+            add_batch(m, between(&m->shape, 1, 3));
     } else {
         add_step(m, draw < 990 ? STEP_READ : STEP_CHECK, random_next(&m->shape));
     }

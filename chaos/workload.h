@@ -59,7 +59,8 @@ void workload_destroy(workload *w);
     X(backups, 1, "backups taken and compared")                                                                 \
     X(logged_values, 100, "values in the value log")                                                            \
     X(moved, 20, "values moved by its collection")                                                              \
-    X(collected, 3, "segments of it removed")
+    X(collected, 3, "segments of it removed")                                                                   \
+    X(collections, 3, "collections asked for")
 typedef struct workload_counts {
 #define WORKLOAD_COUNT_FIELD(name, least, text) uint64_t name;
     WORKLOAD_COUNTS(WORKLOAD_COUNT_FIELD)

@@ -14,6 +14,7 @@ enum step_kind {
     STEP_COMPACT,        /* argument: mode, and after how many looks at the progress it is stopped */
     STEP_BACKUP,         /* taken, compared, removed; argument: seed of the probes */
     STEP_WORK,           /* argument: bounded steps of background work */
+    STEP_COLLECT,        /* argument: the share in use below which a segment of the value log is collected */
     STEP_READ,           /* argument: seed of the probes */
     STEP_CHECK,          /* the whole store; argument: seed of the probes */
     STEP_SNAPSHOT,

@@ -625,6 +625,27 @@ static bool step_work(runner *r, uint64_t steps)
     return true;
 }
 
+/* Tickets are outstanding meanwhile: the collector reads what they are about to overwrite, and then leads them. */
+static bool step_collect(runner *r, const plan_step *s)
+{
+    submission *const all = r->group;
+    size_t count = 0;
+    bool going = true;
+    for (size_t i = 0; i < s->batches && going; i++) {
+        const plan_batch *b = &r->w->batches[s->first_batch + i];
+        all[count] = (submission){ .r = r, .form = FORM_WAIT, .batch = b, .going = true };
+        if (!fill(r, b, r->batches[i]))
+            going = r->target->faults;
+        else
+            going = submit_one(r, &all[count], r->batches[i], &count);
+    }
+    levin_code code = going ? levin_collect(r->store, (uint32_t)s->argument) : LEVIN_OK;
+    for (size_t i = 0; i < count; i++)
+        going = finish_ticket(r, &all[i], false, false) && going;
+    r->result->counts.collections += code == LEVIN_OK;
+    return code == LEVIN_OK ? going : failed(r, code, "levin_collect") && going;
+}
+
 static bool step_read(runner *r, const plan_step *s)
 {
     oracle *o = r->target->o;
@@ -798,6 +819,8 @@ static bool run_step_bare(runner *r, const plan_step *s)
         return step_backup(r, s->argument);
     case STEP_WORK:
         return step_work(r, s->argument);
+    case STEP_COLLECT:
+        return step_collect(r, s);
     case STEP_READ:
     case STEP_CHECK:
         return step_read(r, s);
