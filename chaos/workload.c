@@ -247,14 +247,18 @@ static void random_step(maker *m)
         add_step(m, STEP_SYNC, 0);
     } else if (draw < 945) {
         add_step(m, STEP_CHECKPOINT, 0);
-    } else if (draw < 958) {
-        plan_step *s = add_step(m, STEP_COLLECT, between(&m->shape, 40, 100));
-        s->batches = between(&m->shape, 1, GROUP_BATCHES_MAX);
-        for (size_t i = 0, n = s->batches; i < n; i++)
-            add_batch(m, between(&m->shape, 1, 3));
     } else {
         add_step(m, draw < 990 ? STEP_READ : STEP_CHECK, random_next(&m->shape));
     }
+}
+
+/* A collection of the value log, with batches that are submitted before it and waited for after it. */
+static void collect_step(maker *m)
+{
+    plan_step *s = add_step(m, STEP_COLLECT, between(&m->shape, 40, 100));
+    s->batches = between(&m->shape, 1, GROUP_BATCHES_MAX);
+    for (size_t i = 0, n = s->batches; i < n; i++)
+        add_batch(m, between(&m->shape, 1, 3));
 }
 
 static workload *plan_begin(maker *m, const workload_options *options, uint64_t seed)
@@ -279,20 +283,26 @@ workload *workload_create(const workload_options *options)
     w->wal_sector_bytes = percent(&m.shape, 80) ? 512 : 4096;
     size_t operations = w->options.operations, reopen_every = operations / 3 + 1, next_reopen = reopen_every;
     size_t checkpoint_every = options->brief ? operations / 5 + 1 : SIZE_MAX, next_checkpoint = checkpoint_every / 2;
-    size_t compact_every = operations / 5 + 1, next_compact = compact_every / 2, next_backup = operations * 4 / 7;
+    size_t compact_every = operations / 8 + 1, next_compact = compact_every / 2, next_backup = operations * 4 / 7;
+    size_t collect_every = operations / 8 + 1, next_collect = collect_every / 3;
     bool snapshot = false;
-    size_t snapshot_end = 0;
+    size_t snapshot_end = 0; /* of the last one; 0: there was none yet */
     while (w->op_count < operations) {
         random_step(&m);
         if (w->op_count >= next_compact) {
             add_step(&m, STEP_COMPACT, random_next(&m.shape));
             next_compact += compact_every;
         }
+        if (w->op_count >= next_collect) {
+            collect_step(&m);
+            next_collect += collect_every;
+        }
         if (w->op_count >= next_backup) {
             add_step(&m, STEP_BACKUP, random_next(&m.shape));
             next_backup = SIZE_MAX;
         }
-        if (!snapshot && random_below(&m.shape, operations / 5 + 1) < 3) {
+        const bool drawn = random_below(&m.shape, operations / 5 + 1) < 3;
+        if (!snapshot && (drawn || (snapshot_end == 0 && w->op_count > operations / 2))) {
             add_step(&m, STEP_SNAPSHOT, 0);
             snapshot = true;
             snapshot_end = w->op_count + operations / 8;
