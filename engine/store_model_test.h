@@ -35,6 +35,7 @@ static uint8_t value[VALUE_MAX];
 static inline void options_fill(levin_options *o, const levin_io *io)
 {
     levin_options_init(o);
+    o->value_log_threshold_bytes = 0; /* value_log_test.c has the rest */
     o->page_bytes = 4096;
     o->cache_bytes = 256 * 4096;
     o->memtable_bytes = 256 << 10;

@@ -603,6 +603,74 @@ START_TEST(value_log__cache_answers_what_was_read_before)
 }
 END_TEST
 
+START_TEST(value_log__backup_holds_the_segments)
+{
+    char original[64], command[192];
+    directory_make();
+    levin_options o = small_options();
+    levin *db = store_open(&o);
+    levin_backup_result result;
+    fill(db, 1, LEVIN_NONE);
+    expect_ok(db, levin_checkpoint(db), "checkpoint");
+    fill(db, 2, LEVIN_NONE);
+    memcpy(original, directory, sizeof original);
+    snprintf(directory, sizeof directory, "%.40s-copy", original);
+    expect_ok(db, levin_backup(db, directory, NULL, &result), "backup");
+    ck_assert_uint_eq(result.bytes, result.total_bytes);
+    fill(db, 3, LEVIN_NONE);
+    expect_ok(db, levin_collect(db, 100), "collect");
+    levin *copy = store_open(&o);
+    expect_all(copy, 2);
+    ck_assert_int_eq(levin_close(copy), LEVIN_OK);
+    directory_remove();
+    /* a value that does not verify is not copied */
+    memcpy(directory, original, sizeof directory);
+    for (unsigned segment = 1; segment < 60; segment++) {
+        snprintf(command, sizeof command, "%s/vlog-%016x", directory, segment);
+        if (access(command, F_OK) == 0)
+            damage(segment, VLOG_SEGMENT_HEADER_BYTES + VLOG_RECORD_HEADER_BYTES + 100, false);
+    }
+    snprintf(command, sizeof command, "%.40s-copy", original);
+    ck_assert_int_eq(levin_backup(db, command, NULL, NULL), LEVIN_CORRUPT);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+    snprintf(directory, sizeof directory, "%.40s-copy", original);
+    directory_remove();
+}
+END_TEST
+
+START_TEST(value_log__repair_loses_what_is_damaged_and_no_more)
+{
+    char original[64], target[80];
+    directory_make();
+    levin_options o = small_options();
+    levin *db = store_open(&o);
+    levin_repair_result result;
+    size_t bytes;
+    three_synced(db);
+    expect_ok(db, levin_checkpoint(db), "checkpoint");
+    put(db, 7, 1, LEVIN_SYNCED);
+    put(db, 8, 1, LEVIN_SYNCED);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    damage(1, value_offset(1) + 17, false);
+    snprintf(target, sizeof target, "%s-new", directory);
+    ck_assert_int_eq(levin_repair(directory, target, NULL, &result, NULL), LEVIN_CORRUPT);
+    ck_assert(result.made);
+    ck_assert_uint_eq(result.losses, 1);
+    memcpy(original, directory, sizeof original);
+    directory_remove();
+    snprintf(directory, sizeof directory, "%.40s-new", original);
+    db = store_open(&o);
+    static const unsigned kept[] = { 1, 4, 7, 8 };
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        expect(db, NULL, kept[i], 1);
+    ck_assert_int_eq(levin_get(db, NULL, "key00002", 8, read_buffer, sizeof read_buffer, &bytes), LEVIN_NOT_FOUND);
+    expect_ok(db, levin_check(db, NULL, NULL, NULL), "check");
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
 LEVIN_TEST_MAIN("value_log", TEST(value_log__reads_the_same_everywhere),
                 TEST(value_log__off_and_on_in_one_store),
                 TEST(value_log__survives_a_kill_again_and_again),
@@ -615,4 +683,6 @@ LEVIN_TEST_MAIN("value_log", TEST(value_log__reads_the_same_everywhere),
                 TEST(value_log__live_values_are_moved),
                 TEST(value_log__snapshot_keeps_its_segments),
                 TEST(value_log__damaged_segment_is_not_collected),
-                TEST(value_log__cache_answers_what_was_read_before))
+                TEST(value_log__cache_answers_what_was_read_before),
+                TEST(value_log__backup_holds_the_segments),
+                TEST(value_log__repair_loses_what_is_damaged_and_no_more))
