@@ -165,7 +165,7 @@ static void freeze(levin *db)
 {
     levin_error error;
     sync_mutex_lock(&db->commit_mutex);
-    ck_assert_int_eq(db_freeze(db, &error), LEVIN_OK);
+    ck_assert_int_eq(db_freeze(db, false, &error), LEVIN_OK);
     sync_mutex_unlock(&db->commit_mutex);
 }
 

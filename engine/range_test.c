@@ -272,7 +272,7 @@ static levin_code freeze(levin *db)
 {
     levin_error error;
     sync_mutex_lock(&db->commit_mutex);
-    levin_code code = db_freeze(db, &error);
+    levin_code code = db_freeze(db, false, &error);
     sync_mutex_unlock(&db->commit_mutex);
     return code;
 }
