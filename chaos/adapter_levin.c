@@ -50,9 +50,10 @@ static bool option_set(levin_options *o, const store_option *option)
         return false;
     else if (strcmp(option->name, "commit_interval_us") == 0)
         o->commit_interval_us = (uint32_t)option->value;
-                                            "wal_segment_bytes", "group_batches_max", "value_cache_bytes",
-                                            "value_log_threshold_bytes", "value_log_segment_bytes",
-                                            "value_log_live_percent", NULL };
+    else if (strcmp(option->name, "value_log_live_percent") == 0)
+        o->value_log_live_percent = (uint32_t)option->value;
+    else if (strcmp(option->name, "group_batches_max") == 0)
+        o->group_batches_max = (uint32_t)option->value;
     else if (strcmp(option->name, "page_bytes") == 0)
         o->page_bytes = (uint32_t)option->value;
     else if (strcmp(option->name, "background") == 0)
