@@ -420,7 +420,8 @@ START_TEST(compact__named_keyspaces_too)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("compact", TEST(compact__named_keyspaces_too), TEST(compact__all_packs_and_orders_the_tree_and_shortens_the_file),
+LEVIN_TEST_MAIN("compact", TEST(compact__named_keyspaces_too),
+                TEST(compact__all_packs_and_orders_the_tree_and_shortens_the_file),
                 TEST(compact__large_values_move_too), TEST(compact__end_moves_only_what_is_in_the_way),
                 TEST(compact__small_and_empty_stores), TEST(compact__snapshots_stand_still_and_hold_the_file),
                 TEST(compact__stops_between_any_two_steps), TEST(compact__writes_and_checkpoints_come_between),

@@ -326,7 +326,7 @@ static levin_code log_logged(repair *r, const uint8_t *op, levin_error *error)
     return code;
 }
 
-/* Values that were never known to be there end the log as they do when a store is opened; others are lost one by one. */
+/* Values never known to be there end the log, as they do when a store is opened; others are lost one by one. */
 static levin_code log_accept(void *context, const uint8_t *payload, uint32_t batches, bool proven, bool *whole,
                              levin_error *error)
 {

@@ -1,0 +1,89 @@
+/*
+ * write_one.c - writes of one operation: a batch of its own, on the stack.
+ *
+ * Invariants: what a short key and value are encoded in takes no allocation.  Concurrency, crash safety: those of the
+ * batch that is written (write.c).
+ */
+#include "batch.h"
+#include "db.h"
+#include "write.h"
+
+/* One operation: encoded on the stack when it is small, so that a short key and value take no allocation. */
+static levin_code write_one(levin *store, const levin_keyspace *ks, int kind, const void *key, size_t key_bytes,
+                            const void *value, size_t value_bytes, levin_durability durability, write_check check,
+                            void *check_context)
+{
+    uint8_t small[BATCH_INLINE_BYTES];
+    levin_batch batch = { .store = store, .bytes = small, .capacity = sizeof small, .borrows = true };
+    if (key_bytes + value_bytes > sizeof small - RECORD_HEADER_BYTES - (ks ? 2 * KEYSPACE_ID_BYTES : 0)) {
+        batch.bytes = NULL;
+        batch.capacity = 0;
+    }
+    levin_code code = batch_append(&batch, ks, kind, key, key_bytes, value, value_bytes);
+    if (code == LEVIN_OK)
+        code = write_if(store, &batch, durability, check, check_context);
+    if (batch.bytes != small)
+        io_free(store->io, batch.bytes, batch.capacity);
+    return code;
+}
+
+levin_code write_one_if(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
+                        size_t value_bytes, levin_durability durability, write_check check, void *check_context)
+{
+    return write_one(store, NULL, kind, key, key_bytes, value, value_bytes, durability, check, check_context);
+}
+
+levin_code levin_put(levin *store, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
+                     levin_durability durability)
+{
+    return write_one(store, NULL, RECORD_PUT, key, key_bytes, value, value_bytes, durability, NULL, NULL);
+}
+
+levin_code levin_put_in(levin *store, const levin_keyspace *keyspace, const void *key, size_t key_bytes,
+                        const void *value, size_t value_bytes, levin_durability durability)
+{
+    return write_one(store, keyspace, RECORD_PUT, key, key_bytes, value, value_bytes, durability, NULL, NULL);
+}
+
+levin_code levin_delete(levin *store, const void *key, size_t key_bytes, levin_durability durability)
+{
+    return write_one(store, NULL, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
+}
+
+levin_code levin_delete_in(levin *store, const levin_keyspace *keyspace, const void *key, size_t key_bytes,
+                           levin_durability durability)
+{
+    return write_one(store, keyspace, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
+}
+
+levin_code levin_delete_range_in(levin *store, const levin_keyspace *keyspace, levin_slice lower, levin_slice upper,
+                                 levin_durability durability)
+{
+    levin_batch batch = { .store = store, .borrows = true };
+    levin_code code = levin_batch_delete_range_in(&batch, keyspace, lower, upper);
+    if (code == LEVIN_OK)
+        code = levin_write(store, &batch, durability);
+    io_free(store->io, batch.bytes, batch.capacity);
+    return code;
+}
+
+levin_code levin_delete_range(levin *store, levin_slice lower, levin_slice upper, levin_durability durability)
+{
+    return levin_delete_range_in(store, NULL, lower, upper, durability);
+}
+
+levin_code levin_delete_prefix_in(levin *store, const levin_keyspace *keyspace, const void *prefix,
+                                  size_t prefix_bytes, levin_durability durability)
+{
+    levin_batch batch = { .store = store, .borrows = true };
+    levin_code code = levin_batch_delete_prefix_in(&batch, keyspace, prefix, prefix_bytes);
+    if (code == LEVIN_OK)
+        code = levin_write(store, &batch, durability);
+    io_free(store->io, batch.bytes, batch.capacity);
+    return code;
+}
+
+levin_code levin_delete_prefix(levin *store, const void *prefix, size_t prefix_bytes, levin_durability durability)
+{
+    return levin_delete_prefix_in(store, NULL, prefix, prefix_bytes, durability);
+}
