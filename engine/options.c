@@ -34,6 +34,7 @@ enum option_kind { OPTION_BOOL, OPTION_SIZE, OPTION_NUMBER, OPTION_WORD };
     X(oldest_reader_ms, OPTION_NUMBER, 0, UINT32_MAX, NULL, "warn of a reader older than that, 0 for never")    \
     X(oldest_reader_bytes, OPTION_SIZE, 0, INT64_MAX, NULL, "warn of a reader that holds back so much")         \
     X(min_durability, OPTION_WORD, 0, 2, durability_words, "writes that ask for less get this")                 \
+    X(group_batches_max, OPTION_NUMBER, 0, UINT32_MAX, NULL, "batches that share a sync at most, 0 for no limit") \
     X(value_log_threshold_bytes, OPTION_SIZE, 0, INT64_MAX, NULL, "longer values go to the value log, 0 for none") \
     X(value_log_segment_bytes, OPTION_SIZE, 4096, 1 << 30, NULL, "size of its segments")                        \
     X(value_log_live_percent, OPTION_NUMBER, 0, 100, NULL, "segments less in use are collected, 0 for none")    \

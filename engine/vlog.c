@@ -592,7 +592,7 @@ levin_code vlog_remove(vlog *v, uint64_t number, levin_error *error)
     const size_t i = segment_index(v, number);
     vlog_segment *s = vlog_find(v, number);
     if (s) {
-        assert(!s->users && s != v->current);
+        assert(!s->users);
         memmove(v->segments + i, v->segments + i + 1, (v->count - i - 1) * sizeof *v->segments);
         v->count--;
         v->open_files -= s->f.handle != NULL;

@@ -523,6 +523,7 @@ static void seed_make(seed_store *s, const struct seed_script *script)
     b->options.cache_bytes = 64 * script->page_bytes;
     b->options.wal_sector_bytes = script->sector_bytes;
     b->options.wal_segment_bytes = script->segment_bytes;
+    b->options.value_log_threshold_bytes = 0; /* container.h has no name for its segments */
     state_add(b);
     open_store(b);
     script->run(b);
