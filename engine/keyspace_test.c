@@ -4,7 +4,7 @@
  * Invariants checked: keyspaces hold the same keys apart, in every layer and for every kind of read and of bound;
  * batches and snapshots span them; of two creators one wins; a drop takes everything at once and nothing comes back,
  * after a crash neither, also when the name is used again; no handle, no filled batch writes into a dropped keyspace;
- * every failed call or allocation leaves either all or nothing; check finds a catalogue that does not fit.
+ * check finds a catalogue that does not fit.
  */
 #include <stdio.h>
 #include <unistd.h>
