@@ -268,7 +268,7 @@ static levin_code check_tree(check *c, const version *v)
         c->keys[domain] = c->result->keys - keys;
     }
     if (!c->stopped && c->result->faults == before) {
-        code = keyspace_check_tree(db, &v->tree->named, check_catalogue_fault, c, &error);
+        code = keyspace_check_version(db, v, check_catalogue_fault, c, &error);
         if (code != LEVIN_OK)
             return db_fail(db, &error);
     }

@@ -602,6 +602,16 @@ bool iter_pointer(const levin_iter *it, vlog_pointer *p)
     return true;
 }
 
+bool iter_value_inline(const levin_iter *it, levin_slice *value)
+{
+    assert(it->current != SOURCE_NONE);
+    if (it->current == SOURCE_TREE)
+        return tree_cursor_inline_value(&it->tree, value);
+    const uint8_t *record = mem_cursor_record(&it->mem[it->current]);
+    *value = (levin_slice){ record_value(record), record_value_bytes(record) };
+    return record_kind(record) == RECORD_PUT;
+}
+
 /* ---- open and close ---- */
 
 /* The id of a named keyspace goes in front. */
@@ -695,8 +705,8 @@ static void iter_sources(levin_iter *it, const mem_roots *own, const version_lay
     it->masked = count != 0;
 }
 
-levin_code iter_open_on(levin *store, const version *v, const version_layers *layers, const mem_roots *own,
-                        txn_scan *scan, const levin_iter_options *o, levin_iter **iter)
+static levin_code iter_make(levin *store, const version *v, unsigned domain, const version_layers *layers,
+                            const mem_roots *own, txn_scan *scan, const levin_iter_options *o, levin_iter **iter)
 {
     levin_error error;
     *iter = NULL;
@@ -711,8 +721,8 @@ levin_code iter_open_on(levin *store, const version *v, const version_layers *la
     memset(it, 0, sizeof *it);
     it->store = store;
     it->bytes = bytes;
+    it->domain = domain;
     if (o->keyspace) {
-        it->domain = DOMAIN_NAMED;
         it->skip = KEYSPACE_ID_BYTES;
         memcpy(it->id, o->keyspace->id, KEYSPACE_ID_BYTES);
     }
@@ -729,6 +739,18 @@ levin_code iter_open_on(levin *store, const version *v, const version_layers *la
     it->scan = scan;
     *iter = it;
     return LEVIN_OK;
+}
+
+levin_code iter_open_on(levin *store, const version *v, const version_layers *layers, const mem_roots *own,
+                        txn_scan *scan, const levin_iter_options *o, levin_iter **iter)
+{
+    return iter_make(store, v, o->keyspace ? DOMAIN_NAMED : DOMAIN_PLAIN, layers, own, scan, o, iter);
+}
+
+levin_code iter_open_named(levin *store, const version *v, levin_iter **iter)
+{
+    const levin_iter_options all = { 0 };
+    return iter_make(store, v, DOMAIN_NAMED, &v->of[DOMAIN_NAMED], NULL, NULL, &all, iter);
 }
 
 levin_code levin_iter_open(levin *store, const levin_iter_options *options, levin_iter **iter)

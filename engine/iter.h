@@ -17,10 +17,17 @@ struct txn_scan;
  */
 levin_code iter_open_on(levin *store, const version *v, const version_layers *layers, const mem_roots *own,
                         struct txn_scan *scan, const levin_iter_options *o, levin_iter **iter);
+/*
+ * Over all that the named keyspaces hold in this version, the catalogue too: the id of its keyspace is in front of a
+ * key.  The reference on the version goes over as above.
+ */
+levin_code iter_open_named(levin *store, const version *v, levin_iter **iter);
 /* Tells the scan of the iterator about where it stands. */
 void iter_scan_fold(levin_iter *it);
 
 /* Whether the value of the current pair stands in the value log, and where. Precondition: levin_iter_valid(). */
 bool iter_pointer(const levin_iter *iter, vlog_pointer *p);
+/* The value of the current pair, unless it stands outside of record and page. Precondition: levin_iter_valid(). */
+bool iter_value_inline(const levin_iter *iter, levin_slice *value);
 
 #endif

@@ -53,15 +53,16 @@ levin_code keyspace_key_make(levin *store, const levin_keyspace *ks, const levin
 levin_code keyspace_read_end(levin *store, const levin_keyspace *ks, const levin_snapshot *snapshot, levin_code code);
 
 /*
- * keyspace_check.c: the catalogue and the ids in a tree that tree_check() has found sound; faults go to report, which
- * returns whether to go on.  An error is why it could not go on.
+ * keyspace_check.c: whether catalogue and keys agree in this version, whose tree tree_check() has found sound; faults
+ * go to report, which returns whether to go on.  An error is why it could not go on.
  */
-levin_code keyspace_check_tree(levin *db, const tree *named, bool (*report)(void *context, const levin_error *fault),
-                               void *context, levin_error *error);
+levin_code keyspace_check_version(levin *db, const version *v,
+                                  bool (*report)(void *context, const levin_error *fault), void *context,
+                                  levin_error *error);
 
 /*
  * After a repair, with nothing else going on: keys whose keyspace has lost its name get one, "recovered-" and the
- * number, and the account is made anew.  Checkpoints.
+ * number, and the account is made anew.
  */
 levin_code keyspace_mend(levin *db, levin_error *error);
 

@@ -1,21 +1,22 @@
 /*
- * keyspace_check.c - whether the tree of named keyspaces is one: the catalogue's entries, and that every key belongs to
- * a keyspace that the catalogue names.
+ * keyspace_check.c - whether catalogue and keys of the named keyspaces agree: the catalogue's entries, and that every
+ * key belongs to a keyspace that the catalogue names.
  *
- * A checkpoint writes one moment of the store, and a drop removes name and keys in one batch, so the tree alone has to
- * agree with itself.
- * Concurrency: reads an immutable tree.  Crash safety: nothing is written here.
+ * A drop removes name and keys in one batch, so every version has to agree with itself.  It is looked at as readers see
+ * it, memtables and all: what a log brought in is in the tree after the next checkpoint only.
+ * Concurrency: reads an immutable version.  Crash safety: nothing is written here.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "iter.h"
 #include "keyspace.h"
 
 typedef struct catalogue_check {
     levin *db;
     bool (*report)(void *context, const levin_error *fault);
     void *context;
-    tree_cursor c;
+    levin_iter *it;
     uint32_t *ids; /* of the entries, ascending once all are read */
     size_t count, capacity;
     bool stopped;
@@ -90,20 +91,20 @@ static bool id_known(const catalogue_check *k, uint32_t id)
     return false;
 }
 
-/* One entry of the catalogue. */
-static levin_code entry_check(catalogue_check *k, catalogue_account *account, levin_error *error)
+/* One entry of the catalogue; `key` is what follows the id. */
+static levin_code entry_check(catalogue_check *k, levin_slice key, catalogue_account *account, levin_error *error)
 {
-    const page_value value = tree_cursor_value(&k->c);
-    const uint8_t kind = k->c.key_bytes > KEYSPACE_ID_BYTES ? k->c.key[KEYSPACE_ID_BYTES] : 0xff;
+    const uint8_t kind = key.size ? *(const uint8_t *)key.data : 0xff;
+    levin_slice value;
     uint32_t id;
-    if (value.kind != VALUE_INLINE) {
-        fault(k, "an entry of the catalogue is malformed", VALUE_INLINE, value.kind);
-    } else if (kind == CATALOGUE_ACCOUNT && k->c.key_bytes == CATALOGUE_KEY_BYTES) {
-        if (!catalogue_account_load(account, value.data, value.bytes))
-            fault(k, "the account of the catalogue is malformed", CATALOGUE_VALUE_BYTES, value.bytes);
-    } else if (kind == CATALOGUE_NAME && k->c.key_bytes > CATALOGUE_KEY_BYTES) {
-        if (!catalogue_entry_load(&id, value.data, value.bytes))
-            fault(k, "an entry of the catalogue is malformed", CATALOGUE_VALUE_BYTES, value.bytes);
+    if (!iter_value_inline(k->it, &value)) {
+        fault(k, "an entry of the catalogue is malformed", VALUE_INLINE, 0);
+    } else if (kind == CATALOGUE_ACCOUNT && key.size == 1) {
+        if (!catalogue_account_load(account, value.data, value.size))
+            fault(k, "the account of the catalogue is malformed", CATALOGUE_VALUE_BYTES, value.size);
+    } else if (kind == CATALOGUE_NAME && key.size > 1) {
+        if (!catalogue_entry_load(&id, value.data, value.size))
+            fault(k, "an entry of the catalogue is malformed", CATALOGUE_VALUE_BYTES, value.size);
         else if (id >= account->next)
             fault(k, "a number never given out", account->next, id);
         else
@@ -114,42 +115,71 @@ static levin_code entry_check(catalogue_check *k, catalogue_account *account, le
     return LEVIN_OK;
 }
 
-/* From the first key behind the catalogue on: each number that has keys, by one seek. */
-static levin_code numbers_check(catalogue_check *k, levin_code code, levin_error *error)
+/* Goes over the catalogue and leaves the iterator behind it, ids in ascending order. */
+static levin_code catalogue_read(catalogue_check *k, catalogue_account *account, levin_error *error)
 {
-    uint8_t next[KEYSPACE_ID_BYTES];
-    while (code == LEVIN_OK && !k->stopped) {
-        uint32_t id = key_head32(k->c.key, k->c.key_bytes);
-        if (k->c.key_bytes <= KEYSPACE_ID_BYTES || !id_known(k, id))
-            fault(k, "a key of a keyspace that there is not", k->count, id);
-        if (id == UINT32_MAX)
-            return LEVIN_NOT_FOUND;
-        keyspace_id_store(next, id + 1);
-        code = tree_cursor_seek(&k->c, next, sizeof next, error);
+    levin_code code = LEVIN_OK;
+    for (bool more = levin_iter_first(k->it); more && code == LEVIN_OK && !k->stopped; more = levin_iter_next(k->it)) {
+        const levin_slice key = levin_iter_key(k->it);
+        if (key.size < KEYSPACE_ID_BYTES || key_head32(key.data, key.size) != 0)
+            break;
+        const levin_slice rest = { (const uint8_t *)key.data + KEYSPACE_ID_BYTES, key.size - KEYSPACE_ID_BYTES };
+        code = entry_check(k, rest, account, error);
     }
+    ids_sort(k);
     return code;
 }
 
-levin_code keyspace_check_tree(levin *db, const tree *named, bool (*report)(void *context, const levin_error *fault),
-                               void *context, levin_error *error)
+/* From where the iterator stands: each number that has keys, by one seek. */
+static void numbers_check(catalogue_check *k)
+{
+    uint8_t next[KEYSPACE_ID_BYTES];
+    while (levin_iter_valid(k->it) && !k->stopped) {
+        const levin_slice key = levin_iter_key(k->it);
+        const uint32_t id = key_head32(key.data, key.size);
+        if (key.size <= KEYSPACE_ID_BYTES || !id_known(k, id))
+            fault(k, "a key of a keyspace that there is not", k->count, id);
+        if (id == UINT32_MAX)
+            return;
+        keyspace_id_store(next, id + 1);
+        levin_iter_seek(k->it, next, sizeof next);
+    }
+}
+
+static levin_code check_open(catalogue_check *k, const version *v, levin_error *error)
+{
+    version_ref(v);
+    levin_code code = iter_open_named(k->db, v, &k->it);
+    if (code != LEVIN_OK)
+        levin_last_error(k->db, error);
+    return code;
+}
+
+/* What the iterator met, unless there was a failure before. */
+static levin_code check_close(catalogue_check *k, levin_code code, levin_error *error)
+{
+    if (code == LEVIN_OK && (code = levin_iter_status(k->it)) != LEVIN_OK)
+        levin_last_error(k->db, error);
+    levin_iter_close(k->it);
+    io_free(k->db->io, k->ids, k->capacity * sizeof *k->ids);
+    return code;
+}
+
+levin_code keyspace_check_version(levin *db, const version *v,
+                                  bool (*report)(void *context, const levin_error *fault), void *context,
+                                  levin_error *error)
 {
     catalogue_check k = { .db = db, .report = report, .context = context };
     catalogue_account account = { 1, 0 };
-    levin_code code = tree_cursor_open(&k.c, named, error);
-    if (code == LEVIN_OK)
-        code = tree_cursor_first(&k.c, error);
-    while (code == LEVIN_OK && !k.stopped && key_head32(k.c.key, k.c.key_bytes) == 0) {
-        code = entry_check(&k, &account, error);
-        if (code == LEVIN_OK)
-            code = tree_cursor_next(&k.c, error);
-    }
-    ids_sort(&k);
-    if ((code == LEVIN_OK || code == LEVIN_NOT_FOUND) && account.alive != k.count)
+    levin_code code = check_open(&k, v, error);
+    if (code != LEVIN_OK)
+        return code;
+    code = catalogue_read(&k, &account, error);
+    if (code == LEVIN_OK && account.alive != k.count)
         fault(&k, "the account counts other keyspaces than there are names", k.count, account.alive);
-    code = numbers_check(&k, code, error);
-    tree_cursor_close(&k.c);
-    io_free(db->io, k.ids, k.capacity * sizeof *k.ids);
-    return code == LEVIN_NOT_FOUND ? LEVIN_OK : code;
+    if (code == LEVIN_OK)
+        numbers_check(&k);
+    return check_close(&k, code, error);
 }
 
 /* ---- after a repair ---- */
@@ -179,10 +209,10 @@ static levin_code mend_numbers(catalogue_check *k, levin_batch *batch, uint32_t 
     levin_code code = LEVIN_OK;
     for (uint32_t id = 0; code == LEVIN_OK && id < UINT32_MAX;) {
         keyspace_id_store(seek, id + 1);
-        code = tree_cursor_seek(&k->c, seek, sizeof seek, error);
-        if (code != LEVIN_OK)
+        if (!levin_iter_seek(k->it, seek, sizeof seek))
             break;
-        id = key_head32(k->c.key, k->c.key_bytes);
+        const levin_slice key = levin_iter_key(k->it);
+        id = key_head32(key.data, key.size);
         *next = id >= *next && id < UINT32_MAX ? id + 1 : *next;
         if (id_known(k, id))
             continue;
@@ -191,55 +221,52 @@ static levin_code mend_numbers(catalogue_check *k, levin_batch *batch, uint32_t 
             levin_last_error(k->db, error);
         ++*named;
     }
-    return code == LEVIN_NOT_FOUND ? LEVIN_OK : code;
+    return code;
+}
+
+/* The catalogue as it should be, into `batch`. */
+static levin_code mend(catalogue_check *k, levin_batch *batch, levin_error *error)
+{
+    catalogue_account account = { KEYSPACE_ID_LAST, 0 };
+    levin_code code = catalogue_read(k, &account, error);
+    size_t named = k->count;
+    uint32_t next = account.next == KEYSPACE_ID_LAST ? 1 : account.next;
+    if (k->count && k->ids[k->count - 1] >= next)
+        next = k->ids[k->count - 1] + 1;
+    if (code == LEVIN_OK)
+        code = mend_numbers(k, batch, &next, &named, error);
+    if (code != LEVIN_OK)
+        return code;
+    const levin_keyspace catalogue = { .store = k->db };
+    uint8_t value[CATALOGUE_VALUE_BYTES];
+    account = (catalogue_account){ next, (uint32_t)named };
+    catalogue_account_store(value, &account);
+    code = batch_append(batch, &catalogue, RECORD_PUT, "\0", 1, value, sizeof value);
+    if (code != LEVIN_OK)
+        levin_last_error(k->db, error);
+    return code;
 }
 
 levin_code keyspace_mend(levin *db, levin_error *error)
 {
     uint64_t faults = 0;
     catalogue_check k = { .db = db, .report = nobody_listens, .context = &faults };
-    catalogue_account account = { KEYSPACE_ID_LAST, 0 };
-    levin_batch *batch = NULL;
-    levin_code code = levin_checkpoint(db);
-    if (code == LEVIN_OK)
-        code = levin_batch_create(db, &batch);
+    levin_batch *batch;
+    levin_code code = levin_batch_create(db, &batch);
     if (code != LEVIN_OK) {
         levin_last_error(db, error);
         return code;
     }
     const version *v = version_acquire(&db->versions);
-    if (v->tree->named.height == 0)
-        goto out;
-    code = tree_cursor_open(&k.c, &v->tree->named, error);
-    if (code == LEVIN_OK)
-        code = tree_cursor_first(&k.c, error);
-    while (code == LEVIN_OK && key_head32(k.c.key, k.c.key_bytes) == 0) {
-        code = entry_check(&k, &account, error);
-        if (code == LEVIN_OK)
-            code = tree_cursor_next(&k.c, error);
-    }
-    ids_sort(&k);
-    size_t named = k.count;
-    uint32_t next = account.next == KEYSPACE_ID_LAST ? 1 : account.next;
-    if (k.count && k.ids[k.count - 1] >= next)
-        next = k.ids[k.count - 1] + 1;
-    if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
-        code = mend_numbers(&k, batch, &next, &named, error);
+    code = check_open(&k, v, error);
+    version_release(v);
     if (code == LEVIN_OK) {
-        const levin_keyspace catalogue = { .store = db };
-        uint8_t value[CATALOGUE_VALUE_BYTES];
-        account = (catalogue_account){ next, (uint32_t)named };
-        catalogue_account_store(value, &account);
-        code = batch_append(batch, &catalogue, RECORD_PUT, "\0", 1, value, sizeof value);
-        if (code == LEVIN_OK)
-            code = levin_write(db, batch, LEVIN_NONE);
-        if (code != LEVIN_OK)
+        const bool any = levin_iter_first(k.it);
+        code = any ? mend(&k, batch, error) : LEVIN_OK;
+        code = check_close(&k, code, error);
+        if (code == LEVIN_OK && any && (code = levin_write(db, batch, LEVIN_NONE)) != LEVIN_OK)
             levin_last_error(db, error);
     }
-    tree_cursor_close(&k.c);
-out:
-    version_release(v);
     levin_batch_destroy(batch);
-    io_free(db->io, k.ids, k.capacity * sizeof *k.ids);
     return code;
 }
