@@ -186,6 +186,48 @@ bool cli_option(const cli_command *command, const char *text, levin_options *opt
     return false;
 }
 
+static bool take_preset(const cli_command *command, const char *text, levin_options *options)
+{
+    char name[64];
+    levin_error error;
+    size_t n = 0;
+    for (; text[n] && n < sizeof name - 1; n++) /* also as words are joined in other options: low-memory */
+        name[n] = text[n] == '-' ? '_' : text[n];
+    name[n] = '\0';
+    if (levin_options_set(options, "preset", name, &error) == LEVIN_OK)
+        return true;
+    cli_usage(command, "--preset: %s", error.message);
+    return false;
+}
+
+static void print_message(void *context, levin_log_level level, const char *message)
+{
+    static const char *const levels[] = { "error", "warning", "info" };
+    (void)context;
+    fprintf(stderr, "levin: %s: %s\n", levels[level], message); /* one call: lines of several threads do not mix */
+}
+
+int cli_getopt_store(const cli_command *command, int argc, char **argv, const char *letters,
+                     const struct option *options, levin_options *store, int *status)
+{
+    for (;;) {
+        int c = cli_getopt(command, argc, argv, letters, options, status);
+        bool good = true;
+        if (c == CLI_STORE_OPTION)
+            good = cli_option(command, optarg, store);
+        else if (c == CLI_STORE_PRESET)
+            good = take_preset(command, optarg, store);
+        else if (c == CLI_STORE_VERBOSE)
+            store->log = print_message;
+        else
+            return c;
+        if (!good) {
+            *status = CLI_USAGE;
+            return CLI_DONE;
+        }
+    }
+}
+
 bool cli_parse_durability(const char *text, levin_durability *durability)
 {
     static const char *const names[] = { "none", "logged", "synced" };

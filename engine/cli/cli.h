@@ -37,6 +37,22 @@ int cli_getopt(const cli_command *command, int argc, char **argv, const char *le
                int *status);
 /* Every table of options ends so. */
 #define CLI_LAST_OPTIONS { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
+
+/*
+ * What every command that opens a store takes besides: --option, --preset and --verbose, applied to *store, filled by
+ * levin_options_init() before, in the order in which they stand.  What the command itself needs (read_only and the
+ * like) it sets afterwards.  Otherwise as cli_getopt().
+ */
+enum { CLI_STORE_OPTION = 1001, CLI_STORE_PRESET, CLI_STORE_VERBOSE };
+#define CLI_STORE_OPTIONS                                                                                       \
+    { "option", required_argument, NULL, CLI_STORE_OPTION }, { "preset", required_argument, NULL, CLI_STORE_PRESET }, \
+        { "verbose", no_argument, NULL, CLI_STORE_VERBOSE }, CLI_LAST_OPTIONS
+#define CLI_STORE_HELP                                                                                          \
+    "      --option NAME=VALUE  an option of the library; --option help lists them\n"                           \
+    "      --preset NAME        a set of them: balanced, read_optimized, write_optimized, low_memory, ...\n"     \
+    "      --verbose            the library's messages on standard error\n"
+int cli_getopt_store(const cli_command *command, int argc, char **argv, const char *letters,
+                     const struct option *options, levin_options *store, int *status);
 /* Whether `low` to `high` arguments follow the options; otherwise complains (the status is CLI_USAGE). */
 bool cli_arguments(const cli_command *command, int argc, int low, int high);
 /* "levin NAME: <text>; see `levin NAME --help`".  Returns CLI_USAGE. */

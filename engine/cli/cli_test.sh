@@ -106,6 +106,45 @@ expect "delete absent and present" 1 "$levin" delete s nothing -- --prefix
 says "the absent one is named" err "'nothing'"
 expect "the present one is gone" 1 "$levin" get s -- --prefix
 
+# ---- options of every store ----
+printf 'k\tv\n' >one.tsv
+options_of_every_store() { # NAME... : the commands, each with what it needs, and the status that it ends with
+    local status=$1
+    shift
+    expect "$1 with options" "$status" "$levin" "$@" --preset low-memory --option cache_bytes=2M --verbose
+    expect "$1 with an option that there is not" 2 "$levin" "$@" --option cache=1
+    says "$1 names it" err 'levin [a-z]*: --option: there is no option "cache"'
+    expect "$1 with a value that cannot be" 2 "$levin" "$@" --option cache_bytes=1
+    says "$1 tells what is needed" err 'cache_bytes is "1": 64K or more is needed'
+    expect "$1 with an option without a value" 2 "$levin" "$@" --option cache_bytes
+    says "$1 tells the form" err 'NAME=VALUE is needed'
+    expect "$1 with a preset that there is not" 2 "$levin" "$@" --preset fast
+    says "$1 tells which there are" err 'preset is "fast": balanced, read_optimized'
+    expect "$1 with options that exclude each other" 3 "$levin" "$@" --option page_bytes=64K --option cache_bytes=64K
+    says "$1 says why" err 'cache_bytes is 65536: at least 16 pages are needed'
+}
+options_of_every_store 0 create options
+options_of_every_store 0 put options k v
+options_of_every_store 0 get options k
+options_of_every_store 0 delete options k
+options_of_every_store 0 import options --from one.tsv
+options_of_every_store 0 scan options
+options_of_every_store 0 export options --format tsv
+options_of_every_store 0 stats options
+options_of_every_store 0 check options
+options_of_every_store 0 health options
+options_of_every_store 0 compact options
+options_of_every_store 0 backup options options-copy
+options_of_every_store 0 keyspaces options
+expect "the last of two options counts" 0 "$levin" get options k --option cache_bytes=1M --preset balanced --option help
+says "a preset sets what it is made of" out '^cache_bytes +256M '
+expect "and the other way round" 0 "$levin" get options k --preset balanced --option cache_bytes=1M --option help
+says "the option is the last" out '^cache_bytes +1M '
+expect "a reader stays a reader" 0 "$levin" get options k --option read_only=false
+expect "restore opens no store" 2 "$levin" restore options-copy none --preset balanced
+expect "dump neither" 2 "$levin" dump options --preset balanced
+rm -rf options-copy none
+
 # ---- ranges and keyspaces ----
 for i in r1 r2 r3 r4 q1; do "$levin" put ranges "$i" v --create --durability logged || fail "put $i"; done
 expect "delete a range" 0 "$levin" delete ranges --from r2 --to r4

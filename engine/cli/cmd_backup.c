@@ -14,6 +14,7 @@
 typedef struct request {
     bool json, quiet;
     levin_backup_options options;
+    levin_options store;
 } request;
 
 static bool on_progress(void *context, const levin_backup_result *so_far)
@@ -52,14 +53,12 @@ static void print_result(const request *r, FILE *out, const levin_backup_result 
 static int backup(const cli_command *command, const char *path, const char *target, request *r)
 {
     const bool stream = strcmp(target, "-") == 0;
-    levin_options store_options;
     levin_backup_result result;
     progress meter;
     if (stream && isatty(STDOUT_FILENO))
         return cli_usage(command, "the archive is not for a terminal: send it to a file or a pipe");
-    levin_options_init(&store_options);
-    store_options.create_if_missing = false;
-    levin *store = cli_open(command, path, &store_options);
+    r->store.create_if_missing = false;
+    levin *store = cli_open(command, path, &r->store);
     if (!store)
         return CLI_ERROR;
     progress_begin(&meter, "copied", r->quiet);
@@ -106,14 +105,18 @@ static int restore(const cli_command *command, const char *path, const char *tar
 static int run(const cli_command *command, int argc, char **argv)
 {
     enum { OPT_NO_VERIFY = 256 };
-    static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-                                             { "no-verify", no_argument, NULL, OPT_NO_VERIFY },
-                                             { "quiet", no_argument, NULL, 'q' },
-                                             CLI_LAST_OPTIONS };
+#define COMMON_OPTIONS                                                                                          \
+    { "json", no_argument, NULL, 'j' }, { "no-verify", no_argument, NULL, OPT_NO_VERIFY },                      \
+        { "quiet", no_argument, NULL, 'q' }
+    static const struct option backup_options[] = { COMMON_OPTIONS, CLI_STORE_OPTIONS };
+    static const struct option restore_options[] = { COMMON_OPTIONS, CLI_LAST_OPTIONS }; /* it opens no store */
+    const bool restores = strcmp(command->name, "restore") == 0;
+    const struct option *options = restores ? restore_options : backup_options;
     request r = { .json = false };
     int status;
     levin_backup_options_init(&r.options);
-    for (int c; (c = cli_getopt(command, argc, argv, "hq", options, &status)) != -1;) {
+    levin_options_init(&r.store);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "hq", options, &r.store, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
         if (c == OPT_NO_VERIFY)
@@ -126,8 +129,8 @@ static int run(const cli_command *command, int argc, char **argv)
     if (!cli_arguments(command, argc, 2, 2))
         return CLI_USAGE;
     interrupt_watch();
-    return strcmp(command->name, "restore") == 0 ? restore(command, argv[optind], argv[optind + 1], &r)
-                                                 : backup(command, argv[optind], argv[optind + 1], &r);
+    return restores ? restore(command, argv[optind], argv[optind + 1], &r)
+                    : backup(command, argv[optind], argv[optind + 1], &r);
 }
 
 #define COMMON_HELP                                                                                             \
@@ -138,7 +141,8 @@ static int run(const cli_command *command, int argc, char **argv)
 const cli_command command_backup = {
     "backup", "STORE DIRECTORY|- [--json]",
     "Copies the store to an empty directory, or as a tar archive to standard output",
-    "A backup is a store: `levin check` and every other command work on it, `tar x` unpacks an archive.\n" COMMON_HELP,
+    "A backup is a store: `levin check` and every other command work on it, `tar x` unpacks an archive.\n" COMMON_HELP
+    CLI_STORE_HELP,
     run
 };
 

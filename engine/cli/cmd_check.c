@@ -66,15 +66,13 @@ static void print_result(const fault_list *list, const levin_check_result *resul
     json_decref(object);
 }
 
-static int check(const cli_command *command, const char *path, fault_list *list)
+static int check(const cli_command *command, const char *path, levin_options *store_options, fault_list *list)
 {
-    levin_options store_options;
-    levin_options_init(&store_options);
-    store_options.read_only = true;
+    store_options->read_only = true;
     levin *store = NULL;
     levin_error error = { .code = LEVIN_OK };
     levin_check_result result = { 0 };
-    levin_code code = levin_open(path, &store_options, &store, &error);
+    levin_code code = levin_open(path, store_options, &store, &error);
     if (code == LEVIN_CORRUPT) { /* damage that keeps it from opening is a fault found, too */
         on_fault(list, &error);
         result.faults = 1;
@@ -99,10 +97,12 @@ static int check(const cli_command *command, const char *path, fault_list *list)
 
 static int run(const cli_command *command, int argc, char **argv)
 {
-    static const struct option options[] = { { "json", no_argument, NULL, 'j' }, CLI_LAST_OPTIONS };
+    static const struct option options[] = { { "json", no_argument, NULL, 'j' }, CLI_STORE_OPTIONS };
     fault_list list = { .json = false };
+    levin_options store_options;
     int status;
-    for (int c; (c = cli_getopt(command, argc, argv, "h", options, &status)) != -1;) {
+    levin_options_init(&store_options);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "h", options, &store_options, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
         list.json = true;
@@ -112,7 +112,7 @@ static int run(const cli_command *command, int argc, char **argv)
     list.array = json_array();
     if (!list.array)
         cli_die_no_memory();
-    status = check(command, argv[optind], &list);
+    status = check(command, argv[optind], &store_options, &list);
     json_decref(list.array);
     return status;
 }
@@ -120,6 +120,6 @@ static int run(const cli_command *command, int argc, char **argv)
 const cli_command command_check = {
     "check", "STORE [--json]", "Reads every byte that the store depends on; exit code 1 when it finds faults",
     "Each fault is a line that names file, offset, what was expected and what was found.\n"
-    "      --json   one object: verdict, counts, fault_list\n",
+    "      --json   one object: verdict, counts, fault_list\n" CLI_STORE_HELP,
     run
 };

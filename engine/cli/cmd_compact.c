@@ -45,14 +45,13 @@ static void print_result(bool json, const levin_compact_result *result)
     json_decref(object);
 }
 
-static int compact(const cli_command *command, const char *path, levin_compact_options *o, bool json, bool quiet)
+static int compact(const cli_command *command, const char *path, levin_options *store_options, levin_compact_options *o,
+                   bool json, bool quiet)
 {
-    levin_options store_options;
     levin_compact_result result;
     progress meter;
-    levin_options_init(&store_options);
-    store_options.create_if_missing = false;
-    levin *store = cli_open(command, path, &store_options);
+    store_options->create_if_missing = false;
+    levin *store = cli_open(command, path, store_options);
     if (!store)
         return CLI_ERROR;
     progress_begin(&meter, "moved", quiet);
@@ -78,12 +77,14 @@ static int run(const cli_command *command, int argc, char **argv)
     static const struct option options[] = { { "end", no_argument, NULL, OPT_END },
                                              { "json", no_argument, NULL, 'j' },
                                              { "quiet", no_argument, NULL, 'q' },
-                                             CLI_LAST_OPTIONS };
+                                             CLI_STORE_OPTIONS };
     levin_compact_options o;
+    levin_options store_options;
     bool json = false, quiet = false;
     int status;
     levin_compact_options_init(&o);
-    for (int c; (c = cli_getopt(command, argc, argv, "hq", options, &status)) != -1;) {
+    levin_options_init(&store_options);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "hq", options, &store_options, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
         if (c == OPT_END)
@@ -96,7 +97,7 @@ static int run(const cli_command *command, int argc, char **argv)
     if (!cli_arguments(command, argc, 1, 1))
         return CLI_USAGE;
     interrupt_watch();
-    return compact(command, argv[optind], &o, json, quiet);
+    return compact(command, argv[optind], &store_options, &o, json, quiet);
 }
 
 const cli_command command_compact = {
@@ -104,6 +105,6 @@ const cli_command command_compact = {
     "It can be interrupted at any time; the store is whole before, meanwhile and after.\n"
     "      --end     moves only what stands at the end of the file, so that it becomes shorter\n"
     "      --json    the counts as one object\n"
-    "  -q, --quiet   no progress on standard error\n",
+    "  -q, --quiet   no progress on standard error\n" CLI_STORE_HELP,
     run
 };

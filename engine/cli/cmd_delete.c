@@ -10,6 +10,7 @@ typedef struct delete_request {
     const char *lower, *upper, *prefix, *keyspace; /* as given; NULL: none */
     bool hex;
     levin_durability durability;
+    levin_options store;
 } delete_request;
 
 /* Keys that are there are put into the batch; *status tells of those that are not. */
@@ -56,10 +57,7 @@ static levin_code add_range(const delete_request *request, const levin_keyspace 
 
 static int work(const cli_command *command, const delete_request *request, const char *path, char **keys)
 {
-    levin_options store_options;
-    levin_options_init(&store_options);
-    store_options.create_if_missing = false;
-    levin *store = cli_open(command, path, &store_options);
+    levin *store = cli_open(command, path, &request->store);
     if (!store)
         return CLI_ERROR;
     levin_keyspace *ks;
@@ -103,10 +101,11 @@ static int run(const cli_command *command, int argc, char **argv)
                                              { "to", required_argument, NULL, OPT_TO },
                                              { "prefix", required_argument, NULL, OPT_PREFIX },
                                              { "keyspace", required_argument, NULL, OPT_KEYSPACE },
-                                             CLI_LAST_OPTIONS };
+                                             CLI_STORE_OPTIONS };
     delete_request request = { .durability = LEVIN_SYNCED };
     int status;
-    for (int c; (c = cli_getopt(command, argc, argv, "hx", options, &status)) != -1;) {
+    levin_options_init(&request.store);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "hx", options, &request.store, &status)) != -1;) {
         switch (c) {
         case CLI_DONE: return status;
         case 'x': request.hex = true; break;
@@ -119,6 +118,7 @@ static int run(const cli_command *command, int argc, char **argv)
                 return cli_usage(command, "--durability is none, logged or synced, not '%s'", optarg);
         }
     }
+    request.store.create_if_missing = false;
     const bool range = request.lower || request.upper || request.prefix;
     if (request.prefix && (request.lower || request.upper))
         return cli_usage(command, "--prefix or --from and --to, not both");
@@ -137,6 +137,6 @@ const cli_command command_delete = {
     "      --from KEY          all keys from KEY on\n"
     "      --to KEY            all keys before KEY\n"
     "      --keyspace NAME     in that keyspace\n"
-    "      --durability LEVEL  none, logged or synced (default: on the device before levin returns)\n",
+    "      --durability LEVEL  none, logged or synced (default: on the device before levin returns)\n" CLI_STORE_HELP,
     run
 };

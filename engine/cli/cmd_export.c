@@ -17,6 +17,7 @@ typedef struct export_request {
     format_options fields;
     const char *prefix;
     bool quiet;
+    levin_options store;
 } export_request;
 
 /* Writes all pairs; NULL, or why one of them cannot be written (the iterator stands on it). */
@@ -38,10 +39,7 @@ static const char *write_all(const export_request *request, levin_iter *iter, pr
 
 static int export(const cli_command *command, const char *path, const export_request *request)
 {
-    levin_options store_options;
-    levin_options_init(&store_options);
-    store_options.read_only = true;
-    levin *store = cli_open(command, path, &store_options);
+    levin *store = cli_open(command, path, &request->store);
     if (!store)
         return CLI_ERROR;
     levin_iter_options range = { 0 };
@@ -83,10 +81,11 @@ static int run(const cli_command *command, int argc, char **argv)
                                              { "prefix", required_argument, NULL, OPT_PREFIX },
                                              { "quiet", no_argument, NULL, 'q' },
                                              FORMAT_OPTIONS,
-                                             CLI_LAST_OPTIONS };
+                                             CLI_STORE_OPTIONS };
     export_request request = { .format = &format_deb822, .fields = FORMAT_DEFAULTS };
     int status;
-    for (int c; (c = cli_getopt(command, argc, argv, "hq", options, &status)) != -1;) {
+    levin_options_init(&request.store);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "hq", options, &request.store, &status)) != -1;) {
         const char *error = NULL;
         switch (c) {
         case CLI_DONE: return status;
@@ -104,6 +103,7 @@ static int run(const cli_command *command, int argc, char **argv)
     }
     if (!cli_arguments(command, argc, 1, 1))
         return CLI_USAGE;
+    request.store.read_only = true;
     interrupt_watch();
     return export(command, argv[optind], &request);
 }
@@ -116,6 +116,6 @@ const cli_command command_export = {
     "      --key NAME     ndjson: member for the key (key)\n"
     "      --value NAME   ndjson: member for the value (value)\n"
     "      --whole        ndjson: each value is a line by itself\n"
-    "  -q, --quiet        no progress on standard error\n",
+    "  -q, --quiet        no progress on standard error\n" CLI_STORE_HELP,
     run
 };

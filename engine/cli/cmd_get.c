@@ -33,11 +33,13 @@ static int run(const cli_command *command, int argc, char **argv)
     static const struct option options[] = { { "hex", no_argument, NULL, 'x' },
                                              { "json", no_argument, NULL, OPT_JSON },
                                              { "keyspace", required_argument, NULL, OPT_KEYSPACE },
-                                             CLI_LAST_OPTIONS };
+                                             CLI_STORE_OPTIONS };
     bool hex = false, json = false;
     const char *keyspace = NULL;
+    levin_options store_options;
     int status;
-    for (int c; (c = cli_getopt(command, argc, argv, "hx", options, &status)) != -1;) {
+    levin_options_init(&store_options);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "hx", options, &store_options, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
         if (c == 'x')
@@ -55,8 +57,6 @@ static int run(const cli_command *command, int argc, char **argv)
         buffer_fini(&key);
         return cli_usage(command, "'%s' is not hex", argv[optind + 1]);
     }
-    levin_options store_options;
-    levin_options_init(&store_options);
     store_options.read_only = true;
     levin *store = cli_open(command, path, &store_options);
     if (!store) {
@@ -94,6 +94,6 @@ const cli_command command_get = {
     "The value is printed byte for byte; only on a terminal a newline is added when it has none at its end.\n"
     "  -x, --hex   KEY is given, and the value printed, as hex digits\n"
     "      --json  print {\"key\":...,\"value\":...}; bytes that are no UTF-8 as key_base64, value_base64\n"
-    "      --keyspace NAME  of that keyspace\n",
+    "      --keyspace NAME  of that keyspace\n" CLI_STORE_HELP,
     run
 };

@@ -92,16 +92,14 @@ static void print(const health *h, bool json)
     json_decref(object);
 }
 
-static int examine(const cli_command *command, const char *path, bool check, bool json)
+static int examine(const cli_command *command, const char *path, levin_options *options, bool check, bool json)
 {
     health h = { .checked = check };
-    levin_options options;
     levin_error error = { .code = LEVIN_OK };
     levin *store = NULL;
-    levin_options_init(&options);
-    options.read_only = true;
+    options->read_only = true;
     look_at_device(path, &h);
-    levin_code code = levin_open(path, &options, &store, &error);
+    levin_code code = levin_open(path, options, &store, &error);
     if (code == LEVIN_OK) {
         h.readable = true;
         levin_stats_get(store, &h.stats);
@@ -134,10 +132,12 @@ static int run(const cli_command *command, int argc, char **argv)
 {
     static const struct option options[] = { { "json", no_argument, NULL, 'j' },
                                              { "check", no_argument, NULL, 'c' },
-                                             CLI_LAST_OPTIONS };
+                                             CLI_STORE_OPTIONS };
     bool json = false, check = false;
+    levin_options store_options;
     int status;
-    for (int c; (c = cli_getopt(command, argc, argv, "h", options, &status)) != -1;) {
+    levin_options_init(&store_options);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "h", options, &store_options, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
         json |= c == 'j';
@@ -145,14 +145,14 @@ static int run(const cli_command *command, int argc, char **argv)
     }
     if (!cli_arguments(command, argc, 1, 1))
         return CLI_USAGE;
-    return examine(command, argv[optind], check, json);
+    return examine(command, argv[optind], &store_options, check, json);
 }
 
 const cli_command command_health = {
     "health", "STORE [--check] [--json]", "Is the store all right? Exit code 1 when something is to be done",
     "Whether it opens, the log that waits, the last checkpoint, free space in the file and on the device.\n"
     "      --check  reads every byte, too\n"
-    "      --json   one object: verdict (ok, warning, damaged, in use), advice, numbers\n"
+    "      --json   one object: verdict (ok, warning, damaged, in use), advice, numbers\n" CLI_STORE_HELP
     "Exit code 1: damage, less than 5 % of the device free, or more than 60 % of the page file.\n",
     run
 };

@@ -32,6 +32,7 @@ typedef struct import_request {
     bool skip_malformed, ack, quiet, json;
     uint32_t page_bytes;     /* 0: the library's default */
     uint64_t memtable_bytes; /* likewise */
+    levin_options store;
 } import_request;
 
 typedef struct import_state {
@@ -164,8 +165,7 @@ static int import(const cli_command *command, const char *path, const import_req
     int status = CLI_ERROR, os_error = source_open(&s.reader.in, request->from);
     if (os_error)
         return cli_error(command, "%s: %s", request->from, strerror(os_error));
-    levin_options store_options;
-    levin_options_init(&store_options);
+    levin_options store_options = request->store;
     if (request->page_bytes)
         store_options.page_bytes = request->page_bytes;
     if (request->memtable_bytes)
@@ -206,7 +206,7 @@ static const struct option import_options[] = { { "format", required_argument, N
                                                 { "json", no_argument, NULL, OPT_JSON },
                                                 { "quiet", no_argument, NULL, 'q' },
                                                 FORMAT_OPTIONS,
-                                                CLI_LAST_OPTIONS };
+                                                CLI_STORE_OPTIONS };
 
 /* Takes one option; CLI_OK or the status of a usage error. */
 static int take_option(const cli_command *command, import_request *request, int c)
@@ -251,7 +251,8 @@ static int run(const cli_command *command, int argc, char **argv)
 {
     import_request request = { .fields = FORMAT_DEFAULTS, .batch_records = 1000, .durability = LEVIN_LOGGED };
     int status;
-    for (int c; (c = cli_getopt(command, argc, argv, "hq", import_options, &status)) != -1;) {
+    levin_options_init(&request.store);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "hq", import_options, &request.store, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
         status = take_option(command, &request, c);
@@ -291,7 +292,7 @@ const cli_command command_import = {
     "      --page-size SIZE     of a store that is made: 4K to 64K\n"
     "      --memtable SIZE      a checkpoint begins after so many bytes (64M)\n"
     "      --json               report as JSON on standard output (with --ack on standard error)\n"
-    "  -q, --quiet              no progress, and no report unless something went wrong\n"
+    "  -q, --quiet              no progress, and no report unless something went wrong\n" CLI_STORE_HELP
     "A malformed record is reported as FILE:LINE:COLUMN and ends the import with code 3; batches before it stay, "
     "nothing\n"
     "of its own batch does. Ctrl-C likewise, with code 130. Of records with the same key the last one stays.\n",

@@ -33,10 +33,12 @@ static int run(const cli_command *command, int argc, char **argv)
 {
     static const struct option options[] = { { "create", required_argument, NULL, OPT_CREATE },
                                              { "drop", required_argument, NULL, OPT_DROP },
-                                             CLI_LAST_OPTIONS };
+                                             CLI_STORE_OPTIONS };
     const char *name = NULL;
+    levin_options store_options;
     int what = 0, status;
-    for (int c; (c = cli_getopt(command, argc, argv, "h", options, &status)) != -1;) {
+    levin_options_init(&store_options);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "h", options, &store_options, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
         if (what)
@@ -47,8 +49,6 @@ static int run(const cli_command *command, int argc, char **argv)
     if (!cli_arguments(command, argc, 1, 1))
         return CLI_USAGE;
     const char *path = argv[optind];
-    levin_options store_options;
-    levin_options_init(&store_options);
     store_options.create_if_missing = false;
     store_options.read_only = !what;
     levin *store = cli_open(command, path, &store_options);
@@ -64,6 +64,6 @@ static int run(const cli_command *command, int argc, char **argv)
 const cli_command command_keyspaces = {
     "keyspaces", "STORE [--create NAME | --drop NAME]", "Lists the named keyspaces, makes one or drops one",
     "      --create NAME       make it; exit code 1 when there is one of this name\n"
-    "      --drop NAME         remove it with all its keys; exit code 1 when there is none\n",
+    "      --drop NAME         remove it with all its keys; exit code 1 when there is none\n" CLI_STORE_HELP,
     run
 };

@@ -32,7 +32,7 @@ static int run(const cli_command *command, int argc, char **argv)
                                              { "durability", required_argument, NULL, OPT_DURABILITY },
                                              { "create", no_argument, NULL, OPT_CREATE },
                                              { "keyspace", required_argument, NULL, OPT_KEYSPACE },
-                                             CLI_LAST_OPTIONS };
+                                             CLI_STORE_OPTIONS };
     bool hex = false;
     const char *from = NULL, *keyspace = NULL;
     levin_durability durability = LEVIN_SYNCED;
@@ -40,7 +40,7 @@ static int run(const cli_command *command, int argc, char **argv)
     levin_options_init(&store_options);
     store_options.create_if_missing = false;
     int status;
-    for (int c; (c = cli_getopt(command, argc, argv, "hx", options, &status)) != -1;) {
+    for (int c; (c = cli_getopt_store(command, argc, argv, "hx", options, &store_options, &status)) != -1;) {
         switch (c) {
         case CLI_DONE: return status;
         case 'x': hex = true; break;
@@ -89,7 +89,7 @@ const cli_command command_put = {
     "      --from FILE         the value is what FILE holds (- for standard input), byte for byte\n"
     "      --durability LEVEL  none, logged or synced (default: on the device before levin returns)\n"
     "      --create            make the store if there is none\n"
-    "      --keyspace NAME     in that keyspace, which is made if there is none\n"
+    "      --keyspace NAME     in that keyspace, which is made if there is none\n" CLI_STORE_HELP
     "A KEY that begins with - is given after `--`.\n",
     run
 };

@@ -24,6 +24,7 @@ typedef struct scan_request {
     const char *lower, *upper, *prefix, *keyspace; /* as given; NULL: none */
     bool lower_exclusive, upper_inclusive, reverse, keys_only, count_only, hex, json;
     uint64_t limit;
+    levin_options store;
 } scan_request;
 
 static void print_pair(const scan_request *request, levin_slice key, levin_slice value)
@@ -89,10 +90,7 @@ static int scan(const cli_command *command, const char *path, const scan_request
         }
         slices[i] = buffer_slice(&bounds[i]);
     }
-    levin_options store_options;
-    levin_options_init(&store_options);
-    store_options.read_only = true;
-    store = cli_open(command, path, &store_options);
+    store = cli_open(command, path, &request->store);
     if (!store)
         goto out;
     if (!cli_keyspace(command, path, store, request->keyspace, 0, &ks)) {
@@ -135,11 +133,12 @@ static int run(const cli_command *command, int argc, char **argv)
         { "limit", required_argument, NULL, 'n' },         { "keys", no_argument, NULL, OPT_KEYS },
         { "count", no_argument, NULL, OPT_COUNT },         { "hex", no_argument, NULL, 'x' },
         { "json", no_argument, NULL, OPT_JSON },           { "keyspace", required_argument, NULL, OPT_KEYSPACE },
-        CLI_LAST_OPTIONS
+        CLI_STORE_OPTIONS
     };
     scan_request request = { .limit = UINT64_MAX };
     int status;
-    for (int c; (c = cli_getopt(command, argc, argv, "hrn:x", options, &status)) != -1;) {
+    levin_options_init(&request.store);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "hrn:x", options, &request.store, &status)) != -1;) {
         switch (c) {
         case CLI_DONE: return status;
         case OPT_FROM:
@@ -166,6 +165,7 @@ static int run(const cli_command *command, int argc, char **argv)
     }
     if (!cli_arguments(command, argc, 1, 1))
         return CLI_USAGE;
+    request.store.read_only = true;
     interrupt_watch();
     return scan(command, argv[optind], &request);
 }
@@ -183,6 +183,7 @@ const cli_command command_scan = {
     "      --count        print only how many there are\n"
     "      --keyspace NAME  of that keyspace\n"
     "  -x, --hex          bounds are given, and pairs printed, as hex digits\n"
-    "      --json         print {\"key\":...,\"value\":...}; bytes that are no UTF-8 as key_base64, value_base64\n",
+    "      --json         print {\"key\":...,\"value\":...}; bytes that are no UTF-8 as key_base64, value_base64\n"
+    CLI_STORE_HELP,
     run
 };

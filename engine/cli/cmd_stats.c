@@ -91,11 +91,13 @@ static int run(const cli_command *command, int argc, char **argv)
     static const struct option options[] = { { "json", no_argument, NULL, 'j' },
                                              { "prometheus", no_argument, NULL, 'p' },
                                              { "histograms", no_argument, NULL, 'H' },
-                                             CLI_LAST_OPTIONS };
+                                             CLI_STORE_OPTIONS };
     enum { TABLE, JSON = 'j', PROMETHEUS = 'p', HISTOGRAMS = 'H' };
     int form = TABLE;
+    levin_options store_options;
     int status = CLI_OK;
-    for (int c; (c = cli_getopt(command, argc, argv, "h", options, &status)) != -1;) {
+    levin_options_init(&store_options);
+    for (int c; (c = cli_getopt_store(command, argc, argv, "h", options, &store_options, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
         if (form != TABLE && form != c)
@@ -105,8 +107,6 @@ static int run(const cli_command *command, int argc, char **argv)
     if (!cli_arguments(command, argc, 1, 1))
         return CLI_USAGE;
     const char *path = argv[optind];
-    levin_options store_options;
-    levin_options_init(&store_options);
     store_options.read_only = true;
     levin *store = cli_open(command, path, &store_options);
     if (!store)
@@ -129,6 +129,6 @@ const cli_command command_stats = {
     "Prints sizes, and the library's counters since it opened the store for this",
     "      --json         one object, name to number\n"
     "      --prometheus   the library's counters and histograms in the Prometheus text format\n"
-    "      --histograms   the library's histograms: count, quantiles, maximum\n",
+    "      --histograms   the library's histograms: count, quantiles, maximum\n" CLI_STORE_HELP,
     run
 };

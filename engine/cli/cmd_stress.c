@@ -13,7 +13,7 @@
 #include "text.h"
 
 enum { OPT_THREADS = 'T', OPT_DURATION = 'd', OPT_SEED = 's', OPT_OPERATIONS = 256, OPT_KEYS, OPT_VALUE_MAX,
-       OPT_MEMTABLE, OPT_CACHE, OPT_JSON, OPT_KEEP, OPT_OPTION };
+       OPT_MEMTABLE, OPT_CACHE, OPT_JSON, OPT_KEEP };
 
 typedef struct stress_request {
     stress_options run;
@@ -175,7 +175,6 @@ static bool take_option(const cli_command *command, stress_request *q, int c)
         good = number(command, "memtable", optarg, 65536, INT64_MAX, &q->run.store.memtable_bytes);
         break;
     case OPT_CACHE: good = number(command, "cache", optarg, 262144, INT64_MAX, &q->run.store.cache_bytes); break;
-    case OPT_OPTION: good = cli_option(command, optarg, &q->run.store); break;
     case OPT_JSON: q->json = true; break;
     case OPT_KEEP: q->keep = true; break;
     default: q->quiet = true; break;
@@ -193,11 +192,10 @@ static int run(const cli_command *command, int argc, char **argv)
                                              { "value-max", required_argument, NULL, OPT_VALUE_MAX },
                                              { "memtable", required_argument, NULL, OPT_MEMTABLE },
                                              { "cache", required_argument, NULL, OPT_CACHE },
-                                             { "option", required_argument, NULL, OPT_OPTION },
                                              { "json", no_argument, NULL, OPT_JSON },
                                              { "quiet", no_argument, NULL, 'q' },
                                              { "keep", no_argument, NULL, OPT_KEEP },
-                                             CLI_LAST_OPTIONS };
+                                             CLI_STORE_OPTIONS };
     stress_request q = { .run = { .threads = 8, .seconds = 10, .seed = 1, .keys = 65536, .value_max = 65536 } };
     int status;
     levin_options_init(&q.run.store);
@@ -207,7 +205,7 @@ static int run(const cli_command *command, int argc, char **argv)
     q.run.store.wal_segment_bytes = 4u << 20;
     q.run.tick = on_tick;
     q.run.context = &q;
-    for (int c; (c = cli_getopt(command, argc, argv, "hq", options, &status)) != -1;) {
+    for (int c; (c = cli_getopt_store(command, argc, argv, "hq", options, &q.run.store, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
         if (!take_option(command, &q, c))
@@ -235,10 +233,9 @@ const cli_command command_stress = {
     "      --value-max N   longest value (64K)\n"
     "      --memtable N    a checkpoint begins after so many bytes (4M)\n"
     "      --cache N       page cache (8M)\n"
-    "      --option NAME=VALUE  any option of the library; --option help lists them\n"
     "      --keep          leaves a store of its own where it is\n"
     "      --json          the report as one object\n"
-    "  -q, --quiet         no line of progress on a terminal\n"
+    "  -q, --quiet         no line of progress on a terminal\n" CLI_STORE_HELP
     "Exit code 1: a mismatch, with the seed and the operation that saw it.\n",
     run
 };

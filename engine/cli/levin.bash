@@ -10,6 +10,10 @@ _levin() {
     case $previous in
     --format) mapfile -t COMPREPLY < <(compgen -W "deb822 tsv ndjson" -- "$current"); return ;;
     --durability) mapfile -t COMPREPLY < <(compgen -W "none logged synced" -- "$current"); return ;;
+    --preset) mapfile -t COMPREPLY < <(compgen -W "balanced read_optimized write_optimized low_memory max_durability development" -- "$current"); return ;;
+    --option) mapfile -t COMPREPLY < <(compgen -W "$(levin "$command" --option help 2>/dev/null | sed -n 's/^\([a-z_]*\) .*/\1=/p')" -- "$current")
+        compopt -o nospace 2>/dev/null
+        return ;;
     --page-size) mapfile -t COMPREPLY < <(compgen -W "4K 8K 16K 32K 64K" -- "$current"); return ;;
     esac
     case $current in

@@ -38,7 +38,7 @@ check "each has its file" test "$(printf '%s\n' "${commands[@]}" | sort | tr '\n
 sed 's/\\-/-/g; s/\\f.//g' "$root/engine/cli/levin.1" >manual
 for command in "${commands[@]}"; do
     # the sections that name the command, and those of matters that it refers to
-    awk -v c="levin ${command}[^a-z-]" '/^\.S[SH]/ { on = $0 ~ c || $0 ~ /^\.S[HS] ("levin keyspaces|DURABILITY|FORMATS)/ } on' manual >section
+    awk -v c="levin ${command}[^a-z-]" '/^\.S[SH]/ { on = $0 ~ c || $0 ~ /^\.S[HS] ("levin keyspaces|DURABILITY|FORMATS|"OPTIONS OF EVERY STORE")/ } on' manual >section
     check "$command has a section in the manual" grep -q "^.SS.*levin $command" manual
     levin "$command" --help | options_of >helped
     while read -r option; do
@@ -55,6 +55,8 @@ for command in "${commands[@]}"; do
 done
 check "commands are completed" test "$(completed levin '' | grep -cxF -f <(printf '%s\n' "${commands[@]}"))" -eq ${#commands[@]}
 check "a value is completed" grep -qx synced <(completed levin put s k v --durability '')
+check "presets are completed" test "$(completed levin get s k --preset '' | wc -l)" -eq 6
+check "names of options are completed" grep -qx 'cache_bytes=' <(completed levin get s k --option cache)
 check "the manual page has no mistakes that man would tell" test -z "$(MANROFFSEQ='' groff -man -ww -Tutf8 "$root/engine/cli/levin.1" 2>&1 >/dev/null)"
 for code in 0 1 2 3 130; do
     check "exit code $code is told" grep -qx -e ".B $code" manual
@@ -69,7 +71,7 @@ check "and leaves a store that is whole" levin check one >/dev/null
 levin stress one --operations 1 >report 2>&1
 check "it does not touch a store that is there" test $? -eq 3
 check "and says why" grep -q "there is a store" report
-check "any option of the library" levin stress three --operations 20 --threads 2 --keys 1K --option preset=development --option page_bytes=4K >/dev/null
+check "any option of the library" levin stress three --operations 20 --threads 2 --keys 1K --preset development --option page_bytes=4K >/dev/null
 check "they are listed" test "$(levin stress --option help | grep -c '_')" -ge 15
 levin stress --option cache_bytes=1 2>report
 check "what is wrong with one is told" grep -q 'cache_bytes is "1": 64K or more' report
