@@ -437,7 +437,8 @@ static levin_code dump_payload(dump *d, wal_reader *r, uint64_t offset, const wa
     levin_code code = wal_reader_payload(r, offset, g, payload, &good, error);
     if (code == LEVIN_OK && good) {
         levin_error fault = { 0 };
-        if (wal_payload_check(payload, bytes, g->batches, &flaw)) {
+        const size_t key_max = d->have_meta ? LEVIN_KEY_MAX_BYTES(d->meta.page_bytes) : 0;
+        if (wal_payload_check(payload, bytes, g->batches, key_max, &flaw)) {
             dump_records(d, r->f.name, offset, payload, g);
         } else {
             error_corrupt(&fault, r->f.name, offset + WAL_GROUP_HEADER_BYTES + flaw, g->batches, 0,

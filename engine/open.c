@@ -174,6 +174,7 @@ static void wal_options_of(levin *db, wal_options *o)
         .directory = db->directory,
         .segment_bytes = db->options.wal_segment_bytes,
         .sector_bytes = db->meta.sector_bytes,
+        .key_max_bytes = LEVIN_KEY_MAX_BYTES(db->meta.page_bytes),
         .spares = 2,
         .read_only = db->options.read_only,
         .recovery = db->options.recovery,
@@ -415,13 +416,7 @@ static levin_code replay_batch(void *context, uint64_t sequence, const uint8_t *
                                levin_error *error)
 {
     replay *r = context;
-    const size_t key_max = LEVIN_KEY_MAX_BYTES(r->db->meta.page_bytes);
-    const uint8_t *op = operations;
-    for (size_t i = 0; i < count; i++, op += record_bytes(op))
-        if (record_key_longest(op) > key_max)
-            return error_corrupt(error, "wal", 0, key_max, record_key_longest(op),
-                                 "batch %llu of the log has a key longer than a quarter of a page",
-                                 (unsigned long long)sequence);
+    (void)sequence;
     if (!memtable_apply_batch(r->mem, operations, count))
         return error_memory(error, bytes);
     r->batches++;

@@ -349,18 +349,11 @@ static levin_code log_batch(void *context, uint64_t sequence, const uint8_t *ope
                             levin_error *error)
 {
     repair *r = context;
-    const size_t key_max = LEVIN_KEY_MAX_BYTES(r->meta.page_bytes);
     const uint8_t *op = operations;
-    (void)bytes;
-    for (size_t i = 0; i < count; i++, op += record_bytes(op))
-        if (record_key_longest(op) > key_max)
-            return error_corrupt(error, "wal", 0, key_max, record_key_longest(op),
-                                 "batch %llu of the log has a key longer than a quarter of a page",
-                                 (unsigned long long)sequence);
+    levin_code code = LEVIN_OK;
+    (void)sequence, (void)bytes;
     if (!r->apply)
         return LEVIN_OK;
-    levin_code code = LEVIN_OK;
-    op = operations;
     for (size_t i = 0; i < count && code == LEVIN_OK; i++, op += record_bytes(op))
         code = record_kind(op) == RECORD_PUT_LOGGED ? log_logged(r, op, error) : log_put(r, op, error);
     if (code != LEVIN_OK)
@@ -379,6 +372,7 @@ static levin_code log_run(repair *r, levin_recovery recovery, bool apply, levin_
         .io = r->io,
         .directory = r->source,
         .sector_bytes = m->sector_bytes,
+        .key_max_bytes = LEVIN_KEY_MAX_BYTES(m->page_bytes),
         .read_only = true,
         .recovery = recovery,
     };

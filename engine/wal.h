@@ -31,6 +31,7 @@ typedef struct wal_options {
     uint8_t identity[16];
     uint64_t segment_bytes;  /* of segments made from now on */
     uint32_t sector_bytes;
+    uint32_t key_max_bytes;  /* a longer key in a batch is damage; 0: there is no limit */
     uint32_t spares;         /* recycled segments kept at most (default 2) */
     bool read_only;
     levin_recovery recovery;

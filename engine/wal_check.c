@@ -45,7 +45,7 @@ static levin_code check_payload(check *c, wal_reader *r, uint64_t offset, const 
         return error_memory(error, bytes);
     levin_code code = wal_reader_payload(r, offset, g, payload, good, error);
     if (!code && *good)
-        *good = wal_payload_check(payload, bytes, g->batches, &at);
+        *good = wal_payload_check(payload, bytes, g->batches, c->log->options.key_max_bytes, &at);
     io_free(io, payload, bytes);
     return code;
 }

@@ -65,7 +65,7 @@ const char *wal_group_flaw(const wal_group *g)
 }
 
 /* Bytes of the well-formed batch at the start, 0 when there is none. */
-static size_t batch_check(const uint8_t *batch, size_t available)
+static size_t batch_check(const uint8_t *batch, size_t available, size_t key_max)
 {
     if (available < BATCH_HEADER_BYTES)
         return 0;
@@ -75,18 +75,19 @@ static size_t batch_check(const uint8_t *batch, size_t available)
         return 0;
     const uint8_t *operations = batch + BATCH_HEADER_BYTES;
     for (size_t i = 0; i < count; i++) {
-        if (!record_check(operations + at, bytes - at))
+        if (!record_check(operations + at, bytes - at) || record_key_longest(operations + at) > key_max)
             return 0;
         at += record_bytes(operations + at);
     }
     return at == bytes ? BATCH_HEADER_BYTES + bytes : 0;
 }
 
-bool wal_payload_check(const uint8_t *payload, size_t bytes, uint32_t batches, size_t *flaw_at)
+bool wal_payload_check(const uint8_t *payload, size_t bytes, uint32_t batches, size_t key_max, size_t *flaw_at)
 {
+    key_max = key_max ? key_max : SIZE_MAX;
     size_t at = 0;
     for (uint32_t i = 0; i < batches; i++) {
-        size_t step = batch_check(payload + at, bytes - at);
+        size_t step = batch_check(payload + at, bytes - at, key_max);
         if (!step) {
             *flaw_at = at;
             return false;

@@ -96,9 +96,11 @@ static inline bool wal_group_stands(const uint8_t *header, uint64_t position)
 void wal_group_decode(const uint8_t *header, wal_group *g);
 /* What is wrong in a header whose checksum is right; NULL: nothing. */
 const char *wal_group_flaw(const wal_group *g);
-/* Whether the payload is `batches` well-formed batches and nothing else; *flaw_at is the offset of the first bad
- * one. */
-bool wal_payload_check(const uint8_t *payload, size_t bytes, uint32_t batches, size_t *flaw_at);
+/*
+ * Whether the payload is `batches` well-formed batches, without a key longer than key_max (0: any), and nothing else;
+ * *flaw_at is the offset of the first bad one.
+ */
+bool wal_payload_check(const uint8_t *payload, size_t bytes, uint32_t batches, size_t key_max, size_t *flaw_at);
 /* Whether a well-formed payload has pointers into the value log. */
 bool wal_payload_points(const uint8_t *payload, uint32_t batches);
 

@@ -227,7 +227,7 @@ static levin_code walk_replay(walk *w, const wal_group *g, bool *whole, levin_er
     if (!valid)
         return error_corrupt(error, w->reader.f.name, offset, g->checksum, 0,
                              "two reads of a log group gave different bytes");
-    if (!wal_payload_check(payload, bytes, g->batches, &at))
+    if (!wal_payload_check(payload, bytes, g->batches, w->log->options.key_max_bytes, &at))
         return damage(w, g->batches, at, "a log group verifies, but does not hold well-formed batches", error);
     code = walk_accept(w, g, payload, whole, error);
     if (code || !*whole)

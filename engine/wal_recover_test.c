@@ -538,6 +538,23 @@ START_TEST(wal_recover__read_only_changes_nothing)
 }
 END_TEST
 
+/* Told where it stands, whichever call meets it. */
+START_TEST(wal_recover__key_longer_than_any_is_corrupt)
+{
+    client *c = some_log(40, 8 << 10, true);
+    uint64_t groups = 0, segments = 0, faults = 0;
+    c->options.key_max_bytes = 12; /* as long as those of the log */
+    assert_ok(client_open(c));
+    assert_ok(wal_check(c->log, &c->start, NULL, NULL, &groups, &segments, &faults, &c->error));
+    client_close(c);
+    c->options.key_max_bytes = 11;
+    assert_code(LEVIN_CORRUPT, client_open(c));
+    ck_assert_ptr_nonnull(disk_find(c->d, c->error.file));
+    ck_assert_uint_gt(c->error.offset, 0);
+    end(c);
+}
+END_TEST
+
 static levin_code refuse_batch(void *context, uint64_t sequence, const uint8_t *operations, size_t bytes,
                                size_t count, levin_error *error)
 {
@@ -887,7 +904,7 @@ LEVIN_TEST_MAIN("wal_recover", TEST(wal_recover__torn_tail_is_cut_at_every_secto
                 TEST(wal_recover__unfinished_next_segment_is_ignored_and_replaced),
                 TEST(wal_recover__segment_of_another_store_is_refused), TEST(wal_recover__newer_format_is_said_so),
                 TEST(wal_recover__other_files_are_left_alone), TEST(wal_recover__read_only_changes_nothing),
-                TEST(wal_recover__failed_replay_changes_nothing),
+                TEST(wal_recover__failed_replay_changes_nothing), TEST(wal_recover__key_longer_than_any_is_corrupt),
                 TEST(wal_create__refuses_the_log_of_a_lost_page_file),
                 TEST(wal_create__replaces_an_unfinished_creation),
                 TEST(wal_recover__unproven_groups_are_made_durable), TEST(wal_recover__every_call_of_recovery_fails),
