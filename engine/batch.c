@@ -28,7 +28,7 @@ static void spaces_forget(levin_batch *batch)
 {
     if (batch->space && !batch->borrows)
         keyspace_state_unref(batch->store, batch->space);
-    for (size_t i = 0; i < batch->more_count; i++)
+    for (size_t i = 0; i < batch->more_count && !batch->borrows; i++)
         keyspace_state_unref(batch->store, batch->more_spaces[i]);
     batch->space = NULL;
     batch->more_count = 0;
@@ -42,8 +42,7 @@ static bool spaces_have(const levin_batch *batch, const keyspace_state *state)
     return found;
 }
 
-/* Names the keyspace in the batch; at most once. */
-static levin_code spaces_add(levin_batch *batch, keyspace_state *state)
+levin_code batch_name_space(levin_batch *batch, keyspace_state *state)
 {
     levin_error error;
     const levin_io *io = batch->store->io;
@@ -71,13 +70,18 @@ static levin_code spaces_add(levin_batch *batch, keyspace_state *state)
     return LEVIN_OK;
 }
 
+void batch_fini(levin_batch *batch)
+{
+    spaces_forget(batch);
+    io_free(batch->store->io, batch->more_spaces, batch->more_capacity * sizeof *batch->more_spaces);
+    io_free(batch->store->io, batch->bytes, batch->capacity);
+}
+
 void levin_batch_destroy(levin_batch *batch)
 {
     if (!batch)
         return;
-    spaces_forget(batch);
-    io_free(batch->store->io, batch->more_spaces, batch->more_capacity * sizeof *batch->more_spaces);
-    io_free(batch->store->io, batch->bytes, batch->capacity);
+    batch_fini(batch);
     io_free(batch->store->io, batch, sizeof *batch);
 }
 
@@ -165,7 +169,7 @@ levin_code batch_append(levin_batch *batch, const levin_keyspace *ks, int kind, 
     if (code == LEVIN_OK && ks)
         code = keyspace_check(db, ks, NULL);
     if (code == LEVIN_OK && ks)
-        code = spaces_add(batch, ks->state);
+        code = batch_name_space(batch, ks->state);
     if (code != LEVIN_OK)
         return code;
     uint8_t *record = batch->bytes + batch->used;

@@ -56,4 +56,9 @@ static inline void batch_count(levin_batch *batch, const uint8_t *record)
 levin_code batch_append(levin_batch *batch, const levin_keyspace *ks, int kind, const void *key, size_t key_bytes,
                         const void *value, size_t value_bytes);
 
+/* Names a named keyspace that it writes to, whose operations were not put in by batch_append(). LEVIN_NO_MEMORY. */
+levin_code batch_name_space(levin_batch *batch, keyspace_state *state);
+/* Frees what it holds, not the batch itself. */
+void batch_fini(levin_batch *batch);
+
 #endif

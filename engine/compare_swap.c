@@ -1,5 +1,5 @@
 /*
- * compare_swap.c - levin_compare_and_swap().
+ * compare_swap.c - levin_compare_and_swap(), levin_compare_and_swap_in().
  *
  * The value is compared outside of the leader, in the newest version; the leader only makes sure that the key has not
  * changed since (validate.h), which takes no look at the value when nobody has touched the key.  If it has, the
@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "keyspace.h"
 #include "read.h"
 #include "validate.h"
 
@@ -17,20 +18,23 @@ typedef struct swap {
     const void *key;
     size_t key_bytes;
     levin *store;
+    const levin_keyspace *ks;
+    unsigned domain;
+    levin_slice inside; /* the key as it stands in the domain's tree */
 } swap;
 
 static levin_code swap_check(void *context, const write_state *now, levin_error *error)
 {
     const swap *s = context;
     const write_state then = write_state_of(s->base.v);
-    return validate_key(s->store, &then, now, s->key, s->key_bytes, error);
+    return validate_key(s->store, &then, now, s->domain, s->inside.data, s->inside.size, error);
 }
 
 /* LEVIN_CONFLICT when the base holds another value: a copy of it goes to *actual. */
 static levin_code swap_compare(const swap *s, const levin_slice *expected, levin_slice *actual)
 {
     levin_pinned pinned;
-    levin_code code = levin_get_pinned(s->store, &s->base, s->key, s->key_bytes, &pinned);
+    levin_code code = levin_get_pinned_in(s->store, s->ks, &s->base, s->key, s->key_bytes, &pinned);
     if (code == LEVIN_NOT_FOUND)
         return expected ? LEVIN_CONFLICT : LEVIN_OK;
     if (code != LEVIN_OK)
@@ -54,23 +58,49 @@ static levin_code swap_compare(const swap *s, const levin_slice *expected, levin
     return code;
 }
 
-levin_code levin_compare_and_swap(levin *store, const void *key, size_t key_bytes, const levin_slice *expected,
-                                  const levin_slice *desired, levin_durability durability, levin_slice *actual)
+static levin_code swap_run(swap *s, const levin_slice *expected, const levin_slice *desired,
+                           levin_durability durability, levin_slice *actual)
 {
-    swap s = { .key = key, .key_bytes = key_bytes, .store = store };
+    levin *store = s->store;
     levin_code code;
     bool differs;
     if (actual)
         *actual = (levin_slice){ NULL, 0 };
     do {
-        s.base = (levin_snapshot){ .store = store, .v = version_acquire(&store->versions) };
-        code = swap_compare(&s, expected, actual);
+        s->base = (levin_snapshot){ .store = store, .v = version_acquire(&store->versions) };
+        code = swap_compare(s, expected, actual);
         differs = code == LEVIN_CONFLICT;
         if (code == LEVIN_OK)
-            code = write_one_if(store, desired ? RECORD_PUT : RECORD_DELETE, key, key_bytes,
+            code = write_one_if(store, s->ks, desired ? RECORD_PUT : RECORD_DELETE, s->key, s->key_bytes,
                                 desired ? desired->data : NULL, desired ? desired->size : 0, durability, swap_check,
-                                &s);
-        version_release(s.base.v);
+                                s);
+        version_release(s->base.v);
     } while (code == LEVIN_CONFLICT && !differs);
     return differs ? db_refuse(store, LEVIN_CONFLICT, "compare and swap: the key has another value") : code;
+}
+
+levin_code levin_compare_and_swap(levin *store, const void *key, size_t key_bytes, const levin_slice *expected,
+                                  const levin_slice *desired, levin_durability durability, levin_slice *actual)
+{
+    swap s = { .key = key, .key_bytes = key_bytes, .store = store, .inside = { key, key_bytes } };
+    return swap_run(&s, expected, desired, durability, actual);
+}
+
+levin_code levin_compare_and_swap_in(levin *store, const levin_keyspace *keyspace, const void *key, size_t key_bytes,
+                                     const levin_slice *expected, const levin_slice *desired,
+                                     levin_durability durability, levin_slice *actual)
+{
+    keyspace_key k;
+    if (!keyspace)
+        return levin_compare_and_swap(store, key, key_bytes, expected, desired, durability, actual);
+    levin_code code = keyspace_key_make(store, keyspace, NULL, key, key_bytes, &k);
+    if (code != LEVIN_OK && code != LEVIN_NOT_FOUND) { /* so long a key is absent, and refused when it is written */
+        if (actual)
+            *actual = (levin_slice){ NULL, 0 };
+        return code;
+    }
+    swap s = { .key = key, .key_bytes = key_bytes, .store = store, .ks = keyspace, .domain = DOMAIN_NAMED };
+    if (code == LEVIN_OK)
+        s.inside = (levin_slice){ k.data, k.bytes };
+    return swap_run(&s, expected, desired, durability, actual);
 }

@@ -456,7 +456,7 @@ bool levin_iter_seek(levin_iter *it, const void *key, size_t key_bytes)
     const levin_slice k = key_inside(it, key, key_bytes);
     if (it->lower.key && key_compare(k.data, k.size, it->lower.key, it->lower.bytes) <= 0)
         return seek_bound(it, &it->lower);
-    return scan_begin(it, &it->lower, key, key_bytes) && sources_seek(it, k.data, k.size) && iter_settle(it);
+    return scan_begin(it, &it->lower, k.data, k.size) && sources_seek(it, k.data, k.size) && iter_settle(it);
 }
 
 bool levin_iter_seek_for_prev(levin_iter *it, const void *key, size_t key_bytes)
@@ -468,7 +468,7 @@ bool levin_iter_seek_for_prev(levin_iter *it, const void *key, size_t key_bytes)
     const levin_slice k = key_inside(it, key, key_bytes);
     if (it->upper.key && key_compare(k.data, k.size, it->upper.key, it->upper.bytes) >= 0)
         return seek_bound(it, &it->upper);
-    return scan_begin(it, &it->upper, key, key_bytes) && sources_seek(it, k.data, k.size) && iter_settle(it);
+    return scan_begin(it, &it->upper, k.data, k.size) && sources_seek(it, k.data, k.size) && iter_settle(it);
 }
 
 /* Puts every source on the other side of the current key, the current one included. */
@@ -705,8 +705,8 @@ static void iter_sources(levin_iter *it, const mem_roots *own, const version_lay
     it->masked = count != 0;
 }
 
-static levin_code iter_make(levin *store, const version *v, unsigned domain, const version_layers *layers,
-                            const mem_roots *own, txn_scan *scan, const levin_iter_options *o, levin_iter **iter)
+levin_code iter_open_on(levin *store, const version *v, unsigned domain, const version_layers *layers,
+                        const mem_roots *own, txn_scan *scan, const levin_iter_options *o, levin_iter **iter)
 {
     levin_error error;
     *iter = NULL;
@@ -741,16 +741,10 @@ static levin_code iter_make(levin *store, const version *v, unsigned domain, con
     return LEVIN_OK;
 }
 
-levin_code iter_open_on(levin *store, const version *v, const version_layers *layers, const mem_roots *own,
-                        txn_scan *scan, const levin_iter_options *o, levin_iter **iter)
-{
-    return iter_make(store, v, o->keyspace ? DOMAIN_NAMED : DOMAIN_PLAIN, layers, own, scan, o, iter);
-}
-
 levin_code iter_open_named(levin *store, const version *v, levin_iter **iter)
 {
     const levin_iter_options all = { 0 };
-    return iter_make(store, v, DOMAIN_NAMED, &v->of[DOMAIN_NAMED], NULL, NULL, &all, iter);
+    return iter_open_on(store, v, DOMAIN_NAMED, &v->of[DOMAIN_NAMED], NULL, NULL, &all, iter);
 }
 
 levin_code levin_iter_open(levin *store, const levin_iter_options *options, levin_iter **iter)
@@ -771,7 +765,8 @@ levin_code levin_iter_open(levin *store, const levin_iter_options *options, levi
             return code;
         }
     }
-    return iter_open_on(store, v, &v->of[o->keyspace ? DOMAIN_NAMED : DOMAIN_PLAIN], NULL, NULL, o, iter);
+    const unsigned domain = o->keyspace ? DOMAIN_NAMED : DOMAIN_PLAIN;
+    return iter_open_on(store, v, domain, &v->of[domain], NULL, NULL, o, iter);
 }
 
 void levin_iter_close(levin_iter *it)

@@ -348,8 +348,8 @@ LEVIN_API levin_code levin_sync(levin *store) LEVIN_MUST_USE;
  *
  * The calls that end in _in are like those without, for the keyspace given; keyspace NULL is the default one.  A handle
  * is used by any number of threads and belongs to its store; all are closed before the store is.  Once its keyspace has
- * been dropped every use of it gives LEVIN_NO_KEYSPACE, a batch that was filled before, too; only snapshots and
- * iterators made before the drop go on reading.
+ * been dropped every use of it gives LEVIN_NO_KEYSPACE, a batch that was filled before, too; only snapshots, iterators
+ * and transactions made before the drop go on reading.
  */
 
 /* flags of levin_keyspace_open() */
@@ -391,6 +391,11 @@ LEVIN_API levin_code levin_batch_delete_range_in(levin_batch *batch, const levin
                                                  levin_slice upper) LEVIN_MUST_USE;
 LEVIN_API levin_code levin_batch_delete_prefix_in(levin_batch *batch, const levin_keyspace *keyspace,
                                                   const void *prefix, size_t prefix_bytes) LEVIN_MUST_USE;
+
+LEVIN_API levin_code levin_compare_and_swap_in(levin *store, const levin_keyspace *keyspace, const void *key,
+                                               size_t key_bytes, const levin_slice *expected,
+                                               const levin_slice *desired, levin_durability durability,
+                                               levin_slice *actual) LEVIN_MUST_USE;
 
 /* ---- Reading ---------------------------------------------------------------------------------------------- */
 /* snapshot NULL reads the newest published state. */
@@ -572,6 +577,28 @@ LEVIN_API levin_code levin_txn_iter_open(levin_txn *txn, const levin_iter_option
                                          levin_iter **iter) LEVIN_MUST_USE;
 
 /*
+ * The same in a keyspace.  A transaction may read and write any number of them, and is committed in all of them or in
+ * none.  It reads a keyspace that was dropped since its beginning, and may not write to it any more: see the commit.
+ */
+LEVIN_API levin_code levin_txn_put_in(levin_txn *txn, const levin_keyspace *keyspace, const void *key,
+                                      size_t key_bytes, const void *value, size_t value_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_delete_in(levin_txn *txn, const levin_keyspace *keyspace, const void *key,
+                                         size_t key_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_delete_range_in(levin_txn *txn, const levin_keyspace *keyspace, levin_slice lower,
+                                               levin_slice upper) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_delete_prefix_in(levin_txn *txn, const levin_keyspace *keyspace, const void *prefix,
+                                                size_t prefix_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_get_in(levin_txn *txn, const levin_keyspace *keyspace, const void *key,
+                                      size_t key_bytes, void *buffer, size_t capacity,
+                                      size_t *value_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_get_alloc_in(levin_txn *txn, const levin_keyspace *keyspace, const void *key,
+                                            size_t key_bytes, void **value, size_t *value_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_contains_in(levin_txn *txn, const levin_keyspace *keyspace, const void *key,
+                                           size_t key_bytes) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_txn_multi_get_in(levin_txn *txn, const levin_keyspace *keyspace,
+                                            levin_get_request *requests, size_t count) LEVIN_MUST_USE;
+
+/*
  * Marks what the transaction has written so far; going back undoes what it wrote after the newest mark, which is gone
  * then (LEVIN_INVALID when there is none).  What it has read stays read.
  */
@@ -581,6 +608,8 @@ LEVIN_API levin_code levin_txn_rollback_to_savepoint(levin_txn *txn) LEVIN_MUST_
 /*
  * Writes all of it or nothing, like a batch.  Without writes it has nothing to wait for and always succeeds.  After
  * LEVIN_OK or LEVIN_CONFLICT the transaction is over: only levin_txn_destroy() is left (other calls: LEVIN_INVALID).
+ * LEVIN_NO_KEYSPACE: a keyspace that it writes to was dropped; it may go back to a savepoint before that write.  The
+ * drop of a keyspace that a serializable transaction has read, also in vain, is a conflict.
  * After any other code nothing is visible and the commit may be tried again (as with levin_write(), after a failed
  * sync it may or may not be there when the store is opened again, whole).
  */

@@ -64,7 +64,8 @@ static int end_compare(levin_slice a, bool a_exclusive, levin_slice b, bool b_ex
 
 static bool range_holds(const txn_range *outer, const txn_range *inner)
 {
-    return end_compare(outer->low, outer->low_exclusive, inner->low, inner->low_exclusive, -1) <= 0 &&
+    return outer->domain == inner->domain &&
+           end_compare(outer->low, outer->low_exclusive, inner->low, inner->low_exclusive, -1) <= 0 &&
            end_compare(outer->high, outer->high_exclusive, inner->high, inner->high_exclusive, 1) >= 0;
 }
 
@@ -90,17 +91,20 @@ void txn_scan_leave(txn_scan *scan)
         range_push(set, seen);
         return;
     }
+    copy->domain = seen->domain;
     end_set(&copy->low, &copy->low_exclusive, copy->keys, seen->low, seen->low_exclusive);
     end_set(&copy->high, &copy->high_exclusive, copy->keys + seen->low.size, seen->high, seen->high_exclusive);
     range_push(set, copy);
 }
 
-levin_code txn_scan_create(txn_ranges *set, txn_set *own, bool tracking, txn_scan **scan, levin_error *error)
+levin_code txn_scan_create(txn_ranges *set, txn_set *own, unsigned domain, bool tracking, txn_scan **scan,
+                           levin_error *error)
 {
     *scan = io_alloc(set->io, sizeof **scan);
     if (!*scan)
         return error_memory(error, sizeof **scan);
-    **scan = (txn_scan){ .of = set, .own = own, .tracking = tracking, .next = set->scans, .link = &set->scans };
+    **scan = (txn_scan){ .of = set, .own = own, .domain = domain, .tracking = tracking, .next = set->scans,
+                         .link = &set->scans };
     txn_set_hold(own);
     if (set->scans)
         set->scans->link = &(*scan)->next;
@@ -122,6 +126,15 @@ void txn_scan_end(txn_scan *scan)
     io_free(set->io, scan, sizeof *scan);
 }
 
+/* An end that is longer than any key: of the keys with its first bytes all lie before it. */
+static void end_cut(const txn_ranges *set, levin_slice *key, bool *exclusive, bool low)
+{
+    if (key->size <= set->key_max_bytes)
+        return;
+    key->size = set->key_max_bytes;
+    *exclusive = low;
+}
+
 levin_code txn_scan_begin(txn_scan *scan, bool forward, levin_slice start, bool exclusive, levin_error *error)
 {
     txn_ranges *set = scan->of;
@@ -137,11 +150,9 @@ levin_code txn_scan_begin(txn_scan *scan, bool forward, levin_slice start, bool 
         scan->range = range_alloc(set, room);
     if (!scan->range)
         return error_memory(error, room);
-    if (start.size > set->key_max_bytes) { /* no key is so long: of those with its first bytes all lie before it */
-        start.size = set->key_max_bytes;
-        exclusive = forward;
-    }
+    end_cut(set, &start, &exclusive, forward);
     txn_range *r = scan->range;
+    r->domain = scan->domain;
     end_set(&r->low, &r->low_exclusive, r->keys, start, exclusive);
     end_set(&r->high, &r->high_exclusive, r->keys + set->key_max_bytes, start, exclusive);
     scan->seeing = true;
@@ -154,6 +165,7 @@ void txn_scan_extend(txn_scan *scan, bool forward, levin_slice to, bool exclusiv
     txn_range *r = scan->range;
     if (!scan->seeing)
         return;
+    end_cut(scan->of, &to, &exclusive, !forward);
     if (forward && (!scan->reached || end_compare(to, exclusive, r->high, r->high_exclusive, 1) > 0))
         end_set(&r->high, &r->high_exclusive, r->keys + scan->of->key_max_bytes, to, exclusive);
     if (!forward && (!scan->reached || end_compare(to, exclusive, r->low, r->low_exclusive, -1) < 0))

@@ -11,9 +11,10 @@
 
 #include "txn_set.h"
 
-/* Keys from low to high; data NULL: no end on that side. */
+/* Keys of the domain from low to high (named keyspaces: with their ids); data NULL: no end on that side. */
 typedef struct txn_range {
     struct txn_range *next;
+    unsigned domain;
     size_t bytes;             /* of this piece of memory */
     levin_slice low, high;    /* in `keys` */
     bool low_exclusive, high_exclusive;
@@ -36,6 +37,7 @@ typedef struct txn_scan {
     struct txn_scan *next, **link;
     txn_set *own;             /* held: the iterator reads it */
     levin_iter *iter;
+    unsigned domain;          /* of the iterator */
     bool tracking;            /* false: what is seen matters to nobody */
     txn_range *range;         /* room for two of the longest keys */
     bool seeing;              /* a stretch has begun */
@@ -45,7 +47,8 @@ typedef struct txn_scan {
 /* Zeroed, with io, key_max_bytes and limit_bytes set, is empty. */
 void txn_ranges_fini(txn_ranges *set);
 /* For an iterator that is about to be opened. */
-levin_code txn_scan_create(txn_ranges *set, txn_set *own, bool tracking, txn_scan **scan, levin_error *error);
+levin_code txn_scan_create(txn_ranges *set, txn_set *own, unsigned domain, bool tracking, txn_scan **scan,
+                           levin_error *error);
 /* Keeps what was seen, and is gone. Cannot fail. */
 void txn_scan_end(txn_scan *scan);
 /*

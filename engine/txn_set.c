@@ -24,6 +24,12 @@ size_t txn_set_bytes(const txn_set *set)
     return set->table ? memtable_bytes(set->table) : 0;
 }
 
+static void roots_take(txn_set *set)
+{
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++)
+        set->of[domain] = memtable_roots(set->table, domain);
+}
+
 static void recycle_replaced(txn_set *set)
 {
     for (mem_node *node; set->holders == 0 && (node = mem_node_list_pop(&set->replaced));)
@@ -48,7 +54,7 @@ levin_code txn_set_put(txn_set *set, const levin_io *io, const uint8_t *record, 
     }
     set->group++;
     (void)memtable_finish(set->table, &replaced);
-    set->roots = memtable_roots(set->table, DOMAIN_PLAIN);
+    roots_take(set);
     mem_node_list_append(&set->replaced, &replaced);
     recycle_replaced(set);
     return LEVIN_OK;
@@ -68,7 +74,7 @@ void txn_set_restore(txn_set *set, const txn_saved *saved)
         return;
     set->replaced = saved->replaced; /* nothing was taken off it: the roots are held */
     memtable_restore(set->table, &saved->table);
-    set->roots = memtable_roots(set->table, DOMAIN_PLAIN);
+    roots_take(set);
 }
 
 void txn_set_hold(txn_set *set)

@@ -13,7 +13,7 @@
 
 typedef struct txn_set {
     memtable *table;      /* NULL: nothing was ever put in */
-    mem_roots roots;      /* of the default keyspace; a range deleted is in the mask */
+    mem_roots of[DOMAIN_COUNT]; /* a range deleted is in the mask */
     uint64_t group;
     unsigned holders;     /* of roots of the past */
     mem_node_list replaced; /* reached from older roots only; kept for their holders */
@@ -25,19 +25,22 @@ void txn_set_fini(txn_set *set);
 size_t txn_set_bytes(const txn_set *set);
 /* Copies a well-formed operation in; it takes the place of one on the same key. LEVIN_NO_MEMORY. */
 levin_code txn_set_put(txn_set *set, const levin_io *io, const uint8_t *record, levin_error *error);
-/* The operation on the key, or NULL. Good until the set ends. */
-static inline const uint8_t *txn_set_find(const txn_set *set, const void *key, size_t key_bytes)
+/* The operation on the key (of a named keyspace: with its id in front), or NULL. Good until the set ends. */
+static inline const uint8_t *txn_set_find(const txn_set *set, unsigned domain, const void *key, size_t key_bytes)
 {
-    return memtable_find(set->roots.keys, key, key_bytes);
+    return memtable_find(set->of[domain].keys, key, key_bytes);
 }
 /* Whether a range deleted covers the key: there is nothing below the set then. */
-static inline bool txn_set_hides(const txn_set *set, const void *key, size_t key_bytes)
+static inline bool txn_set_hides(const txn_set *set, unsigned domain, const void *key, size_t key_bytes)
 {
-    return set->roots.mask && mem_mask_covers(set->roots.mask, key, key_bytes);
+    return set->of[domain].mask && mem_mask_covers(set->of[domain].mask, key, key_bytes);
 }
 static inline bool txn_set_empty(const txn_set *set)
 {
-    return !set->roots.keys && !set->roots.mask;
+    bool empty = true;
+    for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++)
+        empty &= !set->of[domain].keys && !set->of[domain].mask;
+    return empty;
 }
 /* What it holds now, to go back to; the caller holds the roots from before the first to after the second. */
 typedef struct txn_saved {

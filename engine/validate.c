@@ -17,23 +17,23 @@ typedef struct state_record {
     bool hidden;           /* by a range delete */
 } state_record;
 
-static state_record state_look(const write_state *s, const void *key, size_t key_bytes)
+static state_record state_look(const write_state *s, unsigned domain, const void *key, size_t key_bytes)
 {
     state_record r;
     bool in_frozen;
-    r.record = read_memtables(&s->of[DOMAIN_PLAIN], key, key_bytes, &in_frozen, &r.hidden);
+    r.record = read_memtables(&s->of[domain], key, key_bytes, &in_frozen, &r.hidden);
     return r;
 }
 
 /* Inside a read-side section. */
-static levin_code state_find(const write_state *s, state_record r, const void *key, size_t key_bytes,
+static levin_code state_find(const write_state *s, state_record r, unsigned domain, const void *key, size_t key_bytes,
                              found_value *found, levin_error *error)
 {
     if (r.record)
         return read_record(r.record, found);
     if (r.hidden)
         return LEVIN_NOT_FOUND;
-    levin_code code = tree_find(&s->v->tree->t, key, key_bytes, &found->extent, error);
+    levin_code code = tree_find(tree_version_of(s->v->tree, domain), key, key_bytes, &found->extent, error);
     if (code == LEVIN_OK) {
         found->data = found->extent.data;
         found->bytes = found->extent.bytes;
@@ -74,18 +74,19 @@ static levin_code compare_values(levin *db, const write_state *then, const found
     return code;
 }
 
-levin_code validate_key(levin *db, const write_state *then, const write_state *now, const void *key,
+levin_code validate_key(levin *db, const write_state *then, const write_state *now, unsigned domain, const void *key,
                         size_t key_bytes, levin_error *error)
 {
-    const state_record look_then = state_look(then, key, key_bytes), look_now = state_look(now, key, key_bytes);
+    const state_record look_then = state_look(then, domain, key, key_bytes);
+    const state_record look_now = state_look(now, domain, key, key_bytes);
     if (look_then.record == look_now.record && look_then.hidden == look_now.hidden &&
         (look_now.record || look_now.hidden || then->v->tree == now->v->tree))
         return LEVIN_OK;
     found_value a, b;
     reclaim_read_lock();
-    levin_code code = state_find(then, look_then, key, key_bytes, &a, error);
+    levin_code code = state_find(then, look_then, domain, key, key_bytes, &a, error);
     levin_code code_now = code == LEVIN_OK || code == LEVIN_NOT_FOUND
-                              ? state_find(now, look_now, key, key_bytes, &b, error)
+                              ? state_find(now, look_now, domain, key, key_bytes, &b, error)
                               : code;
     if (code_now != LEVIN_OK && code_now != LEVIN_NOT_FOUND)
         code = code_now;
@@ -133,8 +134,8 @@ static levin_code compare_memtables(levin *db, const write_state *then, const wr
 {
     mem_cursor a, b;
     levin_code code = LEVIN_OK;
-    cursor_start(&a, then->of[DOMAIN_PLAIN].mem.keys, range);
-    cursor_start(&b, now->of[DOMAIN_PLAIN].mem.keys, range);
+    cursor_start(&a, then->of[range->domain].mem.keys, range);
+    cursor_start(&b, now->of[range->domain].mem.keys, range);
     while (code == LEVIN_OK && (mem_cursor_valid(&a) || mem_cursor_valid(&b))) {
         int c = !mem_cursor_valid(&a) ? 1 : !mem_cursor_valid(&b) ? -1 : 0;
         if (c == 0 && mem_cursor_record(&a) == mem_cursor_record(&b)) {
@@ -150,7 +151,7 @@ static levin_code compare_memtables(levin *db, const write_state *then, const wr
         levin_slice key = cursor_key(c <= 0 ? &a : &b);
         if (!at_or_before_high(range, key))
             break;
-        code = validate_key(db, then, now, key.data, key.size, error);
+        code = validate_key(db, then, now, range->domain, key.data, key.size, error);
         if (c <= 0)
             mem_cursor_next(&a);
         if (c >= 0)
@@ -166,7 +167,7 @@ static levin_code open_state(levin *db, const write_state *s, const validate_bou
                                    .upper = range->high,
                                    .upper_inclusive = !range->high_exclusive };
     version_ref(s->v);
-    return iter_open_on(db, s->v, &s->of[DOMAIN_PLAIN], NULL, NULL, &o, it);
+    return iter_open_on(db, s->v, range->domain, &s->of[range->domain], NULL, NULL, &o, it);
 }
 
 /* On both sides a pair, or on none. */
@@ -212,7 +213,7 @@ static levin_code compare_pairs(levin *db, const write_state *then, const write_
 levin_code validate_range(levin *db, const write_state *then, const write_state *now, const validate_bounds *range,
                           bool thorough, levin_error *error)
 {
-    const version_layers *a = &then->of[DOMAIN_PLAIN], *b = &now->of[DOMAIN_PLAIN];
+    const version_layers *a = &then->of[range->domain], *b = &now->of[range->domain];
     const bool below_same = then->v->tree == now->v->tree && then->v->mem == now->v->mem &&
                             a->mem.mask == b->mem.mask && a->frozen.keys == b->frozen.keys &&
                             a->frozen.mask == b->frozen.mask;

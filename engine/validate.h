@@ -29,14 +29,15 @@ static inline bool validate_same_state(const write_state *then, const write_stat
 
 /*
  * LEVIN_OK: the key is absent in both, or has the same value; LEVIN_CONFLICT: it differs (error is not filled); or why
- * that could not be found out.  The caller keeps both states alive.  Allocates only to compare values in extents of
- * different places.
+ * that could not be found out.  A key of a named keyspace has its id in front, here and below.  The caller keeps both
+ * states alive.  Allocates only to compare values in extents of different places.
  */
-levin_code validate_key(levin *db, const write_state *then, const write_state *now, const void *key,
+levin_code validate_key(levin *db, const write_state *then, const write_state *now, unsigned domain, const void *key,
                         size_t key_bytes, levin_error *error);
 
-/* Keys from low to high; data NULL: no end on that side. */
+/* Keys of the domain from low to high; data NULL: no end on that side. */
 typedef struct validate_bounds {
+    unsigned domain;
     levin_slice low, high;
     bool low_exclusive, high_exclusive;
 } validate_bounds;

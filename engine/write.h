@@ -41,9 +41,12 @@ levin_code write_if(levin *store, const levin_batch *batch, levin_durability dur
 levin_code write_watched(levin *store, const levin_batch *batch, levin_durability durability, write_check check,
                          void (*settled)(void *context, levin_code code, uint64_t sequence),
                          void *context) LEVIN_MUST_USE;
-/* The same for a batch of one operation, which is encoded without allocation when it is small. */
-levin_code write_one_if(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
-                        size_t value_bytes, levin_durability durability, write_check check,
+/*
+ * The same for a batch of one operation, which is encoded without allocation when it is small. ks NULL: the default
+ * keyspace.
+ */
+levin_code write_one_if(levin *store, const levin_keyspace *ks, int kind, const void *key, size_t key_bytes,
+                        const void *value, size_t value_bytes, levin_durability durability, write_check check,
                         void *check_context) LEVIN_MUST_USE;
 
 /*

@@ -9,9 +9,9 @@
 #include "write.h"
 
 /* One operation: encoded on the stack when it is small, so that a short key and value take no allocation. */
-static levin_code write_one(levin *store, const levin_keyspace *ks, int kind, const void *key, size_t key_bytes,
-                            const void *value, size_t value_bytes, levin_durability durability, write_check check,
-                            void *check_context)
+levin_code write_one_if(levin *store, const levin_keyspace *ks, int kind, const void *key, size_t key_bytes,
+                        const void *value, size_t value_bytes, levin_durability durability, write_check check,
+                        void *check_context)
 {
     uint8_t small[BATCH_INLINE_BYTES];
     levin_batch batch = { .store = store, .bytes = small, .capacity = sizeof small, .borrows = true };
@@ -27,33 +27,27 @@ static levin_code write_one(levin *store, const levin_keyspace *ks, int kind, co
     return code;
 }
 
-levin_code write_one_if(levin *store, int kind, const void *key, size_t key_bytes, const void *value,
-                        size_t value_bytes, levin_durability durability, write_check check, void *check_context)
-{
-    return write_one(store, NULL, kind, key, key_bytes, value, value_bytes, durability, check, check_context);
-}
-
 levin_code levin_put(levin *store, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
                      levin_durability durability)
 {
-    return write_one(store, NULL, RECORD_PUT, key, key_bytes, value, value_bytes, durability, NULL, NULL);
+    return write_one_if(store, NULL, RECORD_PUT, key, key_bytes, value, value_bytes, durability, NULL, NULL);
 }
 
 levin_code levin_put_in(levin *store, const levin_keyspace *keyspace, const void *key, size_t key_bytes,
                         const void *value, size_t value_bytes, levin_durability durability)
 {
-    return write_one(store, keyspace, RECORD_PUT, key, key_bytes, value, value_bytes, durability, NULL, NULL);
+    return write_one_if(store, keyspace, RECORD_PUT, key, key_bytes, value, value_bytes, durability, NULL, NULL);
 }
 
 levin_code levin_delete(levin *store, const void *key, size_t key_bytes, levin_durability durability)
 {
-    return write_one(store, NULL, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
+    return write_one_if(store, NULL, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
 }
 
 levin_code levin_delete_in(levin *store, const levin_keyspace *keyspace, const void *key, size_t key_bytes,
                            levin_durability durability)
 {
-    return write_one(store, keyspace, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
+    return write_one_if(store, keyspace, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
 }
 
 levin_code levin_delete_range_in(levin *store, const levin_keyspace *keyspace, levin_slice lower, levin_slice upper,
