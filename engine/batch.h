@@ -26,14 +26,11 @@ struct levin_batch {
 
 enum { BATCH_INLINE_BYTES = 512 };
 
-/*
- * Whether the value of an operation goes to the value log.  Values of named keyspaces do not: collection goes over the
- * keys of the default one (collect.c), and what it does not see it would lose.
- */
+/* Whether the value of an operation goes to the value log. What the catalogue of keyspaces says stands in the tree. */
 static inline bool batch_value_is_large(const levin *store, const uint8_t *record)
 {
-    return record_kind(record) == RECORD_PUT && record[RECORD_FLAGS] == 0 &&
-           record_value_bytes(record) > store->value_threshold;
+    return record_value_bytes(record) > store->value_threshold && record_kind(record) == RECORD_PUT &&
+           (record_domain(record) == DOMAIN_PLAIN || load_u32(record_key(record)) != 0);
 }
 
 /* An operation was put behind the others. */

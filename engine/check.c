@@ -127,9 +127,10 @@ static levin_code check_segment(void *context, const vlog_entry *entry, levin_er
     check *c = context;
     levin_error fault;
     uint64_t file_bytes;
+    uint32_t format;
     const vlog_name name = vlog_segment_name(entry->number);
     (void)error;
-    levin_code code = vlog_segment_inspect(&c->db->values, entry->number, &file_bytes, &fault);
+    levin_code code = vlog_segment_inspect(&c->db->values, entry->number, &file_bytes, &format, &fault);
     if (code == LEVIN_NOT_FOUND)
         code = error_corrupt(&fault, name.text, 0, entry->number, 0, "a segment of the value log is missing");
     if (code == LEVIN_OK && file_bytes < entry->end)

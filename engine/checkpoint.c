@@ -152,6 +152,7 @@ static levin_code merge_open(levin *db, checkpoint *c, const compact_round *roun
         .old_branch_pages = c->result.branch_pages,
         .old_overflow_pages = c->result.overflow_pages,
         .generation = m->generation + 1,
+        .values = c->result.values,
         .changes = round ? none : c->base->of[c->domain].frozen,
     };
     if (round) {
@@ -159,7 +160,10 @@ static levin_code merge_open(levin *db, checkpoint *c, const compact_round *roun
         options.next = round->next;
         space_aim(db->space, round->aim, round->floor); /* the clone goes on as before */
     }
-    return merge_begin(&options, &c->merging, error);
+    levin_code code = merge_begin(&options, &c->merging, error);
+    if (code == LEVIN_OK)
+        c->result.values = (vlog_changes){ 0 };
+    return code;
 }
 
 /* That tree stays as it is. */
@@ -546,12 +550,7 @@ static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
         return code;
     extent_list freed = c->result.freed; /* by the merge before this one */
     c->operations += merge_operations_done(c->merging);
-    vlog_changes values = c->result.values; /* likewise; only the default keyspace has any */
     merge_finish(c->merging, &c->result);
-    if (values.capacity) {
-        vlog_changes_fini(&c->result.values, db->io);
-        c->result.values = values;
-    }
     merge_end(c->merging);
     c->merging = NULL;
     c->merged = true;

@@ -41,7 +41,8 @@ static levin_code moves_reserve(levin *db, moves *m, size_t bytes, levin_error *
 }
 
 /* Reads a value that is to be moved, and puts it there as an operation. The iterator's version keeps its segment. */
-static levin_code moves_add(levin *db, moves *m, levin_slice key, const vlog_pointer *p, levin_error *error)
+static levin_code moves_add(levin *db, moves *m, unsigned domain, levin_slice key, const vlog_pointer *p,
+                            levin_error *error)
 {
     const size_t bytes = RECORD_HEADER_BYTES + key.size + p->value_bytes;
     levin_code code = vlog_bounds(&db->values, p, error);
@@ -54,7 +55,7 @@ static levin_code moves_add(levin *db, moves *m, levin_slice key, const vlog_poi
     if (code != LEVIN_OK)
         return code;
     store_u8(to + RECORD_KIND, RECORD_PUT);
-    store_u8(to + RECORD_FLAGS, 0);
+    store_u8(to + RECORD_FLAGS, domain == DOMAIN_NAMED ? RECORD_FLAG_NAMED : 0);
     store_u16(to + RECORD_KEY_BYTES, (uint16_t)key.size);
     store_u32(to + RECORD_VALUE_BYTES, p->value_bytes);
     memcpy(to + RECORD_HEADER_BYTES, key.data, key.size);
@@ -63,11 +64,12 @@ static levin_code moves_add(levin *db, moves *m, levin_slice key, const vlog_poi
     return LEVIN_OK;
 }
 
-/* Goes on from the key where the last step ended. *end: there are no more keys. */
+/* Goes on from the key where the last step ended. *end: there are no more keys in that tree. */
 static levin_code gather(levin *db, collector *c, moves *m, bool *end, levin_error *error)
 {
     levin_iter *it;
-    levin_code code = levin_iter_open(db, NULL, &it);
+    levin_code code = c->domain == DOMAIN_NAMED ? iter_open_named(db, version_acquire(&db->versions), &it)
+                                               : levin_iter_open(db, NULL, &it);
     if (code != LEVIN_OK) {
         levin_last_error(db, error);
         return code;
@@ -77,7 +79,7 @@ static levin_code gather(levin *db, collector *c, moves *m, bool *end, levin_err
         vlog_pointer p;
         const levin_slice key = levin_iter_key(it);
         if (iter_pointer(it, &p) && vlog_is_victim(&db->values, vlog_segment_of(p.position))) {
-            code = moves_add(db, m, key, &p, error);
+            code = moves_add(db, m, c->domain, key, &p, error);
             if (code == LEVIN_CORRUPT || code == LEVIN_IO) {
                 db_log(db, LEVIN_LOG_WARNING, "a value-log segment is not collected: %s", error->message);
                 vlog_spare(&db->values, vlog_segment_of(p.position));
@@ -112,7 +114,10 @@ static levin_code step_pass(levin *db, collector *c, levin_error *error)
     if (code == LEVIN_OK)
         vlog_count_moves(&db->values, moved, moved_bytes);
     io_free(db->io, m.operations, m.capacity);
-    if (code == LEVIN_OK && end) {
+    if (code != LEVIN_OK || !end)
+        return code;
+    c->key_bytes = 0;
+    if (++c->domain == DOMAIN_COUNT) {
         vlog_collected(&db->values);
         c->state = COLLECT_WAIT;
     }
@@ -138,6 +143,7 @@ static levin_code step_choose(levin *db, collector *c, uint32_t live_percent, bo
         return error_memory(error, key_bytes);
     }
     c->key_bytes = 0;
+    c->domain = DOMAIN_PLAIN;
     c->state = COLLECT_PASS;
     *more = true;
     return LEVIN_OK;

@@ -46,6 +46,7 @@ enum {
 /* A collection of the value log, between its steps (collect.h). */
 typedef struct collector {
     enum { COLLECT_IDLE, COLLECT_PASS, COLLECT_WAIT } state;
+    unsigned domain;    /* whose tree the pass goes over: one after the other */
     uint8_t *key;       /* the pass goes on here; a longest key and one byte */
     size_t key_bytes;
     uint64_t below;     /* asked for: of segments below this number; 0: nobody has asked */

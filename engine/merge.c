@@ -700,6 +700,7 @@ levin_code merge_begin(const merge_options *options, merge **out, levin_error *e
     mem_cursor_first(&m->cursor);
     for (unsigned i = 0; i < MERGE_AHEAD; i++)
         operation_fetch(m);
+    m->result.values = options->values;
     *out = m;
     return LEVIN_OK;
 }

@@ -114,7 +114,7 @@ vlog_segment *vlog_segment_make(vlog *v, uint64_t number)
     vlog_segment *s = io_alloc(v->io, sizeof *s);
     if (!s)
         return NULL;
-    *s = (vlog_segment){ .number = number, .end = VLOG_SEGMENT_HEADER_BYTES };
+    *s = (vlog_segment){ .number = number, .end = VLOG_SEGMENT_HEADER_BYTES, .version = VLOG_FORMAT_VERSION };
     sync_mutex_lock(&v->mutex);
     if (v->count == v->capacity) {
         size_t capacity = v->capacity ? v->capacity * 2 : SEGMENTS_FIRST;
@@ -173,7 +173,7 @@ static levin_code header_check(const vlog *v, const uint8_t *header, const char 
     if (version > VLOG_FORMAT_VERSION)
         return error_set(error, LEVIN_VERSION_UNKNOWN, name, "%s has format version %u; this library knows %u", name,
                          (unsigned)version, (unsigned)VLOG_FORMAT_VERSION);
-    if (version != VLOG_FORMAT_VERSION)
+    if (version < VLOG_FORMAT_OLDEST)
         return error_corrupt(error, name, VLOG_SEGMENT_VERSION, VLOG_FORMAT_VERSION, version,
                              "impossible format version of a value log");
     if (memcmp(header + VLOG_SEGMENT_IDENTITY, v->identity_bytes, sizeof v->identity_bytes) != 0)
@@ -185,9 +185,9 @@ static levin_code header_check(const vlog *v, const uint8_t *header, const char 
     return LEVIN_OK;
 }
 
-levin_code vlog_segment_inspect(vlog *v, uint64_t number, uint64_t *file_bytes, levin_error *error)
+levin_code vlog_segment_inspect(vlog *v, uint64_t number, uint64_t *file_bytes, uint32_t *version, levin_error *error)
 {
-    uint8_t header[VLOG_SEGMENT_HEADER_BYTES];
+    uint8_t header[VLOG_SEGMENT_HEADER_BYTES] = { 0 };
     const vlog_name name = vlog_segment_name(number);
     file f = { 0 };
     size_t done = 0;
@@ -200,6 +200,7 @@ levin_code vlog_segment_inspect(vlog *v, uint64_t number, uint64_t *file_bytes, 
     if (!code && done < sizeof header)
         code = error_corrupt(error, name.text, done, sizeof header, done,
                              "a segment of the value log ends inside its header");
+    *version = load_u32(header + VLOG_SEGMENT_VERSION);
     return code ? code : header_check(v, header, name.text, number, error);
 }
 
@@ -260,7 +261,8 @@ static levin_code segment_resume(vlog *v, uint64_t bytes, levin_error *error)
 {
     sync_mutex_lock(&v->mutex);
     vlog_segment *s = v->count ? v->segments[v->count - 1] : NULL;
-    bool fits = s && !s->sealed && s->state == VLOG_KEPT && !s->spared && next_offset(s) + bytes <= v->segment_bytes;
+    bool fits = s && !s->sealed && s->state == VLOG_KEPT && !s->spared && s->version == VLOG_FORMAT_VERSION &&
+                next_offset(s) + bytes <= v->segment_bytes;
     if (s && !fits && !s->sealed) {
         s->sealed = true;
         s->sealed_at = v->freezes;

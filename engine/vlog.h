@@ -45,6 +45,7 @@ typedef struct vlog_segment {
     uint64_t end;        /* of the last record written */
     uint64_t live;       /* bytes of records that the page tree points to, at the last checkpoint */
     uint64_t file_bytes; /* when it was opened */
+    uint32_t version;    /* of its format */
     enum vlog_state state;
     bool sealed;         /* nothing is written to it any more */
     uint64_t sealed_at;  /* freezes before that */
@@ -116,7 +117,7 @@ levin_code vlog_tidy(vlog *v, uint64_t next, bool read_only, levin_error *error)
 
 typedef struct vlog_value {
     levin_slice key, value;
-    uint32_t keyspace;  /* 0: none */
+    uint32_t keyspace;  /* 0: none; otherwise the id with which the key begins */
     uint8_t *pointer;   /* out: VLOG_POINTER_BYTES */
 } vlog_value;
 /* Bytes that a write of these takes in a segment. */
@@ -197,7 +198,7 @@ vlog_segment *vlog_find(const vlog *v, uint64_t number); /* mutex; NULL: none */
 vlog_segment *vlog_segment_make(vlog *v, uint64_t number);
 void vlog_segment_add(vlog *v, vlog_segment *s); /* mutex */
 void vlog_segment_free(vlog *v, vlog_segment *s);
-/* Reads the header and the size of a segment file. LEVIN_NOT_FOUND; LEVIN_CORRUPT. */
-levin_code vlog_segment_inspect(vlog *v, uint64_t number, uint64_t *file_bytes, levin_error *error);
+/* Reads the header and the size of a segment file. LEVIN_NOT_FOUND; LEVIN_CORRUPT; LEVIN_VERSION_UNKNOWN. */
+levin_code vlog_segment_inspect(vlog *v, uint64_t number, uint64_t *file_bytes, uint32_t *version, levin_error *error);
 
 #endif

@@ -1,12 +1,15 @@
 /*
  * vlog_format.h - every byte of a value-log segment, file "vlog-%016x" (its number), and of a pointer to a value.
- * Version 1.  Integers are little-endian.
+ * Version 2.  Integers are little-endian.
+ *
+ * Version 1 has no values of named keyspaces, and a library that knows no other would lose such values when it collects:
+ * segments of it are read, and not written to any more.
  *
  * Segment header, 512 bytes:
  *   offset  size  field
  *        0     8  checksum of bytes 8..511, seed (0, PLACE_VLOG_SEGMENT, number)
  *        8     8  magic "LEVINVLG"
- *       16     4  format version, 1
+ *       16     4  format version, 2 (1 is read)
  *       20     4  0
  *       24    16  identity of the store
  *       40     8  number of the segment
@@ -21,8 +24,8 @@
  *        8     4  magic "LVR1"
  *       12     4  value bytes, 1 .. 256 MiB
  *       16     2  key bytes
- *       18     2  flags: bit 0: the keyspace id counts
- *       20     4  keyspace id, or 0
+ *       18     2  flags: bit 0: the key is of a named keyspace and begins with its 4-byte big-endian id
+ *       20     4  that id, or 0
  *       24     8  checksum of the value, seed (identity, PLACE_VLOG_VALUE, p)
  *       32        key, then value
  *
@@ -48,7 +51,8 @@
 #define VLOG_VALUE_MAX_BYTES (256u << 20)
 
 enum {
-    VLOG_FORMAT_VERSION = 1,
+    VLOG_FORMAT_VERSION = 2,
+    VLOG_FORMAT_OLDEST = 1,
 
     VLOG_SEGMENT_CHECKSUM = 0,
     VLOG_SEGMENT_MAGIC = 8,

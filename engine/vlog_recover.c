@@ -26,7 +26,8 @@ static levin_code missing(uint64_t number, levin_error *error)
 levin_code vlog_adopt(vlog *v, uint64_t number, uint64_t end, uint64_t live, levin_error *error)
 {
     uint64_t file_bytes = 0;
-    levin_code code = vlog_segment_inspect(v, number, &file_bytes, error);
+    uint32_t version = 0;
+    levin_code code = vlog_segment_inspect(v, number, &file_bytes, &version, error);
     if (code == LEVIN_NOT_FOUND)
         code = missing(number, error);
     if (!code && file_bytes < end)
@@ -40,6 +41,7 @@ levin_code vlog_adopt(vlog *v, uint64_t number, uint64_t end, uint64_t live, lev
     s->end = end < VLOG_SEGMENT_HEADER_BYTES ? VLOG_SEGMENT_HEADER_BYTES : end;
     s->live = live;
     s->file_bytes = file_bytes;
+    s->version = version;
     vlog_segment_add(v, s);
     return LEVIN_OK;
 }

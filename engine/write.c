@@ -168,8 +168,10 @@ static uint8_t *operations_copy(levin *db, const write_request *w, uint8_t *to, 
         if (large) {
             store_u8(to + RECORD_KIND, RECORD_PUT_LOGGED);
             store_u32(to + RECORD_VALUE_BYTES, VLOG_POINTER_BYTES);
+            const bool named = record_domain(from) == DOMAIN_NAMED;
             db->gather[(*gathered)++] = (vlog_value){ .key = { record_key(from), record_key_bytes(from) },
                                                       .value = { record_value(from), value_bytes },
+                                                      .keyspace = named ? key_head32(record_key(from), KEYSPACE_ID_BYTES) : 0,
                                                       .pointer = to + bytes };
             to += VLOG_POINTER_BYTES;
         }
@@ -536,9 +538,10 @@ static levin_code moves_filter(levin *db, write_request *w, levin_error *error)
     const version *v = version_current(&db->versions);
     for (size_t i = 0; i < count && code == LEVIN_OK; i++) {
         const size_t bytes = record_bytes(from);
+        const unsigned domain = record_domain(from);
         found_value found;
-        code = read_layers(&v->of[DOMAIN_PLAIN], tree_version_of(v->tree, DOMAIN_PLAIN), record_key(from),
-                           record_key_bytes(from), &found, error);
+        code = read_layers(&v->of[domain], tree_version_of(v->tree, domain), record_key(from), record_key_bytes(from),
+                           &found, error);
         if (code == LEVIN_OK && found.extent.kind == VALUE_LOG && found.extent.first_page == w->expected[i].position) {
             memmove(to, from, bytes);
             w->count++;
