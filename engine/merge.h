@@ -51,7 +51,7 @@ typedef struct merge_options {
     tree old;
     uint64_t old_keys, old_leaf_pages, old_branch_pages, old_overflow_pages;
     uint64_t generation;    /* of the new tree */
-    vlog_changes values;     /* counted already, by the merge of another tree; taken over by merge_begin() if it succeeds */
+    vlog_changes values;     /* counted by the merge of another tree; merge_begin() takes them over, if it succeeds */
     mem_roots changes;       /* of the memtable; kept alive by the caller; both NULL: none */
     merge_rewrite rewrite;   /* not together with changes */
     uint8_t *next;           /* room for a key of a quarter page: where the rewrite has to go on */

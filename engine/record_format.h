@@ -84,6 +84,11 @@ static inline unsigned record_domain(const uint8_t *r)
 {
     return r[RECORD_FLAGS] & RECORD_FLAG_NAMED;
 }
+/* Number of the named keyspace, or 0. */
+static inline uint32_t record_keyspace(const uint8_t *r)
+{
+    return record_domain(r) ? key_head32(record_key(r), KEYSPACE_ID_BYTES) : 0;
+}
 /* Of a range delete with an end: where the end lies to the key. */
 static inline int record_end_compare(const uint8_t *r, const void *key, size_t key_bytes)
 {

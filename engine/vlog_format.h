@@ -2,8 +2,8 @@
  * vlog_format.h - every byte of a value-log segment, file "vlog-%016x" (its number), and of a pointer to a value.
  * Version 2.  Integers are little-endian.
  *
- * Version 1 has no values of named keyspaces, and a library that knows no other would lose such values when it collects:
- * segments of it are read, and not written to any more.
+ * Version 1 has no values of named keyspaces; a library that knows no other would lose such values when it collects.
+ * Segments of it are read, and not written to any more.
  *
  * Segment header, 512 bytes:
  *   offset  size  field

@@ -168,10 +168,9 @@ static uint8_t *operations_copy(levin *db, const write_request *w, uint8_t *to, 
         if (large) {
             store_u8(to + RECORD_KIND, RECORD_PUT_LOGGED);
             store_u32(to + RECORD_VALUE_BYTES, VLOG_POINTER_BYTES);
-            const bool named = record_domain(from) == DOMAIN_NAMED;
             db->gather[(*gathered)++] = (vlog_value){ .key = { record_key(from), record_key_bytes(from) },
                                                       .value = { record_value(from), value_bytes },
-                                                      .keyspace = named ? key_head32(record_key(from), KEYSPACE_ID_BYTES) : 0,
+                                                      .keyspace = record_keyspace(from),
                                                       .pointer = to + bytes };
             to += VLOG_POINTER_BYTES;
         }
