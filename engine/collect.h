@@ -3,9 +3,9 @@
  * Internal.
  *
  * One collection: victims are chosen by what checkpoints have counted (vlog.h); then one pass over all keys of the
- * newest state, those of all keyspaces, in steps, moves every value that stands in a victim (write_moves()).  No pointer
- * into a victim can come into being, so a key that was passed has none for ever, and after the pass the newest state
- * has none, whatever the counts were and whatever the victims' bytes look like.  The next checkpoint then makes a state
+ * newest state, of all keyspaces, in steps, moves every value that stands in a victim (write_moves()).  No pointer into
+ * a victim can come into being, so a key that was passed has none for ever, and after the pass the newest state has
+ * none, whatever the counts were and whatever the victims' bytes look like.  The next checkpoint then makes a state
  * without them durable, and they go with the last reader of the states before (version.h).
  *
  * The pass reads the tree and not the segments (as WiscKey does: Lu et al., 2016): what a damaged segment cannot be
