@@ -12,85 +12,16 @@
 #include <string.h>
 
 #include "checksum.h"
-#include "db.h"
+#include "dump_item.h"
 #include "tree_walk.h"
 #include "wal_internal.h"
 
 enum page_use { USE_NONE, USE_TREE, USE_VALUE_FIRST, USE_VALUE, USE_FREE_LIST, USE_FREE };
 static const char *const use_texts[] = { "none", "tree", "value", "value, continued", "free list", "free" };
 
-enum { DUMP_FIELDS_MAX = 24 };
-
-typedef struct dump {
-    const levin_io *io;
-    const char *path;
-    const levin_dump_options *options;
-    levin_dump_visit visit;
-    void *context;
-    file pages;
-    uint64_t file_bytes;
-    page_meta meta;
-    bool have_meta;
-    uint64_t file_pages;
-    uint8_t *use;              /* by page: enum page_use */
-    uint8_t *page;
-    bool stopped;
-    uint64_t faults;
-
-    levin_dump_item item;
-    levin_dump_field fields[DUMP_FIELDS_MAX];
-} dump;
-
 void levin_dump_options_init(levin_dump_options *options)
 {
     *options = (levin_dump_options){ .struct_bytes = sizeof *options, .what = LEVIN_DUMP_META, .page = UINT64_MAX };
-}
-
-/* ---- items ---- */
-
-static void item_begin(dump *d, const char *kind, const char *file_name, uint64_t offset)
-{
-    d->item = (levin_dump_item){ .kind = kind, .file = file_name, .offset = offset, .fields = d->fields };
-}
-
-static void item_field(dump *d, const char *name, levin_dump_type type, uint64_t number, levin_slice bytes)
-{
-    if (d->item.count < DUMP_FIELDS_MAX)
-        d->fields[d->item.count++] = (levin_dump_field){ name, type, number, bytes };
-}
-
-static void item_number(dump *d, const char *name, uint64_t number)
-{
-    item_field(d, name, LEVIN_DUMP_NUMBER, number, (levin_slice){ NULL, 0 });
-}
-
-static void item_hex(dump *d, const char *name, uint64_t number)
-{
-    item_field(d, name, LEVIN_DUMP_HEX, number, (levin_slice){ NULL, 0 });
-}
-
-static void item_text(dump *d, const char *name, const char *text)
-{
-    item_field(d, name, LEVIN_DUMP_TEXT, 0, (levin_slice){ text, strlen(text) });
-}
-
-static void item_bytes(dump *d, const char *name, const void *data, size_t bytes)
-{
-    item_field(d, name, LEVIN_DUMP_BYTES, 0, (levin_slice){ data, bytes });
-}
-
-/* fault NULL: none. */
-static void item_end(dump *d, const levin_error *fault)
-{
-    d->item.fault = fault && fault->code != LEVIN_OK ? fault : NULL;
-    d->faults += d->item.fault != NULL;
-    if (!d->stopped)
-        d->stopped = !d->visit(d->context, &d->item);
-}
-
-static bool wants(const dump *d, unsigned what)
-{
-    return !d->stopped && (d->options->what & what);
 }
 
 /* ---- meta pages ---- */
@@ -399,6 +330,15 @@ static const char *operation_name(const uint8_t *op)
     return "delete range";
 }
 
+static void pointer_fields(dump *d, const uint8_t *op)
+{
+    const vlog_pointer p = vlog_pointer_load(record_value(op));
+    item_number(d, "value_bytes", p.value_bytes);
+    item_number(d, "segment", vlog_segment_of(p.position));
+    item_number(d, "offset", vlog_offset_of(p.position));
+    item_hex(d, "checksum", p.checksum);
+}
+
 static void dump_records(dump *d, const char *name, uint64_t offset, const uint8_t *payload, const wal_group *g)
 {
     size_t at = 0;
@@ -417,7 +357,10 @@ static void dump_records(dump *d, const char *name, uint64_t offset, const uint8
             if (record_domain(op) == DOMAIN_NAMED)
                 item_text(d, "keyspace", "named: its number is the first 4 bytes of the key");
             item_bytes(d, "key", record_key(op), record_key_bytes(op));
-            item_bytes(d, "value", record_value(op), record_value_bytes(op));
+            if (record_kind(op) == RECORD_PUT_LOGGED)
+                pointer_fields(d, op);
+            else
+                item_bytes(d, "value", record_value(op), record_value_bytes(op));
             item_end(d, NULL);
         }
         at += BATCH_HEADER_BYTES + load_u32(b + BATCH_OPS_BYTES);
@@ -564,6 +507,8 @@ levin_code levin_dump(const char *path, const levin_dump_options *options, levin
         code = dump_page_file(&d, &why);
     if (code == LEVIN_OK && wants(&d, LEVIN_DUMP_LOG))
         code = dump_log(&d, &why);
+    if (code == LEVIN_OK && wants(&d, LEVIN_DUMP_VALUES))
+        code = dump_values(&d, &why);
     if (d.use)
         io_free(d.io, d.use, (size_t)d.file_pages + 1);
     if (d.page)

@@ -784,7 +784,8 @@ enum levin_dump_what {
     LEVIN_DUMP_CELLS = 4,   /* with their keys, values, children */
     LEVIN_DUMP_FREE = 8,    /* the free list */
     LEVIN_DUMP_LOG = 16,    /* segments and groups of the log */
-    LEVIN_DUMP_RECORDS = 32 /* with their batches and operations */
+    LEVIN_DUMP_RECORDS = 32, /* with their batches and operations */
+    LEVIN_DUMP_VALUES = 64  /* segments of the value log, and what values stand in them, without their bytes */
 };
 typedef enum levin_dump_type {
     LEVIN_DUMP_NUMBER = 0,
@@ -798,8 +799,8 @@ typedef struct levin_dump_field {
     uint64_t number;        /* NUMBER, HEX */
     levin_slice bytes;      /* TEXT (without a 0 at the end), BYTES */
 } levin_dump_field;
-/* "meta", "page", "cell", "lost", "free", "free list", "segment", "group", "batch", "record". Valid until the visitor
- * returns. */
+/* "meta", "page", "cell", "lost", "free", "free list", "segment", "group", "batch", "record", "value segment", "value".
+ * Valid until the visitor returns. */
 typedef struct levin_dump_item {
     const char *kind, *file;
     uint64_t offset;        /* in the file */

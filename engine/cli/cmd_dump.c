@@ -63,7 +63,7 @@ static bool on_item(void *context, const levin_dump_item *item)
     return !interrupt_wanted() && !ferror(stdout);
 }
 
-enum { OPT_META = 256, OPT_PAGES, OPT_CELLS, OPT_PAGE, OPT_FREE, OPT_LOG, OPT_RECORDS, OPT_JSON };
+enum { OPT_META = 256, OPT_PAGES, OPT_CELLS, OPT_PAGE, OPT_FREE, OPT_LOG, OPT_RECORDS, OPT_VALUES, OPT_JSON };
 
 static int dump(const cli_command *command, const char *path, const levin_dump_options *o, bool json)
 {
@@ -86,6 +86,7 @@ static int run(const cli_command *command, int argc, char **argv)
                                              { "free", no_argument, NULL, OPT_FREE },
                                              { "log", no_argument, NULL, OPT_LOG },
                                              { "records", no_argument, NULL, OPT_RECORDS },
+                                             { "values", no_argument, NULL, OPT_VALUES },
                                              { "json", no_argument, NULL, OPT_JSON },
                                              CLI_LAST_OPTIONS };
     levin_dump_options o;
@@ -106,6 +107,7 @@ static int run(const cli_command *command, int argc, char **argv)
             break;
         case OPT_FREE: what |= LEVIN_DUMP_FREE; break;
         case OPT_LOG: what |= LEVIN_DUMP_LOG; break;
+        case OPT_VALUES: what |= LEVIN_DUMP_VALUES; break;
         case OPT_RECORDS: what |= LEVIN_DUMP_LOG | LEVIN_DUMP_RECORDS; break;
         default: json = true;
         }
@@ -118,7 +120,7 @@ static int run(const cli_command *command, int argc, char **argv)
 }
 
 const cli_command command_dump = {
-    "dump", "STORE [--meta] [--pages] [--page N] [--free] [--log]",
+    "dump", "STORE [--meta] [--pages] [--page N] [--free] [--log] [--values]",
     "Shows what stands in the files, also of a damaged store, and marks the damage",
     "A line an item: file@offset, what it is, its fields. Nothing is opened, locked or written.\n"
     "Exit code 1 when damage was seen. Without options: --meta --pages --free --log.\n"
@@ -129,6 +131,7 @@ const cli_command command_dump = {
     "      --free      the free list\n"
     "      --log       segments and groups of the log\n"
     "      --records   the same with batches and operations\n"
+    "      --values    segments of the value log, and the values in them\n"
     "      --json      a JSON object a line\n",
     run
 };
