@@ -96,7 +96,7 @@ static void segments_remove(levin *db, extent_list *segments)
     for (size_t i = 0; i < segments->count; i++)
         for (uint64_t n = 0; n < segments->items[i].pages; n++)
             if (vlog_remove(&db->values, segments->items[i].first + n, &error) != LEVIN_OK)
-                db_log(db, LEVIN_LOG_WARNING, "a value-log segment was not removed: %s", error.message);
+                event_tell(db, upkeep_failed, "a value-log segment was not removed", error.message);
     extent_list_fini(segments, db->io);
 }
 
@@ -252,7 +252,7 @@ static void give_back_file_space(levin *db)
     if (code == LEVIN_OK && bytes > wanted)
         code = file_truncate(&db->pages, wanted, &error);
     if (code != LEVIN_OK)
-        db_log(db, LEVIN_LOG_WARNING, "the page file was not cut: %s", error.message);
+        event_tell(db, upkeep_failed, "the page file was not cut", error.message);
 }
 
 /* Nobody needs to be held back for it any more. */
@@ -640,7 +640,7 @@ static void step_release(levin *db, checkpoint *c)
     levin_code code = wal_recycle(db->log, c->meta.replay, &error);
     sync_mutex_unlock(&db->commit_mutex);
     if (code != LEVIN_OK)
-        db_log(db, LEVIN_LOG_WARNING, "log segments were not recycled: %s", error.message);
+        event_tell(db, upkeep_failed, "log segments were not recycled", error.message);
     tree_version_bury(&db->versions, c->base->tree, c->dead);
     c->dead = NULL;
     uint64_t bytes = 0;
@@ -648,7 +648,7 @@ static void step_release(levin *db, checkpoint *c)
     if (code == LEVIN_OK && bytes > c->meta.page_count * db->page_bytes)
         code = file_truncate(&db->pages, c->meta.page_count * db->page_bytes, &error);
     if (code != LEVIN_OK)
-        db_log(db, LEVIN_LOG_WARNING, "the page file was not cut: %s", error.message);
+        event_tell(db, upkeep_failed, "the page file was not cut", error.message);
 }
 
 static levin_code checkpoint_step(levin *db, levin_error *error)
@@ -694,16 +694,27 @@ static levin_code checkpoint_step(levin *db, levin_error *error)
     return code;
 }
 
+/* A checkpoint is done. */
+static void checkpoint_took(levin *db, uint64_t ns, uint64_t bytes)
+{
+    const uint32_t limit_ms = db->options.slow_checkpoint_ms;
+    metrics_add(&db->metrics, LEVIN_HISTOGRAM_checkpoint, ns);
+    event_space(&db->events, &db->options, db->io, EVENT_FULL_CHECKPOINT);
+    if (limit_ms && ns / 1000000 > limit_ms)
+        event_tell(db, checkpoint_slow, (unsigned long long)(ns / 1000000), (unsigned long long)bytes);
+}
+
 static levin_code checkpoint_step_timed(levin *db, levin_error *error)
 {
     uint64_t spent = db->running->spent_ns, began = db->io->now_ns(db->io->context);
     bool last = db->running->step == STEP_RELEASE, compacting = db->running->compacting;
+    uint64_t written = last ? pages_written_bytes(db) - db->running->written_before : 0; /* the last one writes none */
     levin_code code = checkpoint_step(db, error); /* the last one frees it */
     uint64_t took = db->io->now_ns(db->io->context) - began;
     if (!compacting)
         count_add(&db->checkpoint_ns, took);
     if (last && !compacting)
-        metrics_add(&db->metrics, LEVIN_HISTOGRAM_checkpoint, spent + took);
+        checkpoint_took(db, spent + took, written);
     else if (!last)
         db->running->spent_ns += took;
     return code;
@@ -724,6 +735,8 @@ static levin_code running_step(levin *db, levin_error *error)
     compaction *round_of = db->running->round_of;
     bool compacting = db->running->compacting;
     levin_code code = checkpoint_step_timed(db, error);
+    if (code == LEVIN_NO_SPACE && !compacting)
+        event_full(&db->events, &db->options, db->io, EVENT_FULL_CHECKPOINT, error->message);
     if (code == LEVIN_OK || step >= STEP_META || db_poisoned(db))
         return code;
     checkpoint_give_up(db);

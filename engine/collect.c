@@ -81,7 +81,7 @@ static levin_code gather(levin *db, collector *c, moves *m, bool *end, levin_err
         if (iter_pointer(it, &p) && vlog_is_victim(&db->values, vlog_segment_of(p.position))) {
             code = moves_add(db, m, c->domain, key, &p, error);
             if (code == LEVIN_CORRUPT || code == LEVIN_IO) {
-                db_log(db, LEVIN_LOG_WARNING, "a value-log segment is not collected: %s", error->message);
+                event_tell(db, segment_spared, error->message);
                 vlog_spare(&db->values, vlog_segment_of(p.position));
                 code = LEVIN_OK;
             }
@@ -111,8 +111,11 @@ static levin_code step_pass(levin *db, collector *c, levin_error *error)
     levin_code code = gather(db, c, &m, &end, error);
     if (code == LEVIN_OK && m.count)
         code = write_moves(db, m.operations, m.bytes, m.count, m.expected, &moved, &moved_bytes, error);
-    if (code == LEVIN_OK)
+    if (code == LEVIN_OK) {
         vlog_count_moves(&db->values, moved, moved_bytes);
+        c->moved += moved;
+        c->moved_bytes += moved_bytes;
+    }
     io_free(db->io, m.operations, m.capacity);
     if (code != LEVIN_OK || !end)
         return code;
@@ -122,6 +125,20 @@ static levin_code step_pass(levin *db, collector *c, levin_error *error)
         c->state = COLLECT_WAIT;
     }
     return code;
+}
+
+static void collect_began(levin *db, collector *c, uint32_t live_percent)
+{
+    c->began_ns = db->options.log ? db->io->now_ns(db->io->context) : 0;
+    c->moved = c->moved_bytes = 0;
+    event_tell(db, collection_began, (unsigned long long)live_percent);
+}
+
+static void collect_ended(levin *db, const collector *c)
+{
+    uint64_t now_ns = db->options.log ? db->io->now_ns(db->io->context) : 0;
+    event_tell(db, collection_ended, (unsigned long long)c->moved, (unsigned long long)c->moved_bytes,
+               (unsigned long long)((now_ns - c->began_ns) / 1000000));
 }
 
 static levin_code step_choose(levin *db, collector *c, uint32_t live_percent, bool *more, levin_error *error)
@@ -145,6 +162,7 @@ static levin_code step_choose(levin *db, collector *c, uint32_t live_percent, bo
     c->key_bytes = 0;
     c->domain = DOMAIN_PLAIN;
     c->state = COLLECT_PASS;
+    collect_began(db, c, live_percent);
     *more = true;
     return LEVIN_OK;
 }
@@ -159,8 +177,10 @@ static levin_code step_wait(levin *db, collector *c, bool *more, levin_error *er
         if (wal_poisoned(db->log))
             db_poison(db);
     }
-    if (code == LEVIN_OK && !vlog_has(&db->values, VLOG_COLLECTED) && !vlog_has(&db->values, VLOG_LEAVING))
+    if (code == LEVIN_OK && !vlog_has(&db->values, VLOG_COLLECTED) && !vlog_has(&db->values, VLOG_LEAVING)) {
         c->state = COLLECT_IDLE;
+        collect_ended(db, c);
+    }
     *more = code == LEVIN_OK;
     sync_mutex_unlock(&db->commit_mutex);
     return code;

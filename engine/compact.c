@@ -50,6 +50,7 @@ struct compaction {
     uint8_t *fill_key;       /* where FILL goes on */
     uint8_t *next;           /* handed to the round */
     size_t key_bytes, fill_key_bytes;
+    uint64_t began_ns;       /* for the log callback */
     levin_error failed;      /* of a round that was given up; code LEVIN_OK: none */
     levin_compact_result result;
 };
@@ -97,7 +98,9 @@ static levin_code compact_begin(levin *db, levin_compact_mode mode, uint64_t rou
     c->next = io_alloc(db->io, key_max(db));
     if (!c->key || !c->fill_key || !c->next) {
         compact_end(db);
-        return error_memory(error, key_max(db));
+        error_memory(error, key_max(db));
+        event_tell(db, compaction_failed, error->message);
+        return LEVIN_NO_MEMORY;
     }
     c->phase = mode == LEVIN_COMPACT_ALL ? EVACUATE : TAIL;
     c->place = page_first(db->page_bytes);
@@ -108,6 +111,9 @@ static levin_code compact_begin(levin *db, levin_compact_mode mode, uint64_t rou
         c->round_pages = ROUND_PAGES_MIN;
     c->result.pages_before = db->meta.page_count;
     c->result.free_before = db->meta.free_pages;
+    c->began_ns = db->options.log ? db->io->now_ns(db->io->context) : 0;
+    event_tell(db, compaction_began, (unsigned long long)c->result.free_before,
+               (unsigned long long)c->result.pages_before);
     return LEVIN_OK;
 }
 
@@ -251,6 +257,22 @@ void compact_round_failed(levin *db, const levin_error *error)
     db->compaction->phase = DONE;
 }
 
+/* It has come to its end, and its numbers are complete. */
+static void compact_tell(levin *db, const compaction *c, levin_code code, const levin_error *error)
+{
+    const levin_compact_result *r = &c->result;
+    if (!db->options.log)
+        return;
+    if (code != LEVIN_OK)
+        event_tell(db, compaction_failed, error->message);
+    else if (r->held_pages)
+        event_tell(db, compaction_held, (unsigned long long)r->held_pages);
+    else
+        event_tell(db, compaction_ended, (unsigned long long)r->pages_moved, (unsigned long long)r->rounds,
+                   (unsigned long long)r->pages_before, (unsigned long long)r->pages_after,
+                   (unsigned long long)((db->io->now_ns(db->io->context) - c->began_ns) / 1000000));
+}
+
 /* One step under work_mutex. *done: the compaction has come to its end, well or with its round's error. */
 static levin_code compact_step(levin *db, bool *done, levin_error *error)
 {
@@ -265,6 +287,7 @@ static levin_code compact_step(levin *db, bool *done, levin_error *error)
     if (*done) {
         c->result.pages_after = db->meta.page_count;
         c->result.free_after = db->meta.free_pages;
+        compact_tell(db, c, code, error);
     }
     return code;
 }
@@ -337,8 +360,10 @@ static levin_code compact_drive(levin *db, const levin_compact_options *o, levin
     }
     compact_end(db);
     sync_mutex_unlock(&db->work_mutex);
-    if (code == LEVIN_OK && stop && !done)
+    if (code == LEVIN_OK && stop && !done) {
         code = error_set(error, LEVIN_INTERRUPTED, NULL, "compaction was stopped on request");
+        event_tell(db, compaction_failed, error->message);
+    }
     if (code == LEVIN_OK)
         count_add(&db->compactions, 1);
     else

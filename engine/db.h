@@ -13,6 +13,7 @@
 
 #include "commit.h"
 #include "counter.h"
+#include "events.h"
 #include "file.h"
 #include "merge.h"
 #include "metered_io.h"
@@ -50,6 +51,7 @@ typedef struct collector {
     uint8_t *key;       /* the pass goes on here; a longest key and one byte */
     size_t key_bytes;
     uint64_t below;     /* asked for: of segments below this number; 0: nobody has asked */
+    uint64_t began_ns, moved, moved_bytes; /* for the log callback */
 } collector;
 
 /*
@@ -156,6 +158,7 @@ struct levin {
     _Atomic uint64_t compactions, compaction_rounds, compaction_pages, compaction_bytes;
     counter_set write_counts;    /* by enum write_count */
     metrics metrics;
+    events events;
 };
 
 static inline void count_add(_Atomic uint64_t *count, uint64_t n)
@@ -167,9 +170,8 @@ static inline uint64_t count_read(const _Atomic uint64_t *count)
     return atomic_load_explicit(count, memory_order_relaxed);
 }
 
-/* Remembers the error for levin_last_error(), tells the log callback about what is worth it, returns error->code. */
+/* Remembers the error for levin_last_error(), tells the log callback of damage and failed calls, returns its code. */
 levin_code db_fail(levin *db, const levin_error *error);
-void db_log(levin *db, levin_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Fills and remembers a LEVIN_INVALID or the like. */
 levin_code db_refuse(levin *db, levin_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

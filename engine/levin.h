@@ -137,6 +137,49 @@ typedef enum levin_recovery {
 
 typedef enum levin_log_level { LEVIN_LOG_ERROR = 0, LEVIN_LOG_WARNING = 1, LEVIN_LOG_INFO = 2 } levin_log_level;
 
+/*
+ * All that the log callback is told, a line each, without a newline.  X(name, level, at most once in so many ms, 0 for
+ * no limit, text).  The words up to the first colon and the order of the numbers stay as they are in later versions; a
+ * %s is free text, of an error mostly.  When messages were left out for the limit, the next one of the kind ends in
+ * " (and N like it, not told)".  Times are those of the I/O table's clock.
+ */
+#define LEVIN_MESSAGES(X)                                                                                       \
+    /* by levin_open() */                                                                                       \
+    X(recovered, LEVIN_LOG_INFO, 0,                                                                             \
+      "recovery: %llu batches with %llu operations replayed, to batch %llu, in %llu ms")                        \
+    X(tail_cut, LEVIN_LOG_INFO, 0, "recovery: an unfinished group was cut off the log, in %s at %llu")           \
+    X(salvaged, LEVIN_LOG_WARNING, 0, "recovery: the log was cut off before damage, in %s at %llu: %s")          \
+    X(meta_lost, LEVIN_LOG_WARNING, 0, "recovery: one meta page is not valid, the other is used: %s")            \
+    X(refused, LEVIN_LOG_ERROR, 0, "recovery: refused: %s")                                                     \
+    X(no_memory, LEVIN_LOG_WARNING, 0, "memory: none for a %s: reads do without")                               \
+    /* writers: a checkpoint that took longer than slow_checkpoint_ms; a full memtable before its checkpoint was done; \
+     * groups held back so that this does not happen; the numbers in all are since levin_open() */               \
+    X(checkpoint_slow, LEVIN_LOG_WARNING, 10000, "checkpoint: slow, it took %llu ms and wrote %llu bytes")       \
+    X(stalled, LEVIN_LOG_WARNING, 10000, "stall: writers stood still for %llu ms; %llu times, %llu ms in all")   \
+    X(throttled, LEVIN_LOG_INFO, 10000,                                                                         \
+      "throttle: writers were held back for %llu ms; %llu times, %llu ms in all")                               \
+    /* from the first LEVIN_NO_SPACE of a write or a checkpoint until each has found space again: ms, failures */ \
+    X(full_disk, LEVIN_LOG_ERROR, 10000, "full disk: writes may fail until there is space: %s")                  \
+    X(space_again, LEVIN_LOG_INFO, 0, "full disk: there is space again, after %llu ms and %llu failures")        \
+    /* compaction of the page file, collection of the value log, the others' leftovers */                       \
+    X(compaction_began, LEVIN_LOG_INFO, 10000, "compaction: began, %llu of %llu pages are free")                 \
+    X(compaction_ended, LEVIN_LOG_INFO, 10000,                                                                  \
+      "compaction: ended, %llu pages moved in %llu rounds, the file went from %llu to %llu pages, in %llu ms")   \
+    X(compaction_held, LEVIN_LOG_WARNING, 10000, "compaction: ended early, for readers hold %llu pages")         \
+    X(compaction_failed, LEVIN_LOG_WARNING, 10000, "compaction: failed: %s")                                    \
+    X(collection_began, LEVIN_LOG_INFO, 10000, "collection: began, of segments less than %llu %% in use")        \
+    X(collection_ended, LEVIN_LOG_INFO, 10000, "collection: ended, %llu values with %llu bytes moved, in %llu ms") \
+    X(segment_spared, LEVIN_LOG_WARNING, 10000, "collection: a segment is left as it is: %s")                   \
+    X(upkeep_failed, LEVIN_LOG_WARNING, 10000, "upkeep: %s: %s")                                                \
+    X(background_failed, LEVIN_LOG_WARNING, 10000, "background: work failed, and will be tried again: %s")       \
+    X(oldest_reader, LEVIN_LOG_WARNING, 1000,                                                                   \
+      "reader: the oldest %s, open for %llu ms and %llu batches behind, holds back %llu bytes of the file and "  \
+      "%llu of memory")                                                                                         \
+    /* a sync failed; damage was read; a system call failed */                                                  \
+    X(poisoned, LEVIN_LOG_ERROR, 0, "poisoned: a sync failed, no more writes to \"%s\" until it is reopened")   \
+    X(corrupt, LEVIN_LOG_ERROR, 1000, "corrupt: %s")                                                            \
+    X(io_failed, LEVIN_LOG_ERROR, 1000, "i/o: %s")
+
 struct levin_reader;
 
 typedef struct levin_options {
@@ -153,7 +196,8 @@ typedef struct levin_options {
     levin_background background; /* default LEVIN_BACKGROUND_THREAD */
     levin_recovery recovery;     /* default LEVIN_RECOVERY_STRICT */
     const struct levin_io *io;   /* default NULL: POSIX; must outlive the handle */
-    /* default NULL: silent.  Called on any thread, also with locks of the store held: it must not call the library */
+    /* default NULL: silent.  LEVIN_MESSAGES, above.  Called on any thread, also several at once, with locks of the
+     * store held: it must not call the library */
     void (*log)(void *context, levin_log_level level, const char *message);
     void *log_context;
     uint64_t row_cache_bytes;    /* budget of the row cache: 0 (off) or at least 32 KiB; default 64 MiB */
@@ -173,6 +217,7 @@ typedef struct levin_options {
     uint64_t value_log_segment_bytes;   /* size of its segments, 4096 .. 1 GiB; default 64 MiB; may change */
     uint32_t value_log_live_percent;    /* segments less in use are collected in the background; 0: none; default 50 */
     uint64_t value_cache_bytes;  /* budget of the cache of large values: 0 (off) or at least 64 KiB; default 64 MiB */
+    uint32_t slow_checkpoint_ms; /* the log callback is told of longer ones; 0: never; default 10,000 */
 } levin_options;
 
 /* Fills *options with the defaults. Call it first: fields are added at the end in later versions. */

@@ -32,19 +32,7 @@
 #define COMPACT_IDLE_NS 1000000000u /* nothing was to be done for so long: compaction may begin */
 #define NEW_PAGE_FILE_NAME "pages.new"
 
-/* ---- errors, log, poison, wake ---- */
-
-void db_log(levin *db, levin_log_level level, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    if (!db->options.log)
-        return;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    db->options.log(db->options.log_context, level, text);
-}
+/* ---- errors, poison, wake ---- */
 
 levin_code db_fail(levin *db, const levin_error *error)
 {
@@ -52,8 +40,10 @@ levin_code db_fail(levin *db, const levin_error *error)
     db->last_error = *error;
     sync_mutex_unlock(&db->error_mutex);
     metrics_error(&db->metrics, error->code);
-    if (error->code == LEVIN_CORRUPT || error->code == LEVIN_IO)
-        db_log(db, LEVIN_LOG_ERROR, "%s", error->message);
+    if (error->code == LEVIN_CORRUPT)
+        event_tell(db, corrupt, error->message);
+    else if (error->code == LEVIN_IO)
+        event_tell(db, io_failed, error->message);
     return error->code;
 }
 
@@ -77,7 +67,7 @@ void levin_last_error(levin *store, levin_error *error)
 void db_poison(levin *db)
 {
     if (!atomic_exchange_explicit(&db->poisoned, 1, memory_order_acq_rel)) /* release: pairs with db_poisoned */
-        db_log(db, LEVIN_LOG_ERROR, "a sync failed: no more writes until the store is reopened");
+        event_tell(db, poisoned, db->directory);
 }
 
 void db_wake(levin *db)
@@ -96,8 +86,7 @@ static void background_compact(levin *db, uint32_t seen)
     levin_error error;
     bool more = true;
     while (more && atomic_load_explicit(&db->work_word, memory_order_acquire) == seen) /* pairs with db_wake */
-        if (compact_auto_work(db, &more, &error) != LEVIN_OK)
-            db_log(db, LEVIN_LOG_WARNING, "compaction ended early: %s", error.message);
+        (void)compact_auto_work(db, &more, &error); /* what went wrong is told there */
 }
 
 static void background_run(void *argument)
@@ -116,14 +105,14 @@ static void background_run(void *argument)
             if (code != LEVIN_OK) { /* whoever needs room tries again and gets the error */
                 if (code != LEVIN_POISONED) {
                     (void)db_fail(db, &error);
-                    db_log(db, LEVIN_LOG_WARNING, "background work failed: %s", error.message);
+                    event_tell(db, background_failed, error.message);
                 }
                 more = false;
             }
         }
         levin_error error;
         if (checkpoint_prepare_log(db, &error) != LEVIN_OK) /* the next switch makes one, or fails for all to see */
-            db_log(db, LEVIN_LOG_WARNING, "no spare log segment: %s", error.message);
+            event_tell(db, upkeep_failed, "no spare log segment", error.message);
         version_reclaim(&db->versions);
         page_cache_reclaim(db->cache);
         if (db->large)
@@ -167,6 +156,15 @@ static levin_code sync_values(void *context, levin_error *error)
     return vlog_sync(&((levin *)context)->values, error);
 }
 
+static void log_was_cut(void *context, const char *segment, uint64_t offset, const char *damage)
+{
+    levin *db = context;
+    if (damage)
+        event_tell(db, salvaged, segment, (unsigned long long)offset, damage);
+    else
+        event_tell(db, tail_cut, segment, (unsigned long long)offset);
+}
+
 static void wal_options_of(levin *db, wal_options *o)
 {
     *o = (wal_options){
@@ -179,6 +177,7 @@ static void wal_options_of(levin *db, wal_options *o)
         .read_only = db->options.read_only,
         .recovery = db->options.recovery,
         .before_sync = sync_values,
+        .on_cut = log_was_cut,
         .sync_context = db,
     };
     memcpy(o->identity, db->meta.identity, sizeof o->identity);
@@ -312,7 +311,7 @@ static levin_code choose_meta(levin *db, levin_error *error)
     }
     unsigned best = code[0] != LEVIN_OK ? 1 : code[1] != LEVIN_OK ? 0 : meta[1].generation > meta[0].generation;
     if (code[!best] != LEVIN_OK)
-        db_log(db, LEVIN_LOG_WARNING, "one meta page is not valid, the other is used: %s", errors[!best].message);
+        event_tell(db, meta_lost, errors[!best].message);
     else if (memcmp(meta[0].identity, meta[1].identity, 16) != 0 || meta[0].page_bytes != meta[1].page_bytes)
         return error_corrupt(error, PAGE_FILE_NAME, META_SLOT_BYTES, load_u64(meta[best].identity),
                              load_u64(meta[!best].identity), "the meta pages are of different stores");
@@ -509,12 +508,12 @@ static levin_code recover(levin *db, levin_error *error)
     if (code == LEVIN_OK && db->options.row_cache_bytes) { /* out of memory means: no row cache */
         db->rows = row_cache_create(db->io, db->options.row_cache_bytes, &db->counts, COUNT_ROW_OWN);
         if (!db->rows)
-            db_log(db, LEVIN_LOG_WARNING, "no memory for a row cache: reads do without");
+            event_tell(db, no_memory, "row cache");
     }
     if (code == LEVIN_OK && db->options.value_cache_bytes) { /* the same */
         db->large = value_cache_create(db->io, db->options.value_cache_bytes);
         if (!db->large)
-            db_log(db, LEVIN_LOG_WARNING, "no memory for a cache of large values: reads do without");
+            event_tell(db, no_memory, "cache of large values");
     }
     if (code == LEVIN_OK && !db->options.read_only)
         code = load_space(db, &free_list, error);
@@ -571,6 +570,7 @@ void levin_options_init(levin_options *options)
         .value_log_segment_bytes = 64u << 20,
         .value_log_live_percent = 50,
         .value_cache_bytes = 64u << 20,
+        .slow_checkpoint_ms = 10000,
     };
 }
 
@@ -756,10 +756,15 @@ levin_code levin_open(const char *path, const levin_options *options, levin **st
         }
     }
     if (code != LEVIN_OK) {
+        if (code == LEVIN_CORRUPT)
+            event_tell(db, refused, local.message);
         handle_destroy(db);
         goto out;
     }
     count_add(&db->recovery_ns, db->io->now_ns(db->io->context) - began);
+    event_tell(db, recovered, (unsigned long long)count_read(&db->replayed_batches),
+               (unsigned long long)count_read(&db->replayed_operations), (unsigned long long)db->sequence,
+               (unsigned long long)(count_read(&db->recovery_ns) / 1000000));
     *store = db;
 out:
     if (error && code != LEVIN_OK)

@@ -52,7 +52,7 @@ void read_activate_rows(levin *store)
     bool active = row_cache_activate(store->rows, store->sequence);
     sync_mutex_unlock(&store->commit_mutex);
     if (!active)
-        db_log(store, LEVIN_LOG_WARNING, "no memory for the row cache: reads do without");
+        event_tell(store, no_memory, "row cache");
     else if (!row_cache_maintain(store->rows, !store->thread_started))
         db_wake(store);
 }

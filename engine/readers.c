@@ -29,12 +29,9 @@ void db_reader_watch(levin *db)
     bool large = o->oldest_reader_bytes && held >= o->oldest_reader_bytes;
     if (!old && !large)
         return;
-    db_log(db, LEVIN_LOG_WARNING,
-           "the oldest %s, open for %llu ms and %llu batches behind, holds back %llu bytes of the file and %llu of "
-           "memory: close it",
-           kinds[r.kind], (unsigned long long)(r.age_ns / 1000000),
-           (unsigned long long)r.batches_behind, (unsigned long long)r.held_file_bytes,
-           (unsigned long long)r.held_memory_bytes);
+    event_tell(db, oldest_reader, kinds[r.kind], (unsigned long long)(r.age_ns / 1000000),
+               (unsigned long long)r.batches_behind, (unsigned long long)r.held_file_bytes,
+               (unsigned long long)r.held_memory_bytes);
     if (o->oldest_reader)
         o->oldest_reader(o->oldest_reader_context, &r);
 }

@@ -14,6 +14,12 @@
 
 enum { MS = 1000000, MB = 1 << 20 };
 
+static void on_log(void *context, levin_log_level level, const char *message)
+{
+    if (level == LEVIN_LOG_INFO && strncmp(message, "throttle: writers were held back for ", 37) == 0)
+        atomic_fetch_add((_Atomic unsigned *)context, 1);
+}
+
 /* A checkpoint of a thousand operations that took 900 ms to merge and 100 ms to sync. */
 static void measure(throttle *t)
 {
@@ -194,6 +200,9 @@ START_TEST(throttle__groups_are_held_back_before_they_have_to_stop)
     g.io.now_ns = gate_now;
     levin_options_init(&o);
     o.io = &g.io;
+    _Atomic unsigned told = 0;
+    o.log = on_log;
+    o.log_context = &told;
     o.memtable_bytes = 4 << 20;
     ck_assert_ptr_nonnull(mkdtemp(directory));
     ck_assert_msg(levin_open(directory, &o, &db, &error) == LEVIN_OK, "%s", error.message);
@@ -210,6 +219,7 @@ START_TEST(throttle__groups_are_held_back_before_they_have_to_stop)
     ck_assert_uint_gt(s.throttle_ns, 0);
     ck_assert_uint_gt(s.write_pressure, 0);
     ck_assert_uint_le(s.write_pressure, 1100);
+    ck_assert_uint_eq(atomic_load(&told), 1);
     gate_set(&g, false);
     ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
     levin_stats_get(db, &s);

@@ -38,6 +38,9 @@ typedef struct wal_options {
     /* Called before each sync of groups: what they refer to is on the device on return. A failure poisons. Or NULL. */
     levin_code (*before_sync)(void *context, levin_error *error);
     void *sync_context;
+    /* By wal_recover(), with the same context, when the log ends there with a group that is not whole; damage: why,
+     * when salvage has cut off groups that may have been.  Or NULL. */
+    void (*on_cut)(void *context, const char *file, uint64_t offset, const char *damage);
 } wal_options;
 
 /* What the replay hands over. */

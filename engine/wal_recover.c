@@ -54,6 +54,7 @@ typedef struct walk {
     bool ahead_known;
     bool rot;              /* the error returned is damage of the log: salvage cuts there */
     bool cut;              /* salvage has cut: what lies behind position is to be destroyed */
+    bool torn;             /* the group at the position is there, but not whole */
 } walk;
 
 /* Damage that salvage may cut off, in the segment of the walk's position. */
@@ -127,11 +128,13 @@ static levin_code walk_find(walk *w, wal_group *g, bool *there, levin_error *err
         levin_code code = wal_reader_header(&w->reader, offset, g, there, error);
         if (!code && *there && (g->previous != w->chain || g->incarnation < w->incarnation))
             *there = false;
+        const bool begins = *there;
         if (!code && *there)
             code = wal_reader_verify(&w->reader, offset, g, there, error);
         if (code)
             return code;
         *there = *there && wal_reader_holds(&w->reader, offset, g);
+        w->torn = begins && !*there;
     }
     return LEVIN_OK;
 }
@@ -255,6 +258,7 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
     code = walk_judge(w, &g, error);
     if (!code && g.kind == WAL_DATA)
         code = walk_replay(w, &g, more, error);
+    w->torn = !code && !*more; /* its values are not all there */
     if (code || !*more)
         return code;
     w->segment->used = lsn_offset(w->position) + wal_group_total(g.payload_bytes, w->log->options.sector_bytes);
@@ -335,11 +339,22 @@ static levin_code scan(walk *w, levin_error *error)
     return code;
 }
 
+/* Where the log ends, if that is not where its last group does. */
+static void tell_cut(const walk *w, const levin_error *error)
+{
+    const wal_options *o = &w->log->options;
+    const char *damage = error->message[0] ? error->message : "a later group proves that it was durable beyond";
+    if (o->on_cut && (w->cut || w->torn))
+        o->on_cut(o->sync_context, wal_segment_name(lsn_segment(w->position)).text, lsn_offset(w->position),
+                  w->cut ? damage : NULL);
+}
+
 /* The whole replay. */
 static levin_code walk_run(walk *w, levin_error *error)
 {
     const bool salvage = w->log->options.recovery == LEVIN_RECOVERY_CUT_AT_DAMAGE;
     bool more = true;
+    memset(error, 0, sizeof *error);
     levin_code code = wal_segments_list_names(&w->log->options, &w->found, error);
     for (size_t i = 0; i < w->found.count && !code; i++)
         code = wal_segment_inspect(&w->log->options, w->found.items[i].number, &w->found.items[i], error);
@@ -358,8 +373,10 @@ static levin_code walk_run(walk *w, levin_error *error)
         w->cut = true;
         code = LEVIN_OK;
     }
-    if (!code)
+    if (!code) {
+        tell_cut(w, error);
         memset(error, 0, sizeof *error); /* what salvage has passed over is no error */
+    }
     wal_reader_close(&w->reader);
     return code;
 }

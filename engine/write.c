@@ -380,6 +380,8 @@ static levin_code group_commit(levin *db, commit_group *g, levin_error *error)
             db->lazy_bytes = 0;
     }
     if (code != LEVIN_OK) {
+        if (code == LEVIN_NO_SPACE)
+            event_full(&db->events, &db->options, db->io, EVENT_FULL_WRITE, error->message);
         if (appended && !wal_poisoned(db->log)) {
             wal_take_back(db->log);
             db->lazy_bytes -= db->lazy_bytes < bytes ? db->lazy_bytes : bytes;
@@ -390,6 +392,8 @@ static levin_code group_commit(levin *db, commit_group *g, levin_error *error)
         version_discard(v);
         return code;
     }
+    if (!db->lazy_bytes) /* it has reached the device: there was room for it */
+        event_space(&db->events, &db->options, db->io, EVENT_FULL_WRITE);
     group_publish(db, v, before, g);
     return LEVIN_OK;
 }
@@ -455,6 +459,8 @@ static levin_code make_room(levin *db, levin_error *error)
         uint64_t took = db->io->now_ns(db->io->context) - began;
         count_add(&db->stall_ns, took);
         metrics_add(&db->metrics, LEVIN_HISTOGRAM_stall, took);
+        event_tell(db, stalled, (unsigned long long)(took / 1000000), (unsigned long long)count_read(&db->stalls),
+                   (unsigned long long)(count_read(&db->stall_ns) / 1000000));
         if (code != LEVIN_OK)
             return code;
     }
@@ -520,6 +526,8 @@ static void hold_back(levin *db, uint64_t delay_ns)
     count_add(&db->throttles, 1);
     count_add(&db->throttle_ns, took);
     metrics_add(&db->metrics, LEVIN_HISTOGRAM_throttle, took);
+    event_tell(db, throttled, (unsigned long long)(took / 1000000), (unsigned long long)count_read(&db->throttles),
+               (unsigned long long)(count_read(&db->throttle_ns) / 1000000));
 }
 
 /*

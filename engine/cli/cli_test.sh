@@ -140,6 +140,10 @@ expect "the last of two options counts" 0 "$levin" get options k --option cache_
 says "a preset sets what it is made of" out '^cache_bytes +256M '
 expect "and the other way round" 0 "$levin" get options k --preset balanced --option cache_bytes=1M --option help
 says "the option is the last" out '^cache_bytes +1M '
+expect "messages of the library" 0 "$levin" get options k --verbose
+says "they tell of recovery" err '^levin: info: recovery: [0-9]+ batches with [0-9]+ operations replayed, to batch [0-9]+, in [0-9]+ ms$'
+expect "silent without" 0 "$levin" get options k
+checks=$((checks + 1)); [ -s err ] && fail "a command without --verbose is not silent: $(cat err)"
 expect "a reader stays a reader" 0 "$levin" get options k --option read_only=false
 expect "restore opens no store" 2 "$levin" restore options-copy none --preset balanced
 expect "dump neither" 2 "$levin" dump options --preset balanced
