@@ -868,6 +868,8 @@ levin_code levin_work(levin *store, bool *more)
         page_cache_reclaim(store->cache);
         if (store->large)
             value_cache_reclaim(store->large);
+        if (store->rows && !store->thread_started)
+            row_cache_gather(store->rows);
     }
     if (more)
         *more = left;

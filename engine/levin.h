@@ -990,7 +990,7 @@ LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
  * (HdrHistogram: Tene, 2012) of at most 1/32 relative width up to 2^36.
  */
 #define LEVIN_HISTOGRAMS(X)                                                                                     \
-    X(get, "ns", 64, "levin_get")                                                                               \
+    X(get, "ns", 256, "levin_get")                                                                               \
     X(write_none, "ns", 16, "levin_write, levin_put and levin_delete with durability none")                     \
     X(write_logged, "ns", 1, "the same with durability logged")                                                 \
     X(write_synced, "ns", 1, "the same with durability synced, and levin_sync")                                 \

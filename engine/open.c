@@ -120,6 +120,8 @@ static void background_run(void *argument)
         while (db->rows && !row_cache_maintain(db->rows, true) &&
                !atomic_load_explicit(&db->stopping, memory_order_acquire)) /* pairs with levin_close */
             ;
+        if (db->rows)
+            row_cache_gather(db->rows);
         bool compact = compact_auto_wanted(db);
         sync_wait(&db->work_word, seen, compact ? COMPACT_IDLE_NS : 0);
         if (compact)

@@ -153,6 +153,8 @@ static __attribute__((noinline)) levin_code get_seldom(levin *store, const levin
     uint64_t began = store->io->now_ns(store->io->context);
     levin_code code = get_copy(store, mine, v, DOMAIN_PLAIN, key, key_bytes, buffer, capacity, value_bytes);
     metrics_add(&store->metrics, LEVIN_HISTOGRAM_get, store->io->now_ns(store->io->context) - began);
+    if (store->rows && row_cache_note_reads(store->rows, METRICS_SAMPLE_get))
+        db_wake(store);
     return code;
 }
 

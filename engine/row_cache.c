@@ -37,6 +37,13 @@ enum {
     WALK = 16,                   /* items of a segment that are looked at together */
     TOUCH_BYTES = 4096,          /* the smallest page that a kernel gives */
     MAINTAIN_STEPS = 4,
+    GATHER_SEGMENTS_MIN = 8,     /* what fewer hold lies close together as it is */
+    GATHER_SHARE = 8,            /* rows are hot when they are at most this part of all */
+    GATHER_WINDOW_SHARE = 4,     /* looked at after reads of such a part of the rows: read alike, a fifth is hit */
+    GATHER_ROWS_MIN = 16384,     /* as if there were so many at least */
+    GATHER_SAMPLE = 64,          /* one bucket in so many is looked at first */
+    GATHER_REST_MAX = 3,         /* doublings of the time between two looks at the sample that found nothing */
+    GATHER_REST_LONG = 6,        /* after a look at all rows */
     ACTIVATION_SHARE = 16        /* a table is made after one miss for so many buckets: clearing them takes as long */
 };
 
@@ -51,6 +58,9 @@ typedef struct row_queue {
     row_segment *first, *last;
     size_t count;
 } row_queue;
+
+/* What is known of hot rows. */
+enum gather_phase { GATHER_IDLE, GATHER_SAMPLING, GATHER_LOOKING };
 
 struct row_cache {
     row_table table;
@@ -69,7 +79,12 @@ struct row_cache {
     bool asked;                   /* somebody was told that thorough work is left, and it has not begun */
     row_segment *settling;
     size_t settled;               /* bytes used of it */
+    enum gather_phase gather_phase;
+    unsigned gather_rest;
     _Atomic uint64_t bytes;       /* relaxed; pairs with nothing */
+
+    _Alignas(LINE_BYTES) _Atomic uint64_t reads_noted; /* relaxed, as the next: hints */
+    _Atomic uint64_t gather_at;   /* UINT64_MAX: row_cache_gather() has been asked for */
 };
 
 static_assert(offsetof(row_cache, table) == 0, "row_table_of()");
@@ -183,7 +198,7 @@ static int choose_among_hit(row_cache *cache, row_bucket *b, unsigned start, uin
             return (int)i;
     uint64_t word = words[start];
     /* relaxed: as the mark itself in row_cache_find() */
-    atomic_compare_exchange_strong_explicit(&b->slot[start], &word, word & ~SLOT_HIT, memory_order_relaxed,
+    atomic_compare_exchange_strong_explicit(&b->slot[start], &word, word & ~(SLOT_HIT | SLOT_RECENT), memory_order_relaxed,
                                             memory_order_relaxed);
     return -1;
 }
@@ -479,6 +494,137 @@ bool row_cache_maintain(row_cache *cache, bool thorough)
     atomic_store_explicit(&cache->wanting, false, memory_order_relaxed);
     sync_mutex_unlock(&cache->mutex);
     return !tell;
+}
+
+/* ---- gathering hot rows ---- */
+
+bool row_cache_note_reads(row_cache *cache, uint64_t reads)
+{
+    /* relaxed, all of it: hints */
+    const uint64_t noted = atomic_load_explicit(&cache->reads_noted, memory_order_relaxed) + reads;
+    uint64_t at = atomic_load_explicit(&cache->gather_at, memory_order_relaxed);
+    atomic_store_explicit(&cache->reads_noted, noted, memory_order_relaxed);
+    return noted >= at && at != UINT64_MAX && row_cache_active(cache) &&
+           atomic_compare_exchange_strong_explicit(&cache->gather_at, &at, UINT64_MAX, memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
+typedef struct row_tally {
+    uint64_t rows, recent, gathered; /* gathered: of the recent ones */
+} row_tally;
+
+static row_tally tally(const row_cache *cache, size_t step)
+{
+    const row_bucket *buckets = buckets_now(cache);
+    row_tally t = { 0 };
+    for (size_t b = 0; b < cache->table.bucket_count; b += step)
+        for (unsigned i = 0; i < SLOTS; i++) {
+            const uint64_t word = atomic_load_explicit(&buckets[b].slot[i], memory_order_relaxed); /* not followed */
+            t.rows += word != 0;
+            t.recent += (word & SLOT_RECENT) != 0;
+            t.gathered += (word & SLOT_RECENT) && (word & SLOT_GATHERED);
+        }
+    return t;
+}
+
+static void forget_recent(row_cache *cache, size_t step)
+{
+    row_bucket *buckets = buckets_now(cache);
+    for (size_t b = 0; b < cache->table.bucket_count; b += step)
+        for (unsigned i = 0; i < SLOTS; i++) {
+            uint64_t word = atomic_load_explicit(&buckets[b].slot[i], memory_order_relaxed);
+            if (word & SLOT_RECENT) /* relaxed: as the mark itself in row_find(); a slot that changed has no old mark */
+                atomic_compare_exchange_strong_explicit(&buckets[b].slot[i], &word, word & ~SLOT_RECENT,
+                                                        memory_order_relaxed, memory_order_relaxed);
+        }
+}
+
+/* Room for one more row beside those gathered before. May empty a segment. */
+static bool gather_room(row_cache *cache)
+{
+    return (cache->settling && cache->segment_bytes - cache->settled >= ROW_CACHE_ITEM_MAX_BYTES) ||
+           cache->ready.count || segment_allocate(cache) || evict_segment(cache);
+}
+
+/* Moves the row of a slot beside those moved before; there is room. */
+static void slot_gather(row_cache *cache, row_bucket *b, unsigned i)
+{
+    uint64_t word = atomic_load_explicit(&b->slot[i], memory_order_acquire); /* [B] */
+    const row_item *item = slot_item(word), *copy = NULL;
+    while ((word & SLOT_RECENT) && slot_item(word) == item && item->sequence >= bucket_floor(cache, b)) {
+        if (!copy && !(copy = item_move(cache, item)))
+            return;
+        const uint64_t tag = word & TAG_MASK << ADDRESS_BITS;
+        const uint64_t next = tag | (uint64_t)(uintptr_t)copy | SLOT_HIT | SLOT_MAIN | SLOT_GATHERED;
+        /* release: [B] for the copy; acquire: for another item, should the slot have got one */
+        if (atomic_compare_exchange_strong_explicit(&b->slot[i], &word, next, memory_order_release,
+                                                    memory_order_acquire))
+            return;
+    }
+}
+
+static void gather_recent(row_cache *cache)
+{
+    row_bucket *buckets = buckets_now(cache);
+    for (size_t b = 0; b < cache->table.bucket_count; b++)
+        for (unsigned i = 0; i < SLOTS; i++) {
+            if (!(atomic_load_explicit(&buckets[b].slot[i], memory_order_relaxed) & SLOT_RECENT)) /* not followed */
+                continue;
+            if (!gather_room(cache))
+                return;
+            slot_gather(cache, &buckets[b], i);
+        }
+}
+
+static bool tally_is_hot(const row_tally *t)
+{
+    return t->recent && t->recent * GATHER_SHARE <= t->rows;
+}
+
+/* Returns the time until the next step, in windows doubled so many times. */
+static unsigned gather_step(row_cache *cache)
+{
+    row_tally t;
+    switch (cache->gather_phase) {
+    case GATHER_IDLE:
+        if (cache->segment_count < GATHER_SEGMENTS_MIN)
+            break;
+        forget_recent(cache, GATHER_SAMPLE);
+        cache->gather_phase = GATHER_SAMPLING;
+        return 0;
+    case GATHER_SAMPLING:
+        t = tally(cache, GATHER_SAMPLE);
+        if (!tally_is_hot(&t))
+            break;
+        forget_recent(cache, 1);
+        cache->gather_phase = GATHER_LOOKING;
+        return 0;
+    case GATHER_LOOKING:
+        t = tally(cache, 1);
+        if (tally_is_hot(&t) && t.gathered < t.recent / 4 * 3)
+            gather_recent(cache);
+        cache->gather_phase = GATHER_IDLE;
+        cache->gather_rest = 0;
+        return GATHER_REST_LONG;
+    }
+    cache->gather_phase = GATHER_IDLE;
+    cache->gather_rest = cache->gather_rest < GATHER_REST_MAX ? cache->gather_rest + 1 : GATHER_REST_MAX;
+    return cache->gather_rest;
+}
+
+void row_cache_gather(row_cache *cache)
+{
+    if (!row_cache_active(cache) ||
+        atomic_load_explicit(&cache->gather_at, memory_order_relaxed) != UINT64_MAX) /* a hint */
+        return;
+    sync_mutex_lock(&cache->mutex);
+    const unsigned doublings = gather_step(cache);
+    const uint64_t rows = counter_read(cache->counts, cache->first_slot + ROW_INSERTS) -
+                          counter_read(cache->counts, cache->first_slot + ROW_EVICTIONS);
+    const uint64_t window = (rows > GATHER_ROWS_MIN ? rows : GATHER_ROWS_MIN) / GATHER_WINDOW_SHARE;
+    const uint64_t now = atomic_load_explicit(&cache->reads_noted, memory_order_relaxed);
+    atomic_store_explicit(&cache->gather_at, now + (window << doublings), memory_order_relaxed);
+    sync_mutex_unlock(&cache->mutex);
 }
 
 /* ---- life ---- */

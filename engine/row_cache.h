@@ -53,6 +53,11 @@
  * another round.  A full bucket gives up an item not hit, of the small queue first, or a stale one, or else takes one
  * mark off and refuses the newcomer.
  *
+ * Gathering.  Rows lie in the order in which they came, so a small set of hot ones is spread over all of the memory,
+ * and a get of one waits for the translation of its address as well (measured below 4 KiB pages of the host: 51 ns a
+ * get, 38 ns when they lie together).  row_cache_gather() copies the rows hit in a while to one place, in the main
+ * queue, when they are few: it looks at a sample of the buckets first, so that who reads all rows alike pays nothing.
+ *
  * Progress: hits, fills and raises are wait-free or lock-free and never take a mutex; when no segment is ready a fill
  * is dropped.  row_cache_maintain() makes segments ready, one thread at a time; others pass by.
  * Reclamation: a segment is emptied only after a grace period since it took its last item (fillers are in read-side
@@ -145,6 +150,13 @@ bool row_cache_wants_maintenance(const row_cache *cache);
  * the next fill finds no room.  When another thread is at it, a thorough call waits, any other returns at once.
  */
 bool row_cache_maintain(row_cache *cache, bool thorough);
+/* So many more reads. True, once, when it is time to call row_cache_gather(). A hint: reads may be lost. */
+bool row_cache_note_reads(row_cache *cache, uint64_t reads);
+/*
+ * The next step of gathering the hot rows, if it is time: background work, milliseconds for each 10 MiB of budget.  No
+ * row and no answer changes.
+ */
+void row_cache_gather(row_cache *cache);
 
 /* Bytes taken from io now. */
 uint64_t row_cache_bytes(const row_cache *cache);

@@ -50,9 +50,10 @@ enum {
     HOT = 40,
     READERS = 3,
     WRITES = SANITIZED ? 20000 : 100000, /* by the leader, one at a time; sequence s writes the key written_key(s) */
-    BUDGET = 64 << 10,                   /* room for a tenth of the keys */
+    BUDGET = 256 << 10,                  /* room for a third of the keys */
     PADDING = 120,
-    ROUNDS_MIN = 100                     /* of a reader, of 100 reads each */
+    ROUNDS_MIN = 100,                    /* of a reader, of 100 reads each */
+    GATHER_OFTEN = 64                    /* as if each read were so many: a step of gathering is often due */
 };
 
 typedef struct world {
@@ -120,6 +121,8 @@ static void read_one(world *w, uint64_t k)
     reclaim_read_unlock();
     if (row_cache_wants_maintenance(w->rows))
         row_cache_maintain(w->rows, true);
+    if (row_cache_note_reads(w->rows, GATHER_OFTEN))
+        row_cache_gather(w->rows);
 }
 
 typedef struct reader {

@@ -33,6 +33,8 @@ enum { ROW_SLOTS = 7, ROW_LINE_BYTES = 64 };
 
 #define SLOT_HIT UINT64_C(1)  /* hit since it came or was moved */
 #define SLOT_MAIN UINT64_C(2) /* in the main queue */
+#define SLOT_RECENT UINT64_C(4) /* hit since row_cache_gather() looked; never without SLOT_HIT */
+#define SLOT_GATHERED UINT64_C(8) /* laid beside other hot rows */
 #define SLOT_ADDRESS UINT64_C(0x0000fffffffffff0)
 #define ADDRESS_BITS 48
 #define TAG_BITS 16
@@ -190,9 +192,9 @@ static inline __attribute__((always_inline)) bool row_find(row_cache *cache, uin
         if (item->sequence < floor || sequence < floor)
             continue;
         /* relaxed: the slot stays what it was, the set of it heads the release sequence; a lost mark does no harm */
-        if (__builtin_expect(!(word & SLOT_HIT), 0))
-            atomic_compare_exchange_strong_explicit(&b->slot[i], &word, word | SLOT_HIT, memory_order_relaxed,
-                                                    memory_order_relaxed);
+        if (__builtin_expect(!(word & SLOT_RECENT), 0))
+            atomic_compare_exchange_strong_explicit(&b->slot[i], &word, word | SLOT_HIT | SLOT_RECENT,
+                                                    memory_order_relaxed, memory_order_relaxed);
         bool absent = item->value_bytes == VALUE_ABSENT;
         value->data = absent ? NULL : item->bytes + row_key_alone(key_bytes);
         value->bytes = absent ? 0 : item->value_bytes;

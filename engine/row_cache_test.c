@@ -506,7 +506,96 @@ START_TEST(row_cache__stages_for_several_keys_find_the_same)
 }
 END_TEST
 
+/* The most and the least address of `count` rows, as a distance. */
+static size_t spread(fixture *f, uint64_t count, uint64_t step)
+{
+    uintptr_t low = UINTPTR_MAX, high = 0;
+    reclaim_read_lock();
+    for (uint64_t n = 0; n < count; n++) {
+        char key[24];
+        row_value v;
+        size_t bytes = key_of(key, n * step);
+        ck_assert(row_cache_find(f->rows, hash_of(n * step), key, bytes, UINT64_MAX, &v));
+        low = (uintptr_t)v.data < low ? (uintptr_t)v.data : low;
+        high = (uintptr_t)v.data > high ? (uintptr_t)v.data : high;
+    }
+    reclaim_read_unlock();
+    return high - low;
+}
+
+/* Reads every `step`-th row till the next step is due, and does it. */
+static void gather_after_reading(fixture *f, uint64_t rows, uint64_t step)
+{
+    for (uint64_t n = 0;; n = (n + step) % rows) {
+        ck_assert_int_eq(find(f, n), (int64_t)n);
+        if (row_cache_note_reads(f->rows, 1))
+            break;
+    }
+    row_cache_gather(f->rows);
+    while (row_cache_wants_maintenance(f->rows))
+        row_cache_maintain(f->rows, true);
+}
+
+START_TEST(row_cache__hot_rows_are_laid_together)
+{
+    enum { ROWS = 100000, STEP = 100, HOT = ROWS / STEP };
+    fixture *f = setup(256 << 20, 1); /* segments of 2 MiB, and no bucket gets full */
+    for (uint64_t n = 0; n < ROWS; n++)
+        fill(f, n, (int64_t)n, 1);
+    ck_assert_uint_eq(inserts(f), ROWS);
+    ck_assert_uint_eq(evictions(f), 0);
+    for (int step = 0; step < 8; step++)
+        gather_after_reading(f, ROWS, 1); /* all alike: nothing is hot */
+    for (uint64_t n = 0; n < ROWS; n++)
+        ck_assert_int_eq(find(f, n), (int64_t)n);
+    ck_assert_uint_gt(spread(f, HOT, STEP), 8 << 20);
+    const uint64_t before = row_cache_bytes(f->rows);
+    for (int step = 0; step < 4; step++)
+        gather_after_reading(f, ROWS, STEP);
+    const size_t together = spread(f, HOT, STEP);
+    ck_assert_uint_lt(together, HOT * 160);
+    ck_assert_uint_le(row_cache_bytes(f->rows), before + (4 << 20));
+    for (int step = 0; step < 8; step++) /* they are together: they stay where they are */
+        gather_after_reading(f, ROWS, STEP);
+    ck_assert_uint_eq(spread(f, HOT, STEP), together);
+    ck_assert_uint_eq(inserts(f) - evictions(f), ROWS); /* no row came, none went */
+    ck_assert_uint_eq(row_cache_entries(f->rows), ROWS);
+    for (uint64_t n = 0; n < ROWS; n++)
+        ck_assert_int_eq(find(f, n), (int64_t)n);
+    touch(f, STEP, RECORD_PUT, 2); /* a copy is as old as its row */
+    ck_assert_int_eq(find(f, STEP), MISS);
+    teardown(f);
+}
+END_TEST
+
+/* A cache without room: what is gathered pushes others out, the hot rows stay. */
+START_TEST(row_cache__hot_rows_are_laid_together_in_a_full_cache)
+{
+    enum { ROWS = 6000, HOT = 100 };
+    fixture *f = setup(ROW_CACHE_MIN_BYTES * 8, 1);
+    for (int round = 0; round < 60; round++) {
+        for (uint64_t n = 0; n < ROWS; n++) {
+            if (find(f, n) == MISS)
+                fill(f, n, (int64_t)n, 1);
+            if (find(f, n % HOT) == MISS)
+                fill(f, n % HOT, (int64_t)(n % HOT), 1);
+            if (n % 200 == 0 && row_cache_note_reads(f->rows, UINT32_MAX))
+                row_cache_gather(f->rows);
+        }
+        ck_assert_uint_le(row_cache_bytes(f->rows), ROW_CACHE_MIN_BYTES * 8);
+        ck_assert_uint_eq(row_cache_entries(f->rows), inserts(f) - evictions(f));
+    }
+    for (uint64_t n = 0; n < ROWS; n++) {
+        int64_t found = find(f, n);
+        ck_assert(found == (int64_t)n || found == MISS);
+    }
+    teardown(f);
+}
+END_TEST
+
 LEVIN_TEST_MAIN("row_cache",
+                TEST(row_cache__hot_rows_are_laid_together),
+                TEST(row_cache__hot_rows_are_laid_together_in_a_full_cache),
                 TEST(row_cache__the_inlined_hash_and_the_slots_that_fit_are_those_of_the_plain_way),
                 TEST(row_cache__an_item_counts_only_at_or_after_the_last_write),
                 TEST(row_cache__a_fill_that_lost_the_race_is_never_a_hit),
