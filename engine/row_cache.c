@@ -198,8 +198,8 @@ static int choose_among_hit(row_cache *cache, row_bucket *b, unsigned start, uin
             return (int)i;
     uint64_t word = words[start];
     /* relaxed: as the mark itself in row_cache_find() */
-    atomic_compare_exchange_strong_explicit(&b->slot[start], &word, word & ~(SLOT_HIT | SLOT_RECENT), memory_order_relaxed,
-                                            memory_order_relaxed);
+    atomic_compare_exchange_strong_explicit(&b->slot[start], &word, word & ~(SLOT_HIT | SLOT_RECENT),
+                                            memory_order_relaxed, memory_order_relaxed);
     return -1;
 }
 
