@@ -69,7 +69,7 @@ LIBS_TEST := -lcheck -lsubunit -lrt -lm
 # ---- what there is -------------------------------------------------------------------------------------------
 not_library = %_test.c %_bench.c
 ENGINE_SRC := $(filter-out $(not_library),$(wildcard engine/*.c))
-CLI_SRC    := $(filter-out $(not_library),$(wildcard engine/cli/*.c))
+CLI_SRC    := $(filter-out %_test.c,$(wildcard engine/cli/*.c))
 FAULTS_SRC := $(filter-out $(not_library),$(wildcard faults/*.c))
 CHAOS_SRC  := $(filter-out $(not_library) $(patsubst %,chaos/adapter_%.c,$(filter-out $(STORES),$(STORES_KNOWN))),$(wildcard chaos/*.c))
 REGRESS_SRC := $(filter-out $(not_library),$(wildcard regress/*.c))

@@ -53,7 +53,7 @@ only_in() {
     [ -z "$found" ] || bad="$bad$found"$'\n'
 }
 only_in 'urcu.*' 'engine/(reclaim_urcu|row_cache_bench)\.c' # the benchmark measures its hash table
-only_in 'pthread\.h' '(engine/(sync(_posix)?\.(c|h)|cli/stress\.c)|[a-z_/]*_(test|bench)\.c|(faults|chaos|regress|fuzz)/.*)'
+only_in 'pthread\.h' '(engine/(sync(_posix)?\.(c|h)|cli/(stress|bench)\.c)|[a-z_/]*_(test|bench)\.c|(faults|chaos|regress|fuzz)/.*)'
 only_in 'fiu.*' 'faults/[^/]*\.c'
 only_in '(fcntl|sys/(stat|file|mman|uio|random|statvfs)|dirent)\.h' '(engine/io_posix\.c|engine/cli/.*|[a-z_/]*_(test|bench)\.c|(faults|chaos|regress|fuzz)/.*)'
 only_in 'jansson\.h' '(engine/cli|faults|chaos|regress|fuzz)/.*'

@@ -43,20 +43,20 @@ is() { # NAME FILE TEXT: exactly that, with a newline
 # ---- help, version, usage ----
 expect "no command is a usage error" 2 "$levin"
 expect "help" 0 "$levin" --help
-for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces; do
+for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces bench; do
     says "help lists $command" out "^  $command "
 done
-for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces; do
+for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces bench; do
     expect "$command --help" 0 "$levin" "$command" --help
     says "$command --help shows usage" out "^usage: levin $command "
     expect "help $command" 0 "$levin" help "$command"
-    expect "$command without a store" 2 "$levin" "$command"
-    says "$command names itself" err "^levin $command: "
+    [ "$command" = bench ] || expect "$command without a store" 2 "$levin" "$command"
+    [ "$command" = bench ] || says "$command names itself" err "^levin $command: "
     expect "$command with an unknown option" 2 "$levin" "$command" --no-such-option
     says "the option is named" err "no-such-option"
 done
 sed 's/\\-/-/g' "$root/engine/cli/levin.1" >manual
-for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces; do
+for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces bench; do
     for option in $("$levin" "$command" --help | grep -oE -e '(^| )--[a-z-]+' | sort -u); do
         checks=$((checks + 1))
         grep -q -e "$option" manual || fail "$command $option is not in the manual page"
@@ -148,6 +148,48 @@ expect "a reader stays a reader" 0 "$levin" get options k --option read_only=fal
 expect "restore opens no store" 2 "$levin" restore options-copy none --preset balanced
 expect "dump neither" 2 "$levin" dump options --preset balanced
 rm -rf options-copy none
+
+# ---- stats --watch, bench ----
+expect "watch" 0 "$levin" stats options --watch --count 1
+says "watch has a heading" out '^checkpoint +ckpts/s +batches '
+checks=$((checks + 1)); [ "$(wc -l <out)" -eq 2 ] || fail "watch --count 1 is a heading and a line"
+"$levin" bench watched --num 30000 --threads 2 --benchmarks fillrandom,overwrite,overwrite --preset development --duration 2 >/dev/null 2>&1 &
+pid=$!
+until [ -f watched/pages ] || ! kill -0 "$pid" 2>/dev/null; do :; done
+expect "watch beside a writer" 0 "$levin" stats watched --watch=1 --count 3 --json
+wait "$pid"
+checks=$((checks + 1))
+[ "$(jq -s 'length == 3 and .[0].change == null and .[1].change.checkpoint + .[2].change.checkpoint == .[2].checkpoint - .[0].checkpoint
+    and .[2].batches > .[0].batches and .[2].interval_seconds >= 1 and .[2].pages > 0' out)" = true ] || fail "watch sees a writer at work" "$(cat out)"
+expect "watch without a store" 3 "$levin" stats none --watch
+expect "watch with another form" 2 "$levin" stats options --watch --prometheus
+expect "an interval that is none" 2 "$levin" stats options --watch=0
+"$levin" stats options --watch >out 2>err &
+pid=$!
+until [ -s out ] || ! kill -0 "$pid" 2>/dev/null; do :; done
+kill -INT "$pid"
+wait "$pid"
+status=$?
+checks=$((checks + 1)); [ "$status" -eq 0 ] || fail "an interrupt is a good end of watch, not $status"
+expect "bench" 0 "$levin" bench benched --num 5000 --threads 2 --batch-size 10 --value_size 200 --benchmarks fillseq,overwrite,readrandom,readseq,seekrandom,deleterandom,compact --json
+checks=$((checks + 1))
+[ "$(jq -s 'map(.benchmark) == ["fillseq", "overwrite", "readrandom", "readseq", "seekrandom", "deleterandom", "compact"] and
+    .[0].operations == 5000 and .[0].calls == 500 and .[0].bytes == 5000 * 216 and .[2].found == 5000 and .[3].found == 5000 and
+    .[3].bytes == 5000 * 216 and .[4].found == 5000 and all(.p50_ns <= .p99_ns and .p99_ns <= .max_ns)' out)" = true ] || fail "bench does what it says" "$(cat out)"
+expect "what it leaves is whole" 0 "$levin" check benched --json
+checks=$((checks + 1)); [ "$(jq .keys out)" -lt 5000 ] || fail "deleterandom deletes"
+expect "bench does not touch a store that is there" 3 "$levin" bench benched --num 10
+expect "unless it is told to" 0 "$levin" bench benched --existing --num 5000 --benchmarks readrandom,overwrite --duration 1 --sync --stats-interval 1 --histogram
+says "a line a benchmark" out '^readrandom +: .* us/op; .* k/s; .* p99 '
+says "a line an interval" out '^ *seconds +ops/s'
+says "a line a bucket" out '^ +[0-9.]+ - +[0-9.]+ us '
+expect "a new store for each fill" 0 "$levin" bench filled --num 1000 --benchmarks fillseq,fillrandom --json
+checks=$((checks + 1)); [ "$("$levin" scan filled --count)" -lt 1000 ] || fail "fillrandom begins with a new store"
+expect "a benchmark that there is not" 2 "$levin" bench --benchmarks fillseq,fast
+says "it is named" err "'fast'"
+expect "bench in a place of its own" 0 "$levin" bench --num 100 --benchmarks fillseq
+checks=$((checks + 1)); ls -d /tmp/levin-bench-* >/dev/null 2>&1 && fail "bench leaves something behind"
+rm -rf benched filled watched
 
 # ---- ranges and keyspaces ----
 for i in r1 r2 r3 r4 q1; do "$levin" put ranges "$i" v --create --durability logged || fail "put $i"; done

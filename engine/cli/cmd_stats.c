@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "text.h"
+#include "watch.h"
 
 typedef struct disk_use {
     uint64_t files, bytes, allocated_bytes;
@@ -88,18 +89,30 @@ static int print_histograms(const cli_command *command, const char *path, levin 
 
 static int run(const cli_command *command, int argc, char **argv)
 {
+    enum { OPT_WATCH = 256, OPT_COUNT };
     static const struct option options[] = { { "json", no_argument, NULL, 'j' },
                                              { "prometheus", no_argument, NULL, 'p' },
                                              { "histograms", no_argument, NULL, 'H' },
+                                             { "watch", optional_argument, NULL, OPT_WATCH },
+                                             { "count", required_argument, NULL, OPT_COUNT },
                                              CLI_STORE_OPTIONS };
     enum { TABLE, JSON = 'j', PROMETHEUS = 'p', HISTOGRAMS = 'H' };
     int form = TABLE;
+    uint64_t watch_seconds = 0, count = 0;
     levin_options store_options;
     int status = CLI_OK;
     levin_options_init(&store_options);
     for (int c; (c = cli_getopt_store(command, argc, argv, "h", options, &store_options, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
+        if (c == OPT_WATCH || c == OPT_COUNT) {
+            uint64_t *n = c == OPT_WATCH ? &watch_seconds : &count;
+            *n = c == OPT_WATCH && !optarg;
+            if (!*n && (!cli_parse_size(optarg, n) || !*n || *n > 1000000000))
+                return cli_usage(command, "--%s wants a number from 1, not '%s'", c == OPT_WATCH ? "watch" : "count",
+                                 optarg);
+            continue;
+        }
         if (form != TABLE && form != c)
             return cli_usage(command, "one of --json, --prometheus, --histograms");
         form = c;
@@ -107,6 +120,10 @@ static int run(const cli_command *command, int argc, char **argv)
     if (!cli_arguments(command, argc, 1, 1))
         return CLI_USAGE;
     const char *path = argv[optind];
+    if (watch_seconds && (form == PROMETHEUS || form == HISTOGRAMS))
+        return cli_usage(command, "--watch goes with --json alone");
+    if (watch_seconds)
+        return watch_run(command, path, (double)watch_seconds, count, form == JSON);
     store_options.read_only = true;
     levin *store = cli_open(command, path, &store_options);
     if (!store)
@@ -125,10 +142,15 @@ static int run(const cli_command *command, int argc, char **argv)
 }
 
 const cli_command command_stats = {
-    "stats", "STORE [--json|--prometheus|--histograms]",
+    "stats", "STORE [--json|--prometheus|--histograms|--watch]",
     "Prints sizes, and the library's counters since it opened the store for this",
     "      --json         one object, name to number\n"
     "      --prometheus   the library's counters and histograms in the Prometheus text format\n"
-    "      --histograms   the library's histograms: count, quantiles, maximum\n" CLI_STORE_HELP,
+    "      --histograms   the library's histograms: count, quantiles, maximum\n"
+    "      --watch[=S]    what can be seen of it from outside, also while another process writes it, a line each S\n"
+    "                     (1) seconds: checkpoints, batches and keys as of the last checkpoint, files; until Ctrl-C\n"
+    "      --count N      so many lines\n" CLI_STORE_HELP
+    "Counters are those of a process: a writer's own are levin_stats_get() and levin_stats_prometheus() in it, and\n"
+    "what `levin bench` and `levin stress` print of theirs at intervals.\n",
     run
 };

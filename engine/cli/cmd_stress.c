@@ -9,14 +9,16 @@
 
 #include "cli.h"
 #include "interrupt.h"
+#include "rates.h"
 #include "stress.h"
 #include "text.h"
 
 enum { OPT_THREADS = 'T', OPT_DURATION = 'd', OPT_SEED = 's', OPT_OPERATIONS = 256, OPT_KEYS, OPT_VALUE_MAX,
-       OPT_MEMTABLE, OPT_CACHE, OPT_JSON, OPT_KEEP };
+       OPT_MEMTABLE, OPT_CACHE, OPT_JSON, OPT_KEEP, OPT_INTERVAL };
 
 typedef struct stress_request {
     stress_options run;
+    rates rates;
     bool json, quiet, keep, shows; /* shows: a line of progress stands on the terminal */
     char path[64];                 /* of a store of its own */
 } stress_request;
@@ -24,7 +26,8 @@ typedef struct stress_request {
 static bool on_tick(void *context, levin *store, double seconds, uint64_t operations)
 {
     stress_request *q = context;
-    if (!q->quiet && isatty(STDERR_FILENO)) {
+    rates_tick(&q->rates, store, seconds, operations);
+    if (!q->quiet && q->rates.interval_seconds <= 0 && isatty(STDERR_FILENO)) {
         levin_stats stats;
         levin_stats_get(store, &stats);
         fprintf(stderr, "\r\033[K%.0f s of %.0f: %.2f M operations, %.0f k/s, %" PRIu64 " checkpoints, %" PRIu64
@@ -175,7 +178,11 @@ static bool take_option(const cli_command *command, stress_request *q, int c)
         good = number(command, "memtable", optarg, 65536, INT64_MAX, &q->run.store.memtable_bytes);
         break;
     case OPT_CACHE: good = number(command, "cache", optarg, 262144, INT64_MAX, &q->run.store.cache_bytes); break;
-    case OPT_JSON: q->json = true; break;
+    case OPT_INTERVAL:
+        good = number(command, "stats-interval", optarg, 1, 86400, &n);
+        q->rates.interval_seconds = (double)n;
+        break;
+    case OPT_JSON: q->json = q->rates.json = true; break;
     case OPT_KEEP: q->keep = true; break;
     default: q->quiet = true; break;
     }
@@ -192,6 +199,7 @@ static int run(const cli_command *command, int argc, char **argv)
                                              { "value-max", required_argument, NULL, OPT_VALUE_MAX },
                                              { "memtable", required_argument, NULL, OPT_MEMTABLE },
                                              { "cache", required_argument, NULL, OPT_CACHE },
+                                             { "stats-interval", required_argument, NULL, OPT_INTERVAL },
                                              { "json", no_argument, NULL, OPT_JSON },
                                              { "quiet", no_argument, NULL, 'q' },
                                              { "keep", no_argument, NULL, OPT_KEEP },
@@ -203,6 +211,7 @@ static int run(const cli_command *command, int argc, char **argv)
     q.run.store.cache_bytes = 8u << 20;
     q.run.store.row_cache_bytes = 4u << 20;
     q.run.store.wal_segment_bytes = 4u << 20;
+    q.rates.out = stderr;
     q.run.tick = on_tick;
     q.run.context = &q;
     for (int c; (c = cli_getopt_store(command, argc, argv, "hq", options, &q.run.store, &status)) != -1;) {
@@ -233,6 +242,7 @@ const cli_command command_stress = {
     "      --value-max N   longest value (64K)\n"
     "      --memtable N    a checkpoint begins after so many bytes (4M)\n"
     "      --cache N       page cache (8M)\n"
+    "      --stats-interval S  what the store does, a line each S seconds on standard error\n"
     "      --keep          leaves a store of its own where it is\n"
     "      --json          the report as one object\n"
     "  -q, --quiet         no line of progress on a terminal\n" CLI_STORE_HELP

@@ -24,6 +24,7 @@
     X(restore)                                                                                                  \
     X(repair)                                                                                                   \
     X(dump)                                                                                                     \
+    X(bench)                                                                                                    \
     X(stress)                                                                                                   \
     X(keyspaces)
 #define COMMAND_DECLARED(name) extern const cli_command command_##name;

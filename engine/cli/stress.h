@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 #include "../levin.h"
+#include "random.h"
 
 /* X(name, text): kinds of operations, as they are counted and timed. */
 #define STRESS_OPERATIONS(X)                                                                                    \
@@ -115,22 +116,6 @@ void stress_raise(_Atomic uint32_t *number, uint32_t to);
 static inline uint32_t stress_load(const _Atomic uint32_t *number)
 {
     return atomic_load_explicit(number, memory_order_acquire); /* pairs with stress_raise */
-}
-
-/* A stream of random numbers: SplitMix64 (Steele, Lea, Flood, 2014). */
-static inline uint64_t stress_mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-static inline uint64_t stress_next(uint64_t *state)
-{
-    return stress_mix(*state += 0x9e3779b97f4a7c15u);
-}
-static inline uint32_t stress_below(uint64_t *state, uint32_t bound)
-{
-    return (uint32_t)((stress_next(state) >> 32) * bound >> 32);
 }
 
 /* ---- a thread (stress_ops.c) ---- */

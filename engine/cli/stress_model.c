@@ -38,7 +38,7 @@ void stress_model_fini(stress_model *m)
 
 static uint64_t hash(const stress_model *m, uint64_t what, uint64_t a, uint64_t b)
 {
-    return stress_mix(stress_mix(m->seed * 0x9e3779b97f4a7c15u + what) + (a << 32 | b));
+    return random_mix(random_mix(m->seed * 0x9e3779b97f4a7c15u + what) + (a << 32 | b));
 }
 
 uint32_t stress_unit(const stress_model *m, uint32_t key)
@@ -91,7 +91,7 @@ static size_t value_bytes(const stress_model *m, uint32_t key, uint32_t version)
 /* Byte i of a value after its version is byte i % 8 of this number. */
 static uint64_t value_word(uint64_t base, size_t i)
 {
-    return stress_mix(base + i);
+    return random_mix(base + i);
 }
 
 size_t stress_value(const stress_model *m, uint32_t key, uint32_t version, uint8_t *value)

@@ -19,7 +19,7 @@ bool stress_thread_init(stress_thread *t, stress_shared *shared, unsigned number
 {
     const stress_model *m = &shared->model;
     *t = (stress_thread){ .shared = shared, .number = number };
-    t->random = stress_mix(m->seed * 0x9e3779b97f4a7c15u + number + 1);
+    t->random = random_mix(m->seed * 0x9e3779b97f4a7c15u + number + 1);
     t->value = malloc(m->value_max);
     t->buffers = malloc((size_t)MULTI_KEYS * m->value_max);
     t->low = calloc(4 * (size_t)m->units + m->groups, sizeof *t->low);
@@ -86,7 +86,7 @@ static bool call_ok(stress_thread *t, levin_code code, const char *call)
 
 static uint32_t below(stress_thread *t, uint32_t bound)
 {
-    return stress_below(&t->random, bound);
+    return random_below(&t->random, bound);
 }
 
 /* A unit of this thread from [from, to), which has one. */
