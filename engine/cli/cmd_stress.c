@@ -14,7 +14,7 @@
 #include "text.h"
 
 enum { OPT_THREADS = 'T', OPT_DURATION = 'd', OPT_SEED = 's', OPT_OPERATIONS = 256, OPT_KEYS, OPT_VALUE_MAX,
-       OPT_MEMTABLE, OPT_CACHE, OPT_JSON, OPT_KEEP, OPT_INTERVAL };
+       OPT_MEMTABLE, OPT_CACHE, OPT_JSON, OPT_KEEP, OPT_INTERVAL, OPT_UPKEEP };
 
 typedef struct stress_request {
     stress_options run;
@@ -51,7 +51,7 @@ static const struct {
 #undef ROW
 };
 
-/* The longest call of one of the first (write) kinds, or of the others. */
+/* The longest call of one of the first (write) kinds, or of those that read the model's keys. */
 static uint64_t longest(const stress_result *r, bool writes)
 {
     uint64_t most = 0;
@@ -61,19 +61,34 @@ static uint64_t longest(const stress_result *r, bool writes)
     return most;
 }
 
+/* What writers wait for. */
+static const levin_histogram_id waits[] = { LEVIN_HISTOGRAM_stall, LEVIN_HISTOGRAM_throttle, LEVIN_HISTOGRAM_wal_sync,
+                                            LEVIN_HISTOGRAM_pages_sync, LEVIN_HISTOGRAM_checkpoint };
+
 static void print_text(const stress_request *q, const stress_result *r)
 {
-    printf("%-14s %12s %12s %12s  %s\n", "operation", "count", "mean us", "longest ms", "");
+    printf("%-18s %12s %12s %12s  %s\n", "operation", "count", "mean us", "longest ms", "");
     for (int k = 0; k < STRESS_OPERATION_COUNT; k++)
-        printf("%-14s %12" PRIu64 " %12.1f %12.2f  %s\n", operations[k].name, r->of[k].count,
+        printf("%-18s %12" PRIu64 " %12.1f %12.2f  %s\n", operations[k].name, r->of[k].count,
                r->of[k].count ? (double)r->of[k].sum_ns / (double)r->of[k].count / 1e3 : 0,
                (double)r->of[k].max_ns / 1e6, operations[k].text);
+    printf("%-18s %12s %12s %12s\n", "wait", "count", "p99 ms", "longest ms");
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+        const levin_histogram *h = &r->histograms[waits[i]];
+        if (!h->name) /* it did not come so far */
+            continue;
+        printf("%-18s %12" PRIu64 " %12.2f %12.2f  %s\n", h->name, h->count, (double)h->p99 / 1e6, (double)h->max / 1e6,
+               h->text);
+    }
     printf("%" PRIu64 " operations by %u threads in %.1f s (%.0f/s), %" PRIu64 " answers compared with the model\n",
            r->operations, q->run.threads, r->seconds, r->seconds > 0 ? (double)r->operations / r->seconds : 0,
            r->keys_checked);
     printf("%" PRIu64 " checkpoints, %" PRIu64 " stalls of %.1f ms in all; longest write %.1f ms, longest read %.1f "
            "ms\n", r->stats.checkpoints, r->stats.stalls, (double)r->stats.stall_ns / 1e6,
            (double)longest(r, true) / 1e6, (double)longest(r, false) / 1e6);
+    printf("%" PRIu64 " transactions refused of %" PRIu64 ", %" PRIu64 " compactions, %" PRIu64 " segments collected; "
+           "a snapshot was held for %.1f s at most\n", r->stats.transactions_refused, r->stats.transactions,
+           r->stats.compactions, r->stats.vlog_collected_segments, (double)r->snapshot_longest_ns / 1e9);
     printf("memory: %.1f MiB resident at most in the first quarter, %.1f in the last; the library held %.1f at most\n",
            (double)r->resident_quarter_bytes / 1048576, (double)r->resident_last_bytes / 1048576,
            (double)r->stats.memory_peak_bytes / 1048576);
@@ -91,7 +106,16 @@ static void print_json(const stress_request *q, const stress_result *r)
         if (!one || json_object_set_new(of, operations[k].name, one))
             cli_die_no_memory();
     }
-    json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+    json_t *waited = json_object();
+    for (size_t i = 0; waited && i < sizeof waits / sizeof waits[0]; i++) {
+        const levin_histogram *h = &r->histograms[waits[i]];
+        json_t *one = json_pack("{s:I, s:I, s:I}", "count", (json_int_t)h->count, "p99_ns", (json_int_t)h->p99,
+                                "max_ns", (json_int_t)h->max);
+        if (!one || json_object_set_new(waited, h->name ? h->name : "none", one))
+            cli_die_no_memory();
+    }
+    json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
+                            "s:I, s:I, s:I, s:I, s:I}",
                             "verdict", verdict_of(r), "message", r->message, "seed", (json_int_t)q->run.seed, "threads",
                             (json_int_t)q->run.threads, "seconds", r->seconds, "operations",
                             (json_int_t)r->operations, "answers_checked", (json_int_t)r->keys_checked, "checkpoints",
@@ -100,7 +124,12 @@ static void print_json(const stress_request *q, const stress_result *r)
                             "longest_read_ns", (json_int_t)longest(r, false), "resident_first_quarter_bytes",
                             (json_int_t)r->resident_quarter_bytes, "resident_last_quarter_bytes",
                             (json_int_t)r->resident_last_bytes, "memory_peak_bytes",
-                            (json_int_t)r->stats.memory_peak_bytes, "of", of);
+                            (json_int_t)r->stats.memory_peak_bytes, "of", of, "waits", waited, "transactions",
+                            (json_int_t)r->stats.transactions, "transactions_refused",
+                            (json_int_t)r->stats.transactions_refused, "compactions",
+                            (json_int_t)r->stats.compactions, "collected_segments",
+                            (json_int_t)r->stats.vlog_collected_segments, "snapshot_longest_ns",
+                            (json_int_t)r->snapshot_longest_ns);
     if (!all)
         cli_die_no_memory();
     text_json_print(stdout, all);
@@ -178,6 +207,10 @@ static bool take_option(const cli_command *command, stress_request *q, int c)
         good = number(command, "memtable", optarg, 65536, INT64_MAX, &q->run.store.memtable_bytes);
         break;
     case OPT_CACHE: good = number(command, "cache", optarg, 262144, INT64_MAX, &q->run.store.cache_bytes); break;
+    case OPT_UPKEEP:
+        good = number(command, "upkeep", optarg, 0, 50000, &n);
+        q->run.upkeep = (uint32_t)n;
+        break;
     case OPT_INTERVAL:
         good = number(command, "stats-interval", optarg, 1, 86400, &n);
         q->rates.interval_seconds = (double)n;
@@ -199,6 +232,7 @@ static int run(const cli_command *command, int argc, char **argv)
                                              { "value-max", required_argument, NULL, OPT_VALUE_MAX },
                                              { "memtable", required_argument, NULL, OPT_MEMTABLE },
                                              { "cache", required_argument, NULL, OPT_CACHE },
+                                             { "upkeep", required_argument, NULL, OPT_UPKEEP },
                                              { "stats-interval", required_argument, NULL, OPT_INTERVAL },
                                              { "json", no_argument, NULL, OPT_JSON },
                                              { "quiet", no_argument, NULL, 'q' },
@@ -232,8 +266,9 @@ static int run(const cli_command *command, int argc, char **argv)
 const cli_command command_stress = {
     "stress", "[STORE] [OPTIONS]", "Many threads write and read a new store; every answer is checked against a model",
     "STORE is made; without it, a store of its own under /tmp, removed again unless something was wrong.\n"
-    "Puts, deletes, batches, gets, multi-gets, iterators both ways, snapshots, checkpoints; at the end all of it is\n"
-    "compared, checked, closed, opened and compared again.  Ctrl-C ends it early, with the same report.\n"
+    "Puts, deletes, batches, gets, multi-gets, iterators both ways, snapshots, deletes of ranges, keyspaces,\n"
+    "transactions, swaps, checkpoints, compaction, collection, backups (STORE.backup, removed again); at the end all\n"
+    "of it is compared, checked, closed, opened and compared again.  Ctrl-C ends it early, with the same report.\n"
     "      --threads N     threads (8), 1 to 256\n"
     "      --duration S    seconds (10)\n"
     "      --operations N  at most so many for each thread\n"
@@ -242,6 +277,7 @@ const cli_command command_stress = {
     "      --value-max N   longest value (64K)\n"
     "      --memtable N    a checkpoint begins after so many bytes (4M)\n"
     "      --cache N       page cache (8M)\n"
+    "      --upkeep N      of 100,000 operations so many more are checkpoints, compactions, collections, backups (0)\n"
     "      --stats-interval S  what the store does, a line each S seconds on standard error\n"
     "      --keep          leaves a store of its own where it is\n"
     "      --json          the report as one object\n"

@@ -106,6 +106,8 @@ static bool run_threads(stress_shared *s, stress_thread *threads, stress_result 
         pthread_join(handles[i], NULL);
     for (unsigned i = 0; i < count; i++) {
         r->operations += atomic_load_explicit(&threads[i].done, memory_order_relaxed);
+        if (threads[i].snapshot_longest_ns > r->snapshot_longest_ns)
+            r->snapshot_longest_ns = threads[i].snapshot_longest_ns;
         for (int k = 0; k < STRESS_OPERATION_COUNT; k++) {
             r->of[k].count += threads[i].of[k].count;
             r->of[k].sum_ns += threads[i].of[k].sum_ns;
@@ -121,7 +123,7 @@ static bool run_threads(stress_shared *s, stress_thread *threads, stress_result 
 /* The whole store against the model, and against itself. */
 static bool verify(stress_shared *s, stress_thread *t)
 {
-    if (!stress_verify(t))
+    if (!stress_verify(t) || !stress_areas_verify(t))
         return false;
     levin_code code = levin_check(s->store, NULL, NULL, NULL);
     return code == LEVIN_OK || stress_fail(t, code, "levin_check at the end");
@@ -157,19 +159,26 @@ void stress_run(const stress_options *options, stress_result *result)
     *result = (stress_result){ 0 };
     store.create_if_missing = true;
     store.error_if_exists = true;
-    bool good = stress_model_init(&s.model, options) && threads;
+    s.areas = calloc(options->threads, sizeof *s.areas);
+    bool good = stress_model_init(&s.model, options) && threads && s.areas;
+    for (unsigned i = 0; i < options->threads && s.areas; i++)
+        s.areas[i].spaces[0].there = true;
     if (!good)
         start_failed(result, "out of memory");
     else if (levin_open(options->path, &store, &s.store, &error) != LEVIN_OK)
         good = start_failed(result, error.message);
     for (unsigned i = 0; good && i < options->threads; i++)
         good = stress_thread_init(&threads[i], &s, i) || start_failed(result, "out of memory");
+    good = good && stress_areas_open(&threads[0]);
     if (good)
         good = run_threads(&s, threads, result) && verify(&s, &threads[0]);
     for (unsigned i = 0; threads && i < options->threads; i++)
         result->keys_checked += threads[i].keys_checked;
     if (s.store)
         levin_stats_get(s.store, &result->stats);
+    for (int i = 0; i < LEVIN_HISTOGRAM_COUNT && s.store; i++)
+        if (levin_histogram_get(s.store, (levin_histogram_id)i, &result->histograms[i]) != LEVIN_OK)
+            start_failed(result, "the library has no histogram of its own list");
     if (good && reopen(&s, threads, result) && verify(&s, &threads[0]))
         result->keys_checked += threads[0].keys_checked;
     for (unsigned i = 0; threads && i < options->threads; i++)
@@ -177,5 +186,6 @@ void stress_run(const stress_options *options, stress_result *result)
     if (s.store && levin_close(s.store) != LEVIN_OK && !result->mismatch && !result->failed)
         start_failed(result, "the store could not be closed: a sync failed");
     free(threads);
+    free(s.areas);
     stress_model_fini(&s.model);
 }

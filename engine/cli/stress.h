@@ -11,6 +11,9 @@
  * snapshot is checked against copies of both arrays from before and after its creation, however old it gets; the keys
  * of a group must show one version wherever they are read at one state.
  *
+ * Beside the model's keys stand others, of stress_areas.c, for what does not fit it: deletes of ranges, keyspaces,
+ * transactions, compare-and-swap.
+ *
  * Threads: each runs its own stream of operations from (seed, thread).
  */
 #ifndef CLI_STRESS_H
@@ -36,7 +39,19 @@
     X(snapshot_read, "get or scan of an older snapshot")                                                        \
     X(checkpoint, "checkpoint asked for")                                                                       \
     X(sync, "levin_sync")                                                                                       \
-    X(look, "statistics and the list of readers")
+    X(look, "statistics and the list of readers")                                                               \
+    X(area_batch, "batch on an area: puts, deletes of keys, ranges, prefixes, in keyspaces too")                \
+    X(range_delete, "delete of a range or a prefix")                                                            \
+    X(area_read, "gets or an iterator of an area, in a keyspace too")                                           \
+    X(area_snapshot_read, "the same in an older snapshot, of dropped keyspaces too")                            \
+    X(keyspace, "keyspace, made or dropped")                                                                    \
+    X(transaction, "serializable transaction on two accounts")                                                  \
+    X(accounts, "sum of all accounts at one state")                                                             \
+    X(swap, "compare-and-swap of a counter")                                                                    \
+    X(counters, "get of counters")                                                                              \
+    X(compact, "compaction asked for")                                                                          \
+    X(collect, "collection of the value log asked for")                                                         \
+    X(backup, "backup, checked, compared, removed")
 
 typedef enum stress_operation {
 #define STRESS_ENUM(name, text) STRESS_##name,
@@ -45,7 +60,8 @@ typedef enum stress_operation {
     STRESS_OPERATION_COUNT
 } stress_operation;
 
-enum { STRESS_GROUP_KEYS = 8, STRESS_KEY_MAX = 160, STRESS_THREADS_MAX = 256 };
+enum { STRESS_GROUP_KEYS = 8, STRESS_KEY_MAX = 160, STRESS_THREADS_MAX = 256,
+       STRESS_SPACES = 5, STRESS_AREA_KEYS = 128, STRESS_ACCOUNTS = 48, STRESS_PAIRS = 2, STRESS_COUNTERS = 16 };
 
 typedef struct stress_options {
     const char *path;       /* the store's directory; there is no store yet */
@@ -56,6 +72,7 @@ typedef struct stress_options {
     uint64_t seed;
     uint32_t keys;          /* in all, at least 64 a thread */
     uint32_t value_max;     /* the longest value, at least 64 */
+    uint32_t upkeep;        /* of 100,000 operations so many more are checkpoints, compactions, collections, backups */
     /* Called about once a second, and at the end, on the thread of stress_run(); false: stop. May be NULL. */
     bool (*tick)(void *context, levin *store, double seconds, uint64_t operations);
     void *context;
@@ -73,6 +90,8 @@ typedef struct stress_result {
     } of[STRESS_OPERATION_COUNT];
     uint64_t keys_checked;  /* answers compared with the model */
     levin_stats stats;      /* before the store was closed */
+    levin_histogram histograms[LEVIN_HISTOGRAM_COUNT]; /* likewise */
+    uint64_t snapshot_longest_ns; /* the longest that a snapshot was held */
     uint64_t resident_quarter_bytes; /* the most resident memory of the process in the first quarter of the time, ... */
     uint64_t resident_last_bytes;    /* ... and in the last */
 } stress_result;
@@ -118,6 +137,17 @@ static inline uint32_t stress_load(const _Atomic uint32_t *number)
     return atomic_load_explicit(number, memory_order_acquire); /* pairs with stress_raise */
 }
 
+/* ---- what is beside the model (stress_areas.c) ---- */
+
+/* Of one thread: space 0 stands in the default keyspace, the others are keyspaces. Version 0: the key is not there. */
+struct stress_area {
+    uint32_t last; /* version written */
+    struct stress_space {
+        bool there;
+        uint32_t version[STRESS_AREA_KEYS];
+    } spaces[STRESS_SPACES];
+};
+
 /* ---- a thread (stress_ops.c) ---- */
 
 typedef struct stress_shared {
@@ -127,6 +157,10 @@ typedef struct stress_shared {
     _Atomic uint32_t stop;    /* release by whoever saw the end or a failure, acquire by the threads */
     _Atomic uint32_t running; /* threads; release by one that ends, acquire by who waits for all */
     _Atomic uint32_t failed;  /* 1: the first failure is being written down; relaxed, joined before it is read */
+    struct stress_area *areas; /* a thread: that thread's, while it runs */
+    /* Counters: swaps acknowledged; swaps asked for and not refused. Release after, and before, what they tell. */
+    _Atomic uint32_t swaps_done[STRESS_COUNTERS], swaps_asked[STRESS_COUNTERS];
+    _Atomic uint32_t backup;   /* one is being taken */
     stress_result *result;    /* its mismatch, failed and message: by the one that set `failed` */
 } stress_shared;
 
@@ -142,6 +176,10 @@ typedef struct stress_thread {
     uint8_t *value;                   /* value_max bytes */
     uint8_t *buffers;                 /* for the values of a multi-get */
     levin_snapshot *snapshot;
+    unsigned snapshot_turns;          /* it is to be released when it was asked for so often */
+    uint64_t snapshot_began_ns, snapshot_longest_ns;
+    struct stress_area snapshot_area; /* of this thread, as it was then */
+    levin_keyspace *keyspaces[STRESS_SPACES], *snapshot_keyspaces[STRESS_SPACES];
     uint32_t *snapshot_low, *snapshot_high; /* a unit: floors before, and ceilings after, it was made */
     uint32_t *low, *high;             /* a unit: of the read at work */
     uint32_t *groups;                 /* a group: what a whole scan has seen of it */
@@ -153,7 +191,41 @@ void stress_thread_fini(stress_thread *t);
 bool stress_step(stress_thread *t);
 /* Everything, against the exact model: nobody writes. */
 bool stress_verify(stress_thread *t);
+/* The first writes, before the threads start; everything, like stress_verify(). */
+bool stress_areas_open(stress_thread *t);
+bool stress_areas_verify(stress_thread *t);
+/* A snapshot was made; it was released; the store will be closed. */
+bool stress_areas_snapshot(stress_thread *t);
+void stress_areas_release(stress_thread *t);
+void stress_areas_close(stress_thread *t);
+bool stress_do_area_batch(stress_thread *t);
+bool stress_do_range_delete(stress_thread *t);
+bool stress_do_area_read(stress_thread *t);
+bool stress_do_area_snapshot_read(stress_thread *t);
+bool stress_do_keyspace(stress_thread *t);
+bool stress_do_transaction(stress_thread *t);
+bool stress_do_accounts(stress_thread *t);
+bool stress_do_swap(stress_thread *t);
+bool stress_do_counters(stress_thread *t);
+bool stress_do_compact(stress_thread *t);
+bool stress_do_collect(stress_thread *t);
+bool stress_do_backup(stress_thread *t);
 /* Notes the first failure and stops all. Returns false. code LEVIN_OK: a mismatch. */
 bool stress_fail(stress_thread *t, levin_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static inline uint32_t stress_below(stress_thread *t, uint32_t bound)
+{
+    return random_below(&t->random, bound);
+}
+/* Or the end of the run. */
+static inline bool stress_ok(stress_thread *t, levin_code code, const char *call)
+{
+    return code == LEVIN_OK || stress_fail(t, code, "%s", call);
+}
+static inline levin_durability stress_any_durability(stress_thread *t)
+{
+    uint32_t n = stress_below(t, 100);
+    return n < 60 ? LEVIN_NONE : n < 97 ? LEVIN_LOGGED : LEVIN_SYNCED;
+}
 
 #endif

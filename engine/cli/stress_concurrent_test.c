@@ -11,6 +11,7 @@
 
 #include "../../faults/check_main.h"
 #include "stress.c"
+#include "stress_areas.c"
 #include "stress_model.c"
 #include "stress_ops.c"
 
@@ -21,6 +22,7 @@ static stress_options small_run(uint64_t seed)
     stress_options o = { .path = directory, .threads = 4, .operations = 1500, .seed = seed, .keys = 2048,
                          .value_max = 16384 };
     levin_options_init(&o.store);
+    o.upkeep = 150;
     o.store.page_bytes = 4096;
     o.store.cache_bytes = 64 * 4096;
     o.store.row_cache_bytes = 64 << 10;
@@ -40,7 +42,8 @@ static void directory_remove(void)
 
 START_TEST(stress__finds_nothing_in_a_right_engine)
 {
-    for (uint64_t seed = 1; seed <= 2; seed++) {
+    uint64_t rare[STRESS_backup - STRESS_compact + 1] = { 0 };
+    for (uint64_t seed = 1; seed <= 4; seed++) {
         stress_options o = small_run(seed);
         stress_result r;
         stress_run(&o, &r);
@@ -49,8 +52,14 @@ START_TEST(stress__finds_nothing_in_a_right_engine)
         ck_assert_uint_gt(r.keys_checked, 10000);
         for (int k = 0; k < STRESS_checkpoint; k++)
             ck_assert_msg(r.of[k].count > 0 || k == STRESS_group_scan, "no operation of kind %d", k);
+        for (int k = STRESS_area_batch; k < STRESS_compact; k++)
+            ck_assert_msg(r.of[k].count > 0, "no operation of kind %d", k);
+        for (int k = STRESS_compact; k <= STRESS_backup; k++)
+            rare[k - STRESS_compact] += r.of[k].count;
         directory_remove();
     }
+    for (int k = STRESS_compact; k <= STRESS_backup; k++)
+        ck_assert_msg(rare[k - STRESS_compact] > 0, "no operation of kind %d", k);
 }
 END_TEST
 
@@ -61,7 +70,33 @@ typedef struct tampering {
     bool done;
 } tampering;
 
-enum { TAMPER_DELETED, TAMPER_STALE, TAMPER_GROUP, TAMPER_STRANGER, TAMPER_BYTE, TAMPER_WAYS };
+enum { TAMPER_DELETED, TAMPER_STALE, TAMPER_GROUP, TAMPER_STRANGER, TAMPER_BYTE, TAMPER_AREA, TAMPER_MONEY,
+       TAMPER_COUNTER, TAMPER_KEYSPACE, TAMPER_WAYS };
+
+/* The same to what stands beside the model. */
+static bool tamper_beside(tampering *p, levin *store, uint64_t done)
+{
+    levin_code code = LEVIN_OK;
+    if (done < p->run.threads * p->run.operations || p->done)
+        return true;
+    if (p->way == TAMPER_AREA) /* a deleted range that is not: some of these keys are not to be there */
+        for (char key[] = "d001-00"; key[5] < '8' && code == LEVIN_OK; key[5]++)
+            code = levin_put(store, key, 7, "undeleted", 9, LEVIN_LOGGED);
+    else if (p->way == TAMPER_MONEY) /* an update that is lost: half of a transfer */
+        code = levin_put(store, "b07", 3, &(int64_t){ 123 }, sizeof(int64_t), LEVIN_LOGGED);
+    else if (p->way == TAMPER_COUNTER) /* a swap that was acknowledged, and is not there */
+        for (char key[] = "c00"; key[2] <= '9' && code == LEVIN_OK; key[2]++)
+            code = levin_put(store, key, 3, &(uint64_t){ 0 }, sizeof(uint64_t), LEVIN_LOGGED);
+    else {
+        levin_keyspace *ks;
+        code = levin_keyspace_open(store, "area 1 of 2", 11, LEVIN_KEYSPACE_EXCLUSIVE, &ks);
+        if (code == LEVIN_EXISTS)
+            code = levin_keyspace_drop(store, "area 1 of 2", 11, LEVIN_LOGGED);
+        levin_keyspace_close(ks);
+    }
+    ck_assert_int_eq(code, LEVIN_OK);
+    return p->done = true;
+}
 
 static bool tamper(void *context, levin *store, double seconds, uint64_t done)
 {
@@ -71,6 +106,8 @@ static bool tamper(void *context, levin *store, double seconds, uint64_t done)
     static uint8_t value[16384];
     size_t bytes = 0, key_bytes = 0;
     (void)seconds;
+    if (p->way >= TAMPER_AREA)
+        return tamper_beside(p, store, done);
     if (done < p->run.threads * p->run.operations || p->done) /* the last call: the threads have ended */
         return true;
     ck_assert(stress_model_init(&m, &p->run));
@@ -102,7 +139,8 @@ static bool tamper(void *context, levin *store, double seconds, uint64_t done)
 START_TEST(stress__names_what_a_wrong_engine_answers)
 {
     static const char *const says[TAMPER_WAYS] = { "is not there", "is of version", "is of version",
-                                                   "never written", "are not that version's" };
+                                                   "never written", "are not that version's", "in area 0 of thread 1",
+                                                   "in all, not", "and it must be from", "keyspaces" };
     for (int way = 0; way < TAMPER_WAYS; way++) {
         tampering p = { small_run(3), way, false };
         stress_result r;

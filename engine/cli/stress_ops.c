@@ -41,6 +41,7 @@ void stress_thread_fini(stress_thread *t)
         levin_batch_destroy(t->batches[i]);
     levin_snapshot_release(t->snapshot);
     t->snapshot = NULL;
+    stress_areas_close(t);
     memset(t->batches, 0, sizeof t->batches);
     free(t->value);
     free(t->buffers);
@@ -77,40 +78,31 @@ bool stress_fail(stress_thread *t, levin_code code, const char *format, ...)
     return false;
 }
 
-static bool call_ok(stress_thread *t, levin_code code, const char *call)
+static uint64_t clock_ns(void)
 {
-    return code == LEVIN_OK || stress_fail(t, code, "%s", call);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* ---- choosing ---- */
-
-static uint32_t below(stress_thread *t, uint32_t bound)
-{
-    return random_below(&t->random, bound);
-}
 
 /* A unit of this thread from [from, to), which has one. */
 static uint32_t own_unit(stress_thread *t, uint32_t from, uint32_t to)
 {
     const uint32_t threads = t->shared->model.threads;
     uint32_t first = from + (t->number + threads - from % threads) % threads;
-    return first + threads * below(t, (to - first + threads - 1) / threads);
+    return first + threads * stress_below(t, (to - first + threads - 1) / threads);
 }
 
 static uint32_t any_key(stress_thread *t)
 {
     const stress_model *m = &t->shared->model;
     uint32_t keys[STRESS_GROUP_KEYS];
-    if (below(t, 2))
-        return below(t, m->keys);
+    if (stress_below(t, 2))
+        return stress_below(t, m->keys);
     unsigned n = stress_unit_keys(m, own_unit(t, 0, m->units), keys);
-    return keys[below(t, n)];
-}
-
-static levin_durability any_durability(stress_thread *t)
-{
-    uint32_t n = below(t, 100);
-    return n < 60 ? LEVIN_NONE : n < 97 ? LEVIN_LOGGED : LEVIN_SYNCED;
+    return keys[stress_below(t, n)];
 }
 
 /* ---- writing ---- */
@@ -131,7 +123,7 @@ static bool add_unit(stress_thread *t, levin_batch *batch, uint32_t unit)
             code = levin_batch_delete(batch, key, key_bytes);
         else
             code = levin_batch_put(batch, key, key_bytes, t->value, stress_value(m, keys[i], version, t->value));
-        if (!call_ok(t, code, absent ? "levin_batch_delete" : "levin_batch_put"))
+        if (!stress_ok(t, code, absent ? "levin_batch_delete" : "levin_batch_put"))
             return false;
     }
     return true;
@@ -151,7 +143,7 @@ static bool write_units(stress_thread *t, const uint32_t *units, unsigned count)
     for (unsigned i = 0; i < count; i++)
         if (!add_unit(t, batch, units[i]))
             return false;
-    if (!call_ok(t, levin_write(t->shared->store, batch, any_durability(t)), "levin_write"))
+    if (!stress_ok(t, levin_write(t->shared->store, batch, stress_any_durability(t)), "levin_write"))
         return false;
     for (unsigned i = 0; i < count; i++)
         acknowledge(t, units[i]);
@@ -171,11 +163,11 @@ static bool do_put(stress_thread *t)
     bool absent = stress_absent(m, unit, version);
     levin_code code;
     if (absent)
-        code = levin_delete(t->shared->store, text, bytes, any_durability(t));
+        code = levin_delete(t->shared->store, text, bytes, stress_any_durability(t));
     else
         code = levin_put(t->shared->store, text, bytes, t->value, stress_value(m, key, version, t->value),
-                         any_durability(t));
-    if (!call_ok(t, code, absent ? "levin_delete" : "levin_put"))
+                         stress_any_durability(t));
+    if (!stress_ok(t, code, absent ? "levin_delete" : "levin_put"))
         return false;
     acknowledge(t, unit);
     return true;
@@ -185,7 +177,7 @@ static bool do_batch(stress_thread *t)
 {
     const stress_model *m = &t->shared->model;
     uint32_t units[BATCH_UNITS];
-    unsigned count = 1 + below(t, BATCH_UNITS);
+    unsigned count = 1 + stress_below(t, BATCH_UNITS);
     for (unsigned i = 0; i < count; i++)
         units[i] = own_unit(t, 0, m->units);
     return write_units(t, units, count);
@@ -204,7 +196,7 @@ static bool do_async(stress_thread *t)
     const stress_model *m = &t->shared->model;
     levin_ticket *tickets[BATCHES];
     uint32_t units[BATCHES * UNITS];
-    unsigned count = 2 + below(t, BATCHES - 1), submitted = 0;
+    unsigned count = 2 + stress_below(t, BATCHES - 1), submitted = 0;
     bool good = true;
     for (unsigned b = 0; b < count && good; b++) {
         levin_batch_clear(t->batches[b]);
@@ -212,14 +204,15 @@ static bool do_async(stress_thread *t)
             units[b * UNITS + i] = own_unit(t, 0, m->units);
             good = add_unit(t, t->batches[b], units[b * UNITS + i]);
         }
-        good = good && call_ok(t, levin_write_async(t->shared->store, t->batches[b], any_durability(t), &tickets[b]),
-                               "levin_write_async");
+        if (good)
+            good = stress_ok(t, levin_write_async(t->shared->store, t->batches[b], stress_any_durability(t),
+                                                  &tickets[b]), "levin_write_async");
         submitted += good;
     }
     for (unsigned b = 0; b < submitted; b++) {
-        levin_code code = below(t, 4) ? LEVIN_PENDING : levin_ticket_poll(tickets[b]);
-        good = (code == LEVIN_PENDING || call_ok(t, code, "levin_ticket_poll")) && good;
-        good = call_ok(t, levin_ticket_wait(tickets[b]), "levin_ticket_wait") && good;
+        levin_code code = stress_below(t, 4) ? LEVIN_PENDING : levin_ticket_poll(tickets[b]);
+        good = (code == LEVIN_PENDING || stress_ok(t, code, "levin_ticket_poll")) && good;
+        good = stress_ok(t, levin_ticket_wait(tickets[b]), "levin_ticket_wait") && good;
     }
     for (unsigned i = 0; i < submitted * UNITS && good; i++)
         acknowledge(t, units[i]);
@@ -251,7 +244,7 @@ static bool get_copy(stress_thread *t, const levin_snapshot *s, const char *text
     levin_pinned pinned = { { NULL, 0 }, NULL, NULL, 0 };
     const void *data = NULL;
     const char *call = "levin_get";
-    uint32_t way = below(t, 4);
+    uint32_t way = stress_below(t, 4);
     levin_code code;
     if (way == 0) {
         call = "levin_get_alloc";
@@ -266,7 +259,7 @@ static bool get_copy(stress_thread *t, const levin_snapshot *s, const char *text
         code = levin_get(store, s, text, bytes, t->buffers, m->value_max, &size);
         data = t->buffers;
     }
-    bool good = code == LEVIN_NOT_FOUND || call_ok(t, code, call);
+    bool good = code == LEVIN_NOT_FOUND || stress_ok(t, code, call);
     if (good)
         good = check_answer(t, key, code == LEVIN_OK ? data : NULL, size, low,
                             high ? *high : stress_load(&m->ceiling[unit]), version);
@@ -283,14 +276,14 @@ static bool do_get(stress_thread *t)
     char text[STRESS_KEY_MAX];
     size_t bytes = stress_key(m, key, text);
     uint32_t low = stress_load(&m->floor[unit]);
-    if (below(t, 8) == 0) {
+    if (stress_below(t, 8) == 0) {
         levin_code code = levin_contains(t->shared->store, NULL, text, bytes);
         if (code == LEVIN_OK)
             return stress_may_be_there(m, key, low, stress_load(&m->ceiling[unit])) ||
                    stress_fail(t, LEVIN_OK, "key \"%s\" is there, and it is not", text);
         return code == LEVIN_NOT_FOUND
                    ? check_answer(t, key, NULL, 0, low, stress_load(&m->ceiling[unit]), &version)
-                   : call_ok(t, code, "levin_contains");
+                   : stress_ok(t, code, "levin_contains");
     }
     if (!get_copy(t, NULL, text, bytes, key, low, NULL, &version))
         return false;
@@ -318,7 +311,7 @@ static bool get_many(stress_thread *t, key_texts *k, unsigned count, bool in_sna
                                               .buffer = t->buffers + (size_t)i * m->value_max,
                                               .capacity = m->value_max };
     }
-    if (!call_ok(t, levin_multi_get(t->shared->store, in_snapshot ? t->snapshot : NULL, k->requests, count),
+    if (!stress_ok(t, levin_multi_get(t->shared->store, in_snapshot ? t->snapshot : NULL, k->requests, count),
                  "levin_multi_get"))
         return false;
     for (unsigned i = 0; i < count; i++) {
@@ -350,10 +343,10 @@ static bool do_group_get(stress_thread *t)
 {
     const stress_model *m = &t->shared->model;
     key_texts k;
-    uint32_t versions[MULTI_KEYS], group = below(t, m->groups);
+    uint32_t versions[MULTI_KEYS], group = stress_below(t, m->groups);
     bool there[MULTI_KEYS];
     unsigned n = stress_unit_keys(m, group, k.keys);
-    if (!get_many(t, &k, n, t->snapshot && below(t, 2), versions, there))
+    if (!get_many(t, &k, n, t->snapshot && stress_below(t, 2), versions, there))
         return false;
     for (unsigned i = 1; i < n; i++)
         if (there[i] != there[0] || (there[0] && versions[i] != versions[0]))
@@ -401,7 +394,7 @@ static bool walk_key(stress_thread *t, levin_iter *it, uint32_t key, bool revers
     if (c == 0) {
         value = levin_iter_value(it);
         if (!value.data)
-            return call_ok(t, levin_iter_status(it), "levin_iter_value");
+            return stress_ok(t, levin_iter_status(it), "levin_iter_value");
     }
     if (!check_answer(t, key, value.data, value.size, low[unit], high[unit], &version) ||
         (groups && !check_group(t, key, c == 0, version)))
@@ -448,15 +441,15 @@ static bool scan_range(stress_thread *t, uint32_t from, uint32_t to, bool in_sna
         low = t->low;
         high = t->high;
     }
-    if (!call_ok(t, levin_iter_open(t->shared->store, &o, &it), "levin_iter_open"))
+    if (!stress_ok(t, levin_iter_open(t->shared->store, &o, &it), "levin_iter_open"))
         return false;
     for (uint32_t key = from; key < to && !in_snapshot; key++)
         t->high[stress_unit(m, key)] = stress_load(&m->ceiling[stress_unit(m, key)]);
-    bool reverse = below(t, 2);
+    bool reverse = stress_below(t, 2);
     if (groups)
         memset(t->groups, 0, m->groups * sizeof *t->groups);
     bool good = walk(t, it, from, to, reverse, low, high, groups);
-    if (good && below(t, 4) == 0)
+    if (good && stress_below(t, 4) == 0)
         good = walk(t, it, from, to, !reverse, low, high, groups);
     levin_iter_close(it);
     return good;
@@ -465,15 +458,15 @@ static bool scan_range(stress_thread *t, uint32_t from, uint32_t to, bool in_sna
 static bool do_scan(stress_thread *t)
 {
     const stress_model *m = &t->shared->model;
-    uint32_t count = 1 + below(t, SCAN_KEYS), from = below(t, m->keys);
+    uint32_t count = 1 + stress_below(t, SCAN_KEYS), from = stress_below(t, m->keys);
     return scan_range(t, from, m->keys - from < count ? m->keys : from + count, false, false);
 }
 
 static bool do_group_scan(stress_thread *t)
 {
     const stress_model *m = &t->shared->model;
-    uint32_t member = below(t, STRESS_GROUP_KEYS);
-    return scan_range(t, member * m->groups, (member + 1) * m->groups, t->snapshot && below(t, 2), false);
+    uint32_t member = stress_below(t, STRESS_GROUP_KEYS);
+    return scan_range(t, member * m->groups, (member + 1) * m->groups, t->snapshot && stress_below(t, 2), false);
 }
 
 /* ---- snapshots ---- */
@@ -481,18 +474,25 @@ static bool do_group_scan(stress_thread *t)
 static bool do_snapshot(stress_thread *t)
 {
     const stress_model *m = &t->shared->model;
+    if (t->snapshot && --t->snapshot_turns)
+        return true;
     if (t->snapshot) {
+        const uint64_t age_ns = clock_ns() - t->snapshot_began_ns;
+        t->snapshot_longest_ns = age_ns > t->snapshot_longest_ns ? age_ns : t->snapshot_longest_ns;
         levin_snapshot_release(t->snapshot);
         t->snapshot = NULL;
+        stress_areas_release(t);
         return true;
     }
+    t->snapshot_turns = stress_below(t, 8) ? 1 : 20;
+    t->snapshot_began_ns = clock_ns();
     for (uint32_t u = 0; u < m->units; u++)
         t->snapshot_low[u] = stress_load(&m->floor[u]);
-    if (!call_ok(t, levin_snapshot_create(t->shared->store, &t->snapshot), "levin_snapshot_create"))
+    if (!stress_ok(t, levin_snapshot_create(t->shared->store, &t->snapshot), "levin_snapshot_create"))
         return false;
     for (uint32_t u = 0; u < m->units; u++)
         t->snapshot_high[u] = stress_load(&m->ceiling[u]);
-    return true;
+    return stress_areas_snapshot(t);
 }
 
 static bool do_snapshot_read(stress_thread *t)
@@ -500,11 +500,11 @@ static bool do_snapshot_read(stress_thread *t)
     const stress_model *m = &t->shared->model;
     if (!t->snapshot)
         return do_snapshot(t);
-    uint32_t way = below(t, 512), version;
+    uint32_t way = stress_below(t, 512), version;
     if (way == 0)
         return scan_range(t, 0, m->keys, true, true);
     if (way < 64) {
-        uint32_t from = below(t, m->keys), count = 1 + below(t, SNAPSHOT_SCAN_KEYS);
+        uint32_t from = stress_below(t, m->keys), count = 1 + stress_below(t, SNAPSHOT_SCAN_KEYS);
         return scan_range(t, from, m->keys - from < count ? m->keys : from + count, true, false);
     }
     uint32_t key = any_key(t), unit = stress_unit(m, key);
@@ -517,12 +517,12 @@ static bool do_snapshot_read(stress_thread *t)
 
 static bool do_checkpoint(stress_thread *t)
 {
-    return call_ok(t, levin_checkpoint(t->shared->store), "levin_checkpoint");
+    return stress_ok(t, levin_checkpoint(t->shared->store), "levin_checkpoint");
 }
 
 static bool do_sync(stress_thread *t)
 {
-    return call_ok(t, levin_sync(t->shared->store), "levin_sync");
+    return stress_ok(t, levin_sync(t->shared->store), "levin_sync");
 }
 
 static bool own_snapshot_seen(void *context, const levin_reader *reader)
@@ -537,7 +537,7 @@ static bool do_look(stress_thread *t)
     levin_stats stats;
     uint64_t snapshots = 0;
     levin_stats_get(t->shared->store, &stats);
-    if (!call_ok(t, levin_readers_list(t->shared->store, own_snapshot_seen, &snapshots), "levin_readers_list"))
+    if (!stress_ok(t, levin_readers_list(t->shared->store, own_snapshot_seen, &snapshots), "levin_readers_list"))
         return false;
     return !t->snapshot || snapshots > 0 || stress_fail(t, LEVIN_OK, "the list of readers lacks an open snapshot");
 }
@@ -547,11 +547,11 @@ static const struct {
     bool (*run)(stress_thread *t);
     uint32_t weight;
 } operations[STRESS_OPERATION_COUNT] = {
-    [STRESS_put] = { do_put, 24000 },
+    [STRESS_put] = { do_put, 18000 },
     [STRESS_batch] = { do_batch, 8000 },
     [STRESS_group] = { do_group, 4000 },
     [STRESS_async] = { do_async, 1500 },
-    [STRESS_get] = { do_get, 40000 },
+    [STRESS_get] = { do_get, 34992 },
     [STRESS_multi_get] = { do_multi_get, 8000 },
     [STRESS_group_get] = { do_group_get, 5000 },
     [STRESS_scan] = { do_scan, 3000 },
@@ -561,21 +561,29 @@ static const struct {
     [STRESS_checkpoint] = { do_checkpoint, 1 },
     [STRESS_sync] = { do_sync, 179 },
     [STRESS_look] = { do_look, 100 },
+    [STRESS_area_batch] = { stress_do_area_batch, 2500 },
+    [STRESS_range_delete] = { stress_do_range_delete, 500 },
+    [STRESS_area_read] = { stress_do_area_read, 2000 },
+    [STRESS_area_snapshot_read] = { stress_do_area_snapshot_read, 1000 },
+    [STRESS_keyspace] = { stress_do_keyspace, 100 },
+    [STRESS_transaction] = { stress_do_transaction, 2000 },
+    [STRESS_accounts] = { stress_do_accounts, 400 },
+    [STRESS_swap] = { stress_do_swap, 1500 },
+    [STRESS_counters] = { stress_do_counters, 1000 },
+    [STRESS_compact] = { stress_do_compact, 2 },
+    [STRESS_collect] = { stress_do_collect, 4 },
+    [STRESS_backup] = { stress_do_backup, 2 },
 };
-
-static uint64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 bool stress_step(stress_thread *t)
 {
-    uint32_t n = below(t, 100000);
+    static const stress_operation upkeep[] = { STRESS_checkpoint, STRESS_compact, STRESS_collect, STRESS_backup };
+    uint32_t n = stress_below(t, 100000);
     int kind = 0;
     while (kind < STRESS_OPERATION_COUNT - 1 && n >= operations[kind].weight)
         n -= operations[kind++].weight;
+    if (t->shared->options->upkeep && stress_below(t, 100000) < t->shared->options->upkeep)
+        kind = (int)upkeep[stress_below(t, sizeof upkeep / sizeof upkeep[0])];
     t->now = (stress_operation)kind;
     uint64_t began = clock_ns();
     bool good = operations[kind].run(t);
