@@ -37,6 +37,8 @@ int checksum(void) { return 1; }
 int file_open(void) { return 2; }
 int memtable_create(void) { return 3; }
 END
+# the C++ program of README.md, and one that uses more
+awk '/^<!-- file: hello.cc -->$/ { on = 1; next } on && /^```cpp$/ { next } on && /^```$/ { exit } on' "$tree/README.md" >readme.cc
 cat >hello.cc <<'END'
 #include <io.h>
 #include <levin.h>
@@ -83,7 +85,9 @@ END
 
 strict=(-Wall -Wextra -Wpedantic -Werror)
 check "C, shared" cc -std=c11 "${strict[@]}" -o c-shared hello.c "${shared[@]}" -Wl,-rpath,"$prefix/lib"
-check "C, shared, runs" ./c-shared
+check "C, shared, runs" grep -qx "the sky is blue" <(./c-shared)
+cc -o c-nowhere hello.c "${shared[@]}" 2>"$scratch/log"
+check "C, shared, without -rpath: says what README.md says" grep -q "cannot open shared object file" <(env -u LD_LIBRARY_PATH ./c-nowhere 2>&1)
 check "C, static" cc -std=c11 "${strict[@]}" -static -o c-static hello.c "${static[@]}"
 check "C, static, runs" env -i ./c-static
 check "C, the archive alone" cc -o c-archive hello.c "-I$prefix/include/levin" "$prefix/lib/liblevin.a" -lurcu-bp -lurcu-common -pthread
@@ -95,6 +99,10 @@ for standard in c++11 c++20; do
     check "C++ ($standard), shared, runs" ./cc-shared
     rm -rf cc.levin
 done
+check "C++ of README.md, shared" c++ -std=c++11 "${strict[@]}" -o cc-readme readme.cc "${shared[@]}" -Wl,-rpath,"$prefix/lib"
+check "C++ of README.md, shared, runs" grep -qx "the sea is green" <(./cc-readme)
+check "C++ of README.md, static" c++ -std=c++11 "${strict[@]}" -static -o cc-readme-static readme.cc "${static[@]}"
+check "C++ of README.md, static, runs" grep -qx "the sea is green" <(env -i ./cc-readme-static)
 check "C++, static" c++ -std=c++11 "${strict[@]}" -static -o cc-static hello.cc "${static[@]}"
 check "C++, static, runs" ./cc-static
 
