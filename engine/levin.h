@@ -225,9 +225,9 @@ LEVIN_API void levin_options_init(levin_options *options);
 
 /* X(name, value, text): sets of options for a purpose. */
 #define LEVIN_PRESETS(X)                                                                                        \
-    X(LEVIN_PRESET_BALANCED, 0, "the defaults: 450 MiB of memory at most")                                      \
-    X(LEVIN_PRESET_READ_OPTIMIZED, 1, "large caches of rows and pages, small memtables: 1.1 GiB")               \
-    X(LEVIN_PRESET_WRITE_OPTIMIZED, 2, "large memtables and log segments: few checkpoints, 650 MiB")            \
+    X(LEVIN_PRESET_BALANCED, 0, "the defaults: 512 MiB of memory at most")                                      \
+    X(LEVIN_PRESET_READ_OPTIMIZED, 1, "large caches of rows and pages, small memtables: 1.2 GiB")               \
+    X(LEVIN_PRESET_WRITE_OPTIMIZED, 2, "large memtables and log segments: few checkpoints, 664 MiB")            \
     X(LEVIN_PRESET_LOW_MEMORY, 3, "8 MiB of memory in all")                                                     \
     X(LEVIN_PRESET_MAX_DURABILITY, 4, "every write is on the device before it returns; log sectors of 4096")    \
     X(LEVIN_PRESET_DEVELOPMENT, 5, "everything small: checkpoints, recycling and evictions happen at once")
@@ -242,8 +242,9 @@ typedef enum levin_preset {
  */
 LEVIN_API levin_code levin_options_preset(levin_options *options, levin_preset preset) LEVIN_MUST_USE;
 /*
- * Shares out a budget, 1 MiB at least, among page cache (1/2), row cache (1/4) and two memtables (1/8 each). The most
- * that is allocated stays below it and a tenth, groups of more than a few MiB apart. LEVIN_INVALID: too small.
+ * Shares out a budget, 1 MiB at least, among the caches of pages (1/2), of rows (3/16) and of large values (1/16) and
+ * two memtables (1/8 each). The most that is allocated stays below it and a tenth, groups of more than a few MiB apart.
+ * LEVIN_INVALID: too small.
  */
 LEVIN_API levin_code levin_options_memory(levin_options *options, uint64_t bytes) LEVIN_MUST_USE;
 /*

@@ -188,14 +188,17 @@ static void allowed_text(const option_row *row, char text[TEXT_BYTES])
 
 static const struct {
     const char *name;
-    uint64_t cache, row_cache, memtable, segment;
+    uint64_t cache, row_cache, value_cache, memtable, segment, value_segment;
 } presets[] = {
-    [LEVIN_PRESET_BALANCED] = { "balanced", 256u << 20, 64u << 20, 64u << 20, 16u << 20 },
-    [LEVIN_PRESET_READ_OPTIMIZED] = { "read_optimized", 512u << 20, 512u << 20, 32u << 20, 16u << 20 },
-    [LEVIN_PRESET_WRITE_OPTIMIZED] = { "write_optimized", 128u << 20, 8u << 20, 256u << 20, 64u << 20 },
-    [LEVIN_PRESET_LOW_MEMORY] = { "low_memory", 4u << 20, 2u << 20, 1u << 20, 1u << 20 },
-    [LEVIN_PRESET_MAX_DURABILITY] = { "max_durability", 256u << 20, 64u << 20, 64u << 20, 16u << 20 },
-    [LEVIN_PRESET_DEVELOPMENT] = { "development", 1u << 20, 256u << 10, 256u << 10, 64u << 10 },
+    [LEVIN_PRESET_BALANCED] = { "balanced", 256u << 20, 64u << 20, 64u << 20, 64u << 20, 16u << 20, 64u << 20 },
+    [LEVIN_PRESET_READ_OPTIMIZED] = { "read_optimized", 512u << 20, 512u << 20, 128u << 20, 32u << 20, 16u << 20,
+                                      64u << 20 },
+    [LEVIN_PRESET_WRITE_OPTIMIZED] = { "write_optimized", 128u << 20, 8u << 20, 16u << 20, 256u << 20, 64u << 20,
+                                       64u << 20 },
+    [LEVIN_PRESET_LOW_MEMORY] = { "low_memory", 4u << 20, 1792u << 10, 256u << 10, 1u << 20, 1u << 20, 16u << 20 },
+    [LEVIN_PRESET_MAX_DURABILITY] = { "max_durability", 256u << 20, 64u << 20, 64u << 20, 64u << 20, 16u << 20,
+                                      64u << 20 },
+    [LEVIN_PRESET_DEVELOPMENT] = { "development", 1u << 20, 256u << 10, 64u << 10, 256u << 10, 64u << 10, 256u << 10 },
 };
 enum { PRESETS = sizeof presets / sizeof presets[0] };
 
@@ -206,7 +209,9 @@ levin_code levin_options_preset(levin_options *options, levin_preset preset)
     options->cache_bytes = presets[preset].cache;
     options->row_cache_bytes = presets[preset].row_cache;
     options->memtable_bytes = presets[preset].memtable;
+    options->value_cache_bytes = presets[preset].value_cache;
     options->wal_segment_bytes = presets[preset].segment;
+    options->value_log_segment_bytes = presets[preset].value_segment;
     options->min_durability = preset == LEVIN_PRESET_MAX_DURABILITY ? LEVIN_SYNCED : LEVIN_NONE;
     options->wal_sector_bytes = preset == LEVIN_PRESET_MAX_DURABILITY ? 4096 : 512;
     return LEVIN_OK;
@@ -217,7 +222,8 @@ levin_code levin_options_memory(levin_options *options, uint64_t bytes)
     if (bytes < 1u << 20)
         return LEVIN_INVALID;
     options->cache_bytes = bytes / 2;
-    options->row_cache_bytes = bytes / 4;
+    options->row_cache_bytes = bytes / 16 * 3;
+    options->value_cache_bytes = bytes / 16;
     options->memtable_bytes = bytes / 8;
     return LEVIN_OK;
 }
@@ -272,7 +278,7 @@ void levin_options_list(const levin_options *options, levin_option_visit visit, 
     if (!visit(context, &option))
         return;
     option = (levin_option){ "memory_bytes", "", "1M or more",
-                             "a budget, shared out among both caches and the memtables" };
+                             "a budget, shared out among the caches and the memtables" };
     bool more = visit(context, &option);
     for (unsigned i = 0; i < ROWS && more; i++) {
         char value[TEXT_BYTES], allowed[TEXT_BYTES];

@@ -129,7 +129,8 @@ START_TEST(options__texts_become_values)
     ck_assert_int_eq(levin_options_set(&o, "min_durability", "synced", NULL), LEVIN_OK);
     ck_assert_int_eq(o.min_durability, LEVIN_SYNCED);
     ck_assert_int_eq(levin_options_set(&o, "memory_bytes", "16M", NULL), LEVIN_OK);
-    ck_assert(o.cache_bytes == 8 << 20 && o.row_cache_bytes == 4 << 20 && o.memtable_bytes == 2 << 20);
+    ck_assert(o.cache_bytes == 8 << 20 && o.row_cache_bytes == 3 << 20 && o.memtable_bytes == 2 << 20 &&
+              o.value_cache_bytes == 1 << 20);
     ck_assert_int_eq(levin_options_set(&o, "preset", "low_memory", NULL), LEVIN_OK);
     ck_assert_uint_eq(o.memtable_bytes, 1 << 20);
     ck_assert_uint_eq(o.page_bytes, 8192); /* no preset's business */
@@ -248,6 +249,7 @@ START_TEST(options__a_budget_holds)
         levin *store;
         levin_stats stats;
         char key[32], value[100] = "value", got[100];
+        static char large[5000];
         size_t bytes;
         simdisk *disk = simdisk_create(NULL, NULL);
         levin_options_init(&o);
@@ -263,7 +265,16 @@ START_TEST(options__a_budget_holds)
             snprintf(key, sizeof key, "%016x", i * 2654435761u);
             ck_assert_int_eq(levin_get(store, NULL, key, 16, got, sizeof got, &bytes), LEVIN_OK);
         }
+        for (unsigned i = 0; i < 2 * budget / sizeof large; i++) { /* large ones, which have a cache of their own */
+            snprintf(key, sizeof key, "large%u", i);
+            ck_assert_int_eq(levin_put(store, key, strlen(key), large, sizeof large, LEVIN_NONE), LEVIN_OK);
+        }
+        for (unsigned i = 0; i < 8 * budget / sizeof large; i++) {
+            snprintf(key, sizeof key, "large%u", i / 2 % (unsigned)(2 * budget / sizeof large));
+            ck_assert_int_eq(levin_get(store, NULL, key, strlen(key), large, sizeof large, &bytes), LEVIN_OK);
+        }
         levin_stats_get(store, &stats);
+        ck_assert_uint_gt(stats.large_inserts, 0);
         ck_assert_uint_gt(stats.checkpoints, 4);
         ck_assert_uint_gt(stats.cache_evictions, 10);
         ck_assert_msg(stats.memory_peak_bytes <= budget + budget / 10, "%llu bytes of %llu",
