@@ -3,7 +3,8 @@
  *
  * Every value put is unlike every other (it carries a revision number), so that two states differ wherever a batch
  * lies between them and the oracle can tell a stale value from a right one. Keys: a window of names that moves on
- * through the whole list, a few keys for large values, a few awkward ones (zero bytes, 0xff, the longest).
+ * through the whole list, a few keys for large values, a few awkward ones (zero bytes, 0xff, the longest). In named
+ * keyspaces a dozen of the same names each, so that one taken for another is seen.
  */
 #include "workload.h"
 
@@ -20,6 +21,7 @@ enum {
     STREAM_KEYS = 511,
     STREAM_VALUES = 512,
     STREAM_RANGES = 513,
+    STREAM_SPACES = 514,
     PAGE_BYTES = 4096,
     ROW_CACHE_BYTES = 64 << 10, /* so small that rows come and go */
     VALUE_LOG_THRESHOLD_BYTES = 700, /* so low that many values go there, of all lengths */
@@ -27,6 +29,8 @@ enum {
     CHUNK_BYTES = 1 << 16,
     LARGE_KEYS = 3,
     AWKWARD_KEYS = 8,
+    SPACE_KEYS = 12,      /* in each named keyspace */
+    SPACE_OP_PERCENT = 14,
     LARGE_VALUE_LEAST = 4097,
     LARGE_VALUE_MOST = 12000,
     TAIL_OPERATIONS = 10
@@ -40,8 +44,9 @@ struct plan_chunk {
 
 typedef struct maker {
     workload *w;
-    random_stream shape, keys, values, ranges;
-    bool *present;      /* by name; then the large keys, then the awkward ones */
+    random_stream shape, keys, values, ranges, spaces;
+    bool *present;      /* by name; then the large keys, then the awkward ones, then those of named keyspaces */
+    bool there[PLAN_SPACES];
     size_t window;      /* first name in it */
     uint64_t revision;
     bool tail;          /* a short life after a recovery: no reopening, no snapshots */
@@ -124,7 +129,8 @@ static void add_op(maker *m, levin_slice key, bool deletes, levin_slice value, s
 {
     workload *w = m->w;
     w->ops = plan_grow(w->ops, &w->op_capacity, w->op_count, sizeof *w->ops);
-    w->ops[w->op_count++] = (plan_op){ key, value, deletes, !deletes && m->present[present_at], REACH_KEY };
+    w->ops[w->op_count++] = (plan_op){ .key = key, .value = value, .deletes = deletes,
+                                         .overwrites = !deletes && m->present[present_at], .reach = REACH_KEY };
     m->present[present_at] = !deletes;
 }
 
@@ -167,8 +173,66 @@ static void add_range(maker *m, size_t width)
             m->present[data->count + i] = false;
 }
 
-/* One operation, sometimes two or three: a name that falls out of the window is deleted, a range is. */
-static void random_op(maker *m)
+levin_slice plan_space_name(unsigned space)
+{
+    static const levin_slice names[PLAN_SPACES] = { { "", 0 }, { "orders", 6 }, { "o", 1 }, { "\xff\0", 2 } };
+    return names[space];
+}
+
+static levin_slice space_key(const maker *m, unsigned space, size_t which)
+{
+    const stanzas *data = m->w->options.data;
+    return data->items[(space * 37 + which * 5) % data->count].name;
+}
+
+static bool *space_present(const maker *m, unsigned space, size_t which)
+{
+    return &m->present[m->w->options.data->count + LARGE_KEYS + AWKWARD_KEYS + (space - 1) * SPACE_KEYS + which];
+}
+
+static void space_forget(maker *m, unsigned space, const plan_op *range)
+{
+    for (size_t i = 0; i < SPACE_KEYS; i++)
+        if (!range || plan_op_reaches(range, space_key(m, space, i)))
+            *space_present(m, space, i) = false;
+}
+
+/* An operation in a named keyspace that is there; in a short life nobody knows which are, and the run finds out. */
+static void space_op(maker *m)
+{
+    workload *w = m->w;
+    unsigned space = 1 + (unsigned)random_below(&m->spaces, PLAN_SPACES - 1);
+    for (int i = 1; i < PLAN_SPACES && !m->there[space] && !m->tail; i++)
+        space = space % (PLAN_SPACES - 1) + 1;
+    if (!m->there[space] && !m->tail)
+        return;
+    const size_t which = random_below(&m->spaces, SPACE_KEYS);
+    const levin_slice key = space_key(m, space, which), none = { NULL, 0 };
+    const uint64_t draw = random_below(&m->spaces, 100);
+    plan_op op = { .key = key, .deletes = draw < 22, .space = (unsigned char)space };
+    if (draw < 4) {
+        const levin_slice other = space_key(m, space, (which + 1 + random_below(&m->spaces, SPACE_KEYS - 1)) % SPACE_KEYS);
+        const int order = slice_order(key, other); /* 0: few names, used twice */
+        op.reach = order ? REACH_RANGE : REACH_PREFIX;
+        op.key = order <= 0 ? key : other;
+        op.value = order < 0 ? other : order > 0 ? key : none;
+    } else if (draw < 8) {
+        op.reach = REACH_PREFIX;
+        op.key.size = 1 + random_below(&m->spaces, op.key.size);
+    } else if (!op.deletes) {
+        op.value = draw < 25 ? none : draw < 29 ? large_value(m) : small_value(m, NULL);
+        op.overwrites = *space_present(m, space, which);
+    }
+    w->ops = plan_grow(w->ops, &w->op_capacity, w->op_count, sizeof *w->ops);
+    w->ops[w->op_count++] = op;
+    if (op.deletes)
+        space_forget(m, space, &op);
+    else
+        *space_present(m, space, which) = true;
+}
+
+/* A name that falls out of the window is deleted, now and then a range is. */
+static void random_op_of_default(maker *m)
 {
     const stanzas *data = m->w->options.data;
     size_t names = data->count, width = m->w->options.live_keys < names ? m->w->options.live_keys : names / 2;
@@ -197,6 +261,14 @@ static void random_op(maker *m)
     size_t at = (m->window + random_below(&m->keys, width)) % names;
     bool deletes = percent(&m->keys, 12);
     add_op(m, data->items[at].name, deletes, deletes ? none : small_value(m, &data->items[at]), at);
+}
+
+/* One operation, sometimes two to four: a name that falls out of the window is deleted, a range is, one elsewhere. */
+static void random_op(maker *m)
+{
+    random_op_of_default(m);
+    if (percent(&m->spaces, SPACE_OP_PERCENT))
+        space_op(m);
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------ */
@@ -261,6 +333,22 @@ static void collect_step(maker *m)
         add_batch(m, between(&m->shape, 1, 3));
 }
 
+/* A keyspace is made, or one is dropped, perhaps with batches of the same group before it. */
+static void keyspace_step(maker *m)
+{
+    const unsigned space = 1 + (unsigned)random_below(&m->spaces, PLAN_SPACES - 1);
+    const uint64_t rest = random_next(&m->spaces) / PLAN_SPACES * PLAN_SPACES;
+    const bool drops = m->tail ? percent(&m->spaces, 50) : m->there[space];
+    plan_step *s = add_step(m, drops ? STEP_KEYSPACE_DROP : STEP_KEYSPACE_MAKE, rest + space);
+    if (drops) {
+        s->batches = random_below(&m->spaces, 3);
+        for (size_t i = 0, n = s->batches; i < n; i++)
+            add_batch(m, 1 + random_below(&m->spaces, 3));
+        space_forget(m, space, NULL);
+    }
+    m->there[space] = !drops;
+}
+
 static workload *plan_begin(maker *m, const workload_options *options, uint64_t seed)
 {
     workload *w = fatal_alloc_zeroed(sizeof *w);
@@ -270,8 +358,9 @@ static workload *plan_begin(maker *m, const workload_options *options, uint64_t 
     if (w->options.live_keys == 0)
         w->options.live_keys = WORKLOAD_KEYS_DEFAULT;
     *m = (maker){ .w = w, .shape = random_open(seed, STREAM_SHAPE), .keys = random_open(seed, STREAM_KEYS),
-                  .values = random_open(seed, STREAM_VALUES), .ranges = random_open(seed, STREAM_RANGES) };
-    m->present = fatal_alloc_zeroed(options->data->count + LARGE_KEYS + AWKWARD_KEYS);
+                  .values = random_open(seed, STREAM_VALUES), .ranges = random_open(seed, STREAM_RANGES),
+                  .spaces = random_open(seed, STREAM_SPACES) };
+    m->present = fatal_alloc_zeroed(options->data->count + LARGE_KEYS + AWKWARD_KEYS + (PLAN_SPACES - 1) * SPACE_KEYS);
     return w;
 }
 
@@ -283,11 +372,16 @@ workload *workload_create(const workload_options *options)
     w->wal_sector_bytes = percent(&m.shape, 80) ? 512 : 4096;
     size_t operations = w->options.operations, reopen_every = operations / 3 + 1, next_reopen = reopen_every;
     size_t checkpoint_every = options->brief ? operations / 5 + 1 : SIZE_MAX, next_checkpoint = checkpoint_every / 2;
-    size_t compact_every = operations / 8 + 1, next_compact = compact_every / 2, next_backup = operations * 4 / 7;
+    size_t compact_every = operations / (options->brief ? 5 : 8) + 1, next_compact = compact_every / 2, next_backup = operations * 4 / 7;
     size_t collect_every = operations / 8 + 1, next_collect = collect_every / 3;
+    size_t keyspace_every = operations / (options->brief ? 6 : 11) + 1, next_keyspace = 0;
     bool snapshot = false;
     size_t snapshot_end = 0; /* of the last one; 0: there was none yet */
     while (w->op_count < operations) {
+        if (w->op_count >= next_keyspace) {
+            keyspace_step(&m);
+            next_keyspace += keyspace_every;
+        }
         random_step(&m);
         if (w->op_count >= next_compact) {
             add_step(&m, STEP_COMPACT, random_next(&m.shape));
@@ -340,6 +434,8 @@ workload *workload_create_tail(const workload *of, uint64_t seed)
     m.revision = 1000000000 + seed % 1000000 * 100;
     m.window = random_below(&m.keys, of->options.data->count);
     size_t operations = between(&m.shape, 2, TAIL_OPERATIONS);
+    if (percent(&m.spaces, 12))
+        keyspace_step(&m);
     while (w->op_count < operations)
         random_step(&m);
     if (percent(&m.shape, 25))

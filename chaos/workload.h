@@ -4,8 +4,9 @@
  * A plan is a pure function of its options: batches with mixed durability, with deletes of ranges and prefixes, groups
  * of several submitters (asynchronous writes on one thread: tickets, waited for at once or polled after the next step,
  * and callbacks), transactions and rivals that must be refused, syncs, checkpoints, compactions, backups, bounded steps
- * of background work, snapshots held across checkpoints, reads checked at once, reopening. Running it tells the oracle
- * all that the store promised. Keys are bounded in number, so that a state stays small: a window over the names, which
+ * of background work, snapshots held across checkpoints, reads checked at once, reopening; and named keyspaces, made,
+ * written to in batches and transactions together with the default one, dropped and made again. Running it tells the
+ * oracle all that the store promised. Keys are bounded in number, so that a state stays small: a window over the names, which
  * moves on;
  * what falls out of it is deleted.
  */
@@ -60,7 +61,10 @@ void workload_destroy(workload *w);
     X(logged_values, 100, "values in the value log")                                                            \
     X(moved, 20, "values moved by its collection")                                                              \
     X(collected, 3, "segments of it removed")                                                                   \
-    X(collections, 3, "collections asked for")
+    X(collections, 3, "collections asked for")                                                                  \
+    X(keyspaces, 4, "keyspaces made")                                                                           \
+    X(keyspace_drops, 2, "keyspaces dropped")                                                                   \
+    X(keyspace_operations, 100, "puts and deletes in them")
 typedef struct workload_counts {
 #define WORKLOAD_COUNT_FIELD(name, least, text) uint64_t name;
     WORKLOAD_COUNTS(WORKLOAD_COUNT_FIELD)

@@ -19,6 +19,8 @@ enum step_kind {
     STEP_CHECK,          /* the whole store; argument: seed of the probes */
     STEP_SNAPSHOT,
     STEP_SNAPSHOT_CHECK, /* checks and releases it; argument: seed of the probes */
+    STEP_KEYSPACE_MAKE,  /* argument: which; nothing when it is there */
+    STEP_KEYSPACE_DROP,  /* with batches submitted before; argument: which, and the rest by chance */
     STEP_REOPEN
 };
 
@@ -27,11 +29,15 @@ enum plan_reach { REACH_KEY, REACH_RANGE, REACH_PREFIX };
 typedef struct plan_op {
     levin_slice key, value; /* a range: its ends; a prefix: key */
     bool deletes, overwrites;
+    unsigned char space; /* 0: the default keyspace; otherwise plan_space_name() */
     enum plan_reach reach;
 } plan_op;
 
-/* Whether the operation is about this key. */
+/* Whether the operation is about this key of its keyspace. */
 bool plan_op_reaches(const plan_op *op, levin_slice key);
+
+enum { PLAN_SPACES = 4 }; /* the default one counted */
+levin_slice plan_space_name(unsigned space);
 
 typedef struct plan_batch {
     size_t first_op, ops;

@@ -10,6 +10,9 @@
  * Before a step that looks at the store, opens or closes it, held tickets are waited for. A callback acknowledges at
  * the moment in which it comes, so that one before its durability is seen by the next crash.
  * How a batch is submitted comes from streams of their own: a plan's batches do not depend on it.
+ * Named keyspaces: the runner has those open that the model says are there. With faults one may fail to open, and in a
+ * short life after a recovery the plan does not know which there are: operations in a keyspace that is not open are left
+ * out, for the store as for the model.
  * Some writes are transactions; some have a rival, a transaction begun before, which has read or written a key of the
  * batch and must be refused, also when both are of one group.
  */
@@ -46,7 +49,9 @@ typedef struct runner {
     submission held[GROUP_BATCHES_MAX];  /* their batches are not the first one, which the next step uses */
     size_t held_count;
     uint32_t called; /* number of the batch whose callback came last */
+    levin_keyspace *spaces[PLAN_SPACES]; /* open; [0] stays NULL, the default one */
     levin_snapshot *snapshot;
+    levin_keyspace *snapshot_spaces[ORACLE_SPACES_MAX]; /* those of its time, by the oracle's number */
     uint32_t snapshot_state;
     uint64_t snapshot_checkpoints;
     bool disturbed; /* the backup at work has been */
@@ -61,7 +66,8 @@ static uint64_t now(const runner *r)
 static bool failed(runner *r, levin_code code, const char *what)
 {
     r->result->failures++;
-    if (r->target->faults && code != LEVIN_CORRUPT && code != LEVIN_INVALID && code != LEVIN_CONFLICT)
+    if (r->target->faults && code != LEVIN_CORRUPT && code != LEVIN_INVALID && code != LEVIN_CONFLICT &&
+        code != LEVIN_NO_KEYSPACE && code != LEVIN_EXISTS)
         return true;
     levin_error error = { 0 };
     if (r->store)
@@ -92,6 +98,42 @@ static uint64_t stat_checkpoints(const runner *r)
     return stats.checkpoints;
 }
 
+/* ---- keyspaces -------------------------------------------------------------------------------------------- */
+
+/* The oracle's number of a keyspace of the plan. */
+static uint32_t model_space(const runner *r, unsigned space)
+{
+    return space ? oracle_space(r->target->o, plan_space_name(space)) : ORACLE_DEFAULT;
+}
+
+/* Whether the operation is left out. */
+static bool left_out(const runner *r, const plan_op *op)
+{
+    return op->space && !r->spaces[op->space];
+}
+
+static void spaces_close(levin_keyspace **spaces, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        levin_keyspace_close(spaces[i]);
+        spaces[i] = NULL;
+    }
+}
+
+/* Opens what the model says is there. False: the run ends. */
+static bool spaces_open(runner *r)
+{
+    for (unsigned space = 1; space < PLAN_SPACES; space++) {
+        const levin_slice name = plan_space_name(space);
+        if (r->spaces[space] || !oracle_has_space(r->target->o, oracle_accepted(r->target->o), model_space(r, space)))
+            continue;
+        levin_code code = levin_keyspace_open(r->store, name.data, name.size, 0, &r->spaces[space]);
+        if (code != LEVIN_OK && !failed(r, code, "opening a keyspace that is there"))
+            return false;
+    }
+    return true;
+}
+
 /* ---- batches ---------------------------------------------------------------------------------------------- */
 
 /* Fills the store's batch and the model's. False when a call failed: the batch is forgotten. */
@@ -101,18 +143,23 @@ static bool fill(runner *r, const plan_batch *b, levin_batch *batch)
     levin_batch_clear(batch);
     for (size_t i = 0; i < b->ops && code == LEVIN_OK; i++) {
         const plan_op *op = &r->w->ops[b->first_op + i];
+        const levin_keyspace *ks = r->spaces[op->space];
+        oracle *o = r->target->o;
+        if (left_out(r, op))
+            continue;
+        const uint32_t space = model_space(r, op->space);
         if (op->reach == REACH_RANGE) {
-            code = levin_batch_delete_range(batch, op->key, op->value);
-            oracle_delete_range(r->target->o, op->key, op->value);
+            code = levin_batch_delete_range_in(batch, ks, op->key, op->value);
+            oracle_delete_range_in(o, space, op->key, op->value);
         } else if (op->reach == REACH_PREFIX) {
-            code = levin_batch_delete_prefix(batch, op->key.data, op->key.size);
-            oracle_delete_prefix(r->target->o, op->key);
+            code = levin_batch_delete_prefix_in(batch, ks, op->key.data, op->key.size);
+            oracle_delete_prefix_in(o, space, op->key);
         } else if (op->deletes) {
-            code = levin_batch_delete(batch, op->key.data, op->key.size);
-            oracle_delete(r->target->o, op->key.data, op->key.size);
+            code = levin_batch_delete_in(batch, ks, op->key.data, op->key.size);
+            oracle_delete_in(o, space, op->key);
         } else {
-            code = levin_batch_put(batch, op->key.data, op->key.size, op->value.data, op->value.size);
-            oracle_put(r->target->o, op->key.data, op->key.size, op->value.data, op->value.size);
+            code = levin_batch_put_in(batch, ks, op->key.data, op->key.size, op->value.data, op->value.size);
+            oracle_put_in(o, space, op->key, op->value);
         }
     }
     if (code == LEVIN_OK)
@@ -131,7 +178,10 @@ static void count_batch(runner *r, const plan_batch *b)
     c->synced += b->durability == LEVIN_SYNCED;
     for (size_t i = 0; i < b->ops; i++) {
         const plan_op *op = &r->w->ops[b->first_op + i];
+        if (left_out(r, op))
+            continue;
         c->operations++;
+        c->keyspace_operations += op->space != 0;
         c->deletes += op->deletes;
         c->ranges += op->reach != REACH_KEY;
         c->overwrites += op->overwrites;
@@ -139,22 +189,24 @@ static void count_batch(runner *r, const plan_batch *b)
     }
 }
 
+/* b NULL: it is none of the plan's batches. */
 static bool answered(runner *r, uint32_t number, levin_code code, const plan_batch *b)
 {
     if (code == LEVIN_OK) {
         oracle_acknowledge(r->target->o, number, now(r));
-        count_batch(r, b);
+        if (b)
+            count_batch(r, b);
         return true;
     }
     oracle_fail(r->target->o, number, now(r));
-    return failed(r, code, "a write");
+    return failed(r, code, b ? "a write" : "making or dropping a keyspace");
 }
 
 /* Whether a later operation of the batch is about the key. */
 static bool reached_later(const plan_batch *b, const plan_op *ops, size_t i, levin_slice key)
 {
     for (size_t k = i + 1; k < b->ops; k++)
-        if (plan_op_reaches(&ops[k], key))
+        if (ops[k].space == ops[i].space && plan_op_reaches(&ops[k], key))
             return true;
     return false;
 }
@@ -171,7 +223,8 @@ static bool read_back_range(runner *r, const plan_batch *b, size_t i, bool writt
         if (!plan_op_reaches(&ops[i], name))
             continue;
         seen++;
-        levin_code code = levin_get(r->store, NULL, name.data, name.size, value, sizeof value, &bytes);
+        levin_code code = levin_get_in(r->store, r->spaces[ops[i].space], NULL, name.data, name.size, value,
+                                       sizeof value, &bytes);
         if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL)
             return failed(r, code, "levin_get");
         if (!written || code == LEVIN_NOT_FOUND || reached_later(b, ops, i, name))
@@ -193,9 +246,12 @@ static bool read_back(runner *r, const plan_batch *b, bool written)
     for (size_t i = from; i < b->ops; i++) {
         const plan_op *op = &ops[i];
         size_t bytes = 0;
+        if (left_out(r, op))
+            continue;
         if (op->reach != REACH_KEY && !read_back_range(r, b, i, written))
             return false;
-        levin_code code = levin_get(r->store, NULL, op->key.data, op->key.size, value, sizeof value, &bytes);
+        levin_code code = levin_get_in(r->store, r->spaces[op->space], NULL, op->key.data, op->key.size, value,
+                                       sizeof value, &bytes);
         if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL)
             return failed(r, code, "levin_get");
         if (!written || reached_later(b, ops, i, op->key))
@@ -226,14 +282,17 @@ static levin_code write_as_transaction(runner *r, const plan_batch *b)
     levin_code code = levin_txn_begin(r->store, NULL, &t);
     for (size_t i = 0; i < b->ops && code == LEVIN_OK; i++) {
         const plan_op *op = &r->w->ops[b->first_op + i];
-        code = levin_txn_contains(t, op->key.data, op->key.size);
+        const levin_keyspace *ks = r->spaces[op->space];
+        if (left_out(r, op))
+            continue;
+        code = levin_txn_contains_in(t, ks, op->key.data, op->key.size);
         if (op->reach == REACH_RANGE)
-            code = levin_txn_delete_range(t, op->key, op->value);
+            code = levin_txn_delete_range_in(t, ks, op->key, op->value);
         else if (op->reach == REACH_PREFIX)
-            code = levin_txn_delete_prefix(t, op->key.data, op->key.size);
+            code = levin_txn_delete_prefix_in(t, ks, op->key.data, op->key.size);
         else if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
-            code = op->deletes ? levin_txn_delete(t, op->key.data, op->key.size)
-                               : levin_txn_put(t, op->key.data, op->key.size, op->value.data, op->value.size);
+            code = op->deletes ? levin_txn_delete_in(t, ks, op->key.data, op->key.size)
+                               : levin_txn_put_in(t, ks, op->key.data, op->key.size, op->value.data, op->value.size);
     }
     if (code == LEVIN_OK)
         code = levin_txn_commit(t, b->durability);
@@ -247,9 +306,8 @@ static const plan_op *last_put(const runner *r, const plan_batch *b, random_stre
 {
     const plan_op *ops = &r->w->ops[b->first_op], *chosen = NULL;
     for (size_t i = 0, seen = 0; i < b->ops; i++) {
-        bool last = !ops[i].deletes && ops[i].value.size;
-        for (size_t k = i + 1; k < b->ops; k++)
-            last = last && !plan_op_reaches(&ops[k], ops[i].key);
+        const bool last = !ops[i].deletes && ops[i].value.size && !left_out(r, &ops[i]) &&
+                          !reached_later(b, ops, i, ops[i].key);
         if (last && random_below(forms, ++seen) == 0)
             chosen = &ops[i];
     }
@@ -261,18 +319,20 @@ static bool changes(runner *r, const plan_op *op)
 {
     char value[READ_BACK_BYTES];
     size_t bytes = 0;
-    levin_code code = levin_get(r->store, NULL, op->key.data, op->key.size, value, sizeof value, &bytes);
+    levin_code code = levin_get_in(r->store, r->spaces[op->space], NULL, op->key.data, op->key.size, value,
+                                   sizeof value, &bytes);
     if (code == LEVIN_OK || code == LEVIN_TOO_SMALL)
         return bytes != op->value.size || (code == LEVIN_OK && memcmp(value, op->value.data, bytes) != 0);
     return code == LEVIN_NOT_FOUND;
 }
 
 /* Lets an iterator go over a range that ends with this key, whether it is there or not. */
-static levin_code look_at(levin_txn *t, const plan_op *op, bool forward)
+static levin_code look_at(levin_txn *t, const levin_keyspace *ks, const plan_op *op, bool forward)
 {
     const levin_iter_options options = { .lower = { op->key.data, op->key.size - 1 },
                                          .upper = op->key,
-                                         .upper_inclusive = true };
+                                         .upper_inclusive = true,
+                                         .keyspace = ks };
     levin_iter *it;
     levin_code code = levin_txn_iter_open(t, &options, &it);
     if (code != LEVIN_OK)
@@ -288,17 +348,18 @@ static levin_code look_at(levin_txn *t, const plan_op *op, bool forward)
 /* Begins a transaction that must not be committed once the operation is. NULL: a call failed. */
 static levin_txn *rival_begin(runner *r, const plan_op *op, random_stream *forms)
 {
+    const levin_keyspace *ks = r->spaces[op->space];
     levin_txn_options options;
     levin_txn *t;
     levin_txn_options_init(&options);
     options.isolation = random_below(forms, 2) ? LEVIN_SERIALIZABLE : LEVIN_SNAPSHOT;
     levin_code code = levin_txn_begin(r->store, &options, &t);
     if (code == LEVIN_OK && options.isolation == LEVIN_SERIALIZABLE) {
-        code = random_below(forms, 2) ? look_at(t, op, random_below(forms, 2))
-                                      : levin_txn_contains(t, op->key.data, op->key.size);
+        code = random_below(forms, 2) ? look_at(t, ks, op, random_below(forms, 2))
+                                      : levin_txn_contains_in(t, ks, op->key.data, op->key.size);
         code = code == LEVIN_OK || code == LEVIN_NOT_FOUND ? levin_txn_put(t, "rival", 5, "", 0) : code;
     } else if (code == LEVIN_OK) {
-        code = levin_txn_put(t, op->key.data, op->key.size, "rival", 5);
+        code = levin_txn_put_in(t, ks, op->key.data, op->key.size, "rival", 5);
     }
     if (code == LEVIN_OK)
         return t;
@@ -656,18 +717,38 @@ static bool step_read(runner *r, const plan_step *s)
         oracle_legal legal = oracle_legal_live(o);
         return checked(r, oracle_check(o, &legal, r->store, &with, &v), &v, "check of the open store");
     }
-    const oracle_pairs *expected = oracle_pairs_at(o, oracle_accepted(o));
-    if (oracle_probe_points(expected, r->store, &with, &v))
-        oracle_probe_ranges(expected, r->store, &with, &v);
+    const unsigned space = (unsigned)(s->argument / 8 % PLAN_SPACES);
+    with.keyspace = r->spaces[space];
+    const oracle_pairs expected = oracle_pairs_of(oracle_pairs_at(o, oracle_accepted(o)),
+                                                  with.keyspace ? model_space(r, space) : ORACLE_DEFAULT);
+    if (oracle_probe_points(&expected, r->store, &with, &v))
+        oracle_probe_ranges(&expected, r->store, &with, &v);
     return checked(r, v.promise == NULL, &v, "reads of the open store");
 }
 
+static void snapshot_drop(runner *r)
+{
+    if (r->snapshot)
+        levin_snapshot_release(r->snapshot);
+    r->snapshot = NULL;
+    spaces_close(r->snapshot_spaces, ORACLE_SPACES_MAX);
+}
+
+/* With handles of its time: the keyspaces may be dropped before it is checked. */
 static bool step_snapshot(runner *r)
 {
     levin_code code = levin_snapshot_create(r->store, &r->snapshot);
-    if (code != LEVIN_OK) {
+    if (code != LEVIN_OK)
         r->snapshot = NULL;
-        return failed(r, code, "levin_snapshot_create");
+    for (unsigned space = 1; space < PLAN_SPACES && code == LEVIN_OK; space++) {
+        const levin_slice name = plan_space_name(space);
+        const uint32_t number = model_space(r, space);
+        if (oracle_has_space(r->target->o, oracle_accepted(r->target->o), number))
+            code = levin_keyspace_open(r->store, name.data, name.size, 0, &r->snapshot_spaces[number]);
+    }
+    if (code != LEVIN_OK) {
+        snapshot_drop(r);
+        return failed(r, code, "levin_snapshot_create, or opening a keyspace");
     }
     r->snapshot_state = oracle_accepted(r->target->o);
     r->snapshot_checkpoints = stat_checkpoints(r);
@@ -679,23 +760,116 @@ static bool step_snapshot_check(runner *r, uint64_t seed)
     if (!r->snapshot)
         return true; /* it could not be taken */
     oracle_legal legal = oracle_legal_exactly(r->snapshot_state);
-    oracle_check_options with = { .snapshot = r->snapshot, .seed = seed, .points = 10, .ranges = 4,
+    oracle_check_options with = { .snapshot = r->snapshot, .spaces = r->snapshot_spaces, .seed = seed, .points = 10, .ranges = 4,
                                   .faults_active = r->target->faults };
     oracle_verdict v;
     bool good = oracle_check(r->target->o, &legal, r->store, &with, &v);
-    levin_snapshot_release(r->snapshot);
-    r->snapshot = NULL;
+    snapshot_drop(r);
     r->result->counts.snapshots += stat_checkpoints(r) > r->snapshot_checkpoints;
     return checked(r, good, &v, "check of a snapshot held across writes");
+}
+
+/* ---- making and dropping keyspaces ------------------------------------------------------------------------ */
+
+/* Also one that the model has and the runner could not open. */
+static bool step_make(runner *r, unsigned space)
+{
+    const levin_slice name = plan_space_name(space);
+    oracle *o = r->target->o;
+    if (r->spaces[space])
+        return true;
+    if (oracle_has_space(o, oracle_accepted(o), model_space(r, space)))
+        return spaces_open(r);
+    oracle_create_space(o, model_space(r, space));
+    const uint32_t number = oracle_submit(o, LEVIN_SYNCED, now(r));
+    levin_code code = levin_keyspace_open(r->store, name.data, name.size, LEVIN_KEYSPACE_EXCLUSIVE, &r->spaces[space]);
+    r->result->counts.keyspaces += code == LEVIN_OK;
+    return answered(r, number, code, NULL);
+}
+
+/* A transaction that has read the keyspace, or written to it. NULL: a call failed. */
+static levin_txn *drop_rival(runner *r, unsigned space, bool writes)
+{
+    levin_txn *t;
+    levin_code code = levin_txn_begin(r->store, NULL, &t);
+    if (code == LEVIN_OK)
+        code = writes ? levin_txn_put_in(t, r->spaces[space], "rival", 5, "", 0)
+                      : levin_txn_contains_in(t, r->spaces[space], "rival", 5);
+    if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
+        code = levin_txn_put(t, "rival", 5, "", 0);
+    if (code == LEVIN_OK)
+        return t;
+    levin_txn_destroy(t);
+    failed(r, code, "a transaction");
+    return NULL;
+}
+
+/* The keyspace is gone: its old handle, a batch filled before and the rival are refused. */
+static bool drop_is_final(runner *r, unsigned space, bool filled, levin_txn *rival)
+{
+    levin_code code = levin_contains_in(r->store, r->spaces[space], NULL, "k", 1);
+    if (code == LEVIN_NO_KEYSPACE && filled)
+        code = levin_write(r->store, r->batches[GROUP_BATCHES_MAX - 1], LEVIN_NONE);
+    if (code == LEVIN_NO_KEYSPACE && rival) {
+        code = levin_txn_commit(rival, LEVIN_NONE);
+        r->result->counts.conflicts += code == LEVIN_CONFLICT;
+        code = code == LEVIN_CONFLICT ? LEVIN_NO_KEYSPACE : code;
+    }
+    if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
+        oracle_fault(&r->result->verdict, "EXACT", "a keyspace was used after it was dropped");
+    return code == LEVIN_NO_KEYSPACE ||
+           (code != LEVIN_OK && code != LEVIN_NOT_FOUND && failed(r, code, "using a keyspace that was dropped"));
+}
+
+/* Batches, some of which write to it, are outstanding meanwhile: one group, in which the drop comes last. */
+static bool step_drop(runner *r, const plan_step *s)
+{
+    const unsigned space = (unsigned)(s->argument % PLAN_SPACES);
+    const uint64_t rest = s->argument / PLAN_SPACES;
+    const levin_slice name = plan_space_name(space);
+    const levin_durability durability = (levin_durability)(rest % 3);
+    submission *const all = r->group;
+    size_t count = 0;
+    bool going = true;
+    if (!r->spaces[space])
+        return true;
+    levin_batch *const behind = r->batches[GROUP_BATCHES_MAX - 1];
+    levin_batch_clear(behind);
+    const bool filled = levin_batch_put_in(behind, r->spaces[space], "k", 1, "", 0) == LEVIN_OK;
+    levin_txn *rival = rest / 3 % 2 ? drop_rival(r, space, rest / 6 % 2) : NULL;
+    for (size_t i = 0; i < s->batches && going; i++) {
+        const plan_batch *b = &r->w->batches[s->first_batch + i];
+        all[count] = (submission){ .r = r, .form = FORM_WAIT, .batch = b, .going = true };
+        if (!fill(r, b, r->batches[i]))
+            going = r->target->faults;
+        else
+            going = submit_one(r, &all[count], r->batches[i], &count);
+    }
+    levin_code code = LEVIN_PENDING;
+    if (going) {
+        oracle_drop_space(r->target->o, model_space(r, space));
+        const uint32_t number = oracle_submit(r->target->o, durability, now(r));
+        code = levin_keyspace_drop(r->store, name.data, name.size, durability);
+        going = answered(r, number, code, NULL);
+    }
+    for (size_t i = 0; i < count; i++)
+        going = finish_ticket(r, &all[i], false, false) && going;
+    if (going && code == LEVIN_OK) {
+        going = drop_is_final(r, space, filled, rival);
+        r->result->counts.keyspace_drops++;
+        levin_keyspace_close(r->spaces[space]);
+        r->spaces[space] = NULL;
+    }
+    levin_txn_destroy(rival);
+    return going;
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------------------- */
 
 static void release(runner *r)
 {
-    if (r->snapshot)
-        levin_snapshot_release(r->snapshot);
-    r->snapshot = NULL;
+    snapshot_drop(r);
+    spaces_close(r->spaces, PLAN_SPACES);
     for (size_t i = 0; i < GROUP_BATCHES_MAX; i++) {
         levin_batch_destroy(r->batches[i]);
         r->batches[i] = NULL;
@@ -786,7 +960,7 @@ static bool step_reopen(runner *r)
         return false; /* reads fail for ever: nothing more can be learned in this run */
     oracle_settle(o, v.state, now(r));
     r->result->counts.reopens++;
-    return true;
+    return spaces_open(r);
 }
 
 /* ---- the run ---------------------------------------------------------------------------------------------- */
@@ -828,6 +1002,10 @@ static bool run_step_bare(runner *r, const plan_step *s)
         return step_snapshot(r);
     case STEP_SNAPSHOT_CHECK:
         return step_snapshot_check(r, s->argument);
+    case STEP_KEYSPACE_MAKE:
+        return step_make(r, s->argument % PLAN_SPACES);
+    case STEP_KEYSPACE_DROP:
+        return step_drop(r, s);
     case STEP_REOPEN:
         return step_reopen(r);
     }
@@ -863,7 +1041,7 @@ bool workload_run(const workload *w, const workload_target *target, bool keep_op
 {
     *result = (workload_result){ .verdict = { .state = ORACLE_NO_STATE }, .opened = UINT64_MAX };
     runner r = { .w = w, .target = target, .result = result };
-    if (open_store(&r))
+    if (open_store(&r) && spaces_open(&r))
         run_steps(&r);
     release(&r);
     if (keep_open) {
@@ -880,7 +1058,7 @@ bool workload_continue(const workload *w, levin *store, const workload_target *t
 {
     *result = (workload_result){ .verdict = { .state = ORACLE_NO_STATE } };
     runner r = { .w = w, .target = target, .result = result, .store = store };
-    if (prepare(&r))
+    if (prepare(&r) && spaces_open(&r))
         run_steps(&r);
     release(&r);
     return result->verdict.promise == NULL;

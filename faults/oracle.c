@@ -69,9 +69,9 @@ int oracle_compare(levin_slice a, levin_slice b)
     return c ? c : (a.size > b.size) - (a.size < b.size);
 }
 
-uint64_t oracle_hash(levin_slice key, levin_slice value)
+uint64_t oracle_hash(uint32_t space, levin_slice key, levin_slice value)
 {
-    return XXH3_64bits_withSeed(value.data, value.size, XXH3_64bits(key.data, key.size));
+    return XXH3_64bits_withSeed(value.data, value.size, XXH3_64bits_withSeed(key.data, key.size, space));
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------- */
@@ -84,6 +84,7 @@ oracle *oracle_create(void)
     o->batch_count = 1;
     o->digests_good = 1;
     o->spelled_state = ORACLE_NO_STATE;
+    o->space_count = 1;
     return o;
 }
 
@@ -91,11 +92,13 @@ oracle *oracle_continue(oracle *from, uint32_t state)
 {
     const oracle_pairs *pairs = oracle_pairs_at(from, state);
     oracle *o = oracle_create();
+    memcpy(o->spaces, from->spaces, sizeof o->spaces);
+    o->space_count = from->space_count;
     o->keys = oracle_grow(NULL, &o->key_capacity, pairs->count + 1, sizeof *o->keys);
     oracle_key *keys = oracle_reserve(o, (pairs->count + 1) * sizeof *keys);
     for (size_t i = 0; i < pairs->count; i++) {
         size_t capacity = 0;
-        keys[i] = (oracle_key){ .key = pairs->items[i].key, .count = 1 };
+        keys[i] = (oracle_key){ .space = pairs->items[i].space, .key = pairs->items[i].key, .count = 1 };
         keys[i].versions = oracle_grow(NULL, &capacity, 1, sizeof *keys[i].versions);
         keys[i].capacity = (uint32_t)capacity;
         keys[i].versions[0] = (oracle_version){ 0, false, pairs->items[i].value, pairs->items[i].hash };
@@ -133,15 +136,35 @@ void oracle_destroy(oracle *o)
     free(o);
 }
 
+/* ---- keyspaces --------------------------------------------------------------------------------------------- */
+
+uint32_t oracle_space(oracle *o, levin_slice name)
+{
+    uint32_t space = 1;
+    while (space < o->space_count && !oracle_same(o->spaces[space], name))
+        space++;
+    if (space == ORACLE_SPACES_MAX)
+        fatal("the oracle knows no more than %d keyspaces", ORACLE_SPACES_MAX - 1);
+    if (space == o->space_count)
+        o->spaces[o->space_count++] = oracle_copy(o, name.data, name.size);
+    return space;
+}
+
+bool oracle_has_space(const oracle *o, uint32_t state, uint32_t space)
+{
+    const oracle_key *k = oracle_find(o, space, (levin_slice){ "", 0 });
+    return k && oracle_visible(o, k, state);
+}
+
 /* ---- recording -------------------------------------------------------------------------------------------- */
 
 /* Where the key is or belongs. */
-static size_t key_position(const oracle *o, levin_slice key, bool *found)
+static size_t key_position(const oracle *o, uint32_t space, levin_slice key, bool *found)
 {
     size_t low = 0, high = o->key_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        int c = oracle_compare(o->keys[middle]->key, key);
+        int c = oracle_compare_in(o->keys[middle]->space, o->keys[middle]->key, space, key);
         if (c == 0) {
             *found = true;
             return middle;
@@ -155,22 +178,22 @@ static size_t key_position(const oracle *o, levin_slice key, bool *found)
     return low;
 }
 
-oracle_key *oracle_find(const oracle *o, levin_slice key)
+oracle_key *oracle_find(const oracle *o, uint32_t space, levin_slice key)
 {
     bool found;
-    size_t at = key_position(o, key, &found);
+    size_t at = key_position(o, space, key, &found);
     return found ? o->keys[at] : NULL;
 }
 
-static void oracle_change(oracle *o, levin_slice key, bool deleted, levin_slice value)
+static void oracle_change(oracle *o, uint32_t space, levin_slice key, bool deleted, levin_slice value)
 {
     bool found;
-    size_t at = key_position(o, key, &found);
+    size_t at = key_position(o, space, key, &found);
     if (!found) {
         o->keys = oracle_grow(o->keys, &o->key_capacity, o->key_count + 1, sizeof *o->keys);
         memmove(o->keys + at + 1, o->keys + at, (o->key_count - at) * sizeof *o->keys);
         oracle_key *made = oracle_reserve(o, sizeof *made);
-        *made = (oracle_key){ .key = oracle_copy(o, key.data, key.size) };
+        *made = (oracle_key){ .space = space, .key = oracle_copy(o, key.data, key.size) };
         o->keys[at] = made;
         o->key_count++;
     }
@@ -188,37 +211,71 @@ static void oracle_change(oracle *o, levin_slice key, bool deleted, levin_slice 
     *v = (oracle_version){ .batch = batch, .deleted = deleted };
     if (!deleted) {
         v->value = oracle_copy(o, value.data, value.size);
-        v->hash = oracle_hash(k->key, v->value);
+        v->hash = oracle_hash(space, k->key, v->value);
     }
+}
+
+void oracle_put_in(oracle *o, uint32_t space, levin_slice key, levin_slice value)
+{
+    oracle_change(o, space, key, false, value);
+}
+
+void oracle_delete_in(oracle *o, uint32_t space, levin_slice key)
+{
+    oracle_change(o, space, key, true, (levin_slice){ NULL, 0 });
+}
+
+/* Of the keys that were ever written: no other can be there. */
+void oracle_delete_range_in(oracle *o, uint32_t space, levin_slice lower, levin_slice upper)
+{
+    for (size_t i = 0; i < o->key_count; i++) {
+        const oracle_key *k = o->keys[i];
+        if (k->space == space && k->key.size && oracle_compare(lower, k->key) <= 0 &&
+            (!upper.data || oracle_compare(k->key, upper) < 0))
+            oracle_delete_in(o, space, k->key);
+    }
+}
+
+void oracle_delete_prefix_in(oracle *o, uint32_t space, levin_slice prefix)
+{
+    for (size_t i = 0; i < o->key_count; i++) {
+        const oracle_key *k = o->keys[i];
+        if (k->space == space && k->key.size && k->key.size >= prefix.size &&
+            memcmp(k->key.data, prefix.data, prefix.size) == 0)
+            oracle_delete_in(o, space, k->key);
+    }
+}
+
+void oracle_create_space(oracle *o, uint32_t space)
+{
+    oracle_put_in(o, space, (levin_slice){ "", 0 }, (levin_slice){ "", 0 });
+}
+
+void oracle_drop_space(oracle *o, uint32_t space)
+{
+    for (size_t i = 0; i < o->key_count; i++)
+        if (o->keys[i]->space == space)
+            oracle_delete_in(o, space, o->keys[i]->key);
 }
 
 void oracle_put(oracle *o, const void *key, size_t key_bytes, const void *value, size_t value_bytes)
 {
-    oracle_change(o, (levin_slice){ key, key_bytes }, false, (levin_slice){ value, value_bytes });
+    oracle_put_in(o, ORACLE_DEFAULT, (levin_slice){ key, key_bytes }, (levin_slice){ value, value_bytes });
 }
 
 void oracle_delete(oracle *o, const void *key, size_t key_bytes)
 {
-    oracle_change(o, (levin_slice){ key, key_bytes }, true, (levin_slice){ NULL, 0 });
+    oracle_delete_in(o, ORACLE_DEFAULT, (levin_slice){ key, key_bytes });
 }
 
-/* Of the keys that were ever written: no other can be there. */
 void oracle_delete_range(oracle *o, levin_slice lower, levin_slice upper)
 {
-    for (size_t i = 0; i < o->key_count; i++) {
-        levin_slice key = o->keys[i]->key;
-        if (oracle_compare(lower, key) <= 0 && (!upper.data || oracle_compare(key, upper) < 0))
-            oracle_delete(o, key.data, key.size);
-    }
+    oracle_delete_range_in(o, ORACLE_DEFAULT, lower, upper);
 }
 
 void oracle_delete_prefix(oracle *o, levin_slice prefix)
 {
-    for (size_t i = 0; i < o->key_count; i++) {
-        levin_slice key = o->keys[i]->key;
-        if (key.size >= prefix.size && memcmp(key.data, prefix.data, prefix.size) == 0)
-            oracle_delete(o, key.data, key.size);
-    }
+    oracle_delete_prefix_in(o, ORACLE_DEFAULT, prefix);
 }
 
 void oracle_discard(oracle *o)
@@ -431,10 +488,27 @@ const oracle_pairs *oracle_pairs_at(oracle *o, uint32_t state)
     for (size_t i = 0; i < o->key_count; i++) {
         const oracle_version *v = oracle_visible(o, o->keys[i], state);
         if (v)
-            p->items[p->count++] = (oracle_pair){ o->keys[i]->key, v->value, v->hash };
+            p->items[p->count++] = (oracle_pair){ o->keys[i]->space, o->keys[i]->key, v->value, v->hash };
     }
     o->spelled_state = state;
     return p;
+}
+
+oracle_pairs oracle_pairs_of(const oracle_pairs *all, uint32_t space)
+{
+    size_t first = 0, end = all->count;
+    while (first < end) { /* the first of the keyspace, or of one after it */
+        size_t middle = (first + end) / 2;
+        if (all->items[middle].space < space)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    if (first < all->count && all->items[first].space == space && all->items[first].key.size == 0)
+        first++;
+    for (end = first; end < all->count && all->items[end].space == space;)
+        end++;
+    return (oracle_pairs){ .items = all->items + first, .count = end - first };
 }
 
 /* ---- legal sets ------------------------------------------------------------------------------------------- */

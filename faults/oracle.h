@@ -18,6 +18,10 @@
  * was acknowledged by t as logged or synced.
  * Legal in an open store: every acknowledged batch is seen, no failed one; a pending one may be seen.
  *
+ * Keyspaces are part of the model: a keyspace is a number here, ORACLE_DEFAULT or what oracle_space() gives a name.  That
+ * a named one is there is a pair of its own, with an empty key, so that creating and dropping are batches like others,
+ * and a keyspace that comes back, or is lost, is a difference like any other.
+ *
  * The memory is the harness's own (malloc; running out of it ends the program).  One thread.
  */
 #ifndef FAULTS_ORACLE_H
@@ -34,10 +38,23 @@ void oracle_destroy(oracle *o);
 
 /* ---- recording -------------------------------------------------------------------------------------------- */
 
+enum { ORACLE_DEFAULT = 0, ORACLE_SPACES_MAX = 8 };
+/* The number of the named keyspace, from 1 on, the same for the same name. Ends the program when there are too many. */
+uint32_t oracle_space(oracle *o, levin_slice name);
+/* Whether the keyspace is there in that state. */
+bool oracle_has_space(const oracle *o, uint32_t state, uint32_t space);
+
 /* Operations of the batch that is being put together; later ones on a key win. Bytes are copied. */
+void oracle_put_in(oracle *o, uint32_t space, levin_slice key, levin_slice value);
+void oracle_delete_in(oracle *o, uint32_t space, levin_slice key);
+/* Keys in [lower, upper); upper.data NULL: to the end. */
+void oracle_delete_range_in(oracle *o, uint32_t space, levin_slice lower, levin_slice upper);
+void oracle_delete_prefix_in(oracle *o, uint32_t space, levin_slice prefix);
+void oracle_create_space(oracle *o, uint32_t space);
+void oracle_drop_space(oracle *o, uint32_t space);
+/* The same for the default keyspace. */
 void oracle_put(oracle *o, const void *key, size_t key_bytes, const void *value, size_t value_bytes);
 void oracle_delete(oracle *o, const void *key, size_t key_bytes);
-/* Keys in [lower, upper); upper.data NULL: to the end. */
 void oracle_delete_range(oracle *o, levin_slice lower, levin_slice upper);
 void oracle_delete_prefix(oracle *o, levin_slice prefix);
 /* Takes back the operations put together so far. */
@@ -80,15 +97,18 @@ bool oracle_is_legal(const oracle *o, const oracle_legal *legal, uint32_t state)
 /* ---- a state spelled out ---------------------------------------------------------------------------------- */
 
 typedef struct oracle_pair {
-    levin_slice key, value;
-    uint64_t hash; /* of key and value */
+    uint32_t space;
+    levin_slice key, value; /* key empty: the keyspace is there */
+    uint64_t hash;          /* of keyspace, key and value */
 } oracle_pair;
 typedef struct oracle_pairs {
-    oracle_pair *items; /* ascending by key */
+    oracle_pair *items; /* ascending by keyspace and key */
     size_t count, capacity;
 } oracle_pairs;
 /* The oracle's, good until the next call on it. */
 const oracle_pairs *oracle_pairs_at(oracle *o, uint32_t state);
+/* Those of one keyspace, but for the pair that says that it is there: a part of all, and good as long. */
+oracle_pairs oracle_pairs_of(const oracle_pairs *all, uint32_t space);
 
 /* ---- checking --------------------------------------------------------------------------------------------- */
 
@@ -106,6 +126,9 @@ void oracle_fault(oracle_verdict *verdict, const char *promise, const char *form
 
 typedef struct oracle_check_options {
     const levin_snapshot *snapshot; /* NULL: one is taken for the duration of the check */
+    levin_keyspace *const *spaces;  /* with a snapshot: the handles by number, of ORACLE_SPACES_MAX, opened when it was
+                                     * taken; a probe: NULL */
+    const levin_keyspace *keyspace; /* of a probe: where it reads, NULL: the default one */
     uint64_t seed;                  /* of the probes */
     unsigned points;                /* random point reads, half of them of absent keys */
     unsigned ranges;                /* random ranges and prefixes */
@@ -113,8 +136,8 @@ typedef struct oracle_check_options {
 } oracle_check_options;
 
 /*
- * Reads the whole store forwards and backwards, then points and ranges, all against one legal state.  Returns whether
- * the store is as promised.
+ * Lists the keyspaces and reads the whole store forwards, then the default keyspace, and with every other seed one of
+ * the named ones, backwards, points and ranges of them, all against one legal state.  Returns whether the store is as promised.
  */
 bool oracle_check(oracle *o, const oracle_legal *legal, levin *store, const oracle_check_options *options,
                   oracle_verdict *verdict);
@@ -124,9 +147,10 @@ bool oracle_check_state(oracle *o, const oracle_legal *legal, uint32_t state, or
 /* The parts of oracle_check(), each of which can fail by itself. */
 typedef struct oracle_scan oracle_scan;
 oracle_scan *oracle_scan_begin(oracle *o);
-void oracle_scan_pair(oracle_scan *scan, levin_slice key, levin_slice value);
+void oracle_scan_pair(oracle_scan *scan, uint32_t space, levin_slice key, levin_slice value);
 /* Compares what was fed with the legal set, and destroys the scan. */
 bool oracle_scan_end(oracle_scan *scan, const oracle_legal *legal, oracle_verdict *verdict);
+/* The probes: expected is of one keyspace (oracle_pairs_of()), that of the options. */
 bool oracle_probe_reverse(const oracle_pairs *expected, levin *store, const oracle_check_options *options,
                           oracle_verdict *verdict);
 bool oracle_probe_points(const oracle_pairs *expected, levin *store, const oracle_check_options *options,

@@ -3,7 +3,7 @@
  *
  * The forward scan finds the state: candidates are narrowed by digest, then compared byte by byte. Everything after
  * that (reverse scan, point reads, multi-get, ranges, prefixes, changes of direction) is compared with that one
- * state, on one snapshot.
+ * state, on one snapshot: in the default keyspace, and in one of the named ones that are there.
  *
  * With faults_active a failed call ends the check without a verdict; answers given before it are still compared.
  */
@@ -50,6 +50,19 @@ const char *oracle_text(levin_slice bytes, char buffer[80])
     return buffer;
 }
 
+const char *oracle_place(const oracle *o, uint32_t space, levin_slice key, char buffer[ORACLE_PLACE_BYTES])
+{
+    char name[80], text[80];
+    if (space == ORACLE_DEFAULT || space >= o->space_count)
+        snprintf(buffer, ORACLE_PLACE_BYTES, "%s", oracle_text(key, text));
+    else if (!key.size)
+        snprintf(buffer, ORACLE_PLACE_BYTES, "(keyspace %s)", oracle_text(o->spaces[space], name));
+    else
+        snprintf(buffer, ORACLE_PLACE_BYTES, "%s (keyspace %s)", oracle_text(key, text),
+                 oracle_text(o->spaces[space], name));
+    return buffer;
+}
+
 /* A call failed: a verdict, unless faults are active. Returns false: the check is over. */
 static bool call_failed(levin *store, levin_code code, const char *what, const oracle_check_options *options,
                         oracle_verdict *verdict)
@@ -90,10 +103,11 @@ static levin_slice scan_value(const oracle_scan *scan, size_t i)
     return (levin_slice){ scan->bytes + scan->entries[i].value_at, scan->entries[i].value_bytes };
 }
 
-void oracle_scan_pair(oracle_scan *scan, levin_slice key, levin_slice value)
+void oracle_scan_pair(oracle_scan *scan, uint32_t space, levin_slice key, levin_slice value)
 {
     scan->entries = oracle_grow(scan->entries, &scan->entry_capacity, scan->count + 1, sizeof *scan->entries);
     scan->bytes = oracle_grow(scan->bytes, &scan->capacity, scan->used + key.size + value.size + 1, 1);
+    scan->entries[scan->count].space = space;
     scan->entries[scan->count].key_at = scan->used;
     scan->entries[scan->count].key_bytes = key.size;
     scan->entries[scan->count].value_at = scan->used + key.size;
@@ -103,10 +117,11 @@ void oracle_scan_pair(oracle_scan *scan, levin_slice key, levin_slice value)
     if (value.size)
         memcpy(scan->bytes + scan->used + key.size, value.data, value.size);
     scan->used += key.size + value.size;
-    if (scan->count && scan->disordered == SIZE_MAX && oracle_compare(scan_key(scan, scan->count - 1), key) >= 0)
+    if (scan->count && scan->disordered == SIZE_MAX &&
+        oracle_compare_in(scan->entries[scan->count - 1].space, scan_key(scan, scan->count - 1), space, key) >= 0)
         scan->disordered = scan->count;
     scan->count++;
-    scan->digest += oracle_hash(key, value);
+    scan->digest += oracle_hash(space, key, value);
 }
 
 static bool scan_equals(const oracle_scan *scan, const oracle_pairs *pairs)
@@ -114,7 +129,7 @@ static bool scan_equals(const oracle_scan *scan, const oracle_pairs *pairs)
     if (scan->count != pairs->count)
         return false;
     for (size_t i = 0; i < scan->count; i++)
-        if (!oracle_same(scan_key(scan, i), pairs->items[i].key) ||
+        if (scan->entries[i].space != pairs->items[i].space || !oracle_same(scan_key(scan, i), pairs->items[i].key) ||
             !oracle_same(scan_value(scan, i), pairs->items[i].value))
             return false;
     return true;
@@ -125,10 +140,11 @@ bool oracle_scan_end(oracle_scan *scan, const oracle_legal *legal, oracle_verdic
     oracle *o = scan->o;
     *verdict = (oracle_verdict){ .state = ORACLE_NO_STATE };
     if (scan->disordered != SIZE_MAX) {
-        char a[80], b[80];
-        oracle_fault(verdict, "EXACT", "the forward scan is out of order: pair %zu has key %s after %s",
-                     scan->disordered, oracle_text(scan_key(scan, scan->disordered), a),
-                     oracle_text(scan_key(scan, scan->disordered - 1), b));
+        const size_t at = scan->disordered;
+        char a[ORACLE_PLACE_BYTES], b[ORACLE_PLACE_BYTES];
+        oracle_fault(verdict, "EXACT", "the forward scan is out of order: pair %zu has key %s after %s", at,
+                     oracle_place(o, scan->entries[at].space, scan_key(scan, at), a),
+                     oracle_place(o, scan->entries[at - 1].space, scan_key(scan, at - 1), b));
     }
     if (!verdict->promise) {
         oracle_state_digest(o, legal->last);
@@ -148,15 +164,20 @@ bool oracle_scan_end(oracle_scan *scan, const oracle_legal *legal, oracle_verdic
     return verdict->promise == NULL;
 }
 
-/* Scans forward when the state is known already: compares as it goes. False and no verdict when they differ. */
-static bool scan_known(const oracle_pairs *expected, levin_iter *iter)
+/* Scans one keyspace forward when the state is known already: compares as it goes. */
+static bool scan_known(const oracle_pairs *expected, levin *store, const levin_iter_options *options)
 {
     size_t i = 0;
-    for (bool on = levin_iter_first(iter); on; on = levin_iter_next(iter), i++)
-        if (i == expected->count || !oracle_same(levin_iter_key(iter), expected->items[i].key) ||
-            !oracle_same(levin_iter_value(iter), expected->items[i].value))
-            return false;
-    return i == expected->count && levin_iter_status(iter) == LEVIN_OK;
+    levin_iter *iter;
+    if (levin_iter_open(store, options, &iter) != LEVIN_OK)
+        return false;
+    bool same = true;
+    for (bool on = levin_iter_first(iter); on && same; on = levin_iter_next(iter), i++)
+        same = i < expected->count && oracle_same(levin_iter_key(iter), expected->items[i].key) &&
+               oracle_same(levin_iter_value(iter), expected->items[i].value);
+    same = same && i == expected->count && levin_iter_status(iter) == LEVIN_OK;
+    levin_iter_close(iter);
+    return same;
 }
 
 /* ---- probes ----------------------------------------------------------------------------------------------- */
@@ -195,7 +216,7 @@ static bool stands_on(levin *store, levin_iter *iter, const oracle_pair *expecte
 bool oracle_probe_reverse(const oracle_pairs *expected, levin *store, const oracle_check_options *options,
                           oracle_verdict *verdict)
 {
-    levin_iter_options iter_options = { .snapshot = options->snapshot };
+    levin_iter_options iter_options = { .snapshot = options->snapshot, .keyspace = options->keyspace };
     levin_iter *iter = NULL;
     levin_code code = levin_iter_open(store, &iter_options, &iter);
     if (code != LEVIN_OK)
@@ -270,8 +291,9 @@ static bool probe_get(const oracle_pairs *expected, levin *store, levin_slice ke
     void *value = NULL;
     size_t bytes = 0;
     levin_pinned pinned;
-    levin_code code = levin_get_alloc(store, options->snapshot, key.data, key.size, &value, &bytes);
-    levin_code again = levin_get_pinned(store, options->snapshot, key.data, key.size, &pinned);
+    levin_code code = levin_get_alloc_in(store, options->keyspace, options->snapshot, key.data, key.size, &value,
+                                         &bytes);
+    levin_code again = levin_get_pinned_in(store, options->keyspace, options->snapshot, key.data, key.size, &pinned);
     if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
         code = again == LEVIN_OK || again == LEVIN_NOT_FOUND ? code : again;
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND) {
@@ -302,7 +324,7 @@ static bool probe_multi_get(const oracle_pairs *expected, levin *store, random_s
         requests[i] = (levin_get_request){ .key = key.data, .key_bytes = key.size, .buffer = buffers[i],
                                            .capacity = sizeof buffers[i] };
     }
-    levin_code code = levin_multi_get(store, options->snapshot, requests, MULTI_KEYS);
+    levin_code code = levin_multi_get_in(store, options->keyspace, options->snapshot, requests, MULTI_KEYS);
     if (code != LEVIN_OK)
         return call_failed(store, code, "multi-get", options, verdict);
     for (size_t i = 0; i < MULTI_KEYS; i++) {
@@ -331,7 +353,8 @@ bool oracle_probe_points(const oracle_pairs *expected, levin *store, const oracl
         levin_slice key = probe_key(expected, &random, buffer);
         if (!probe_get(expected, store, key, options, verdict))
             return false;
-        levin_code code = i % 4 ? LEVIN_OK : levin_contains(store, options->snapshot, key.data, key.size);
+        levin_code code = i % 4 ? LEVIN_OK
+                                : levin_contains_in(store, options->keyspace, options->snapshot, key.data, key.size);
         if (i % 4 == 0 && code != (pairs_find(expected, key) ? LEVIN_OK : LEVIN_NOT_FOUND)) {
             if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
                 return call_failed(store, code, "contains", options, verdict);
@@ -369,7 +392,7 @@ static bool probe_range(const oracle_pairs *expected, levin *store, random_strea
                         const oracle_check_options *options, oracle_verdict *verdict)
 {
     unsigned char lower[PROBE_KEY_BYTES], upper[PROBE_KEY_BYTES], prefix[PROBE_KEY_BYTES], seek[PROBE_KEY_BYTES];
-    levin_iter_options b = { .snapshot = options->snapshot };
+    levin_iter_options b = { .snapshot = options->snapshot, .keyspace = options->keyspace };
     if (chance(random, 60))
         b.lower = probe_key(expected, random, lower);
     if (chance(random, 60))
@@ -445,32 +468,59 @@ bool oracle_probe_ranges(const oracle_pairs *expected, levin *store, const oracl
 
 /* ---- the whole -------------------------------------------------------------------------------------------- */
 
-/* Finds the state by a forward scan. */
-static bool check_forward(oracle *o, const oracle_legal *legal, levin *store, const oracle_check_options *options,
-                          oracle_verdict *verdict)
+/* Whether the store is as the state last spelled out. No verdict when it is not. */
+static bool spelled_again(oracle *o, levin *store, const levin_snapshot *snapshot, const oracle_spaces *spaces)
 {
-    levin_iter_options iter_options = { .snapshot = options->snapshot };
-    levin_iter *iter = NULL;
-    levin_code code = levin_iter_open(store, &iter_options, &iter);
-    if (code != LEVIN_OK)
-        return call_failed(store, code, "iterator for the forward scan", options, verdict);
-    /* The last state spelled out is the likeliest one: crash points follow each other. */
-    if (o->spelled_state != ORACLE_NO_STATE && oracle_is_legal(o, legal, o->spelled_state) &&
-        scan_known(&o->spelled, iter)) {
-        verdict->state = o->spelled_state;
-        levin_iter_close(iter);
-        return true;
+    for (uint32_t space = 0; space < o->space_count; space++) {
+        const levin_iter_options options = { .snapshot = snapshot, .keyspace = spaces->of[space] };
+        const oracle_pairs expected = oracle_pairs_of(&o->spelled, space);
+        const bool there = expected.items > o->spelled.items && expected.items[-1].space == space;
+        if (space && there != spaces->there[space])
+            return false;
+        if ((space == ORACLE_DEFAULT || there) && !scan_known(&expected, store, &options))
+            return false;
     }
-    oracle_scan *scan = oracle_scan_begin(o);
+    return true;
+}
+
+static levin_code scan_space(oracle_scan *scan, uint32_t space, levin *store, const levin_iter_options *options)
+{
+    levin_iter *iter;
+    levin_code code = levin_iter_open(store, options, &iter);
+    if (code != LEVIN_OK)
+        return code;
     levin_iter_first(iter);
     for (; levin_iter_valid(iter); levin_iter_next(iter)) {
         levin_slice value = levin_iter_value(iter);
         if (!value.data && levin_iter_status(iter) != LEVIN_OK)
             break;
-        oracle_scan_pair(scan, levin_iter_key(iter), value);
+        oracle_scan_pair(scan, space, levin_iter_key(iter), value);
     }
     code = levin_iter_status(iter);
     levin_iter_close(iter);
+    return code;
+}
+
+/* Finds the state by a forward scan. */
+static bool check_forward(oracle *o, const oracle_legal *legal, levin *store, const oracle_check_options *options,
+                          const oracle_spaces *spaces, oracle_verdict *verdict)
+{
+    /* The last state spelled out is the likeliest one: crash points follow each other. */
+    if (o->spelled_state != ORACLE_NO_STATE && oracle_is_legal(o, legal, o->spelled_state) &&
+        spelled_again(o, store, options->snapshot, spaces)) {
+        verdict->state = o->spelled_state;
+        return true;
+    }
+    oracle_scan *scan = oracle_scan_begin(o);
+    levin_code code = LEVIN_OK;
+    for (uint32_t space = 0; space < o->space_count && code == LEVIN_OK; space++) {
+        const levin_iter_options in = { .snapshot = options->snapshot, .keyspace = spaces->of[space] };
+        if (space && !spaces->there[space])
+            continue;
+        if (space)
+            oracle_scan_pair(scan, space, (levin_slice){ "", 0 }, (levin_slice){ "", 0 });
+        code = scan_space(scan, space, store, &in);
+    }
     if (code != LEVIN_OK) {
         o->scan = scan;
         return call_failed(store, code, "forward scan", options, verdict);
@@ -478,25 +528,53 @@ static bool check_forward(oracle *o, const oracle_legal *legal, levin *store, co
     return oracle_scan_end(scan, legal, verdict);
 }
 
+/* All probes of the default keyspace, and, by the seed, of one of the others or of none. */
+static bool check_probes(const oracle_pairs *all, levin *store, const oracle_check_options *options,
+                         const oracle_spaces *spaces, oracle_verdict *verdict)
+{
+    oracle_check_options with = *options;
+    oracle_pairs expected = oracle_pairs_of(all, ORACLE_DEFAULT);
+    with.spaces = NULL;
+    bool good = oracle_probe_reverse(&expected, store, &with, verdict) &&
+                oracle_probe_points(&expected, store, &with, verdict) &&
+                oracle_probe_ranges(&expected, store, &with, verdict);
+    uint32_t chosen = 0;
+    for (uint32_t space = 1, count = 0; space < ORACLE_SPACES_MAX; space++)
+        if (spaces->of[space] && options->seed / 2 % ++count == 0)
+            chosen = space;
+    if (!good || !chosen || options->seed % 2)
+        return good;
+    expected = oracle_pairs_of(all, chosen);
+    with.keyspace = spaces->of[chosen];
+    with.points = (options->points + 1) / 2;
+    with.ranges = (options->ranges + 1) / 2;
+    return oracle_probe_reverse(&expected, store, &with, verdict) &&
+           oracle_probe_points(&expected, store, &with, verdict) &&
+           oracle_probe_ranges(&expected, store, &with, verdict);
+}
+
 bool oracle_check(oracle *o, const oracle_legal *legal, levin *store, const oracle_check_options *options,
                   oracle_verdict *verdict)
 {
     *verdict = (oracle_verdict){ .state = ORACLE_NO_STATE };
     oracle_check_options with = *options;
+    oracle_spaces spaces;
+    const char *what;
     levin_snapshot *snapshot = NULL;
     if (!with.snapshot) {
         levin_code code = levin_snapshot_create(store, &snapshot);
         if (code != LEVIN_OK)
             return call_failed(store, code, "snapshot", options, verdict) || !verdict->promise;
         with.snapshot = snapshot;
+        with.spaces = NULL;
     }
-    bool good = check_forward(o, legal, store, &with, verdict);
-    if (good) {
-        const oracle_pairs *expected = oracle_pairs_at(o, verdict->state);
-        good = oracle_probe_reverse(expected, store, &with, verdict) &&
-               oracle_probe_points(expected, store, &with, verdict) &&
-               oracle_probe_ranges(expected, store, &with, verdict);
-    }
+    levin_code code = oracle_spaces_open(&spaces, o, store, &with, &what, verdict);
+    bool good = verdict->promise == NULL &&
+                (code == LEVIN_OK ? check_forward(o, legal, store, &with, &spaces, verdict)
+                                  : call_failed(store, code, what, &with, verdict));
+    if (good)
+        check_probes(oracle_pairs_at(o, verdict->state), store, &with, &spaces, verdict);
+    oracle_spaces_close(&spaces);
     if (snapshot)
         levin_snapshot_release(snapshot);
     return verdict->promise == NULL;

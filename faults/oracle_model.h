@@ -18,10 +18,11 @@ typedef struct oracle_version {
     uint32_t batch;
     bool deleted;
     levin_slice value;
-    uint64_t hash; /* of key and value */
+    uint64_t hash; /* of keyspace, key and value */
 } oracle_version;
 
 typedef struct oracle_key {
+    uint32_t space;
     levin_slice key;
     oracle_version *versions; /* ascending by batch */
     uint32_t count, capacity;
@@ -51,7 +52,9 @@ typedef struct oracle_event {
 typedef struct oracle_chunk oracle_chunk;
 
 struct oracle {
-    oracle_key **keys; /* ascending */
+    levin_slice spaces[ORACLE_SPACES_MAX]; /* names by number; the default one has none */
+    uint32_t space_count;
+    oracle_key **keys; /* ascending by keyspace and key */
     size_t key_count, key_capacity;
     oracle_batch *batches; /* [0] is the beginning */
     size_t batch_count, batch_capacity;
@@ -72,7 +75,7 @@ struct oracle_scan {
     oracle *o;
     unsigned char *bytes;
     size_t used, capacity;
-    struct { size_t key_at, key_bytes, value_at, value_bytes; } *entries;
+    struct { uint32_t space; size_t key_at, key_bytes, value_at, value_bytes; } *entries;
     size_t count, entry_capacity;
     uint64_t digest;
     size_t disordered; /* index of the first pair that is not above its predecessor, or SIZE_MAX */
@@ -84,9 +87,13 @@ static inline bool oracle_same(levin_slice a, levin_slice b)
 {
     return a.size == b.size && (a.size == 0 || __builtin_memcmp(a.data, b.data, a.size) == 0);
 }
-uint64_t oracle_hash(levin_slice key, levin_slice value);
+static inline int oracle_compare_in(uint32_t space_a, levin_slice a, uint32_t space_b, levin_slice b)
+{
+    return space_a != space_b ? (space_a < space_b ? -1 : 1) : oracle_compare(a, b);
+}
+uint64_t oracle_hash(uint32_t space, levin_slice key, levin_slice value);
 /* The key, or NULL. */
-oracle_key *oracle_find(const oracle *o, levin_slice key);
+oracle_key *oracle_find(const oracle *o, uint32_t space, levin_slice key);
 /* The version of a key that state shows, or NULL when it is absent there. */
 const oracle_version *oracle_visible(const oracle *o, const oracle_key *k, uint32_t state);
 uint64_t oracle_state_digest(oracle *o, uint32_t state);
@@ -97,5 +104,27 @@ void oracle_diagnose(oracle_scan *scan, const oracle_legal *legal, oracle_verdic
 void oracle_explain_state(const oracle *o, const oracle_legal *legal, uint32_t state, oracle_verdict *verdict);
 /* Bytes as printable text. */
 const char *oracle_text(levin_slice bytes, char buffer[80]);
+/* A key with the name of its keyspace. */
+enum { ORACLE_PLACE_BYTES = 170 };
+const char *oracle_place(const oracle *o, uint32_t space, levin_slice key, char buffer[ORACLE_PLACE_BYTES]);
+
+/* The named keyspaces that a store shows in one snapshot (oracle_spaces.c). */
+typedef struct oracle_spaces {
+    levin *store;
+    const oracle *o;
+    bool there[ORACLE_SPACES_MAX];
+    levin_keyspace *of[ORACLE_SPACES_MAX];
+    bool owned;             /* the handles were opened here */
+    oracle_verdict *verdict;
+    char last[256];         /* the name before, while they are listed */
+    size_t last_bytes;
+} oracle_spaces;
+/*
+ * LEVIN_OK, or the code of a failed call; *what is then its name.  A keyspace that nobody has made, or one out of order,
+ * goes to the verdict.  Close in any case.
+ */
+levin_code oracle_spaces_open(oracle_spaces *s, const oracle *o, levin *store, const oracle_check_options *options,
+                              const char **what, oracle_verdict *verdict);
+void oracle_spaces_close(oracle_spaces *s);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * Checked: each promise has a wrong state that breaks it and the verdict that says so (a canary for each); legal
  * sets by time; failed, refused and pending batches; histories continued after a recovery; the probes of an open
- * store can fail.
+ * store can fail; named keyspaces, their creation and their drop are part of the state.
  */
 #include "oracle.h"
 
@@ -29,7 +29,7 @@ static void delete(oracle *o, const char *key)
 static void feed(oracle_scan *scan, const pair *pairs)
 {
     for (; pairs->key; pairs++)
-        oracle_scan_pair(scan, (levin_slice){ pairs->key, strlen(pairs->key) },
+        oracle_scan_pair(scan, ORACLE_DEFAULT, (levin_slice){ pairs->key, strlen(pairs->key) },
                          (levin_slice){ pairs->value, strlen(pairs->value) });
 }
 
@@ -458,6 +458,159 @@ START_TEST(oracle__checks_a_snapshot_against_its_own_state)
 }
 END_TEST
 
+/* ---- named keyspaces -------------------------------------------------------------------------------------- */
+
+/* Batch 1 makes the keyspace x, 2 writes k to it and to the default one, 3 drops it, 4 makes it again. */
+static oracle *keyspace_history(void)
+{
+    oracle *o = oracle_create();
+    const levin_slice k = { "k", 1 };
+    const uint32_t x = oracle_space(o, (levin_slice){ "x", 1 });
+    ck_assert_uint_eq(x, 1);
+    ck_assert_uint_eq(oracle_space(o, (levin_slice){ "y", 1 }), 2);
+    ck_assert_uint_eq(oracle_space(o, (levin_slice){ "x", 1 }), 1);
+    oracle_create_space(o, x);
+    oracle_acknowledge(o, oracle_submit(o, LEVIN_SYNCED, 0), 1);
+    oracle_put_in(o, x, k, (levin_slice){ "of x", 4 });
+    put(o, "k", "default");
+    oracle_acknowledge(o, oracle_submit(o, LEVIN_SYNCED, 1), 2);
+    oracle_drop_space(o, x);
+    oracle_acknowledge(o, oracle_submit(o, LEVIN_SYNCED, 3), 4);
+    oracle_create_space(o, x);
+    oracle_acknowledge(o, oracle_submit(o, LEVIN_SYNCED, 5), 6);
+    return o;
+}
+
+/* there: the keyspace x; own: its k; other: the k of the default one. */
+static uint32_t judge_keyspace(oracle *o, uint64_t time, bool other, bool there, bool own, oracle_verdict *v)
+{
+    oracle_legal legal = oracle_legal_crash(o, time);
+    oracle_scan *scan = oracle_scan_begin(o);
+    if (other)
+        oracle_scan_pair(scan, ORACLE_DEFAULT, (levin_slice){ "k", 1 }, (levin_slice){ "default", 7 });
+    if (there)
+        oracle_scan_pair(scan, 1, (levin_slice){ "", 0 }, (levin_slice){ "", 0 });
+    if (own)
+        oracle_scan_pair(scan, 1, (levin_slice){ "k", 1 }, (levin_slice){ "of x", 4 });
+    return oracle_scan_end(scan, &legal, v) ? v->state : ORACLE_NO_STATE;
+}
+
+START_TEST(oracle__keyspaces_are_part_of_the_state)
+{
+    oracle *o = keyspace_history();
+    oracle_verdict v;
+    ck_assert_uint_eq(judge_keyspace(o, 0, false, false, false, &v), 0);
+    ck_assert_uint_eq(judge_keyspace(o, 1, false, true, false, &v), 1);
+    ck_assert_uint_eq(judge_keyspace(o, 2, true, true, true, &v), 2);
+    ck_assert_uint_eq(judge_keyspace(o, 4, true, false, false, &v), 3);
+    ck_assert_uint_eq(judge_keyspace(o, 6, true, true, false, &v), 4);
+    ck_assert(!oracle_has_space(o, 0, 1) && oracle_has_space(o, 2, 1) && !oracle_has_space(o, 3, 1) &&
+              oracle_has_space(o, 4, 1) && !oracle_has_space(o, 4, 2));
+    /* dropped, and there again with what it held; half a batch; lost with what it held */
+    ck_assert_uint_eq(judge_keyspace(o, 4, true, true, true, &v), ORACLE_NO_STATE);
+    ck_assert_str_eq(v.promise, "DURABLE");
+    ck_assert_uint_eq(judge_keyspace(o, 6, true, true, true, &v), ORACLE_NO_STATE);
+    ck_assert_uint_eq(judge_keyspace(o, 2, false, true, true, &v), ORACLE_NO_STATE);
+    ck_assert_str_eq(v.promise, "ATOMIC");
+    ck_assert_uint_eq(judge_keyspace(o, 2, true, false, false, &v), ORACLE_NO_STATE);
+    ck_assert_uint_eq(judge_keyspace(o, 4, true, false, true, &v), ORACLE_NO_STATE);
+    ck_assert_msg(strstr(v.text, "k (keyspace x)") != NULL, "%s", v.text);
+
+    const oracle_pairs *all = oracle_pairs_at(o, 2);
+    ck_assert_uint_eq(all->count, 3);
+    oracle_pairs x = oracle_pairs_of(all, 1), none = oracle_pairs_of(all, 2), plain = oracle_pairs_of(all, 0);
+    ck_assert(x.count == 1 && none.count == 0 && plain.count == 1);
+    ck_assert_mem_eq(x.items[0].value.data, "of x", 4);
+    oracle *later = oracle_continue(o, 2);
+    ck_assert(oracle_has_space(later, 0, oracle_space(later, (levin_slice){ "x", 1 })));
+    oracle_delete_range_in(later, 1, (levin_slice){ "a", 1 }, (levin_slice){ NULL, 0 });
+    uint32_t emptied = oracle_submit(later, LEVIN_SYNCED, 0);
+    oracle_acknowledge(later, emptied, 1);
+    ck_assert(oracle_has_space(later, emptied, 1)); /* it is there, without keys; the other one's are not touched */
+    ck_assert_uint_eq(oracle_pairs_at(later, emptied)->count, 2);
+    oracle_destroy(later);
+    oracle_destroy(o);
+}
+END_TEST
+
+/* The store's keyspaces: change 0 as they should be; others each lose, invent, mix up or change something. */
+START_TEST(oracle__keyspaces_of_a_store_are_compared)
+{
+    for (int change = 0; change < 6; change++) {
+        fixture f = fixture_open();
+        levin_keyspace *ks, *other;
+        const levin_slice key = { "key-20", 6 };
+        const uint32_t x = oracle_space(f.o, (levin_slice){ "x", 1 });
+        oracle_create_space(f.o, x);
+        oracle_acknowledge(f.o, oracle_submit(f.o, LEVIN_SYNCED, 1), 2);
+        oracle_put_in(f.o, x, key, (levin_slice){ "of x", 4 });
+        oracle_acknowledge(f.o, oracle_submit(f.o, LEVIN_SYNCED, 2), 3);
+        ck_assert_int_eq(levin_keyspace_open(f.store, "x", 1, LEVIN_KEYSPACE_CREATE, &ks), LEVIN_OK);
+        ck_assert_int_eq(levin_put_in(f.store, change == 1 ? NULL : ks, key.data, key.size, "of x", 4, LEVIN_LOGGED),
+                         LEVIN_OK);
+        if (change == 2)
+            ck_assert_int_eq(levin_keyspace_drop(f.store, "x", 1, LEVIN_LOGGED), LEVIN_OK);
+        if (change == 3)
+            ck_assert_int_eq(levin_delete_in(f.store, ks, key.data, key.size, LEVIN_LOGGED), LEVIN_OK);
+        if (change == 4)
+            ck_assert_int_eq(levin_put_in(f.store, ks, "more", 4, "", 0, LEVIN_LOGGED), LEVIN_OK);
+        if (change == 5) {
+            ck_assert_int_eq(levin_keyspace_open(f.store, "y", 1, LEVIN_KEYSPACE_CREATE, &other), LEVIN_OK);
+            levin_keyspace_close(other);
+        }
+        oracle_verdict v;
+        oracle_legal legal = oracle_legal_live(f.o);
+        for (int round = 0; round < 2; round++) /* the second time it knows the state */
+            ck_assert_msg(oracle_check(f.o, &legal, f.store, &probes, &v) == (change == 0), "%d: %s", change, v.text);
+        if (change >= 3 && change < 5) { /* each probe by itself */
+            const oracle_pairs expected = oracle_pairs_of(oracle_pairs_at(f.o, oracle_accepted(f.o)), x);
+            oracle_check_options with = probes;
+            with.keyspace = ks;
+            v = (oracle_verdict){ 0 };
+            ck_assert(!oracle_probe_reverse(&expected, f.store, &with, &v));
+            v = (oracle_verdict){ 0 };
+            ck_assert(change == 4 || !oracle_probe_points(&expected, f.store, &with, &v));
+            v = (oracle_verdict){ 0 };
+            ck_assert(!oracle_probe_ranges(&expected, f.store, &with, &v));
+        }
+        levin_keyspace_close(ks);
+        fixture_close(&f);
+    }
+}
+END_TEST
+
+/* A snapshot from before a drop, and one that is shown with the handles of another time. */
+START_TEST(oracle__a_snapshot_is_read_with_the_handles_of_its_time)
+{
+    fixture f = fixture_open();
+    levin_keyspace *of[ORACLE_SPACES_MAX] = { NULL }, *none[ORACLE_SPACES_MAX] = { NULL };
+    const uint32_t x = oracle_space(f.o, (levin_slice){ "x", 1 });
+    levin_snapshot *snapshot;
+    oracle_verdict v;
+    oracle_create_space(f.o, x);
+    oracle_acknowledge(f.o, oracle_submit(f.o, LEVIN_SYNCED, 1), 2);
+    ck_assert_int_eq(levin_keyspace_open(f.store, "x", 1, LEVIN_KEYSPACE_CREATE, &of[x]), LEVIN_OK);
+    oracle_put_in(f.o, x, (levin_slice){ "k", 1 }, (levin_slice){ "1", 1 });
+    oracle_acknowledge(f.o, oracle_submit(f.o, LEVIN_SYNCED, 2), 3);
+    ck_assert_int_eq(levin_put_in(f.store, of[x], "k", 1, "1", 1, LEVIN_LOGGED), LEVIN_OK);
+    ck_assert_int_eq(levin_snapshot_create(f.store, &snapshot), LEVIN_OK);
+    oracle_drop_space(f.o, x);
+    oracle_acknowledge(f.o, oracle_submit(f.o, LEVIN_SYNCED, 3), 4);
+    ck_assert_int_eq(levin_keyspace_drop(f.store, "x", 1, LEVIN_LOGGED), LEVIN_OK);
+    oracle_check_options with = probes;
+    oracle_legal then = oracle_legal_exactly(3), now = oracle_legal_live(f.o);
+    ck_assert_msg(oracle_check(f.o, &now, f.store, &with, &v), "%s", v.text);
+    with.snapshot = snapshot;
+    with.spaces = of;
+    ck_assert_msg(oracle_check(f.o, &then, f.store, &with, &v), "%s", v.text);
+    with.spaces = none;
+    ck_assert(!oracle_check(f.o, &then, f.store, &with, &v));
+    levin_snapshot_release(snapshot);
+    levin_keyspace_close(of[x]);
+    fixture_close(&f);
+}
+END_TEST
+
 LEVIN_TEST_MAIN("oracle", TEST(oracle__accepts_each_state_from_the_last_sync_to_the_last_batch),
                 TEST(oracle__sees_a_suffix_lost_beyond_the_sync), TEST(oracle__sees_a_batch_before_it_was_submitted),
                 TEST(oracle__the_end_of_the_process_spares_what_was_logged), TEST(oracle__sees_a_hole),
@@ -471,4 +624,6 @@ LEVIN_TEST_MAIN("oracle", TEST(oracle__accepts_each_state_from_the_last_sync_to_
                 TEST(oracle__settles_on_what_a_reopened_store_shows), TEST(oracle__continues_from_a_state),
                 TEST(oracle__a_batch_that_changes_nothing_is_the_state_before_it),
                 TEST(oracle__accepts_a_store_equal_to_the_model), TEST(oracle__each_probe_can_fail),
-                TEST(oracle__checks_a_snapshot_against_its_own_state))
+                TEST(oracle__checks_a_snapshot_against_its_own_state), TEST(oracle__keyspaces_are_part_of_the_state),
+                TEST(oracle__keyspaces_of_a_store_are_compared),
+                TEST(oracle__a_snapshot_is_read_with_the_handles_of_its_time))

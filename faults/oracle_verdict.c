@@ -12,6 +12,7 @@
 
 typedef struct difference {
     const oracle_key *known;          /* NULL: a key that was never written */
+    uint32_t space;
     levin_slice key;
     const oracle_version *expected;   /* NULL: absent */
     const levin_slice *found;         /* NULL: absent */
@@ -34,18 +35,23 @@ static levin_slice scanned_value(const oracle_scan *scan, size_t i)
     return (levin_slice){ scan->bytes + scan->entries[i].value_at, scan->entries[i].value_bytes };
 }
 
-static void difference_add(difference_list *list, const oracle_key *known, levin_slice key,
+static void difference_add(difference_list *list, const oracle_key *known, uint32_t space, levin_slice key,
                            const oracle_version *expected, const levin_slice *found)
 {
     if (list->kept < DIFFERENCES_KEPT) {
         difference *d = &list->items[list->kept++];
-        *d = (difference){ .known = known, .key = key, .expected = expected };
+        *d = (difference){ .known = known, .space = space, .key = key, .expected = expected };
         if (found) {
             d->found_storage = *found;
             d->found = &d->found_storage;
         }
     }
     list->count++;
+}
+
+static int scanned_compare(const oracle_scan *scan, size_t i, const oracle_key *known)
+{
+    return oracle_compare_in(scan->entries[i].space, scanned_key(scan, i), known->space, known->key);
 }
 
 /* What was scanned against a state. */
@@ -56,20 +62,20 @@ static void compare_with(const oracle_scan *scan, uint32_t state, difference_lis
     list->kept = list->count = 0;
     for (size_t k = 0; k < o->key_count; k++) {
         const oracle_key *known = o->keys[k];
-        for (; i < scan->count && oracle_compare(scanned_key(scan, i), known->key) < 0; i++) {
+        for (; i < scan->count && scanned_compare(scan, i, known) < 0; i++) {
             levin_slice value = scanned_value(scan, i);
-            difference_add(list, NULL, scanned_key(scan, i), NULL, &value);
+            difference_add(list, NULL, scan->entries[i].space, scanned_key(scan, i), NULL, &value);
         }
         const oracle_version *expected = oracle_visible(o, known, state);
-        bool there = i < scan->count && oracle_compare(scanned_key(scan, i), known->key) == 0;
+        bool there = i < scan->count && scanned_compare(scan, i, known) == 0;
         levin_slice value = there ? scanned_value(scan, i) : (levin_slice){ 0 };
         i += there;
         if (there != (expected != NULL) || (there && !oracle_same(value, expected->value)))
-            difference_add(list, known, known->key, expected, there ? &value : NULL);
+            difference_add(list, known, known->space, known->key, expected, there ? &value : NULL);
     }
     for (; i < scan->count; i++) {
         levin_slice value = scanned_value(scan, i);
-        difference_add(list, NULL, scanned_key(scan, i), NULL, &value);
+        difference_add(list, NULL, scan->entries[i].space, scanned_key(scan, i), NULL, &value);
     }
 }
 
@@ -104,7 +110,7 @@ static bool half_a_batch(oracle_scan *scan, uint32_t b, difference_list *list, o
         return false;
     compare_with(scan, b, list);
     size_t missing = list->count;
-    char text[80];
+    char text[ORACLE_PLACE_BYTES];
     if (missing == 0 || missing > list->kept)
         return false;
     for (size_t i = 0; i < list->kept; i++) { /* each difference is an operation of b not done */
@@ -116,7 +122,7 @@ static bool half_a_batch(oracle_scan *scan, uint32_t b, difference_list *list, o
         if (!of_batch || (before != NULL) != (d->found != NULL) || (before && !oracle_same(before->value, *d->found)))
             return false;
     }
-    oracle_text(list->items[0].key, text);
+    oracle_place(o, list->items[0].space, list->items[0].key, text);
     compare_with(scan, b - 1, list);
     if (list->count == 0)
         return false; /* wholly absent */
@@ -151,17 +157,17 @@ static bool hole(const oracle_scan *scan, uint32_t s, difference_list *list, ora
     }
     if (missing >= s)
         return false;
-    char text[80];
+    char text[ORACLE_PLACE_BYTES];
     oracle_fault(verdict, "PREFIX",
                  "a hole: %zu changes of batch %u are missing (key %s) under batch %u, which is there", list->count,
-                 missing, oracle_text(list->items[0].key, text), s);
+                 missing, oracle_place(o, list->items[0].space, list->items[0].key, text), s);
     return true;
 }
 
 static void first_difference(const oracle *o, const difference *d, char *text, size_t capacity)
 {
-    char key[80], found[160], expected[120];
-    oracle_text(d->key, key);
+    char key[ORACLE_PLACE_BYTES], found[160], expected[120];
+    oracle_place(o, d->space, d->key, key);
     if (!d->known) {
         snprintf(text, capacity, "key %s (%zu value bytes) was never written", key, d->found->size);
         return;
@@ -216,7 +222,7 @@ void oracle_diagnose(oracle_scan *scan, const oracle_legal *legal, oracle_verdic
         }
     }
     compare_with(scan, nearest, &list);
-    char text[400];
+    char text[480];
     first_difference(o, &list.items[0], text, sizeof text);
     oracle_fault(verdict, "EXACT", "no legal state (batch %u to %u); nearest is batch %u with %zu keys different: %s",
                  legal->first, legal->last, nearest, list.count, text);
