@@ -199,7 +199,7 @@ static bool answered(runner *r, uint32_t number, levin_code code, const plan_bat
         return true;
     }
     oracle_fail(r->target->o, number, now(r));
-    return failed(r, code, b ? "a write" : "making or dropping a keyspace");
+    return failed(r, code, b ? "a write" : "making or dropping a keyspace, or a write after that failed");
 }
 
 /* Whether a later operation of the batch is about the key. */
@@ -821,6 +821,16 @@ static bool drop_is_final(runner *r, unsigned space, bool filled, levin_txn *riv
            (code != LEVIN_OK && code != LEVIN_NOT_FOUND && failed(r, code, "using a keyspace that was dropped"));
 }
 
+/* A drop that failed leaves the keyspace as it was: it is written to. */
+static bool write_after_failed_drop(runner *r, unsigned space)
+{
+    static const levin_slice key = { "k", 1 }, value = { "not dropped", 11 };
+    oracle_put_in(r->target->o, model_space(r, space), key, value);
+    const uint32_t number = oracle_submit(r->target->o, LEVIN_NONE, now(r));
+    return answered(r, number, levin_put_in(r->store, r->spaces[space], key.data, key.size, value.data, value.size,
+                                            LEVIN_NONE), NULL);
+}
+
 /* Batches, some of which write to it, are outstanding meanwhile: one group, in which the drop comes last. */
 static bool step_drop(runner *r, const plan_step *s)
 {
@@ -861,7 +871,7 @@ static bool step_drop(runner *r, const plan_step *s)
         r->spaces[space] = NULL;
     }
     levin_txn_destroy(rival);
-    return going;
+    return code == LEVIN_OK || !going ? going : write_after_failed_drop(r, space);
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------------------- */
