@@ -211,7 +211,8 @@ static void space_op(maker *m)
     const uint64_t draw = random_below(&m->spaces, 100);
     plan_op op = { .key = key, .deletes = draw < 22, .space = (unsigned char)space };
     if (draw < 4) {
-        const levin_slice other = space_key(m, space, (which + 1 + random_below(&m->spaces, SPACE_KEYS - 1)) % SPACE_KEYS);
+        const size_t at = (which + 1 + random_below(&m->spaces, SPACE_KEYS - 1)) % SPACE_KEYS;
+        const levin_slice other = space_key(m, space, at);
         const int order = slice_order(key, other); /* 0: few names, used twice */
         op.reach = order ? REACH_RANGE : REACH_PREFIX;
         op.key = order <= 0 ? key : other;
@@ -372,7 +373,8 @@ workload *workload_create(const workload_options *options)
     w->wal_sector_bytes = percent(&m.shape, 80) ? 512 : 4096;
     size_t operations = w->options.operations, reopen_every = operations / 3 + 1, next_reopen = reopen_every;
     size_t checkpoint_every = options->brief ? operations / 5 + 1 : SIZE_MAX, next_checkpoint = checkpoint_every / 2;
-    size_t compact_every = operations / (options->brief ? 5 : 8) + 1, next_compact = compact_every / 2, next_backup = operations * 4 / 7;
+    size_t compact_every = operations / (options->brief ? 5 : 8) + 1, next_compact = compact_every / 2;
+    size_t next_backup = operations * 4 / 7;
     size_t collect_every = operations / 8 + 1, next_collect = collect_every / 3;
     size_t keyspace_every = operations / (options->brief ? 6 : 11) + 1, next_keyspace = 0;
     bool snapshot = false;

@@ -6,9 +6,8 @@
  * and callbacks), transactions and rivals that must be refused, syncs, checkpoints, compactions, backups, bounded steps
  * of background work, snapshots held across checkpoints, reads checked at once, reopening; and named keyspaces, made,
  * written to in batches and transactions together with the default one, dropped and made again. Running it tells the
- * oracle all that the store promised. Keys are bounded in number, so that a state stays small: a window over the names, which
- * moves on;
- * what falls out of it is deleted.
+ * oracle all that the store promised. Keys are bounded in number, so that a state stays small: a window over the names,
+ * which moves on; what falls out of it is deleted.
  */
 #ifndef CHAOS_WORKLOAD_H
 #define CHAOS_WORKLOAD_H

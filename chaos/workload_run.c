@@ -10,9 +10,6 @@
  * Before a step that looks at the store, opens or closes it, held tickets are waited for. A callback acknowledges at
  * the moment in which it comes, so that one before its durability is seen by the next crash.
  * How a batch is submitted comes from streams of their own: a plan's batches do not depend on it.
- * Named keyspaces: the runner has those open that the model says are there. With faults one may fail to open, and in a
- * short life after a recovery the plan does not know which there are: operations in a keyspace that is not open are left
- * out, for the store as for the model.
  * Some writes are transactions; some have a rival, a transaction begun before, which has read or written a key of the
  * batch and must be refused, also when both are of one group.
  */
@@ -20,50 +17,12 @@
 #include <string.h>
 
 #include "../faults/random.h"
-#include "workload_plan.h"
+#include "workload_runner.h"
 
 enum { OPEN_ATTEMPTS = 3, READ_BACK = 3, READ_BACK_RANGE = 8, READ_BACK_BYTES = 4096 };
-enum { ENTRY_MAX = 128, PATH_BYTES_MAX = 512 };
 enum { STREAM_WAITS = 520, STREAM_FORMS = 521, STREAM_TXNS = 522 };
 
-/* How the result of a batch of a group is learned. */
-enum form { FORM_WAIT, FORM_HOLD, FORM_CALLBACK };
-
-typedef struct submission {
-    struct runner *r;
-    enum form form;
-    levin_ticket *ticket;
-    uint32_t number;
-    const plan_batch *batch;
-    unsigned calls; /* of the callback */
-    bool going;
-} submission;
-
-typedef struct runner {
-    const workload *w;
-    const workload_target *target;
-    workload_result *result;
-    levin *store; /* NULL: not open */
-    levin_batch *batches[GROUP_BATCHES_MAX];
-    submission group[GROUP_BATCHES_MAX]; /* of the step; callbacks refer to it */
-    submission held[GROUP_BATCHES_MAX];  /* their batches are not the first one, which the next step uses */
-    size_t held_count;
-    uint32_t called; /* number of the batch whose callback came last */
-    levin_keyspace *spaces[PLAN_SPACES]; /* open; [0] stays NULL, the default one */
-    levin_snapshot *snapshot;
-    levin_keyspace *snapshot_spaces[ORACLE_SPACES_MAX]; /* those of its time, by the oracle's number */
-    uint32_t snapshot_state;
-    uint64_t snapshot_checkpoints;
-    bool disturbed; /* the backup at work has been */
-} runner;
-
-static uint64_t now(const runner *r)
-{
-    return r->target->now(r->target->context);
-}
-
-/* A call failed: a violation when there are no faults. Returns whether to go on. */
-static bool failed(runner *r, levin_code code, const char *what)
+bool workload_failed(runner *r, levin_code code, const char *what)
 {
     r->result->failures++;
     if (r->target->faults && code != LEVIN_CORRUPT && code != LEVIN_INVALID && code != LEVIN_CONFLICT &&
@@ -79,7 +38,7 @@ static bool failed(runner *r, levin_code code, const char *what)
     return false;
 }
 
-static bool checked(runner *r, bool good, const oracle_verdict *v, const char *what)
+bool workload_checked(runner *r, bool good, const oracle_verdict *v, const char *what)
 {
     if (v->code != LEVIN_OK)
         r->result->failures++;
@@ -98,46 +57,9 @@ static uint64_t stat_checkpoints(const runner *r)
     return stats.checkpoints;
 }
 
-/* ---- keyspaces -------------------------------------------------------------------------------------------- */
-
-/* The oracle's number of a keyspace of the plan. */
-static uint32_t model_space(const runner *r, unsigned space)
-{
-    return space ? oracle_space(r->target->o, plan_space_name(space)) : ORACLE_DEFAULT;
-}
-
-/* Whether the operation is left out. */
-static bool left_out(const runner *r, const plan_op *op)
-{
-    return op->space && !r->spaces[op->space];
-}
-
-static void spaces_close(levin_keyspace **spaces, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        levin_keyspace_close(spaces[i]);
-        spaces[i] = NULL;
-    }
-}
-
-/* Opens what the model says is there. False: the run ends. */
-static bool spaces_open(runner *r)
-{
-    for (unsigned space = 1; space < PLAN_SPACES; space++) {
-        const levin_slice name = plan_space_name(space);
-        if (r->spaces[space] || !oracle_has_space(r->target->o, oracle_accepted(r->target->o), model_space(r, space)))
-            continue;
-        levin_code code = levin_keyspace_open(r->store, name.data, name.size, 0, &r->spaces[space]);
-        if (code != LEVIN_OK && !failed(r, code, "opening a keyspace that is there"))
-            return false;
-    }
-    return true;
-}
-
 /* ---- batches ---------------------------------------------------------------------------------------------- */
 
-/* Fills the store's batch and the model's. False when a call failed: the batch is forgotten. */
-static bool fill(runner *r, const plan_batch *b, levin_batch *batch)
+bool workload_fill(runner *r, const plan_batch *b, levin_batch *batch)
 {
     levin_code code = LEVIN_OK;
     levin_batch_clear(batch);
@@ -165,7 +87,7 @@ static bool fill(runner *r, const plan_batch *b, levin_batch *batch)
     if (code == LEVIN_OK)
         return true;
     oracle_discard(r->target->o);
-    failed(r, code, "building a batch");
+    workload_failed(r, code, "building a batch");
     return false;
 }
 
@@ -189,17 +111,16 @@ static void count_batch(runner *r, const plan_batch *b)
     }
 }
 
-/* b NULL: it is none of the plan's batches. */
-static bool answered(runner *r, uint32_t number, levin_code code, const plan_batch *b)
+bool workload_answered(runner *r, uint32_t number, levin_code code, const plan_batch *b)
 {
     if (code == LEVIN_OK) {
-        oracle_acknowledge(r->target->o, number, now(r));
+        oracle_acknowledge(r->target->o, number, runner_now(r));
         if (b)
             count_batch(r, b);
         return true;
     }
-    oracle_fail(r->target->o, number, now(r));
-    return failed(r, code, b ? "a write" : "making or dropping a keyspace, or a write after that failed");
+    oracle_fail(r->target->o, number, runner_now(r));
+    return workload_failed(r, code, b ? "a write" : "making or dropping a keyspace, or a write after that failed");
 }
 
 /* Whether a later operation of the batch is about the key. */
@@ -226,7 +147,7 @@ static bool read_back_range(runner *r, const plan_batch *b, size_t i, bool writt
         levin_code code = levin_get_in(r->store, r->spaces[ops[i].space], NULL, name.data, name.size, value,
                                        sizeof value, &bytes);
         if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL)
-            return failed(r, code, "levin_get");
+            return workload_failed(r, code, "levin_get");
         if (!written || code == LEVIN_NOT_FOUND || reached_later(b, ops, i, name))
             continue;
         oracle_fault(&r->result->verdict, "EXACT",
@@ -253,7 +174,7 @@ static bool read_back(runner *r, const plan_batch *b, bool written)
         levin_code code = levin_get_in(r->store, r->spaces[op->space], NULL, op->key.data, op->key.size, value,
                                        sizeof value, &bytes);
         if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL)
-            return failed(r, code, "levin_get");
+            return workload_failed(r, code, "levin_get");
         if (!written || reached_later(b, ops, i, op->key))
             continue;
         if (op->deletes ? code == LEVIN_NOT_FOUND
@@ -364,7 +285,7 @@ static levin_txn *rival_begin(runner *r, const plan_op *op, random_stream *forms
     if (code == LEVIN_OK)
         return t;
     levin_txn_destroy(t);
-    failed(r, code, "a transaction");
+    workload_failed(r, code, "a transaction");
     return NULL;
 }
 
@@ -376,21 +297,21 @@ static bool rival_refused(runner *r, levin_txn *rival)
     r->result->counts.conflicts += code == LEVIN_CONFLICT;
     if (code == LEVIN_OK)
         oracle_fault(&r->result->verdict, "EXACT", "a transaction was committed, but what it depends on was changed");
-    return code != LEVIN_OK && (code == LEVIN_CONFLICT || failed(r, code, "levin_txn_commit"));
+    return code != LEVIN_OK && (code == LEVIN_CONFLICT || workload_failed(r, code, "levin_txn_commit"));
 }
 
 /* The batch goes first, the rival after it, into one group. */
 static bool write_with_rival(runner *r, const plan_batch *b, levin_txn *rival)
 {
     levin_ticket *ticket;
-    const uint32_t number = oracle_submit(r->target->o, b->durability, now(r));
+    const uint32_t number = oracle_submit(r->target->o, b->durability, runner_now(r));
     levin_code code = levin_write_async(r->store, r->batches[0], b->durability, &ticket);
     if (code != LEVIN_OK) {
         levin_txn_destroy(rival);
-        return answered(r, number, code, b);
+        return workload_answered(r, number, code, b);
     }
     bool going = rival_refused(r, rival);
-    return answered(r, number, levin_ticket_wait(ticket), b) && going;
+    return workload_answered(r, number, levin_ticket_wait(ticket), b) && going;
 }
 
 /* Keys are read before and after, so that a cache of rows knows the past when the write comes. */
@@ -402,7 +323,7 @@ static bool step_write(runner *r, const plan_step *s)
     const plan_op *contended = random_below(&forms, 5) ? NULL : last_put(r, b, &forms);
     if (!read_back(r, b, false))
         return false;
-    if (!fill(r, b, r->batches[0]))
+    if (!workload_fill(r, b, r->batches[0]))
         return r->target->faults;
     if (contended && !changes(r, contended))
         contended = NULL;
@@ -411,9 +332,9 @@ static bool step_write(runner *r, const plan_step *s)
         return false;
     if (rival && grouped)
         return write_with_rival(r, b, rival);
-    uint64_t before = now(r);
+    uint64_t before = runner_now(r);
     levin_code code = transaction ? write_as_transaction(r, b) : levin_write(r->store, r->batches[0], b->durability);
-    bool going = answered(r, oracle_submit(r->target->o, b->durability, before), code, b);
+    bool going = workload_answered(r, oracle_submit(r->target->o, b->durability, before), code, b);
     if (rival && going && code == LEVIN_OK)
         going = rival_refused(r, rival);
     else
@@ -434,12 +355,11 @@ static void called_back(void *context, levin_code code)
     if (s->number < r->called)
         s->going = violated(r, "callbacks came out of the order of commit");
     r->called = s->number;
-    s->going = answered(r, s->number, code, s->batch) && s->going;
+    s->going = workload_answered(r, s->number, code, s->batch) && s->going;
     r->result->counts.callbacks += code == LEVIN_OK;
 }
 
-/* Waits for a ticket, perhaps after a poll; gives the two to be the same. */
-static bool finish_ticket(runner *r, const submission *s, bool poll, bool must_be_done)
+bool workload_finish_ticket(runner *r, const submission *s, bool poll, bool must_be_done)
 {
     levin_code code = poll ? levin_ticket_poll(s->ticket) : LEVIN_PENDING;
     levin_code result = levin_ticket_wait(s->ticket);
@@ -451,7 +371,7 @@ static bool finish_ticket(runner *r, const submission *s, bool poll, bool must_b
     }
     if (code == LEVIN_PENDING && must_be_done)
         good = violated(r, "a ticket is pending though a later commit is done");
-    return answered(r, s->number, result, s->batch) && good;
+    return workload_answered(r, s->number, result, s->batch) && good;
 }
 
 /* The tickets held are polled, or not, and waited for, in order of submission; done: a later commit is done. */
@@ -459,25 +379,24 @@ static bool finish_held(runner *r, bool poll, bool done)
 {
     bool going = true;
     for (size_t i = 0; i < r->held_count; i++) {
-        going = finish_ticket(r, &r->held[i], poll, done) && going;
+        going = workload_finish_ticket(r, &r->held[i], poll, done) && going;
         r->result->counts.polled_later += poll;
     }
     r->held_count = 0;
     return going;
 }
 
-/* False: the run ends. Submitted or refused, the oracle knows. */
-static bool submit_one(runner *r, submission *s, levin_batch *batch, size_t *count)
+bool workload_submit_one(runner *r, submission *s, levin_batch *batch, size_t *count)
 {
     const plan_batch *b = s->batch;
-    uint64_t at = now(r);
+    uint64_t at = runner_now(r);
     /* the number comes before the call, for the callback may come in it */
     s->number = oracle_submit(r->target->o, b->durability, at);
     levin_code code = s->form == FORM_CALLBACK
                           ? levin_write_callback(r->store, batch, b->durability, called_back, s)
                           : levin_write_async(r->store, batch, b->durability, &s->ticket);
     if (code != LEVIN_OK)
-        return answered(r, s->number, code, b);
+        return workload_answered(r, s->number, code, b);
     ++*count;
     return true;
 }
@@ -493,7 +412,7 @@ static bool serve(runner *r, random_stream *forms)
     levin_code code = levin_work(r->store, &more);
     levin_stats_get(r->store, &after);
     r->result->counts.served += after.groups > before.groups;
-    return code == LEVIN_OK || failed(r, code, "levin_work");
+    return code == LEVIN_OK || workload_failed(r, code, "levin_work");
 }
 
 /* All callbacks came, once. A sync, when no wait has led them. */
@@ -505,9 +424,9 @@ static bool finish_callbacks(runner *r, submission *all, size_t count)
     if (outstanding) {
         levin_code code = levin_sync(r->store);
         if (code != LEVIN_OK)
-            going = failed(r, code, "levin_sync");
+            going = workload_failed(r, code, "levin_sync");
         else
-            oracle_durable(r->target->o, now(r));
+            oracle_durable(r->target->o, runner_now(r));
     }
     for (size_t i = 0; i < count; i++)
         if (all[i].form == FORM_CALLBACK) {
@@ -534,10 +453,10 @@ static bool step_group(runner *r, const plan_step *s)
         const bool call = random_below(&forms, 2) && style == 2, hold = style == 3 && i > 0;
         all[count] = (submission){ .r = r, .form = call ? FORM_CALLBACK : hold ? FORM_HOLD : FORM_WAIT, .batch = b,
                                    .going = true };
-        if (!fill(r, b, r->batches[i]))
+        if (!workload_fill(r, b, r->batches[i]))
             going = r->target->faults;
         else
-            going = submit_one(r, &all[count], r->batches[i], &count);
+            going = workload_submit_one(r, &all[count], r->batches[i], &count);
     }
     if (going && style == 2)
         going = serve(r, &forms);
@@ -549,7 +468,7 @@ static bool step_group(runner *r, const plan_step *s)
     }
     while (pending > 0) {
         size_t i = s->argument % 3 == 0 ? 0 : s->argument % 3 == 1 ? pending - 1 : random_below(&order, pending);
-        going = finish_ticket(r, tickets[i], random_below(&order, 4) == 0, false) && going;
+        going = workload_finish_ticket(r, tickets[i], random_below(&order, 4) == 0, false) && going;
         tickets[i] = tickets[--pending];
     }
     going = finish_callbacks(r, all, count) && going;
@@ -565,8 +484,8 @@ static bool step_durable(runner *r, enum step_kind kind)
 {
     levin_code code = kind == STEP_SYNC ? levin_sync(r->store) : levin_checkpoint(r->store);
     if (code != LEVIN_OK)
-        return failed(r, code, kind == STEP_SYNC ? "levin_sync" : "levin_checkpoint");
-    oracle_durable(r->target->o, now(r));
+        return workload_failed(r, code, kind == STEP_SYNC ? "levin_sync" : "levin_checkpoint");
+    oracle_durable(r->target->o, runner_now(r));
     return true;
 }
 
@@ -588,91 +507,10 @@ static bool step_compact(runner *r, uint64_t argument)
     o.context = &looks;
     levin_code code = levin_compact(r->store, &o, &result);
     if (code != LEVIN_OK && !(code == LEVIN_INTERRUPTED && looks == UINT64_MAX))
-        return failed(r, code, "levin_compact");
-    oracle_durable(r->target->o, now(r));
+        return workload_failed(r, code, "levin_compact");
+    oracle_durable(r->target->o, runner_now(r));
     r->result->counts.compactions += result.pages_moved != 0;
     return true;
-}
-
-static int entry_remove(void *context, const char *name)
-{
-    snprintf(context, ENTRY_MAX, "%s", name);
-    return 1;
-}
-
-/* Removes what is in a directory, as far as it can be. */
-static void directory_empty(const levin_io *io, const char *directory)
-{
-    char name[ENTRY_MAX], path[PATH_BYTES_MAX];
-    for (;;) {
-        name[0] = 0;
-        (void)io->list(io->context, directory, entry_remove, name);
-        snprintf(path, sizeof path, "%s/%s", directory, name);
-        if (!name[0] || io->unlink(io->context, path))
-            return;
-    }
-}
-
-/* A backup that opens holds what was accepted when it was taken; one that was reported as made does open. */
-static bool backup_compare(runner *r, const char *path, levin_code made, uint64_t seed)
-{
-    oracle_check_options with = { .seed = seed, .points = 8, .ranges = 3, .faults_active = r->target->faults };
-    oracle_legal legal = oracle_legal_exactly(oracle_accepted(r->target->o));
-    levin_options options;
-    levin_error error = { 0 };
-    oracle_verdict v;
-    levin *copy;
-    workload_store_options(r->w, r->target->io, &options);
-    options.create_if_missing = false;
-    options.read_only = true;
-    levin_code code = levin_open(path, &options, &copy, &error);
-    if (code != LEVIN_OK) {
-        r->result->failures++;
-        if (made != LEVIN_OK || (r->target->faults && code != LEVIN_CORRUPT))
-            return true;
-        oracle_fault(&r->result->verdict, "DETECT", "a backup does not open: %s", error.message);
-        r->result->verdict.code = code;
-        return false;
-    }
-    bool good = oracle_check(r->target->o, &legal, copy, &with, &v);
-    good = checked(r, good, &v, "check of a backup");
-    if (good && levin_check(copy, NULL, NULL, NULL) == LEVIN_CORRUPT) {
-        levin_last_error(copy, &error);
-        oracle_fault(&r->result->verdict, "DETECT", "levin_check of a backup: %s", error.message);
-        r->result->verdict.code = LEVIN_CORRUPT;
-        good = false;
-    }
-    (void)levin_close(copy);
-    r->result->counts.backups += good && made == LEVIN_OK;
-    return good;
-}
-
-/* While it is copied the pages are moved and the file shortened under it. */
-static bool compact_meanwhile(void *context, const levin_backup_result *so_far)
-{
-    runner *r = context;
-    if (so_far->bytes && !r->disturbed && levin_compact(r->store, NULL, NULL) != LEVIN_OK)
-        r->result->failures++;
-    r->disturbed = r->disturbed || so_far->bytes;
-    return true;
-}
-
-static bool step_backup(runner *r, uint64_t seed)
-{
-    char path[PATH_BYTES_MAX];
-    levin_backup_options options;
-    levin_backup_options_init(&options);
-    options.progress = compact_meanwhile;
-    options.context = r;
-    r->disturbed = false;
-    snprintf(path, sizeof path, "%s.backup", r->target->path);
-    directory_empty(r->target->io, path);
-    levin_code code = levin_backup(r->store, path, &options, NULL);
-    if (code == LEVIN_OK)
-        oracle_durable(r->target->o, now(r));
-    bool going = backup_compare(r, path, code, seed);
-    directory_empty(r->target->io, path);
-    return code != LEVIN_OK && going ? failed(r, code, "levin_backup") : going;
 }
 
 static bool step_work(runner *r, uint64_t steps)
@@ -681,7 +519,7 @@ static bool step_work(runner *r, uint64_t steps)
     while (steps-- > 0 && more) {
         levin_code code = levin_work(r->store, &more);
         if (code != LEVIN_OK)
-            return failed(r, code, "levin_work");
+            return workload_failed(r, code, "levin_work");
     }
     return true;
 }
@@ -695,16 +533,16 @@ static bool step_collect(runner *r, const plan_step *s)
     for (size_t i = 0; i < s->batches && going; i++) {
         const plan_batch *b = &r->w->batches[s->first_batch + i];
         all[count] = (submission){ .r = r, .form = FORM_WAIT, .batch = b, .going = true };
-        if (!fill(r, b, r->batches[i]))
+        if (!workload_fill(r, b, r->batches[i]))
             going = r->target->faults;
         else
-            going = submit_one(r, &all[count], r->batches[i], &count);
+            going = workload_submit_one(r, &all[count], r->batches[i], &count);
     }
     levin_code code = going ? levin_collect(r->store, (uint32_t)s->argument) : LEVIN_OK;
     for (size_t i = 0; i < count; i++)
-        going = finish_ticket(r, &all[i], false, false) && going;
+        going = workload_finish_ticket(r, &all[i], false, false) && going;
     r->result->counts.collections += code == LEVIN_OK;
-    return code == LEVIN_OK ? going : failed(r, code, "levin_collect") && going;
+    return code == LEVIN_OK ? going : workload_failed(r, code, "levin_collect") && going;
 }
 
 static bool step_read(runner *r, const plan_step *s)
@@ -715,7 +553,7 @@ static bool step_read(runner *r, const plan_step *s)
     r->result->counts.reads++;
     if (s->kind == STEP_CHECK) {
         oracle_legal legal = oracle_legal_live(o);
-        return checked(r, oracle_check(o, &legal, r->store, &with, &v), &v, "check of the open store");
+        return workload_checked(r, oracle_check(o, &legal, r->store, &with, &v), &v, "check of the open store");
     }
     const unsigned space = (unsigned)(s->argument / 8 % PLAN_SPACES);
     with.keyspace = r->spaces[space];
@@ -723,7 +561,7 @@ static bool step_read(runner *r, const plan_step *s)
                                                   with.keyspace ? model_space(r, space) : ORACLE_DEFAULT);
     if (oracle_probe_points(&expected, r->store, &with, &v))
         oracle_probe_ranges(&expected, r->store, &with, &v);
-    return checked(r, v.promise == NULL, &v, "reads of the open store");
+    return workload_checked(r, v.promise == NULL, &v, "reads of the open store");
 }
 
 static void snapshot_drop(runner *r)
@@ -731,7 +569,7 @@ static void snapshot_drop(runner *r)
     if (r->snapshot)
         levin_snapshot_release(r->snapshot);
     r->snapshot = NULL;
-    spaces_close(r->snapshot_spaces, ORACLE_SPACES_MAX);
+    workload_spaces_close(r->snapshot_spaces, ORACLE_SPACES_MAX);
 }
 
 /* With handles of its time: the keyspaces may be dropped before it is checked. */
@@ -748,7 +586,7 @@ static bool step_snapshot(runner *r)
     }
     if (code != LEVIN_OK) {
         snapshot_drop(r);
-        return failed(r, code, "levin_snapshot_create, or opening a keyspace");
+        return workload_failed(r, code, "levin_snapshot_create, or opening a keyspace");
     }
     r->snapshot_state = oracle_accepted(r->target->o);
     r->snapshot_checkpoints = stat_checkpoints(r);
@@ -760,118 +598,14 @@ static bool step_snapshot_check(runner *r, uint64_t seed)
     if (!r->snapshot)
         return true; /* it could not be taken */
     oracle_legal legal = oracle_legal_exactly(r->snapshot_state);
-    oracle_check_options with = { .snapshot = r->snapshot, .spaces = r->snapshot_spaces, .seed = seed, .points = 10, .ranges = 4,
+    oracle_check_options with = { .snapshot = r->snapshot, .spaces = r->snapshot_spaces, .seed = seed,
+                                  .points = 10, .ranges = 4,
                                   .faults_active = r->target->faults };
     oracle_verdict v;
     bool good = oracle_check(r->target->o, &legal, r->store, &with, &v);
     snapshot_drop(r);
     r->result->counts.snapshots += stat_checkpoints(r) > r->snapshot_checkpoints;
-    return checked(r, good, &v, "check of a snapshot held across writes");
-}
-
-/* ---- making and dropping keyspaces ------------------------------------------------------------------------ */
-
-/* Also one that the model has and the runner could not open. */
-static bool step_make(runner *r, unsigned space)
-{
-    const levin_slice name = plan_space_name(space);
-    oracle *o = r->target->o;
-    if (r->spaces[space])
-        return true;
-    if (oracle_has_space(o, oracle_accepted(o), model_space(r, space)))
-        return spaces_open(r);
-    oracle_create_space(o, model_space(r, space));
-    const uint32_t number = oracle_submit(o, LEVIN_SYNCED, now(r));
-    levin_code code = levin_keyspace_open(r->store, name.data, name.size, LEVIN_KEYSPACE_EXCLUSIVE, &r->spaces[space]);
-    r->result->counts.keyspaces += code == LEVIN_OK;
-    return answered(r, number, code, NULL);
-}
-
-/* A transaction that has read the keyspace, or written to it. NULL: a call failed. */
-static levin_txn *drop_rival(runner *r, unsigned space, bool writes)
-{
-    levin_txn *t;
-    levin_code code = levin_txn_begin(r->store, NULL, &t);
-    if (code == LEVIN_OK)
-        code = writes ? levin_txn_put_in(t, r->spaces[space], "rival", 5, "", 0)
-                      : levin_txn_contains_in(t, r->spaces[space], "rival", 5);
-    if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
-        code = levin_txn_put(t, "rival", 5, "", 0);
-    if (code == LEVIN_OK)
-        return t;
-    levin_txn_destroy(t);
-    failed(r, code, "a transaction");
-    return NULL;
-}
-
-/* The keyspace is gone: its old handle, a batch filled before and the rival are refused. */
-static bool drop_is_final(runner *r, unsigned space, bool filled, levin_txn *rival)
-{
-    levin_code code = levin_contains_in(r->store, r->spaces[space], NULL, "k", 1);
-    if (code == LEVIN_NO_KEYSPACE && filled)
-        code = levin_write(r->store, r->batches[GROUP_BATCHES_MAX - 1], LEVIN_NONE);
-    if (code == LEVIN_NO_KEYSPACE && rival) {
-        code = levin_txn_commit(rival, LEVIN_NONE);
-        r->result->counts.conflicts += code == LEVIN_CONFLICT;
-        code = code == LEVIN_CONFLICT ? LEVIN_NO_KEYSPACE : code;
-    }
-    if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
-        oracle_fault(&r->result->verdict, "EXACT", "a keyspace was used after it was dropped");
-    return code == LEVIN_NO_KEYSPACE ||
-           (code != LEVIN_OK && code != LEVIN_NOT_FOUND && failed(r, code, "using a keyspace that was dropped"));
-}
-
-/* A drop that failed leaves the keyspace as it was: it is written to. */
-static bool write_after_failed_drop(runner *r, unsigned space)
-{
-    static const levin_slice key = { "k", 1 }, value = { "not dropped", 11 };
-    oracle_put_in(r->target->o, model_space(r, space), key, value);
-    const uint32_t number = oracle_submit(r->target->o, LEVIN_NONE, now(r));
-    return answered(r, number, levin_put_in(r->store, r->spaces[space], key.data, key.size, value.data, value.size,
-                                            LEVIN_NONE), NULL);
-}
-
-/* Batches, some of which write to it, are outstanding meanwhile: one group, in which the drop comes last. */
-static bool step_drop(runner *r, const plan_step *s)
-{
-    const unsigned space = (unsigned)(s->argument % PLAN_SPACES);
-    const uint64_t rest = s->argument / PLAN_SPACES;
-    const levin_slice name = plan_space_name(space);
-    const levin_durability durability = (levin_durability)(rest % 3);
-    submission *const all = r->group;
-    size_t count = 0;
-    bool going = true;
-    if (!r->spaces[space])
-        return true;
-    levin_batch *const behind = r->batches[GROUP_BATCHES_MAX - 1];
-    levin_batch_clear(behind);
-    const bool filled = levin_batch_put_in(behind, r->spaces[space], "k", 1, "", 0) == LEVIN_OK;
-    levin_txn *rival = rest / 3 % 2 ? drop_rival(r, space, rest / 6 % 2) : NULL;
-    for (size_t i = 0; i < s->batches && going; i++) {
-        const plan_batch *b = &r->w->batches[s->first_batch + i];
-        all[count] = (submission){ .r = r, .form = FORM_WAIT, .batch = b, .going = true };
-        if (!fill(r, b, r->batches[i]))
-            going = r->target->faults;
-        else
-            going = submit_one(r, &all[count], r->batches[i], &count);
-    }
-    levin_code code = LEVIN_PENDING;
-    if (going) {
-        oracle_drop_space(r->target->o, model_space(r, space));
-        const uint32_t number = oracle_submit(r->target->o, durability, now(r));
-        code = levin_keyspace_drop(r->store, name.data, name.size, durability);
-        going = answered(r, number, code, NULL);
-    }
-    for (size_t i = 0; i < count; i++)
-        going = finish_ticket(r, &all[i], false, false) && going;
-    if (going && code == LEVIN_OK) {
-        going = drop_is_final(r, space, filled, rival);
-        r->result->counts.keyspace_drops++;
-        levin_keyspace_close(r->spaces[space]);
-        r->spaces[space] = NULL;
-    }
-    levin_txn_destroy(rival);
-    return code == LEVIN_OK || !going ? going : write_after_failed_drop(r, space);
+    return workload_checked(r, good, &v, "check of a snapshot held across writes");
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------------------- */
@@ -879,7 +613,7 @@ static bool step_drop(runner *r, const plan_step *s)
 static void release(runner *r)
 {
     snapshot_drop(r);
-    spaces_close(r->spaces, PLAN_SPACES);
+    workload_spaces_close(r->spaces, PLAN_SPACES);
     for (size_t i = 0; i < GROUP_BATCHES_MAX; i++) {
         levin_batch_destroy(r->batches[i]);
         r->batches[i] = NULL;
@@ -892,7 +626,7 @@ static bool prepare(runner *r)
         levin_code code = LEVIN_PENDING;
         for (int attempt = 0; attempt < OPEN_ATTEMPTS && code != LEVIN_OK; attempt++) {
             code = levin_batch_create(r->store, &r->batches[i]);
-            if (code != LEVIN_OK && !failed(r, code, "levin_batch_create"))
+            if (code != LEVIN_OK && !workload_failed(r, code, "levin_batch_create"))
                 return false;
         }
         if (code != LEVIN_OK) {
@@ -924,7 +658,7 @@ static bool open_store(runner *r)
         }
     }
     if (code == LEVIN_OK && r->result->opened == UINT64_MAX)
-        r->result->opened = now(r);
+        r->result->opened = runner_now(r);
     return code == LEVIN_OK && prepare(r);
 }
 
@@ -948,8 +682,8 @@ static bool close_store(runner *r)
     levin_code code = levin_close(r->store);
     r->store = NULL;
     if (code != LEVIN_OK)
-        return failed(r, code, "levin_close");
-    oracle_durable(r->target->o, now(r));
+        return workload_failed(r, code, "levin_close");
+    oracle_durable(r->target->o, runner_now(r));
     return true;
 }
 
@@ -958,19 +692,19 @@ static bool step_reopen(runner *r)
     if (!close_store(r) || !open_store(r))
         return false;
     oracle *o = r->target->o;
-    oracle_legal legal = oracle_legal_crash(o, now(r));
+    oracle_legal legal = oracle_legal_crash(o, runner_now(r));
     oracle_check_options with = {
         .seed = r->result->steps, .points = 6, .ranges = 2, .faults_active = r->target->faults
     };
     oracle_verdict v = { .state = ORACLE_NO_STATE };
     for (int attempt = 0; attempt < OPEN_ATTEMPTS && v.state == ORACLE_NO_STATE; attempt++)
-        if (!checked(r, oracle_check(o, &legal, r->store, &with, &v), &v, "check after reopening"))
+        if (!workload_checked(r, oracle_check(o, &legal, r->store, &with, &v), &v, "check after reopening"))
             return false;
     if (v.state == ORACLE_NO_STATE)
         return false; /* reads fail for ever: nothing more can be learned in this run */
-    oracle_settle(o, v.state, now(r));
+    oracle_settle(o, v.state, runner_now(r));
     r->result->counts.reopens++;
-    return spaces_open(r);
+    return workload_spaces_open(r);
 }
 
 /* ---- the run ---------------------------------------------------------------------------------------------- */
@@ -1000,7 +734,7 @@ static bool run_step_bare(runner *r, const plan_step *s)
     case STEP_COMPACT:
         return step_compact(r, s->argument);
     case STEP_BACKUP:
-        return step_backup(r, s->argument);
+        return workload_step_backup(r, s->argument);
     case STEP_WORK:
         return step_work(r, s->argument);
     case STEP_COLLECT:
@@ -1013,9 +747,9 @@ static bool run_step_bare(runner *r, const plan_step *s)
     case STEP_SNAPSHOT_CHECK:
         return step_snapshot_check(r, s->argument);
     case STEP_KEYSPACE_MAKE:
-        return step_make(r, s->argument % PLAN_SPACES);
+        return workload_step_make(r, s->argument % PLAN_SPACES);
     case STEP_KEYSPACE_DROP:
-        return step_drop(r, s);
+        return workload_step_drop(r, s);
     case STEP_REOPEN:
         return step_reopen(r);
     }
@@ -1051,7 +785,7 @@ bool workload_run(const workload *w, const workload_target *target, bool keep_op
 {
     *result = (workload_result){ .verdict = { .state = ORACLE_NO_STATE }, .opened = UINT64_MAX };
     runner r = { .w = w, .target = target, .result = result };
-    if (open_store(&r) && spaces_open(&r))
+    if (open_store(&r) && workload_spaces_open(&r))
         run_steps(&r);
     release(&r);
     if (keep_open) {
@@ -1068,7 +802,7 @@ bool workload_continue(const workload *w, levin *store, const workload_target *t
 {
     *result = (workload_result){ .verdict = { .state = ORACLE_NO_STATE } };
     runner r = { .w = w, .target = target, .result = result, .store = store };
-    if (prepare(&r) && spaces_open(&r))
+    if (prepare(&r) && workload_spaces_open(&r))
         run_steps(&r);
     release(&r);
     return result->verdict.promise == NULL;

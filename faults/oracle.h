@@ -18,9 +18,9 @@
  * was acknowledged by t as logged or synced.
  * Legal in an open store: every acknowledged batch is seen, no failed one; a pending one may be seen.
  *
- * Keyspaces are part of the model: a keyspace is a number here, ORACLE_DEFAULT or what oracle_space() gives a name.  That
- * a named one is there is a pair of its own, with an empty key, so that creating and dropping are batches like others,
- * and a keyspace that comes back, or is lost, is a difference like any other.
+ * Keyspaces are part of the model: a keyspace is a number here, ORACLE_DEFAULT or what oracle_space() gives a name.
+ * That a named one is there is a pair of its own, with an empty key, so that creating and dropping are batches like
+ * others, and a keyspace that comes back, or is lost, is a difference like any other.
  *
  * The memory is the harness's own (malloc; running out of it ends the program).  One thread.
  */
@@ -137,7 +137,8 @@ typedef struct oracle_check_options {
 
 /*
  * Lists the keyspaces and reads the whole store forwards, then the default keyspace, and with every other seed one of
- * the named ones, backwards, points and ranges of them, all against one legal state.  Returns whether the store is as promised.
+ * the named ones, backwards, points and ranges of them, all against one legal state.  Returns whether the store is as
+ * promised.
  */
 bool oracle_check(oracle *o, const oracle_legal *legal, levin *store, const oracle_check_options *options,
                   oracle_verdict *verdict);

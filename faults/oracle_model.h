@@ -120,8 +120,8 @@ typedef struct oracle_spaces {
     size_t last_bytes;
 } oracle_spaces;
 /*
- * LEVIN_OK, or the code of a failed call; *what is then its name.  A keyspace that nobody has made, or one out of order,
- * goes to the verdict.  Close in any case.
+ * LEVIN_OK, or the code of a failed call; *what is then its name.  A keyspace that nobody has made, or one out of
+ * order, goes to the verdict.  Close in any case.
  */
 levin_code oracle_spaces_open(oracle_spaces *s, const oracle *o, levin *store, const oracle_check_options *options,
                               const char **what, oracle_verdict *verdict);
