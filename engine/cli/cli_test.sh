@@ -216,6 +216,30 @@ expect "scan of a keyspace" 0 "$levin" scan ranges --keyspace second
 same "its pair" out <(printf 'q1\tother\n')
 expect "delete in a keyspace" 0 "$levin" delete ranges q1 --keyspace second
 expect "gone there" 1 "$levin" get ranges q1 --keyspace second
+printf 'a\t1\nb\t2\nb\t3\n' >pairs.tsv
+expect "import into a keyspace" 0 "$levin" import ranges --from pairs.tsv --keyspace imported --json
+grep -q '"records":3.*"replaced":1' out || fail "an import into a keyspace counts what was there: $(cat out)"
+expect "import makes it" 0 "$levin" keyspaces ranges
+same "it is listed" out <(printf 'first\nimported\nsecond\n')
+expect "again, over what is there" 0 "$levin" import ranges --from pairs.tsv --keyspace imported --json
+grep -q '"records":3.*"replaced":3' out || fail "the second import finds the keys of the first: $(cat out)"
+expect "export of a keyspace" 0 "$levin" export ranges --format tsv --keyspace imported --quiet
+same "what was imported" out <(printf 'a\t1\nb\t3\n')
+expect "export with a prefix" 0 "$levin" export ranges --format tsv --keyspace imported --prefix b --quiet
+same "its part" out <(printf 'b\t3\n')
+expect "the default one has none of it" 0 "$levin" export ranges --format tsv --quiet
+same "its own pair" out <(printf 'q1\tv\n')
+"$levin" export ranges --format ndjson --keyspace imported --quiet >pairs.ndjson || fail "export as ndjson"
+expect "from one keyspace into another" 0 "$levin" import ranges --from pairs.ndjson --keyspace copied --quiet
+expect "export of the copy" 0 "$levin" export ranges --format tsv --keyspace copied --quiet
+same "the copy" out <(printf 'a\t1\nb\t3\n')
+expect "export of none" 3 "$levin" export ranges --keyspace third
+expect "the store's limit holds there too" 3 "$levin" import ranges --from <(printf '%s\tv\n' "$(head -c 4093 /dev/zero | tr '\0' k)") \
+    --format tsv --keyspace imported --quiet
+expect "an empty name" 3 "$levin" import ranges --from pairs.tsv --keyspace ""
+expect "drop what was imported" 0 "$levin" keyspaces ranges --drop imported
+expect "drop the copy" 0 "$levin" keyspaces ranges --drop copied
+rm -f pairs.tsv pairs.ndjson
 expect "drop" 0 "$levin" keyspaces ranges --drop second
 expect "drop again" 1 "$levin" keyspaces ranges --drop second
 expect "check after it all" 0 "$levin" check ranges

@@ -10,12 +10,12 @@
 #include "progress.h"
 #include "text.h"
 
-enum { OPT_FORMAT = OPT_FORMAT_LAST, OPT_PREFIX };
+enum { OPT_FORMAT = OPT_FORMAT_LAST, OPT_PREFIX, OPT_KEYSPACE };
 
 typedef struct export_request {
     const format *format;
     format_options fields;
-    const char *prefix;
+    const char *prefix, *keyspace; /* NULL: none */
     bool quiet;
     levin_options store;
 } export_request;
@@ -42,7 +42,10 @@ static int export(const cli_command *command, const char *path, const export_req
     levin *store = cli_open(command, path, &request->store);
     if (!store)
         return CLI_ERROR;
-    levin_iter_options range = { 0 };
+    levin_keyspace *keyspace;
+    if (!cli_keyspace(command, path, store, request->keyspace, 0, &keyspace))
+        return cli_close(command, path, store, CLI_ERROR);
+    levin_iter_options range = { .keyspace = keyspace };
     if (request->prefix)
         range.prefix = (levin_slice){ request->prefix, strlen(request->prefix) };
     levin_iter *iter = NULL;
@@ -72,6 +75,7 @@ static int export(const cli_command *command, const char *path, const export_req
     status = cli_finish_output(command, status);
     if (iter)
         levin_iter_close(iter);
+    levin_keyspace_close(keyspace);
     return cli_close(command, path, store, status);
 }
 
@@ -79,6 +83,7 @@ static int run(const cli_command *command, int argc, char **argv)
 {
     static const struct option options[] = { { "format", required_argument, NULL, OPT_FORMAT },
                                              { "prefix", required_argument, NULL, OPT_PREFIX },
+                                             { "keyspace", required_argument, NULL, OPT_KEYSPACE },
                                              { "quiet", no_argument, NULL, 'q' },
                                              FORMAT_OPTIONS,
                                              CLI_STORE_OPTIONS };
@@ -91,6 +96,7 @@ static int run(const cli_command *command, int argc, char **argv)
         case CLI_DONE: return status;
         case 'q': request.quiet = true; break;
         case OPT_PREFIX: request.prefix = optarg; break;
+        case OPT_KEYSPACE: request.keyspace = optarg; break;
         case OPT_FORMAT:
             request.format = format_by_name(optarg);
             if (!request.format)
@@ -109,10 +115,11 @@ static int run(const cli_command *command, int argc, char **argv)
 }
 
 const cli_command command_export = {
-    "export", "STORE [--format deb822|tsv|ndjson] [--prefix P]",
+    "export", "STORE [--format deb822|tsv|ndjson] [--prefix P] [--keyspace NAME]",
     "Prints all pairs, in the order of their keys, as `levin import` reads them",
     "      --format F     deb822 (default; values must be control stanzas), tsv, ndjson\n"
     "      --prefix P     only keys that begin with P\n"
+    "      --keyspace K   of the keyspace K instead of the default one\n"
     "      --key NAME     ndjson: member for the key (key)\n"
     "      --value NAME   ndjson: member for the value (value)\n"
     "      --whole        ndjson: each value is a line by itself\n"

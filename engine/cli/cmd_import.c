@@ -19,7 +19,7 @@
 
 enum {
     OPT_FORMAT = OPT_FORMAT_LAST, OPT_FROM, OPT_BATCH, OPT_SYNC, OPT_DURABILITY, OPT_SKIP, OPT_ACK, OPT_PAGE_SIZE,
-    OPT_MEMTABLE, OPT_JSON
+    OPT_MEMTABLE, OPT_JSON, OPT_KEYSPACE
 };
 #define BATCH_BYTES ((size_t)32 << 20)
 
@@ -27,6 +27,7 @@ typedef struct import_request {
     const format *format;
     format_options fields;
     const char *from;
+    const char *keyspace;    /* NULL: the default one */
     uint64_t batch_records;
     levin_durability durability;
     bool skip_malformed, ack, quiet, json;
@@ -40,6 +41,7 @@ typedef struct import_state {
     const import_request *request;
     const char *path;
     levin *store;
+    levin_keyspace *keyspace; /* NULL: the default one */
     levin_batch *batch;
     reader reader;
     key_set batch_keys;                   /* of the batch that is not yet committed */
@@ -91,7 +93,7 @@ static int malformed(import_state *s)
 static int add_record(import_state *s)
 {
     levin_slice key = buffer_slice(&s->reader.key), value = buffer_slice(&s->reader.value);
-    levin_code code = levin_batch_put(s->batch, key.data, key.size, value.data, value.size);
+    levin_code code = levin_batch_put_in(s->batch, s->keyspace, key.data, key.size, value.data, value.size);
     if (code == LEVIN_TOO_BIG) {
         reader_malformed(&s->reader, s->reader.line, 1,
                          "key of %zu or value of %zu bytes is over the store's limit (levin create --page-size)",
@@ -101,7 +103,7 @@ static int add_record(import_state *s)
     if (code != LEVIN_OK)
         return fail_call(s, code);
     bool again = !key_set_add(&s->batch_keys, key);
-    code = again ? LEVIN_OK : levin_contains(s->store, NULL, key.data, key.size);
+    code = again ? LEVIN_OK : levin_contains_in(s->store, s->keyspace, NULL, key.data, key.size);
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
         return fail_call(s, code);
     s->batch_replaced += code == LEVIN_OK;
@@ -174,6 +176,10 @@ static int import(const cli_command *command, const char *path, const import_req
     s.store = cli_open(command, path, &store_options);
     if (!s.store)
         goto out;
+    if (!cli_keyspace(command, path, s.store, request->keyspace, LEVIN_KEYSPACE_CREATE, &s.keyspace)) {
+        status = cli_close(command, path, s.store, CLI_ERROR);
+        goto out;
+    }
     levin_code code = levin_batch_create(s.store, &s.batch);
     status = code == LEVIN_OK ? import_all(&s) : fail_call(&s, code);
     code = LEVIN_OK;
@@ -185,6 +191,7 @@ static int import(const cli_command *command, const char *path, const import_req
         status = fail_call(&s, code);
     report(&s, status);
     levin_batch_destroy(s.batch);
+    levin_keyspace_close(s.keyspace);
     status = cli_close(command, path, s.store, cli_finish_output(command, status));
 out:
     key_set_fini(&s.batch_keys);
@@ -204,6 +211,7 @@ static const struct option import_options[] = { { "format", required_argument, N
                                                 { "page-size", required_argument, NULL, OPT_PAGE_SIZE },
                                                 { "memtable", required_argument, NULL, OPT_MEMTABLE },
                                                 { "json", no_argument, NULL, OPT_JSON },
+                                                { "keyspace", required_argument, NULL, OPT_KEYSPACE },
                                                 { "quiet", no_argument, NULL, 'q' },
                                                 FORMAT_OPTIONS,
                                                 CLI_STORE_OPTIONS };
@@ -216,6 +224,7 @@ static int take_option(const cli_command *command, import_request *request, int 
     switch (c) {
     case 'q': request->quiet = true; break;
     case OPT_FROM: request->from = optarg; break;
+    case OPT_KEYSPACE: request->keyspace = optarg; break;
     case OPT_SYNC: request->durability = LEVIN_SYNCED; break;
     case OPT_SKIP: request->skip_malformed = true; break;
     case OPT_ACK: request->ack = true; break;
@@ -284,6 +293,7 @@ const cli_command command_import = {
     "      --whole              ndjson: the value is the line as it stands\n"
     "      --key-column N       tsv: column of the key (1)\n"
     "      --value-column N     tsv: column of the value (2)\n"
+    "      --keyspace NAME      into that keyspace, which is made if there is none\n"
     "      --batch N            commit after N records (1000), or 32 MiB\n"
     "      --sync               each batch is on the device before the next is read, as --durability synced\n"
     "      --durability LEVEL   none, logged (default) or synced; at the end everything is synced in any case\n"

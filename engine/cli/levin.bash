@@ -8,6 +8,10 @@ _levin() {
         return
     fi
     case $previous in
+    --keyspace)
+        local IFS=$'\n'
+        mapfile -t COMPREPLY < <(compgen -W "$(levin keyspaces "${COMP_WORDS[2]}" 2>/dev/null)" -- "$current")
+        return ;;
     --format) mapfile -t COMPREPLY < <(compgen -W "deb822 tsv ndjson" -- "$current"); return ;;
     --durability) mapfile -t COMPREPLY < <(compgen -W "none logged synced" -- "$current"); return ;;
     --preset) mapfile -t COMPREPLY < <(compgen -W "balanced read_optimized write_optimized low_memory max_durability development" -- "$current"); return ;;
