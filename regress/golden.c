@@ -30,6 +30,7 @@ levin_options golden_options(const struct levin_io *io)
     o.row_cache_bytes = 0;
     o.memtable_bytes = 256 << 10;
     o.wal_segment_bytes = 8 << 10;
+    o.value_log_segment_bytes = 64 << 10;
     o.background = LEVIN_BACKGROUND_NONE;
     o.io = io;
     return o;
@@ -198,6 +199,162 @@ static disk_image *make_crashed(kitchen *k)
     return d.torn;
 }
 
+/* ---- version 2: named keyspaces, deletes of ranges, the value log ---- */
+
+static void keyspace_make(kitchen *k, const char *name, levin_keyspace **ks)
+{
+    char key[64];
+    expect(levin_keyspace_open(k->store, name, strlen(name), LEVIN_KEYSPACE_EXCLUSIVE, ks), "keyspace");
+    snprintf(key, sizeof key, "@%.40s/", name);
+    golden_list_put(&k->list, key, "", 0);
+}
+
+static void keyspace_drop(kitchen *k, const char *name)
+{
+    char lower[64], upper[64];
+    expect(levin_keyspace_drop(k->store, name, strlen(name), LEVIN_SYNCED), "drop");
+    snprintf(lower, sizeof lower, "@%.40s/", name);
+    snprintf(upper, sizeof upper, "@%.40s0", name); /* the character after the slash */
+    golden_list_delete_range(&k->list, lower, upper);
+}
+
+/* ks and its name, or NULL and "": the default one. */
+static void put_in(kitchen *k, const levin_keyspace *ks, const char *name, const char *key, size_t bytes,
+                   uint64_t turn)
+{
+    char listed[128];
+    uint8_t *value = fatal_alloc(bytes + 1);
+    random_stream r = random_open(turn, bytes);
+    random_fill(&r, value, bytes);
+    expect(levin_put_in(k->store, ks, key, strlen(key), value, bytes, LEVIN_SYNCED), "put");
+    snprintf(listed, sizeof listed, ks ? "@%.40s/%s" : "%.40s%s", name, key);
+    golden_list_put(&k->list, listed, value, bytes);
+    free(value);
+}
+
+/* Keys "PREFIXnnnn" from..to - 1 of a keyspace, as one range. */
+static void delete_range_in(kitchen *k, const levin_keyspace *ks, const char *name, const char *prefix, unsigned from,
+                            unsigned to)
+{
+    char lower[64], upper[64], listed[2][128];
+    snprintf(lower, sizeof lower, "%s%04u", prefix, from);
+    snprintf(upper, sizeof upper, "%s%04u", prefix, to);
+    expect(levin_delete_range_in(k->store, ks, (levin_slice){ lower, strlen(lower) },
+                                 (levin_slice){ upper, strlen(upper) }, LEVIN_SYNCED),
+           "delete range");
+    snprintf(listed[0], sizeof listed[0], ks ? "@%.40s/%s" : "%.40s%s", name, lower);
+    snprintf(listed[1], sizeof listed[1], ks ? "@%.40s/%s" : "%.40s%s", name, upper);
+    golden_list_delete_range(&k->list, listed[0], listed[1]);
+}
+
+/* Keyspaces: one in the tree alone, one in tree and log, one in the log alone, an empty one, dropped ones, made again. */
+static disk_image *make_keyspaces(kitchen *k)
+{
+    static const char *const names[] = { "tree", "both", "dropped", "again" };
+    levin_keyspace *ks[4], *late, *empty;
+    char key[64];
+    kitchen_open(k);
+    for (unsigned n = 0; n < 4; n++) {
+        keyspace_make(k, names[n], &ks[n]);
+        for (unsigned i = 0; i < 40; i++) {
+            snprintf(key, sizeof key, "key%04u", i);
+            put_in(k, ks[n], names[n], key, (i * 7 + n) % 50, 30 + n);
+        }
+    }
+    put_many(k, "key", 60, 1, 34);
+    expect(levin_checkpoint(k->store), "checkpoint");
+    keyspace_drop(k, "dropped");
+    keyspace_drop(k, "again");
+    expect(levin_checkpoint(k->store), "checkpoint");
+    levin_keyspace_close(ks[3]);
+    keyspace_make(k, "again", &ks[3]);
+    keyspace_make(k, "empty", &empty);
+    keyspace_make(k, "log", &late);
+    put_in(k, ks[3], "again", "key0001", 10, 35);
+    put_in(k, ks[1], "both", "key0001", 10, 36);
+    put_in(k, ks[1], "both", "more", 2500, 36);
+    put_in(k, late, "log", "key0001", 10, 37);
+    expect(levin_delete_in(k->store, ks[1], "key0002", 7, LEVIN_SYNCED), "delete");
+    golden_list_delete(&k->list, "@both/key0002");
+    levin_keyspace_close(late);
+    levin_keyspace_close(empty);
+    for (unsigned n = 0; n < 4; n++)
+        levin_keyspace_close(ks[n]);
+    close_store(k);
+    return simdisk_image(k->disk);
+}
+
+/* Ranges deleted: merged into the tree, and in the log over what the tree holds; in both kinds of keyspace. */
+static disk_image *make_ranges(kitchen *k)
+{
+    levin_keyspace *ks;
+    char key[64];
+    kitchen_open(k);
+    keyspace_make(k, "named", &ks);
+    put_many(k, "key", 300, 1, 40);
+    for (unsigned i = 0; i < 60; i++) {
+        snprintf(key, sizeof key, "key%04u", i);
+        put_in(k, ks, "named", key, 20, 41);
+    }
+    expect(levin_checkpoint(k->store), "checkpoint");
+    delete_range_in(k, NULL, "", "key", 20, 90);
+    delete_range_in(k, ks, "named", "key", 5, 15);
+    put_in(k, NULL, "", "key0050", 30, 42);
+    expect(levin_checkpoint(k->store), "checkpoint");
+    delete_range_in(k, NULL, "", "key", 150, 200);
+    delete_range_in(k, NULL, "", "key", 200, 210);
+    put_in(k, NULL, "", "key0170", 30, 43);
+    delete_range_in(k, ks, "named", "key", 30, 50);
+    levin_keyspace_close(ks);
+    close_store(k);
+    return simdisk_image(k->disk);
+}
+
+/* Values over 4096 bytes, in segments of the value log, some of them garbage; pointers in tree and log. */
+static disk_image *make_value_log(kitchen *k)
+{
+    levin_keyspace *ks;
+    char key[64];
+    kitchen_open(k);
+    keyspace_make(k, "named", &ks);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        for (unsigned i = turn; i < 8; i++) {
+            snprintf(key, sizeof key, "value%04u", i);
+            put_in(k, NULL, "", key, 4097 + 1500 * i, 50 + turn);
+        }
+        put_in(k, ks, "named", "value", 6000, 50 + turn);
+        put_in(k, NULL, "", "small", 4096, 50 + turn);
+        if (turn < 2)
+            expect(levin_checkpoint(k->store), "checkpoint");
+    }
+    levin_keyspace_close(ks);
+    close_store(k);
+    return simdisk_image(k->disk);
+}
+
+/* The process dies with all of that in its log, behind a checkpoint. */
+static disk_image *make_crashed_2(kitchen *k)
+{
+    levin_keyspace *ks, *dropped;
+    kitchen_open(k);
+    keyspace_make(k, "named", &ks);
+    keyspace_make(k, "dropped", &dropped);
+    put_many(k, "key", 60, 1, 60);
+    put_in(k, ks, "named", "key0001", 30, 61);
+    put_in(k, dropped, "dropped", "key0001", 30, 61);
+    expect(levin_checkpoint(k->store), "checkpoint");
+    delete_range_in(k, NULL, "", "key", 10, 20);
+    put_in(k, NULL, "", "value", 9000, 62);
+    put_in(k, ks, "named", "key0002", 5000, 62);
+    put_in(k, ks, "named", "key0003", 10, 62);
+    keyspace_drop(k, "dropped");
+    disk_image *image = simdisk_image(k->disk);
+    levin_keyspace_close(ks);
+    levin_keyspace_close(dropped);
+    close_store(k);
+    return image;
+}
+
 static const struct {
     const char *name;
     disk_image *(*make)(kitchen *k);
@@ -206,6 +363,10 @@ static const struct {
     { "clean", make_clean },
     { "large", make_large },
     { "crashed", make_crashed },
+    { "keyspaces", make_keyspaces },
+    { "ranges", make_ranges },
+    { "value_log", make_value_log },
+    { "crashed_2", make_crashed_2 },
 };
 
 static bool make_one(size_t recipe, const char *directory)

@@ -3,8 +3,9 @@
  *
  * regress/golden/VERSION/NAME/db is a store's directory, regress/golden/VERSION/NAME/expected.txt what must be read
  * from it: a line a pair in the order of keys, "key<tab>bytes<tab>digest", the digest being FNV-1a of the value (64
- * bits, hex). They are made once by the library of that version (make.sh there) and never changed: later libraries
- * must read them.
+ * bits, hex).  A key of the named keyspace NAME stands there as "@NAME/key", and "@NAME/", 0 bytes, says that the
+ * keyspace is there; keys of the default one do not begin with "@".  They are made once by the library of that version
+ * (make.sh there) and never changed: later libraries must read them.
  *
  * A recipe writes through levin.h on the simulated disk, so that the same library makes the same bytes again; the text
  * comes from the recipe's own list of what it wrote, not from reading the store.  One thread.
@@ -28,14 +29,21 @@ typedef struct golden_list {
     size_t count, capacity;
 } golden_list;
 
-/* key is text of 1 to 63 bytes without tabs and newlines. */
+/* key is text of 1 to 63 bytes without tabs and newlines, "@NAME/key" in a named keyspace. */
 void golden_list_put(golden_list *list, const char *key, const void *value, size_t bytes);
 void golden_list_delete(golden_list *list, const char *key);
+/* All from lower on, before upper, both as above. */
+void golden_list_delete_range(golden_list *list, const char *lower, const char *upper);
 void golden_list_fini(golden_list *list);
 /* False: the file cannot be read, or a line is malformed. */
 bool golden_list_load(golden_list *list, const char *path);
 bool golden_list_save(const golden_list *list, const char *path);
-/* True when the store holds exactly this, read forward, backward and key by key; otherwise text says what differs. */
+/* The last character of "@NAME/" at the beginning of the key; NULL: it is one of the default keyspace. */
+const char *golden_keyspace_end(const char *key);
+/*
+ * True when the store holds exactly this, keyspaces too, read forward, backward and key by key; otherwise text says
+ * what differs.
+ */
 bool golden_list_compare(const golden_list *list, levin *store, char text[256]);
 
 /* Small pages and log segments, no thread; io is the disk's. */
