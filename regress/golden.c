@@ -247,7 +247,7 @@ static void delete_range_in(kitchen *k, const levin_keyspace *ks, const char *na
     golden_list_delete_range(&k->list, listed[0], listed[1]);
 }
 
-/* Keyspaces: one in the tree alone, one in tree and log, one in the log alone, an empty one, dropped ones, made again. */
+/* Keyspaces in the tree alone, in tree and log, in the log alone; an empty one; dropped ones, one made again. */
 static disk_image *make_keyspaces(kitchen *k)
 {
     static const char *const names[] = { "tree", "both", "dropped", "again" };
