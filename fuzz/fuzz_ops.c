@@ -16,6 +16,8 @@
  *   - a compare-and-swap, a transaction of either isolation: written if what it depends on is as it was, else refused;
  *   - every call succeeds otherwise: nothing fails on this disk;
  *   - levin_check() finds no fault, after a checkpoint and a compaction it counts the model's keys;
+ *   - a keyspace that is dropped is gone for all but snapshots, iterators and transactions of before, and empty when it
+ *     is made again; what happens in one leaves the default one alone;
  *   - close and open keep everything acknowledged, whatever its durability (a close is no crash);
  *   - nothing is left behind at the end (disk.c).
  *
@@ -37,6 +39,7 @@ static void do_snapshot(run *r, const uint8_t op[4])
         return;
     OPS_OK(levin_snapshot_create(r->store, &s->handle));
     s->seen = r->now;
+    s->ks = r->ks;
 }
 
 static uint64_t count_keys(const model *m)
@@ -52,6 +55,8 @@ static void require_check(run *r)
 {
     levin_check_result result;
     OPS_OK(levin_check(r->store, NULL, NULL, &result));
+    if (r->ks) /* the default one's keys and the catalogue count, too */
+        return;
     fuzz_require(result.keys == count_keys(&r->now), "levin_check() counts %llu keys of %llu",
                  (unsigned long long)result.keys, (unsigned long long)count_keys(&r->now));
 }
@@ -90,6 +95,27 @@ static void do_compact(run *r, const uint8_t op[4])
     require_check(r);
 }
 
+static const char space_name[] = "ops";
+
+static void space_open(run *r, unsigned flags)
+{
+    OPS_OK(levin_keyspace_open(r->store, space_name, sizeof space_name - 1, flags, &r->ks));
+}
+
+/* Dropped, in the group of what was submitted before, and made again. */
+static void space_drop(run *r, const uint8_t op[4])
+{
+    ops_apply_pending(r);
+    OPS_OK(levin_keyspace_drop(r->store, space_name, sizeof space_name - 1, ops_durability(op[3])));
+    levin_slice key = ops_key(op[3]);
+    levin_code code = levin_contains_in(r->store, r->ks, NULL, key.data, key.size);
+    fuzz_require(code == LEVIN_NO_KEYSPACE, "a read with the handle of a dropped keyspace gave %s",
+                 levin_code_name(code));
+    r->dropped[r->dropped_count++] = r->ks;
+    r->now = (model){ { 0 } };
+    space_open(r, LEVIN_KEYSPACE_EXCLUSIVE);
+}
+
 static void open_store(run *r)
 {
     levin_error error = { 0 };
@@ -109,6 +135,10 @@ static void close_store(run *r)
         r->snapshots[i].handle = NULL;
     }
     ops_txns_end(r);
+    levin_keyspace_close(r->ks);
+    r->ks = NULL;
+    while (r->dropped_count)
+        levin_keyspace_close(r->dropped[--r->dropped_count]);
     ops_apply_pending(r);
     OPS_OK(levin_close(r->store));
     ops_require_calls(r);
@@ -138,6 +168,8 @@ static void do_upkeep(run *r, const uint8_t op[4])
         OPS_OK(levin_sync(r->store));
         return;
     case 5:
+        if (r->ks && op[2] & 1)
+            space_drop(r, op);
         OPS_OK(levin_check(r->store, NULL, NULL, NULL));
         return;
     case 6: {
@@ -147,10 +179,14 @@ static void do_upkeep(run *r, const uint8_t op[4])
         ops_full_scan(r, op[2] & 1 ? 1 : -1);
         return;
     }
-    default:
+    default: {
+        const bool named = r->ks != NULL;
         close_store(r);
         r->options.wal_segment_bytes = op[2] & 1 ? 8192 : 16384;
         open_store(r);
+        if (named)
+            space_open(r, 0);
+    }
     }
 }
 
@@ -274,6 +310,21 @@ static void options_by(levin_options *o, uint8_t byte)
     }
 }
 
+/* In a named keyspace: the default one is as it was at the start. */
+static void require_default(run *r, const start *s)
+{
+    levin_keyspace *ks = r->ks;
+    static model now;
+    now = r->now;
+    r->ks = NULL;
+    r->now = s->now;
+    ops_keys_use(false);
+    ops_full_scan(r, 1);
+    ops_keys_use(true);
+    r->ks = ks;
+    r->now = now;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static run r; /* large: the stack of a fuzzer may be small */
@@ -285,6 +336,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_options(&r.options, &r.disk.table);
     options_by(&r.options, data[1]);
     open_store(&r);
+    const bool named = data[1] & 0x80;
+    ops_keys_use(named);
+    if (named) {
+        r.now = (model){ { 0 } };
+        space_open(&r, LEVIN_KEYSPACE_EXCLUSIVE);
+    }
     size_t end = size < OPS_HEADER_BYTES + OPS_MAX * 4 ? size : OPS_HEADER_BYTES + OPS_MAX * 4;
     for (size_t at = OPS_HEADER_BYTES; at + 4 <= end; at += 4) {
         do_operation(&r, data + at);
@@ -295,8 +352,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     OPS_OK(levin_check(r.store, NULL, NULL, NULL));
     close_store(&r);
     open_store(&r);
+    if (named)
+        space_open(&r, 0);
     ops_full_scan(&r, 1);
+    if (named)
+        require_default(&r, s);
     close_store(&r);
+    ops_keys_use(false);
     fuzz_disk_close(&r.disk);
     return 0;
 }

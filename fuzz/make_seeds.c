@@ -94,8 +94,12 @@ static void ops_seeds(const char *directory)
             data[1] &= start ? 1 : 0xff; /* larger sizes, with a new store: smaller ones have more happen */
             for (size_t at = OPS_HEADER_BYTES; at < size; at += OPS_BYTES)
                 data[at] = pick_kind(&random, mixes[m].weight);
-            snprintf(variant, sizeof variant, "%u", start);
-            write_seed(directory, mixes[m].name, variant, data, size);
+            for (int named = 0; named < 2; named++) {
+                data[1] = (uint8_t)((data[1] & 0x7f) | named << 7);
+                snprintf(variant, sizeof variant, "%u%s", start, named ? "-named" : "");
+                if (!named || start < 3)
+                    write_seed(directory, mixes[m].name, variant, data, size);
+            }
         }
 }
 

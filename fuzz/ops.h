@@ -7,6 +7,7 @@
  *             bits 1-2  row cache: 32 KiB, off, 256 KiB, 1 MiB
  *             bits 3-4  memtable: 64 KiB, 128 KiB, 512 KiB, 4 MiB
  *             bits 5-6  pages: 4, 8, 16, 32 KiB, of a new store; the page cache has room for 16 of them
+ *             bit 7     everything happens in a named keyspace, which is made first, dropped and made again
  *   operations of 4 bytes: kind (modulo OPS_KINDS) and three arguments, which are explained where they are
  *   used
  */
@@ -49,6 +50,8 @@ enum {
 
 /* Once, before the other two. */
 void ops_keys_init(void);
+/* Whether keys are for a named keyspace: there the longest are 4 bytes shorter. */
+void ops_keys_use(bool named);
 /* The key of that rank in the order of keys: rank 0 is the smallest. */
 levin_slice ops_key(uint8_t rank);
 /* One of the prefixes that keys have, and the ranks of the keys with it; *from > *to: none. */

@@ -14,7 +14,8 @@
 
 enum { KEY_BYTES_MAX = LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MIN_BYTES) };
 
-static levin_slice keys[OPS_KEYS];
+static levin_slice plain_keys[OPS_KEYS], named_keys[OPS_KEYS];
+static const levin_slice *keys = plain_keys;
 
 static int compare_keys(const void *a, const void *b)
 {
@@ -28,13 +29,13 @@ static void add(unsigned *n, uint8_t fill, size_t bytes, const void *tail, size_
     uint8_t *key = fatal_alloc(bytes + tail_bytes);
     memset(key, fill, bytes);
     memcpy(key + bytes, tail, tail_bytes);
-    keys[(*n)++] = (levin_slice){ key, bytes + tail_bytes };
+    plain_keys[(*n)++] = (levin_slice){ key, bytes + tail_bytes };
 }
 
 void ops_keys_init(void)
 {
     unsigned n = 0;
-    if (keys[0].data)
+    if (plain_keys[0].data)
         return;
     for (unsigned i = 0; i < 64; i++) { /* short ones, spread */
         const uint8_t tail[2] = { (uint8_t)(i * 4 + 2), (uint8_t)(i * 37) };
@@ -54,10 +55,19 @@ void ops_keys_init(void)
         const uint8_t tail[1] = { (uint8_t)(i * 5) };
         add(&n, 'z', i % 3 ? 300 : KEY_BYTES_MAX - 1, tail, 1);
     }
-    qsort(keys, OPS_KEYS, sizeof keys[0], compare_keys);
+    qsort(plain_keys, OPS_KEYS, sizeof plain_keys[0], compare_keys);
     for (unsigned i = 1; i < OPS_KEYS; i++)
         if (compare_keys(&keys[i - 1], &keys[i]) >= 0)
             fatal("two keys of fuzz_ops are the same, at rank %u", i);
+    for (unsigned i = 0; i < OPS_KEYS; i++) { /* the order stays: the longest all begin with the same bytes */
+        const size_t over = plain_keys[i].size > KEY_BYTES_MAX - 4 ? plain_keys[i].size - (KEY_BYTES_MAX - 4) : 0;
+        named_keys[i] = (levin_slice){ (const uint8_t *)plain_keys[i].data + over, plain_keys[i].size - over };
+    }
+}
+
+void ops_keys_use(bool named)
+{
+    keys = named ? named_keys : plain_keys;
 }
 
 levin_slice ops_key(uint8_t rank)

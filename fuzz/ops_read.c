@@ -11,11 +11,12 @@
 /* ---- point reads ------------------------------------------------------------------------------------------ */
 
 /* A snapshot by the byte, with its model; NULL and now for most. */
-static const levin_snapshot *snapshot_by(const run *r, unsigned byte, const model **seen)
+static const levin_snapshot *snapshot_by(const run *r, unsigned byte, const model **seen, const levin_keyspace **ks)
 {
     const snapshot *s = &r->snapshots[byte % OPS_SNAPSHOTS];
     bool use = byte & 0x80 && s->handle;
     *seen = use ? &s->seen : &r->now;
+    *ks = use ? s->ks : r->ks;
     return use ? s->handle : NULL;
 }
 
@@ -34,33 +35,34 @@ void ops_get(run *r, const uint8_t op[4])
 {
     uint8_t buffer[OPS_VALUE_BYTES_MAX];
     const model *seen;
-    const levin_snapshot *s = snapshot_by(r, op[2], &seen);
+    const levin_keyspace *ks;
+    const levin_snapshot *s = snapshot_by(r, op[2], &seen, &ks);
     levin_slice key = ops_key(op[1]);
     uint32_t expected = seen->value[op[1]];
     void *value;
     size_t bytes = 0, capacity = op[3] & 1 ? op[3] : sizeof buffer;
     switch (op[3] >> 6) {
     case 0: {
-        levin_code code = levin_contains(r->store, s, key.data, key.size);
+        levin_code code = levin_contains_in(r->store, ks, s, key.data, key.size);
         fuzz_require(code == (expected ? LEVIN_OK : LEVIN_NOT_FOUND), "levin_contains gave %s",
                      levin_code_name(code));
         return;
     }
     case 1: {
-        levin_code code = levin_get_alloc(r->store, s, key.data, key.size, &value, &bytes);
+        levin_code code = levin_get_alloc_in(r->store, ks, s, key.data, key.size, &value, &bytes);
         ops_require_get(code, expected, (levin_slice){ value, bytes }, SIZE_MAX, "levin_get_alloc");
         levin_free(r->store, value);
         return;
     }
     case 2: {
         levin_pinned pinned;
-        levin_code code = levin_get_pinned(r->store, s, key.data, key.size, &pinned);
+        levin_code code = levin_get_pinned_in(r->store, ks, s, key.data, key.size, &pinned);
         ops_require_get(code, expected, pinned.value, SIZE_MAX, "levin_get_pinned");
         levin_pinned_release(&pinned);
         return;
     }
     default: {
-        levin_code code = levin_get(r->store, s, key.data, key.size, buffer, capacity, &bytes);
+        levin_code code = levin_get_in(r->store, ks, s, key.data, key.size, buffer, capacity, &bytes);
         ops_require_get(code, expected, (levin_slice){ buffer, bytes }, capacity, "levin_get");
     }
     }
@@ -72,7 +74,8 @@ void ops_multi_get(run *r, const uint8_t op[4])
     levin_get_request requests[OPS_BATCH_MAX];
     uint8_t ranks[OPS_BATCH_MAX];
     const model *seen;
-    const levin_snapshot *s = snapshot_by(r, op[2], &seen);
+    const levin_keyspace *ks;
+    const levin_snapshot *s = snapshot_by(r, op[2], &seen, &ks);
     unsigned count = op[3] % OPS_BATCH_MAX + 1;
     for (unsigned i = 0; i < count; i++) {
         ranks[i] = (uint8_t)(op[1] + i * (op[3] >> 4));
@@ -80,7 +83,7 @@ void ops_multi_get(run *r, const uint8_t op[4])
         requests[i] = (levin_get_request){ .key = key.data, .key_bytes = key.size, .buffer = buffers[i],
                                            .capacity = i % 5 == 4 ? 50 : OPS_VALUE_BYTES_MAX };
     }
-    OPS_OK(levin_multi_get(r->store, s, requests, count));
+    OPS_OK(levin_multi_get_in(r->store, ks, s, requests, count));
     for (unsigned i = 0; i < count; i++)
         ops_require_get(requests[i].code, seen->value[ranks[i]], (levin_slice){ buffers[i], requests[i].value_bytes },
                     requests[i].capacity, "levin_multi_get");
@@ -101,7 +104,7 @@ void ops_iter_open(run *r, const uint8_t op[4])
     levin_iter_options o = { .lower_exclusive = op[3] & 8, .upper_inclusive = op[3] & 32 };
     const model *seen;
     ops_cursor_close(c);
-    o.snapshot = snapshot_by(r, op[3] & 0x80 ? 0x80u | op[1] : 0, &seen);
+    o.snapshot = snapshot_by(r, op[3] & 0x80 ? 0x80u | op[1] : 0, &seen, &o.keyspace);
     c->seen = *seen;
     c->first = 0;
     c->last = OPS_KEYS - 1;
@@ -191,7 +194,8 @@ void ops_iter_move(run *r, const uint8_t op[4])
 void ops_full_scan(run *r, int last_direction)
 {
     cursor c = { .seen = r->now, .last = OPS_KEYS - 1 };
-    OPS_OK(levin_iter_open(r->store, NULL, &c.it));
+    const levin_iter_options o = { .keyspace = r->ks };
+    OPS_OK(levin_iter_open(r->store, &o, &c.it));
     for (int direction = 1; direction >= last_direction; direction -= 2) {
         bool forward = direction > 0;
         c.at = cursor_nearest(&c, forward ? 0 : OPS_KEYS - 1, direction);

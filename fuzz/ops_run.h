@@ -22,6 +22,7 @@ typedef struct cursor {
 
 typedef struct snapshot {
     levin_snapshot *handle;   /* NULL: free */
+    levin_keyspace *ks;       /* of its time */
     model seen;
 } snapshot;
 
@@ -48,6 +49,7 @@ typedef struct pending {
 /* A transaction: what it saw in the beginning, its own writes on top, and what it asked of the beginning. */
 typedef struct transaction {
     levin_txn *handle;        /* NULL: free */
+    levin_keyspace *ks;       /* of its beginning; another than the run's: it was dropped since */
     bool serializable;
     model seen;
     model own;                /* of ranks that are written */
@@ -59,6 +61,9 @@ typedef struct run {
     fuzz_disk disk;
     levin_options options;
     levin *store;
+    levin_keyspace *ks;       /* NULL: the default one */
+    levin_keyspace *dropped[OPS_MAX]; /* closed with the store, for snapshots and transactions read with them */
+    unsigned dropped_count;
     model now;
     uint32_t next_stamp;
     cursor cursors[OPS_CURSORS];

@@ -52,8 +52,8 @@ void ops_swap(run *r, const uint8_t op[4])
         fits = same_value(r->now.value[op[1]], expected);
     }
     levin_slice d = ops_value_of(desired);
-    levin_code code = levin_compare_and_swap(r->store, key.data, key.size, expected ? &e : NULL, desired ? &d : NULL,
-                                             ops_durability(op[3]), op[3] & 8 ? &actual : NULL);
+    levin_code code = levin_compare_and_swap_in(r->store, r->ks, key.data, key.size, expected ? &e : NULL,
+                                                desired ? &d : NULL, ops_durability(op[3]), op[3] & 8 ? &actual : NULL);
     fuzz_require(code == (fits ? LEVIN_OK : LEVIN_CONFLICT), "levin_compare_and_swap gave %s where the value is %s",
                  levin_code_name(code), fits ? "the expected one" : "another");
     const uint32_t before = r->now.value[op[1]];
@@ -75,7 +75,7 @@ static void txn_begin(run *r, transaction *t, bool serializable)
     levin_txn_options o;
     levin_txn_options_init(&o);
     o.isolation = serializable ? LEVIN_SERIALIZABLE : LEVIN_SNAPSHOT;
-    *t = (transaction){ .serializable = serializable, .seen = r->now };
+    *t = (transaction){ .serializable = serializable, .ks = r->ks, .seen = r->now };
     OPS_OK(levin_txn_begin(r->store, &o, &t->handle));
 }
 
@@ -104,17 +104,17 @@ static void txn_get(run *r, transaction *t, const uint8_t op[4])
     levin_code code;
     switch (op[3] >> 1 & 3) {
     case 0:
-        code = levin_txn_contains(t->handle, key.data, key.size);
+        code = levin_txn_contains_in(t->handle, t->ks, key.data, key.size);
         fuzz_require(code == (expected ? LEVIN_OK : LEVIN_NOT_FOUND), "levin_txn_contains gave %s",
                      levin_code_name(code));
         return;
     case 1:
-        code = levin_txn_get_alloc(t->handle, key.data, key.size, &value, &bytes);
+        code = levin_txn_get_alloc_in(t->handle, t->ks, key.data, key.size, &value, &bytes);
         ops_require_get(code, expected, (levin_slice){ value, bytes }, SIZE_MAX, "levin_txn_get_alloc");
         levin_free(r->store, value);
         return;
     default:
-        code = levin_txn_get(t->handle, key.data, key.size, buffer, capacity, &bytes);
+        code = levin_txn_get_in(t->handle, t->ks, key.data, key.size, buffer, capacity, &bytes);
         ops_require_get(code, expected, (levin_slice){ buffer, bytes }, capacity, "levin_txn_get");
     }
 }
@@ -132,10 +132,19 @@ static void txn_multi_get(transaction *t, const uint8_t op[4])
         requests[i] = (levin_get_request){ .key = key.data, .key_bytes = key.size, .buffer = buffers[i],
                                            .capacity = i % 5 == 4 ? 50 : OPS_VALUE_BYTES_MAX };
     }
-    OPS_OK(levin_txn_multi_get(t->handle, requests, count));
+    OPS_OK(levin_txn_multi_get_in(t->handle, t->ks, requests, count));
     for (unsigned i = 0; i < count; i++)
         ops_require_get(requests[i].code, expected[i], (levin_slice){ buffers[i], requests[i].value_bytes },
                         requests[i].capacity, "levin_txn_multi_get");
+}
+
+/* What a write of the transaction gave: its keyspace may have been dropped. */
+static bool txn_may_write(const run *r, const transaction *t, levin_code code)
+{
+    const bool may = t->ks == r->ks;
+    fuzz_require(code == (may ? LEVIN_OK : LEVIN_NO_KEYSPACE), "a write of a transaction gave %s",
+                 levin_code_name(code));
+    return may;
 }
 
 static void txn_write(run *r, transaction *t, const uint8_t op[4], bool put)
@@ -143,21 +152,21 @@ static void txn_write(run *r, transaction *t, const uint8_t op[4], bool put)
     levin_slice key = ops_key(op[2]);
     const uint32_t value = put ? ops_new_value(r, op[3]) : 0;
     levin_slice bytes = ops_value_of(value);
-    if (put)
-        OPS_OK(levin_txn_put(t->handle, key.data, key.size, bytes.data, bytes.size));
-    else
-        OPS_OK(levin_txn_delete(t->handle, key.data, key.size));
+    levin_code code = put ? levin_txn_put_in(t->handle, t->ks, key.data, key.size, bytes.data, bytes.size)
+                          : levin_txn_delete_in(t->handle, t->ks, key.data, key.size);
+    if (!txn_may_write(r, t, code))
+        return;
     t->written[op[2]] = t->writes = true;
     t->own.value[op[2]] = value;
 }
 
-static void txn_range(transaction *t, const uint8_t op[4])
+static void txn_range(run *r, transaction *t, const uint8_t op[4])
 {
     const range g = ops_range_of(op[2], op[3], op[3] >> 2);
-    if (g.prefix.data)
-        OPS_OK(levin_txn_delete_prefix(t->handle, g.prefix.data, g.prefix.size));
-    else
-        OPS_OK(levin_txn_delete_range(t->handle, g.lower, g.upper));
+    levin_code code = g.prefix.data ? levin_txn_delete_prefix_in(t->handle, t->ks, g.prefix.data, g.prefix.size)
+                                    : levin_txn_delete_range_in(t->handle, t->ks, g.lower, g.upper);
+    if (!g.empty && !txn_may_write(r, t, code))
+        return;
     t->writes |= !g.empty;
     for (int rank = g.first; rank <= g.last; rank++) {
         t->written[rank] = true;
@@ -177,6 +186,14 @@ static bool txn_valid(const run *r, const transaction *t)
 static void txn_commit(run *r, transaction *t, const uint8_t op[4])
 {
     bool valid = true;
+    if (t->writes && t->ks != r->ks) {
+        ops_tickets_end(r); /* whether it leads them depends on what else has changed */
+        levin_code refused = levin_txn_commit(t->handle, ops_durability(op[3]));
+        fuzz_require(refused == LEVIN_NO_KEYSPACE, "a transaction over a dropped keyspace gave %s",
+                     levin_code_name(refused));
+        txn_destroy(t);
+        return;
+    }
     if (t->writes && (valid = txn_valid(r, t))) { /* only then somebody leads */
         ops_apply_pending(r);
         valid = txn_valid(r, t);
@@ -188,7 +205,7 @@ static void txn_commit(run *r, transaction *t, const uint8_t op[4])
         if (t->written[i])
             r->now.value[i] = t->own.value[i];
     levin_slice key = ops_key(op[2]);
-    fuzz_require(levin_txn_contains(t->handle, key.data, key.size) == LEVIN_INVALID,
+    fuzz_require(levin_txn_contains_in(t->handle, t->ks, key.data, key.size) == LEVIN_INVALID,
                  "a transaction goes on after its end");
     txn_destroy(t);
 }
@@ -204,7 +221,7 @@ void ops_txn(run *r, const uint8_t op[4])
         txn_write(r, t, op, true);
         return;
     case 1:
-        txn_range(t, op);
+        txn_range(r, t, op);
         return;
     case 2:
         txn_write(r, t, op, false);

@@ -88,7 +88,7 @@ void ops_put(run *r, const uint8_t op[4])
     uint32_t value = ops_new_value(r, op[2]);
     levin_slice bytes = ops_value_of(value);
     ops_apply_pending(r);
-    OPS_OK(levin_put(r->store, key.data, key.size, bytes.data, bytes.size, ops_durability(op[3])));
+    OPS_OK(levin_put_in(r->store, r->ks, key.data, key.size, bytes.data, bytes.size, ops_durability(op[3])));
     r->now.value[op[1]] = value;
 }
 
@@ -96,7 +96,7 @@ void ops_delete(run *r, const uint8_t op[4])
 {
     levin_slice key = ops_key(op[1]);
     ops_apply_pending(r);
-    OPS_OK(levin_delete(r->store, key.data, key.size, ops_durability(op[3])));
+    OPS_OK(levin_delete_in(r->store, r->ks, key.data, key.size, ops_durability(op[3])));
     r->now.value[op[1]] = 0;
 }
 
@@ -123,19 +123,19 @@ void ops_range(run *r, const uint8_t op[4])
     const range g = ops_range_of(op[1], op[2], op[3] >> 2);
     ops_apply_pending(r);
     if (g.prefix.data)
-        OPS_OK(levin_delete_prefix(r->store, g.prefix.data, g.prefix.size, ops_durability(op[3])));
+        OPS_OK(levin_delete_prefix_in(r->store, r->ks, g.prefix.data, g.prefix.size, ops_durability(op[3])));
     else
-        OPS_OK(levin_delete_range(r->store, g.lower, g.upper, ops_durability(op[3])));
+        OPS_OK(levin_delete_range_in(r->store, r->ks, g.lower, g.upper, ops_durability(op[3])));
     for (int rank = g.first; rank <= g.last; rank++)
         r->now.value[rank] = 0;
 }
 
-static void batch_range(levin_batch *batch, const range *g)
+static void batch_range(const run *r, levin_batch *batch, const range *g)
 {
     if (g->prefix.data)
-        OPS_OK(levin_batch_delete_prefix(batch, g->prefix.data, g->prefix.size));
+        OPS_OK(levin_batch_delete_prefix_in(batch, r->ks, g->prefix.data, g->prefix.size));
     else
-        OPS_OK(levin_batch_delete_range(batch, g->lower, g->upper));
+        OPS_OK(levin_batch_delete_range_in(batch, r->ks, g->lower, g->upper));
 }
 
 /* op[1] first key, op[2] count, value length, deletes and ranges, op[3] step and durability. */
@@ -151,15 +151,15 @@ static void fill_batch(run *r, const uint8_t op[4], levin_batch *batch, pending 
         range g = { .first = rank, .last = rank };
         uint32_t value = 0;
         if (mix == 3 && i % 3 == 0) {
-            OPS_OK(levin_batch_delete(batch, key.data, key.size));
+            OPS_OK(levin_batch_delete_in(batch, r->ks, key.data, key.size));
         } else if (mix == 2 && i % 5 == 2) {
             g = ops_range_of(rank, (uint8_t)(rank + 3 * step), i + op[3]);
-            batch_range(batch, &g);
+            batch_range(r, batch, &g);
             operations -= g.empty;
         } else {
             value = ops_new_value(r, (op[2] >> 4) + i);
             levin_slice bytes = ops_value_of(value);
-            OPS_OK(levin_batch_put(batch, key.data, key.size, bytes.data, bytes.size));
+            OPS_OK(levin_batch_put_in(batch, r->ks, key.data, key.size, bytes.data, bytes.size));
         }
         changes->change[i].first = g.first;
         changes->change[i].last = g.last;
