@@ -241,6 +241,12 @@ START_TEST(keyspace__row_cache_tells_a_key_from_an_id_and_a_key)
     levin_stats stats;
     levin_stats_get(db, &stats);
     ck_assert_uint_gt(stats.row_hits, 1000);
+    levin_histogram times[2]; /* gets of both kinds are measured, one in so many */
+    ck_assert_int_eq(levin_histogram_get(db, LEVIN_HISTOGRAM_get, &times[0]), LEVIN_OK);
+    for (int i = 0; i < 1024; i++)
+        ck_assert_int_eq(levin_get_in(db, a, NULL, "same", 4, value, sizeof value, &bytes), LEVIN_OK);
+    ck_assert_int_eq(levin_histogram_get(db, LEVIN_HISTOGRAM_get, &times[1]), LEVIN_OK);
+    ck_assert_uint_eq(times[1].count - times[0].count, 1024 / 256);
     levin_keyspace_close(a);
     ck_assert_int_eq(levin_close(db), LEVIN_OK);
     directory_remove();

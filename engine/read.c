@@ -138,6 +138,17 @@ static levin_code get_copy(levin *store, counter_stripe *mine, const version *v,
     return get_copy_in_section(store, mine, v, domain, key, key_bytes, 0, ROW_BYPASSED, buffer, capacity, value_bytes);
 }
 
+static levin_code get_measured(levin *store, counter_stripe *mine, const version *v, unsigned domain, const void *key,
+                               size_t key_bytes, void *buffer, size_t capacity, size_t *value_bytes)
+{
+    uint64_t began = store->io->now_ns(store->io->context);
+    levin_code code = get_copy(store, mine, v, domain, key, key_bytes, buffer, capacity, value_bytes);
+    metrics_add(&store->metrics, LEVIN_HISTOGRAM_get, store->io->now_ns(store->io->context) - began);
+    if (store->rows && row_cache_note_reads(store->rows, METRICS_SAMPLE_get))
+        db_wake(store);
+    return code;
+}
+
 /*
  * What levin_get() leaves over, measured when it is the turn of one in METRICS_SAMPLE_get of each thread.  Apart, so
  * that levin_get() saves no registers for it.
@@ -150,12 +161,7 @@ static __attribute__((noinline)) levin_code get_seldom(levin *store, const levin
     const version *v = snapshot_version(snapshot);
     if (!get_is_sampled(mine))
         return get_copy(store, mine, v, DOMAIN_PLAIN, key, key_bytes, buffer, capacity, value_bytes);
-    uint64_t began = store->io->now_ns(store->io->context);
-    levin_code code = get_copy(store, mine, v, DOMAIN_PLAIN, key, key_bytes, buffer, capacity, value_bytes);
-    metrics_add(&store->metrics, LEVIN_HISTOGRAM_get, store->io->now_ns(store->io->context) - began);
-    if (store->rows && row_cache_note_reads(store->rows, METRICS_SAMPLE_get))
-        db_wake(store);
-    return code;
+    return get_measured(store, mine, v, DOMAIN_PLAIN, key, key_bytes, buffer, capacity, value_bytes);
 }
 
 /* Inside a read-side section, which it ends: a key that the row cache does not know. */
@@ -204,9 +210,13 @@ levin_code levin_get_in(levin *store, const levin_keyspace *keyspace, const levi
     if (!keyspace)
         return levin_get(store, snapshot, key, key_bytes, buffer, capacity, value_bytes);
     levin_code code = keyspace_key_make(store, keyspace, snapshot, key, key_bytes, &k);
-    if (code == LEVIN_OK)
-        code = get_copy(store, counter_mine(&store->counts), snapshot_version(snapshot), DOMAIN_NAMED, k.data, k.bytes,
-                        buffer, capacity, value_bytes);
+    if (code == LEVIN_OK) {
+        counter_stripe *mine = counter_mine(&store->counts);
+        const version *v = snapshot_version(snapshot);
+        code = get_is_sampled(mine)
+                   ? get_measured(store, mine, v, DOMAIN_NAMED, k.data, k.bytes, buffer, capacity, value_bytes)
+                   : get_copy(store, mine, v, DOMAIN_NAMED, k.data, k.bytes, buffer, capacity, value_bytes);
+    }
     return keyspace_read_end(store, keyspace, snapshot, code);
 }
 
