@@ -27,7 +27,10 @@
 #include "open_values.h"
 #include "tree_walk.h"
 
-enum { REPAIR_BATCH_BYTES = 1 << 20 };
+enum {
+    REPAIR_BATCH_BYTES = 1 << 20,
+    REPAIR_SEGMENT_BYTES = 4 << 20 /* of the new log, which is on the way only: the device may be nearly full */
+};
 
 typedef struct repair {
     const levin_io *io;
@@ -461,6 +464,7 @@ static levin_code target_open(repair *r, const char *target, const char *unfinis
     o.wal_sector_bytes = r->meta.sector_bytes;
     o.background = LEVIN_BACKGROUND_NONE;
     o.row_cache_bytes = 0;
+    o.wal_segment_bytes = REPAIR_SEGMENT_BYTES;
     o.io = r->io;
     code = levin_open(unfinished, &o, &r->target, error);
     return code == LEVIN_OK ? levin_batch_create(r->target, &r->batch) : code;

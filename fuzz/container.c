@@ -20,33 +20,34 @@ enum { RUN_ZEROS = 0, RUN_BYTES = 1, RUN_REST = 2, RUN_KINDS = 3 };
 
 /* ---- names ------------------------------------------------------------------------------------------------ */
 
-static const char *const fixed_names[FILE_WAL] = { "pages", "lock", "pages.new", "wal-copy" };
+static const char *const fixed_names[FILE_KINDS] = { "pages", "lock", "pages.new", "wal-copy", NULL, NULL,
+                                                     "vlog.copy" };
+static const char *const prefixes[FILE_KINDS] = { NULL, NULL, NULL, NULL, "wal-", "vlog-", NULL };
 
 void container_name(uint8_t kind, uint32_t number, char name[CONTAINER_NAME_BYTES])
 {
-    if (kind < FILE_WAL)
-        snprintf(name, CONTAINER_NAME_BYTES, "%s", fixed_names[kind]);
+    if (container_numbered(kind))
+        snprintf(name, CONTAINER_NAME_BYTES, "%s%016x", prefixes[kind], number);
     else
-        snprintf(name, CONTAINER_NAME_BYTES, "wal-%016x", number);
+        snprintf(name, CONTAINER_NAME_BYTES, "%s", fixed_names[kind]);
 }
 
 bool container_name_parse(const char *name, uint8_t *kind, uint32_t *number)
 {
     *number = 0;
-    for (uint8_t i = 0; i < FILE_WAL; i++)
-        if (!strcmp(name, fixed_names[i])) {
-            *kind = i;
+    for (uint8_t i = 0; i < FILE_KINDS; i++) {
+        *kind = i;
+        if (fixed_names[i] && !strcmp(name, fixed_names[i]))
             return true;
-        }
-    char *end;
-    if (strncmp(name, "wal-", 4) || strlen(name) != 20)
-        return false;
-    unsigned long long n = strtoull(name + 4, &end, 16);
-    if (*end || n > UINT32_MAX)
-        return false;
-    *kind = FILE_WAL;
-    *number = (uint32_t)n;
-    return true;
+        const size_t prefix = prefixes[i] ? strlen(prefixes[i]) : 0;
+        char *end;
+        if (!prefix || strncmp(name, prefixes[i], prefix) || strlen(name) != prefix + 16)
+            continue;
+        unsigned long long n = strtoull(name + prefix, &end, 16);
+        *number = (uint32_t)n;
+        return !*end && n <= UINT32_MAX;
+    }
+    return false;
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------- */
@@ -105,7 +106,7 @@ static bool read_run(reader *r, size_t bytes, size_t *covered, const uint8_t **d
 container_file *container_find(container *c, uint8_t kind, uint32_t number)
 {
     for (unsigned i = 0; i < c->count; i++)
-        if (c->file[i].kind == kind && (kind != FILE_WAL || c->file[i].number == number))
+        if (c->file[i].kind == kind && (!container_numbered(kind) || c->file[i].number == number))
             return &c->file[i];
     return NULL;
 }

@@ -7,7 +7,8 @@
  *   byte 0   enum input_form: 0 (even) files follow; 1 (odd) damage to a seed store (damage.h)
  *   byte 1   bits of enum input_script: what is done with the store
  *   files, one after the other:
- *     u8   name: 0 "pages", 1 "lock", 2 "pages.new", 3 "wal-copy", 4 a segment (modulo 5)
+ *     u8   name: 0 "pages", 1 "lock", 2 "pages.new", 3 "wal-copy", 4 a segment of the log, 5 one of the value log,
+ *          6 "vlog.copy" (modulo 7)
  *     u32  number of the segment
  *     u32  bytes of the file, at most CONTAINER_FILE_MAX
  *     runs until so many bytes are covered:
@@ -31,7 +32,9 @@ enum input_script {
     SCRIPT_SALVAGE = 1,    /* recovery cuts at damage */
     SCRIPT_READ_ONLY = 2,  /* opened for reading first */
     SCRIPT_CHECKPOINT = 4, /* a checkpoint follows the put */
-    SCRIPT_WORK = 8        /* ... in steps of levin_work() */
+    SCRIPT_WORK = 8,       /* ... in steps of levin_work() */
+    SCRIPT_DUMP = 64,      /* the files are dumped first */
+    SCRIPT_REPAIR = 128    /* a repaired store is made first */
 };
 
 enum { CONTAINER_HEADER_BYTES = 2, CONTAINER_FILES_MAX = 12, CONTAINER_NAME_BYTES = 24 };
@@ -40,7 +43,7 @@ enum { CONTAINER_HEADER_BYTES = 2, CONTAINER_FILES_MAX = 12, CONTAINER_NAME_BYTE
 
 /* A file in memory; owns data. */
 typedef struct container_file {
-    uint8_t kind; /* 0..4 as above */
+    uint8_t kind; /* 0..6 as above */
     uint32_t number;
     uint8_t *data;
     size_t bytes, capacity;
@@ -51,7 +54,21 @@ typedef struct container {
     container_file file[CONTAINER_FILES_MAX];
 } container;
 
-enum { FILE_PAGES = 0, FILE_LOCK = 1, FILE_PAGES_NEW = 2, FILE_WAL_COPY = 3, FILE_WAL = 4, FILE_KINDS = 5 };
+enum {
+    FILE_PAGES = 0,
+    FILE_LOCK = 1,
+    FILE_PAGES_NEW = 2,
+    FILE_WAL_COPY = 3,
+    FILE_WAL = 4,
+    FILE_VLOG = 5,
+    FILE_VLOG_COPY = 6,
+    FILE_KINDS = 7
+};
+/* Whether a file of that kind has a number in its name. */
+static inline bool container_numbered(uint8_t kind)
+{
+    return kind == FILE_WAL || kind == FILE_VLOG;
+}
 
 /* Decodes the files of an input (any bytes). */
 void container_decode(container *c, const uint8_t *data, size_t size);

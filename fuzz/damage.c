@@ -21,6 +21,7 @@
 
 #include <string.h>
 
+#include "../engine/vlog.h"
 #include "../engine/wal_internal.h"
 #include "../faults/random.h"
 #include "fuzz.h"
@@ -213,6 +214,18 @@ static bool group_whole(const seed_store *seed, const disk_image *image, size_t 
     return range_whole(seed, image, name.text, lsn_offset(g->position), g->bytes);
 }
 
+/* A group and the values that it points to. */
+static bool group_and_values_whole(const seed_store *seed, const disk_image *image, size_t index)
+{
+    const seed_group *g = &seed->groups[index];
+    bool whole = group_whole(seed, image, index);
+    for (uint32_t i = g->values; i < g->values + g->value_count && whole; i++) {
+        const seed_value *v = &seed->values[i];
+        whole = range_whole(seed, image, vlog_segment_name(v->segment).text, v->offset, v->bytes);
+    }
+    return whole;
+}
+
 static bool any_group_whole(const seed_store *seed, const disk_image *image, size_t from)
 {
     while (from < seed->group_count && !group_whole(seed, image, from))
@@ -239,7 +252,7 @@ static void judge(const seed_store *seed, const disk_image *image, bool salvage,
             *legal = (damage_legal){ seed, usable ? seed->meta_state[base] : 0, legal->final, legal->final };
         return;
     }
-    while (damaged < seed->group_count && group_whole(seed, image, damaged))
+    while (damaged < seed->group_count && group_and_values_whole(seed, image, damaged))
         damaged++;
     if (damaged == seed->group_count)
         return;

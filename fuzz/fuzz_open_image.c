@@ -13,11 +13,14 @@
  *   - keys come in strictly ascending order forwards, strictly descending backwards, all inside the limits;
  *   - a put that was acknowledged as synced is there: at once, after a checkpoint that succeeded, and after
  *     reopening;
- *   - reading only changes no byte on the disk.
+ *   - reading only changes no byte on the disk;
+ *   - a dump of the files and a repair of them (aside.h) keep their promises; what a repair makes passes levin_check();
+ *   - a collection of the value log changes no answer.
  * Of an input in whose store levin_check() finds no fault (checksums repaired: a legal store of another content):
  *   - forward scan = reverse scan = every kind of get; no read fails;
  *   - a checkpoint succeeds, after which levin_check() finds no fault and counts exactly the keys of the scan;
- *   - all is the same after reopening.
+ *   - all is the same after reopening;
+ *   - a repair gives the pairs of the scan.
  * A store that opened may be refused when it is opened again only if it is damaged and levin_check() had said so.
  * Of damage (DETECT): every answer of both scans, and of every kind of get for every key that the seed store ever
  * held and for absent ones, is that of one legal state of the seed store (damage.c), or LEVIN_CORRUPT, also after a
@@ -31,8 +34,8 @@
 #include "../engine/checksum.h"
 #include "../engine/codec.h"
 #include "../faults/fatal.h"
+#include "aside.h"
 #include "container.h"
-#include "damage.h"
 #include "fuzz.h"
 
 enum { GETS_MAX = 96, STATES_MAX = 512, LOCATED_MAX = 64,
@@ -58,7 +61,7 @@ typedef struct listing {
 
 static uint64_t value_hash(levin_slice value)
 {
-    return value.size ? checksum(value.data, value.size, value.size) : 0;
+    return aside_value_hash(value);
 }
 
 static levin_slice listing_key(const listing *l, size_t i)
@@ -112,6 +115,8 @@ typedef struct run {
     unsigned rounds;            /* of reading, so far */
     bool own_put;               /* own_key is in the store */
     bool clean;                 /* levin_check() found no fault */
+    bool value_log;             /* there is a value log: the target's own value goes there */
+    aside_repaired repaired;    /* by SCRIPT_REPAIR */
     levin_error error;          /* of the last open that failed */
     unsigned located;           /* LEVIN_CORRUPT so far: the file's size is looked up for the first ones */
 } run;
@@ -547,6 +552,8 @@ static bool do_checkpoint(run *r)
             code = levin_work(r->store, &more);
     if (code == LEVIN_OK)
         code = levin_checkpoint(r->store);
+    if (code == LEVIN_OK && (r->script & SCRIPT_WORK))
+        code = levin_collect(r->store, 100);
     fuzz_require(code == LEVIN_OK || (!r->clean && code == LEVIN_CORRUPT) || (!r->damaged && is_limit(code)),
                  "a checkpoint gave %s", levin_code_name(code));
     return code == LEVIN_OK;
@@ -596,6 +603,19 @@ static void read_only_run(run *r)
     disk_image_unref(after);
 }
 
+/* A store without a fault: a repair has all pairs. (A meta page that is not in use may be a loss to it even so.) */
+static void require_repaired(const run *r, const listing *l)
+{
+    const aside_repaired *repaired = &r->repaired;
+    uint64_t digest = 0;
+    fuzz_require(repaired->made, "levin_check() found no fault, but a repair gave %s",
+                 levin_code_name(repaired->code));
+    for (size_t i = 0; i < l->count; i++)
+        digest = aside_digest(digest, listing_key(l, i), l->pairs[i].value_hash);
+    fuzz_require(repaired->pairs == l->count && repaired->digest == digest,
+                 "a repair gave %zu pairs, the store has %zu, or others", repaired->pairs, l->count);
+}
+
 static void run_store(run *r)
 {
     levin_check_result result;
@@ -605,6 +625,8 @@ static void run_store(run *r)
         return;
     r->clean = check(r, &result);
     listing before = read_all(r);
+    if (r->clean && (r->script & SCRIPT_REPAIR) && !(r->script & SCRIPT_SALVAGE))
+        require_repaired(r, &before);
     write_some(r);
     listing now = scan(r, true);
     levin_code code = levin_close(r->store);
@@ -635,6 +657,22 @@ static void run_store(run *r)
     listing_fini(&now);
 }
 
+static int find_value_segment(void *context, const char *name, disk_node node)
+{
+    uint8_t kind;
+    uint32_t number;
+    (void)node;
+    *(bool *)context |= container_name_parse(name, &kind, &number) && kind == FILE_VLOG;
+    return 0;
+}
+
+static bool has_value_log(const disk_image *image)
+{
+    bool found = false;
+    disk_image_list(image, disk_image_find(image, FUZZ_STORE), find_value_segment, &found);
+    return found;
+}
+
 /* ---- the target ------------------------------------------------------------------------------------------- */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -650,19 +688,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static run r; /* large: the stack of a fuzzer may be small */
     disk_image *image;
+    damage_legal strict;
     r = (run){ .script = size > 1 ? data[1] : 0 };
     r.damaged = size > 0 && (data[0] & 1) == INPUT_DAMAGE;
     bool salvage = r.script & SCRIPT_SALVAGE;
     if (r.damaged) {
+        disk_image_unref(damage_apply(data, size, false, &strict));
         image = damage_apply(data, size, salvage, &r.legal);
         allow_states(&r);
     } else {
         image = container_image(data, size);
     }
+    r.value_log = has_value_log(image);
+    if (r.script & SCRIPT_DUMP)
+        aside_dump(image);
+    if (r.script & SCRIPT_REPAIR)
+        aside_repair(image, r.damaged ? &strict : NULL, &r.repaired);
     fuzz_disk_open(&r.disk, image);
     disk_image_unref(image);
     fuzz_options(&r.options, &r.disk.table);
     r.options.cache_bytes = 16 * LEVIN_PAGE_MIN_BYTES;
+    r.options.value_log_threshold_bytes = r.value_log ? sizeof own_value - 2 : 4096;
+    r.options.value_log_segment_bytes = 4096;
     r.options.create_if_missing = false;
     r.options.recovery = salvage ? LEVIN_RECOVERY_CUT_AT_DAMAGE : LEVIN_RECOVERY_STRICT;
     run_store(&r);

@@ -39,6 +39,12 @@ static void open_image_seeds(const char *directory)
             snprintf(variant, sizeof variant, "files-%u", script);
             write_seed(directory, seed_name(i), variant, data, size);
         }
+        for (unsigned script = SCRIPT_DUMP; script <= SCRIPT_REPAIR; script *= 2) {
+            c.script = (uint8_t)(script | SCRIPT_CHECKPOINT);
+            size_t size = container_encode(&c, data, sizeof data);
+            snprintf(variant, sizeof variant, "files-%u", (unsigned)c.script);
+            write_seed(directory, seed_name(i), variant, data, size);
+        }
         container_fini(&c);
         for (unsigned operation = 0; operation < DAMAGE_OPERATIONS; operation++) {
             random_stream random = random_open(i, operation);
@@ -47,6 +53,9 @@ static void open_image_seeds(const char *directory)
             random_fill(&random, damage + DAMAGE_AT, DAMAGE_BYTES);
             damage[DAMAGE_AT] = (uint8_t)operation;
             snprintf(variant, sizeof variant, "damage-%u", operation);
+            write_seed(directory, seed_name(i), variant, damage, sizeof damage);
+            damage[1] = SCRIPT_DUMP | SCRIPT_REPAIR;
+            snprintf(variant, sizeof variant, "damage-%u-aside", operation);
             write_seed(directory, seed_name(i), variant, damage, sizeof damage);
         }
     }

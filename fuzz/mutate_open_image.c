@@ -13,6 +13,7 @@
 #include "../engine/page_format.h"
 #include "../engine/wal_format.h"
 #include "../engine/record_format.h"
+#include "../engine/vlog_format.h"
 #include "../faults/random.h"
 #include "container.h"
 #include "damage.h"
@@ -84,7 +85,8 @@ static const field meta_fields[] = {
     { META_HEIGHT, 4 }, { META_SECTOR_BYTES, 4 }, { META_KEYS, 8 }, { META_PAGE_COUNT, 8 }, { META_FREE_LIST, 8 },
     { META_FREE_PAGES, 8 }, { META_REPLAY, 8 }, { META_REPLAY_CHAIN, 8 }, { META_SEQUENCE, 8 },
     { META_INCARNATION, 8 }, { META_LEAF_PAGES, 8 }, { META_BRANCH_PAGES, 8 }, { META_OVERFLOW_PAGES, 8 },
-    { META_FREE_LIST_PAGES, 8 } };
+    { META_FREE_LIST_PAGES, 8 }, { META_NAMED_ROOT, 8 }, { META_NAMED_HEIGHT, 4 }, { META_NAMED_KEYS, 8 },
+    { META_VLOG_TABLE, 8 }, { META_VLOG_TABLE_PAGES, 8 }, { META_VLOG_NEXT, 8 } };
 static const field page_fields[] = {
     { PAGE_NUMBER, 8 }, { PAGE_GENERATION, 8 }, { PAGE_TYPE, 1 }, { PAGE_LEVEL, 1 }, { PAGE_CELLS, 2 },
     { PAGE_CELLS, 2 }, { PAGE_HEAP, 4 }, { PAGE_PREFIX_BYTES, 4 }, { PAGE_PREFIX_BYTES, 4 }, { PAGE_RESERVED_A, 4 },
@@ -105,6 +107,16 @@ static const field batch_fields[] = {
 static const field segment_fields[] = {
     { WAL_SEGMENT_VERSION, 4 }, { WAL_SEGMENT_SECTOR_BYTES, 4 }, { WAL_SEGMENT_IDENTITY, 8 },
     { WAL_SEGMENT_NUMBER, 8 }, { WAL_SEGMENT_BYTES, 8 }, { WAL_SEGMENT_INCARNATION, 8 } };
+
+static const field value_segment_fields[] = { { VLOG_SEGMENT_VERSION, 4 }, { VLOG_SEGMENT_IDENTITY, 8 },
+                                              { VLOG_SEGMENT_NUMBER, 8 } };
+static const field value_record_fields[] = {
+    { VLOG_RECORD_MAGIC_AT, 4 }, { VLOG_RECORD_VALUE_BYTES, 4 }, { VLOG_RECORD_VALUE_BYTES, 4 },
+    { VLOG_RECORD_KEY_BYTES, 2 }, { VLOG_RECORD_KEY_BYTES, 2 }, { VLOG_RECORD_FLAGS, 2 }, { VLOG_RECORD_KEYSPACE, 4 },
+    { VLOG_RECORD_HEADER_BYTES, 1 } };
+static const field pointer_fields[] = { { VLOG_POINTER_POSITION, 4 }, { VLOG_POINTER_POSITION + 4, 4 },
+                                        { VLOG_POINTER_VALUE_BYTES, 4 }, { VLOG_POINTER_KEY_BYTES, 2 },
+                                        { VLOG_POINTER_RESERVED, 2 } };
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 
@@ -138,7 +150,12 @@ static void mutate_cells(random_stream *random, uint8_t *page, uint32_t page_byt
     uint8_t *slots = page + PAGE_HEADER_BYTES, *slot = slots + random_below(random, cells) * SLOT_BYTES;
     uint8_t *other = slots + random_below(random, cells) * SLOT_BYTES, kept[SLOT_BYTES];
     size_t cell = load_u16(slot + SLOT_OFFSET);
-    switch (random_below(random, 6)) {
+    switch (random_below(random, 7)) {
+    case 5: /* a pointer into the value log */
+        cell += LEAF_CELL_KEY + load_u16(slot + SLOT_KEY_BYTES);
+        if (cell + VLOG_POINTER_BYTES <= page_bytes)
+            mutate_field(random, page + cell, FIELDS(pointer_fields));
+        return;
     case 0: /* two slots change places */
         memcpy(kept, slot, SLOT_BYTES);
         memmove(slot, other, SLOT_BYTES);
@@ -165,12 +182,14 @@ static void mutate_cells(random_stream *random, uint8_t *page, uint32_t page_byt
     }
 }
 
-static void mutate_free_list(random_stream *random, uint8_t *page, uint32_t page_bytes)
+/* An entry of the free list, or of the table of value-log segments: numbers of 8 bytes. */
+static void mutate_list(random_stream *random, uint8_t *page, uint32_t page_bytes)
 {
-    unsigned entries = load_u16(page + PAGE_CELLS), room = (page_bytes - PAGE_HEADER_BYTES) / FREE_ENTRY_BYTES;
+    unsigned entry_bytes = page[PAGE_TYPE] == PAGE_FREE_LIST ? FREE_ENTRY_BYTES : VLOG_ENTRY_BYTES;
+    unsigned entries = load_u16(page + PAGE_CELLS), room = (page_bytes - PAGE_HEADER_BYTES) / entry_bytes;
     entries = entries < room ? entries : room;
     if (entries)
-        mutate_number(random, page + PAGE_HEADER_BYTES + random_below(random, 2 * entries) * 8, 8);
+        mutate_number(random, page + PAGE_HEADER_BYTES + random_below(random, entries * entry_bytes / 8) * 8, 8);
 }
 
 static void mutate_page(random_stream *random, container_file *pages)
@@ -190,8 +209,8 @@ static void mutate_page(random_stream *random, container_file *pages)
             store_u64(page + PAGE_NUMBER, (uint64_t)(page - pages->data) / page_bytes);
         return;
     case 3:
-        if (page[PAGE_TYPE] == PAGE_FREE_LIST) {
-            mutate_free_list(random, page, page_bytes);
+        if (page[PAGE_TYPE] == PAGE_FREE_LIST || page[PAGE_TYPE] == PAGE_VLOG_TABLE) {
+            mutate_list(random, page, page_bytes);
             return;
         }
         /* fall through */
@@ -242,6 +261,24 @@ static void mutate_segment(random_stream *random, const container_file *segment)
     }
 }
 
+/* Header, a record's head, or a byte of a value. */
+static void mutate_values(random_stream *random, const container_file *f)
+{
+    uint8_t *found = NULL;
+    unsigned seen = 0;
+    if (random_chance(random, 6) && f->bytes >= VLOG_SEGMENT_HEADER_BYTES) {
+        mutate_field(random, f->data, FIELDS(value_segment_fields));
+        return;
+    }
+    for (size_t at = VLOG_SEGMENT_HEADER_BYTES; at + VLOG_RECORD_HEADER_BYTES + 8 <= f->bytes; at += VLOG_RECORD_ALIGN)
+        if (load_u32(f->data + at + VLOG_RECORD_MAGIC_AT) == VLOG_RECORD_MAGIC && random_chance(random, ++seen))
+            found = f->data + at;
+    if (found && random_chance(random, 2))
+        mutate_field(random, found, FIELDS(value_record_fields));
+    else if (f->bytes)
+        mutate_number(random, f->data + random_below(random, f->bytes), 1);
+}
+
 /* Anywhere in any file: bytes, sectors, sizes, names; nothing of the formats is known. */
 static void mutate_blindly(random_stream *random, container *c)
 {
@@ -276,7 +313,7 @@ static void mutate_blindly(random_stream *random, container *c)
         container_resize(f, f->bytes + (random_chance(random, 2) ? 4096 : (size_t)random_below(random, 9000)));
         return;
     case 7:
-        if (f->kind == FILE_WAL)
+        if (container_numbered(f->kind))
             f->number += random_chance(random, 2) ? 1 : UINT32_MAX;
         else
             f->kind = (uint8_t)random_below(random, FILE_KINDS);
@@ -302,6 +339,8 @@ static void mutate_files(random_stream *random, container *c)
         mutate_page(random, pages);
     else if (choice < 9 && any->kind == FILE_WAL)
         mutate_segment(random, any);
+    else if (choice < 9 && any->kind == FILE_VLOG)
+        mutate_values(random, any);
     else
         mutate_blindly(random, c);
 }

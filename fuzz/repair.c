@@ -2,8 +2,10 @@
  * repair.c - checksums of pages, metas and log groups computed anew (repair.h).
  *
  * The log comes first (the newer meta page holds the checksum of a group), then each tree bottom-up, for a page's
- * checksum stands in its parent, then free lists from their end, then the metas.  A page that both trees share is
- * summed once.  A page that refers to a page above it (a loop) keeps that reference: no checksum can make it right.
+ * checksum stands in its parent, then free lists from their end, then the metas. A pointer into the value log, in a
+ * leaf or in the log, gets the checksum of what stands there, and so does the record itself. A page that both trees
+ * share is summed once. A page that refers to a page above it (a loop) keeps that reference: no checksum can make it
+ * right.
  *
  * Invariants: sizes and offsets out of the files are compared with the file before use; a page is summed once, the
  * walk of the log only goes forward, so the work is bounded by the size of the files. Concurrency: pure functions
@@ -20,12 +22,44 @@
 enum { PAGES_MAX = CONTAINER_FILE_MAX / LEVIN_PAGE_MIN_BYTES, DEPTH_MAX = 12 };
 
 typedef struct repair {
+    container *c;
     container_file *pages;
     unsigned what;
     uint32_t page_bytes;
     uint64_t identity;
     uint8_t state[PAGES_MAX]; /* 0 not seen, 1 being summed, 2 summed */
 } repair;
+
+/* ---- the value log -------------------------------------------------------------------------------------- */
+
+/* A pointer of 24 bytes, and the record that it names, when that is wholly in its file. */
+static void repair_pointer(container *c, uint64_t identity, uint8_t *pointer)
+{
+    vlog_pointer p = vlog_pointer_load(pointer);
+    const uint64_t number = vlog_segment_of(p.position), offset = vlog_offset_of(p.position);
+    container_file *f = number <= UINT32_MAX ? container_find(c, FILE_VLOG, (uint32_t)number) : NULL;
+    if (!f || offset < VLOG_SEGMENT_HEADER_BYTES || vlog_value_end(&p) > f->bytes)
+        return;
+    uint8_t *record = f->data + offset;
+    p.checksum = checksum(f->data + vlog_value_offset(&p), p.value_bytes,
+                          checksum_seed(identity, PLACE_VLOG_VALUE, p.position));
+    store_u64(pointer + VLOG_POINTER_CHECKSUM, p.checksum);
+    store_u64(record + VLOG_RECORD_VALUE_CHECKSUM, p.checksum);
+    store_u64(record + VLOG_RECORD_CHECKSUM,
+              checksum(record + VLOG_RECORD_MAGIC_AT, VLOG_RECORD_HEADER_BYTES + p.key_bytes - VLOG_RECORD_MAGIC_AT,
+                       checksum_seed(identity, PLACE_VLOG_RECORD, p.position)));
+}
+
+static void repair_value_headers(container *c)
+{
+    for (unsigned i = 0; i < c->count; i++) {
+        uint8_t *header = c->file[i].data;
+        if (c->file[i].kind == FILE_VLOG && c->file[i].bytes >= VLOG_SEGMENT_HEADER_BYTES)
+            store_u64(header + VLOG_SEGMENT_CHECKSUM,
+                      checksum(header + VLOG_SEGMENT_MAGIC, VLOG_SEGMENT_HEADER_BYTES - VLOG_SEGMENT_MAGIC,
+                               checksum_seed(0, PLACE_VLOG_SEGMENT, load_u64(header + VLOG_SEGMENT_NUMBER))));
+    }
+}
 
 /* ---- pages ------------------------------------------------------------------------------------------------ */
 
@@ -47,6 +81,8 @@ static void repair_leaf_cell(const repair *r, uint8_t *cell, size_t left, size_t
     uint32_t word = load_u32(cell);
     uint64_t bytes = word & VALUE_BYTES_MASK;
     uint8_t *pointer = cell + LEAF_CELL_KEY + key_bytes;
+    if (word >> VALUE_KIND_SHIFT == VALUE_LOG && left >= LEAF_CELL_KEY + key_bytes + VLOG_POINTER_BYTES)
+        repair_pointer(r->c, r->identity, pointer);
     if (word >> VALUE_KIND_SHIFT != VALUE_EXTENT || left < LEAF_CELL_KEY + key_bytes + EXTENT_POINTER_BYTES)
         return;
     uint64_t first = load_u64(pointer), pages = r->pages->bytes / r->page_bytes;
@@ -95,14 +131,15 @@ static void repair_tree_page(repair *r, uint64_t number, unsigned depth)
     sum_page(r, page, number);
 }
 
-static void repair_free_page(repair *r, uint64_t number, unsigned depth)
+/* Of the free list, or of the table of value-log segments. */
+static void repair_list_page(repair *r, uint64_t number, unsigned depth)
 {
     uint8_t *page = page_at(r, number);
     if (!page || r->state[number] || depth > DEPTH_MAX)
         return;
     r->state[number] = 1;
     uint64_t next = load_u64(page + PAGE_NEXT);
-    repair_free_page(r, next, depth + 1);
+    repair_list_page(r, next, depth + 1);
     const uint8_t *behind = page_at(r, next);
     if (behind && r->state[next] == 2)
         store_u64(page + PAGE_NEXT_CHECKSUM, load_u64(behind + PAGE_CHECKSUM));
@@ -126,13 +163,19 @@ static void repair_meta(repair *r, unsigned slot)
             memset(r->state, 0, sizeof r->state);
         r->page_bytes = page_bytes;
         r->identity = identity;
-        uint64_t root = load_u64(meta + META_ROOT), list = load_u64(meta + META_FREE_LIST);
-        repair_tree_page(r, root, 0);
-        repair_free_page(r, list, 0);
-        if (page_at(r, root) && r->state[root] == 2)
-            store_u64(meta + META_ROOT_CHECKSUM, load_u64(page_at(r, root) + PAGE_CHECKSUM));
-        if (page_at(r, list) && r->state[list] == 2)
-            store_u64(meta + META_FREE_LIST_CHECKSUM, load_u64(page_at(r, list) + PAGE_CHECKSUM));
+        static const struct {
+            uint16_t page, checksum;
+            void (*repair)(repair *r, uint64_t number, unsigned depth);
+        } references[] = { { META_ROOT, META_ROOT_CHECKSUM, repair_tree_page },
+                           { META_NAMED_ROOT, META_NAMED_CHECKSUM, repair_tree_page },
+                           { META_FREE_LIST, META_FREE_LIST_CHECKSUM, repair_list_page },
+                           { META_VLOG_TABLE, META_VLOG_TABLE_CHECKSUM, repair_list_page } };
+        for (size_t i = 0; i < sizeof references / sizeof references[0]; i++) {
+            const uint64_t number = load_u64(meta + references[i].page);
+            references[i].repair(r, number, 0);
+            if (page_at(r, number) && r->state[number] == 2)
+                store_u64(meta + references[i].checksum, load_u64(page_at(r, number) + PAGE_CHECKSUM));
+        }
     }
     store_u64(meta + META_CHECKSUM,
               checksum(meta + META_MAGIC_AT, META_BYTES - META_MAGIC_AT, checksum_seed(0, PLACE_META, slot)));
@@ -165,6 +208,23 @@ static uint8_t *group_at(container *c, uint64_t position, uint64_t *total, uint3
     return WAL_GROUP_HEADER_BYTES + payload <= f->bytes - offset ? f->data + offset : NULL;
 }
 
+/* Pointers into the value log, when the payload is well-formed. */
+static void repair_payload(container *c, uint64_t identity, uint8_t *group)
+{
+    const size_t bytes = load_u32(group + WAL_GROUP_PAYLOAD_BYTES);
+    uint32_t batches = load_u32(group + WAL_GROUP_BATCHES);
+    uint8_t *batch = group + WAL_GROUP_HEADER_BYTES;
+    size_t flaw;
+    if (!wal_payload_check(batch, bytes, batches, RECORD_KEY_MAX_BYTES, &flaw))
+        return;
+    for (; batches > 0; batches--, batch += BATCH_HEADER_BYTES + load_u32(batch + BATCH_OPS_BYTES)) {
+        uint8_t *op = batch + BATCH_HEADER_BYTES;
+        for (size_t n = load_u32(batch + BATCH_OP_COUNT); n > 0; n--, op += record_bytes(op))
+            if (record_kind(op) == RECORD_PUT_LOGGED)
+                repair_pointer(c, identity, op + RECORD_HEADER_BYTES + record_key_bytes(op));
+    }
+}
+
 /* Chains the groups from one meta page's replay position on; a later meta page in between gets its chain. */
 static void repair_chain(container *c, const container_file *pages, unsigned slot)
 {
@@ -180,6 +240,7 @@ static void repair_chain(container *c, const container_file *pages, unsigned slo
         size_t bytes = WAL_GROUP_HEADER_BYTES + (size_t)load_u32(group + WAL_GROUP_PAYLOAD_BYTES);
         if (position == load_u64(other + META_REPLAY))
             store_u64(other + META_REPLAY_CHAIN, chain);
+        repair_payload(c, identity, group);
         store_u64(group + WAL_GROUP_PREVIOUS, chain);
         chain = checksum(group + WAL_GROUP_MAGIC_AT, bytes - WAL_GROUP_MAGIC_AT,
                          checksum_seed(identity, PLACE_WAL_GROUP, position));
@@ -198,8 +259,10 @@ static void repair_chain(container *c, const container_file *pages, unsigned slo
 void repair_files(container *c, unsigned what)
 {
     container_file *pages = container_find(c, FILE_PAGES, 0);
-    if (what & REPAIR_LOG)
+    if (what & REPAIR_LOG) {
         repair_segment_headers(c);
+        repair_value_headers(c);
+    }
     if (!pages || pages->bytes < META_SLOT_BYTES + META_BYTES)
         return;
     bool second_older = load_u64(pages->data + META_REPLAY) > load_u64(pages->data + META_SLOT_BYTES + META_REPLAY);
@@ -208,7 +271,7 @@ void repair_files(container *c, unsigned what)
         repair_chain(c, pages, !second_older);
     }
     if (what & REPAIR_PAGES) {
-        repair r = { .pages = pages, .what = what };
+        repair r = { .c = c, .pages = pages, .what = what };
         bool second_newer = load_u64(pages->data + META_GENERATION) <
                             load_u64(pages->data + META_SLOT_BYTES + META_GENERATION);
         repair_meta(&r, second_newer);

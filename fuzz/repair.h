@@ -8,9 +8,9 @@
 #include "container.h"
 
 enum repair_what {
-    REPAIR_PAGES = 1, /* pages that a meta page reaches, extents, free lists, references up to the metas, the metas */
+    REPAIR_PAGES = 1, /* pages that a meta page reaches, values, lists, references up to the metas, the metas */
     REPAIR_HEADS = 2, /* the heads of slots as well */
-    REPAIR_LOG = 4,   /* segment headers, the chain of groups from the metas' replay positions on */
+    REPAIR_LOG = 4,   /* segment headers, the chain of groups from the metas' replay positions on, their values */
     REPAIR_ALL = 7
 };
 

@@ -17,7 +17,7 @@
 #include "../faults/fatal.h"
 #include "fuzz.h"
 
-enum { MODEL_MAX = 512, STATES_MAX = 400, GROUPS_MAX = 256, KEY_BYTES_MAX = 1024 };
+enum { MODEL_MAX = 512, STATES_MAX = 400, GROUPS_MAX = 256, VALUES_MAX = 256, KEY_BYTES_MAX = 1024 };
 
 typedef struct builder {
     seed_store *out;
@@ -231,6 +231,15 @@ static void delete_range(builder *b, const char *lower, const char *upper)
     state_add(b);
 }
 
+/* The store has written batches of its own, which changed nothing that can be read: it says how many. */
+static void states_fill(builder *b)
+{
+    levin_stats stats;
+    levin_stats_get(b->store, &stats);
+    while (b->out->state_count <= stats.sequence)
+        state_add(b);
+}
+
 /* ---- the scripts ------------------------------------------------------------------------------------------ */
 
 static void script_empty(builder *b)
@@ -379,26 +388,64 @@ static void script_ranges(builder *b)
     close_store(b);
 }
 
+/* Large values in the log alone, the last group unproven. */
+static void script_values_killed(builder *b)
+{
+    write_range(b, (range){ "v", 2, 0, 4, 1, 0, 600, 300, 1, LEVIN_SYNCED, false });
+    keep_older(b);
+    write_range(b, (range){ "v", 2, 2, 6, 1, 0, 700, 100, 2, LEVIN_SYNCED, false });
+    kill_store(b);
+}
+
+/* In the tree and in the log, in several segments, one of which is mostly garbage. */
+static void script_values(builder *b)
+{
+    write_range(b, (range){ "v", 2, 0, 6, 1, 0, 900, 100, 2, LEVIN_NONE, false });
+    checkpoint_store(b);
+    write_range(b, (range){ "v", 2, 0, 4, 1, 0, 800, 50, 4, LEVIN_NONE, false });
+    write_range(b, (range){ "w", 2, 0, 5, 1, 0, 20, 0, 5, LEVIN_NONE, false });
+    checkpoint_store(b);
+    write_range(b, (range){ "v", 2, 5, 8, 1, 0, 500, 0, 1, LEVIN_SYNCED, false });
+    close_store(b);
+}
+
+/* After a collection: values have moved, segments are gone, and their numbers with them. */
+static void script_values_collected(builder *b)
+{
+    write_range(b, (range){ "v", 2, 0, 6, 1, 0, 900, 100, 1, LEVIN_NONE, false });
+    checkpoint_store(b);
+    write_range(b, (range){ "v", 2, 0, 6, 2, 0, 800, 50, 3, LEVIN_SYNCED, false });
+    keep_older(b);
+    need(b, levin_collect(b->store, 100), "collect");
+    states_fill(b);
+    write_range(b, (range){ "v", 2, 1, 3, 1, 0, 700, 0, 1, LEVIN_SYNCED, false });
+    kill_store(b);
+}
+
 static const struct seed_script {
     const char *name;
     void (*run)(builder *b);
     uint32_t page_bytes, sector_bytes, segment_bytes;
+    uint32_t threshold; /* of the value log; 0: none */
 } scripts[] = {
-    { "empty", script_empty, 4096, 512, 8192 },
-    { "log", script_log, 4096, 512, 16384 },
-    { "log-killed", script_log_killed, 4096, 512, 8192 },
-    { "leaf", script_leaf, 4096, 512, 8192 },
-    { "tree", script_tree, 4096, 512, 8192 },
-    { "extents", script_extents, 4096, 512, 8192 },
-    { "segments", script_segments, 4096, 512, 8192 },
-    { "tall", script_tall, 4096, 512, 8192 },
-    { "meta-unproven", script_meta_unproven, 4096, 512, 8192 },
-    { "recovered", script_recovered, 4096, 512, 8192 },
-    { "recycled", script_recycled, 4096, 512, 8192 },
-    { "sector-4096", script_sector_4096, 4096, 4096, 32768 },
-    { "page-8192", script_page_8192, 8192, 512, 8192 },
-    { "emptied", script_emptied, 4096, 512, 8192 },
-    { "ranges", script_ranges, 4096, 512, 8192 },
+    { "empty", script_empty, 4096, 512, 8192, 0 },
+    { "log", script_log, 4096, 512, 16384, 0 },
+    { "log-killed", script_log_killed, 4096, 512, 8192, 0 },
+    { "leaf", script_leaf, 4096, 512, 8192, 0 },
+    { "tree", script_tree, 4096, 512, 8192, 0 },
+    { "extents", script_extents, 4096, 512, 8192, 0 },
+    { "segments", script_segments, 4096, 512, 8192, 0 },
+    { "tall", script_tall, 4096, 512, 8192, 0 },
+    { "meta-unproven", script_meta_unproven, 4096, 512, 8192, 0 },
+    { "recovered", script_recovered, 4096, 512, 8192, 0 },
+    { "recycled", script_recycled, 4096, 512, 8192, 0 },
+    { "sector-4096", script_sector_4096, 4096, 4096, 32768, 0 },
+    { "page-8192", script_page_8192, 8192, 512, 8192, 0 },
+    { "emptied", script_emptied, 4096, 512, 8192, 0 },
+    { "ranges", script_ranges, 4096, 512, 8192, 0 },
+    { "values-killed", script_values_killed, 4096, 512, 8192, 400 },
+    { "values", script_values, 4096, 512, 8192, 400 },
+    { "values-collected", script_values_collected, 4096, 512, 8192, 400 },
 };
 enum { SCRIPTS = sizeof scripts / sizeof scripts[0] };
 
@@ -411,8 +458,25 @@ static disk_node segment_node(const disk_image *image, uint64_t number)
     return disk_image_lookup(image, directory, wal_segment_name(number).text);
 }
 
+/* The values that the operations of a group point to. */
+static void list_values(seed_store *s, const uint8_t *batch, uint32_t batches)
+{
+    for (; batches > 0; batches--, batch += BATCH_HEADER_BYTES + load_u32(batch + BATCH_OPS_BYTES)) {
+        const uint8_t *op = batch + BATCH_HEADER_BYTES;
+        for (size_t n = load_u32(batch + BATCH_OP_COUNT); n > 0; n--, op += record_bytes(op)) {
+            if (record_kind(op) != RECORD_PUT_LOGGED)
+                continue;
+            const vlog_pointer p = vlog_pointer_load(record_value(op));
+            if (s->value_count == VALUES_MAX)
+                fatal("seed store %s has too many large values", s->name);
+            s->values[s->value_count++] = (seed_value){ vlog_segment_of(p.position), vlog_value_offset(&p),
+                                                        p.value_bytes };
+        }
+    }
+}
+
 /* Decodes the group at a position, when one stands there that verifies and goes on with the chain. */
-static bool read_group(const seed_store *s, uint64_t position, uint64_t chain, wal_group *g)
+static bool read_group(seed_store *s, uint64_t position, uint64_t chain, wal_group *g)
 {
     disk_node node = segment_node(s->image, lsn_segment(position));
     uint8_t header[WAL_GROUP_HEADER_BYTES];
@@ -429,6 +493,8 @@ static bool read_group(const seed_store *s, uint64_t position, uint64_t chain, w
                  checksum(whole + WAL_GROUP_MAGIC_AT, bytes - WAL_GROUP_MAGIC_AT,
                           checksum_seed(checksum_identity(s->meta[0].identity), PLACE_WAL_GROUP, position)) ==
                      g->checksum;
+    if (valid)
+        list_values(s, whole + WAL_GROUP_HEADER_BYTES, g->batches);
     free(whole);
     return valid;
 }
@@ -439,12 +505,13 @@ static uint64_t list_groups(seed_store *s, const page_meta *from)
     uint64_t position = from->replay, chain = from->replay_chain;
     size_t state = from->sequence;
     wal_group g;
-    s->group_count = 0;
-    while (read_group(s, position, chain, &g)) {
+    s->group_count = s->value_count = 0;
+    for (size_t before = 0; read_group(s, position, chain, &g); before = s->value_count) {
         if (s->group_count == GROUPS_MAX)
             fatal("seed store %s has too many log groups", s->name);
         s->groups[s->group_count++] = (seed_group){ position, g.durable, g.generation,
-                                                    WAL_GROUP_HEADER_BYTES + g.payload_bytes, state };
+                                                    WAL_GROUP_HEADER_BYTES + g.payload_bytes, (uint32_t)before,
+                                                    (uint32_t)(s->value_count - before), state };
         state = g.sequence + g.batches - 1;
         chain = g.checksum;
         position = g.kind == WAL_SEAL ? lsn_make(g.next_segment, from->sector_bytes)
@@ -485,6 +552,7 @@ static void read_back(seed_store *s)
 {
     read_metas(s);
     s->groups = fatal_alloc(GROUPS_MAX * sizeof *s->groups);
+    s->values = fatal_alloc(VALUES_MAX * sizeof *s->values);
     uint64_t end = list_groups(s, &s->meta[1]);
     s->meta_usable[1] = s->group_count && find_group(s, s->meta[1].replay, end, &s->first_group[1]) &&
                         find_group(s, s->meta[0].replay, end, &s->first_group[0]);
@@ -523,7 +591,9 @@ static void seed_make(seed_store *s, const struct seed_script *script)
     b->options.cache_bytes = 64 * script->page_bytes;
     b->options.wal_sector_bytes = script->sector_bytes;
     b->options.wal_segment_bytes = script->segment_bytes;
-    b->options.value_log_threshold_bytes = 0; /* container.h has no name for its segments */
+    b->options.value_log_threshold_bytes = script->threshold;
+    b->options.value_log_segment_bytes = 4096;
+    b->options.value_log_live_percent = 0;
     state_add(b);
     open_store(b);
     script->run(b);

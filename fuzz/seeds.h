@@ -26,8 +26,15 @@ typedef struct seed_state {
 typedef struct seed_group {
     uint64_t position, durable, generation;
     uint32_t bytes;         /* header and payload: what its checksum covers, and the checksum */
+    uint32_t values, value_count; /* of its batches in the value log: [values, values + value_count) of all */
     size_t state_before;    /* index in states[]: what is left when the log is cut here */
 } seed_group;
+
+/* A value in the value log that a group points to. */
+typedef struct seed_value {
+    uint64_t segment, offset;
+    uint32_t bytes;
+} seed_value;
 
 enum { SEED_OLDER_MAX = 4, SEED_KEYS_MAX = 256 };
 
@@ -43,6 +50,8 @@ typedef struct seed_store {
     size_t key_count;
     seed_group *groups;                       /* from the older meta page's replay position, if still there */
     size_t group_count;
+    seed_value *values;
+    size_t value_count;
     page_meta meta[2];                        /* [0] the newest, [1] the older one */
     unsigned slot[2];                         /* where they stand */
     size_t meta_state[2];                     /* index in states[] of what the tree holds */
