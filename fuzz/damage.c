@@ -214,11 +214,11 @@ static bool group_whole(const seed_store *seed, const disk_image *image, size_t 
     return range_whole(seed, image, name.text, lsn_offset(g->position), g->bytes);
 }
 
-/* A group and the values that it points to. */
-static bool group_and_values_whole(const seed_store *seed, const disk_image *image, size_t index)
+/* The values that a group points to. */
+static bool values_whole(const seed_store *seed, const disk_image *image, size_t index)
 {
     const seed_group *g = &seed->groups[index];
-    bool whole = group_whole(seed, image, index);
+    bool whole = true;
     for (uint32_t i = g->values; i < g->values + g->value_count && whole; i++) {
         const seed_value *v = &seed->values[i];
         whole = range_whole(seed, image, vlog_segment_name(v->segment).text, v->offset, v->bytes);
@@ -231,6 +231,23 @@ static bool any_group_whole(const seed_store *seed, const disk_image *image, siz
     while (from < seed->group_count && !group_whole(seed, image, from))
         from++;
     return from < seed->group_count;
+}
+
+/* A whole group behind it calls a later position durable. */
+static bool proven(const seed_store *seed, const disk_image *image, size_t index)
+{
+    bool found = false;
+    for (size_t i = index + 1; i < seed->group_count && !found; i++)
+        found = seed->groups[i].durable > seed->groups[index].position && group_whole(seed, image, i);
+    return found;
+}
+
+/* The log may end before this group: its bytes are damaged, or its values and nothing says that they were durable. */
+static bool may_cut(const seed_store *seed, const disk_image *image, size_t index)
+{
+    if (!group_whole(seed, image, index))
+        return true;
+    return !values_whole(seed, image, index) && !proven(seed, image, index);
 }
 
 static void judge(const seed_store *seed, const disk_image *image, bool salvage, damage_legal *legal)
@@ -252,14 +269,11 @@ static void judge(const seed_store *seed, const disk_image *image, bool salvage,
             *legal = (damage_legal){ seed, usable ? seed->meta_state[base] : 0, legal->final, legal->final };
         return;
     }
-    while (damaged < seed->group_count && group_and_values_whole(seed, image, damaged))
+    while (damaged < seed->group_count && !may_cut(seed, image, damaged))
         damaged++;
     if (damaged == seed->group_count)
         return;
-    bool proven = false;
-    for (size_t i = damaged + 1; i < seed->group_count && !proven; i++)
-        proven = seed->groups[i].durable > seed->groups[damaged].position && group_whole(seed, image, i);
-    if (usable && !proven)
+    if (usable && !proven(seed, image, damaged))
         legal->first = legal->last = seed->groups[damaged].state_before;
     else if (!usable && !any_group_whole(seed, image, damaged + 1))
         *legal = (damage_legal){ .seed = seed, .last = seed->groups[damaged].state_before, .final = legal->final };
