@@ -466,8 +466,9 @@ static levin_code bounds_check(const vlog_segment *s, const vlog_pointer *p, lev
     if (!s)
         return error_corrupt(error, vlog_segment_name(number).text, vlog_offset_of(p->position), number, 0,
                              "a value is said to stand in a segment of the value log that is not there");
+    const uint64_t offset = vlog_offset_of(p->position);
     if (vlog_value_end(p) > s->end)
-        return error_corrupt(error, vlog_segment_name(number).text, vlog_offset_of(p->position), s->end,
+        return error_corrupt(error, vlog_segment_name(number).text, offset < s->end ? offset : s->end, s->end,
                              vlog_value_end(p), "a value is said to reach past the end of its segment");
     return LEVIN_OK;
 }
