@@ -641,6 +641,10 @@ static bool open_store(runner *r)
 {
     levin_options options;
     workload_store_options(r->w, r->target->io, &options);
+    /* a new store begins without the value log, so that there are values in extents, and compactions that move them */
+    if (r->result->opened == UINT64_MAX && oracle_last_batch(r->target->o) == 0 &&
+        oracle_pairs_at(r->target->o, 0)->count == 0)
+        options.value_log_threshold_bytes = 0;
     levin_code code = LEVIN_PENDING;
     levin_error error = { 0 };
     for (int attempt = 0; attempt < OPEN_ATTEMPTS && code != LEVIN_OK; attempt++) {
