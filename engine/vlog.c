@@ -464,7 +464,7 @@ static levin_code bounds_check(const vlog_segment *s, const vlog_pointer *p, lev
 {
     const uint64_t number = vlog_segment_of(p->position);
     if (!s)
-        return error_corrupt(error, vlog_segment_name(number).text, vlog_offset_of(p->position), number, 0,
+        return error_corrupt(error, vlog_segment_name(number).text, 0, number, 0,
                              "a value is said to stand in a segment of the value log that is not there");
     const uint64_t offset = vlog_offset_of(p->position);
     if (vlog_value_end(p) > s->end)
