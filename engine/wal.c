@@ -269,7 +269,8 @@ static levin_code seal_complete(wal *log, levin_error *error)
     log->durable = lsn_make(log->number, sector);
     log->chain = load_u64(log->control + WAL_GROUP_CHECKSUM);
     log->sealing = false;
-    const wal_segment segment = { log->number, log->bytes, log->bytes, sector, WAL_SEGMENT_GOOD };
+    log->older = false;
+    const wal_segment segment = { log->number, log->bytes, log->bytes, sector, WAL_SEGMENT_GOOD, WAL_FORMAT_VERSION };
     wal_segments_add(&log->live, &segment);
     return LEVIN_OK;
 }
@@ -298,13 +299,14 @@ static levin_code segment_switch(wal *log, uint64_t group_bytes, levin_error *er
     return seal_complete(log, error);
 }
 
-/* A place for the group, in this segment or the next. */
-static levin_code make_room(wal *log, uint64_t group_bytes, unsigned reserve_sectors, levin_error *error)
+/* A place for the group, in this segment or the next; data of today is not put into a segment of an older version. */
+static levin_code make_room(wal *log, uint64_t group_bytes, unsigned reserve_sectors, bool data, levin_error *error)
 {
     levin_code code = pending_reserve(log, error);
     if (code)
         return code;
-    if (log->offset + group_bytes + reserve_sectors * (uint64_t)log->options.sector_bytes <= log->bytes)
+    if (!(data && log->older) &&
+        log->offset + group_bytes + reserve_sectors * (uint64_t)log->options.sector_bytes <= log->bytes)
         return LEVIN_OK;
     return segment_switch(log, group_bytes, error);
 }
@@ -353,7 +355,7 @@ levin_code wal_append(wal *log, uint8_t *group, size_t payload_bytes, uint32_t b
     if (payload_bytes > WAL_OFFSET_MAX - WAL_GROUP_HEADER_BYTES - (2 + WAL_RESERVE_SECTORS) * (size_t)sector)
         return error_set(error, LEVIN_TOO_BIG, NULL, "a log group of %zu bytes is over the limit", payload_bytes);
     assert(sequence >= log->sequence && sequence <= WAL_SEQUENCE_MAX);
-    code = make_room(log, wal_group_bytes(log, payload_bytes), WAL_RESERVE_SECTORS, error);
+    code = make_room(log, wal_group_bytes(log, payload_bytes), WAL_RESERVE_SECTORS, true, error);
     if (!code)
         put(log, group, WAL_DATA, payload_bytes, batches, sequence);
     return code;
@@ -382,7 +384,7 @@ levin_code wal_sync(wal *log, levin_error *error)
 /* Appends a group without payload, and syncs it with all before it. On failure it is not in the log. */
 static levin_code control_write(wal *log, uint8_t kind, unsigned reserve_sectors, levin_error *error)
 {
-    levin_code code = make_room(log, log->options.sector_bytes, reserve_sectors, error);
+    levin_code code = make_room(log, log->options.sector_bytes, reserve_sectors, false, error);
     if (code)
         return code;
     put(log, log->control, kind, 0, 0, log->sequence);

@@ -1,6 +1,8 @@
 /*
  * wal_format.h - every byte of a write-ahead log segment.  Version 2.
- * Version 1 differs in the records (record_format.h) alone; a segment that was begun in it goes on with those of today.
+ * Version 1 differs in the records (record_format.h) alone.  No records of today go into a segment that was begun in
+ * it: the first of them switch to a new one, so that a library that knows version 1 alone says so, and not that they
+ * are damage.
  *
  * A segment is a preallocated file "wal-%016x" named by its number (1, 2, ...), used from front to back and recycled
  * under a higher number.  It is cut in sectors of 512 or 4096 bytes.  Sector 0 holds the segment header, then come

@@ -46,6 +46,7 @@ typedef struct wal_segment {
     uint64_t file_bytes; /* the file's size */
     uint64_t used;       /* end of the last group known */
     enum wal_segment_state state;
+    uint32_t version;    /* by its header; 0: not known, or made by this process */
 } wal_segment;
 
 /* A growing array, ascending by number. Zeroed is empty. */
@@ -146,6 +147,7 @@ struct wal {
     wal_segments_list spares;
     file next;              /* made ready for number + 1, when next_bytes is not 0 */
     uint64_t next_bytes;
+    bool older;             /* the current one has an older format version: no data of today goes into it */
     bool spare_made;        /* WAL_SPARE_NAME is a file of segment_bytes, to be used before it is made anew */
     wal_counters counters;
 };

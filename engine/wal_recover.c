@@ -585,6 +585,7 @@ static levin_code adopt(walk *w, levin_error *error)
     log->number = lsn_segment(w->position);
     log->offset = log->flushed = lsn_offset(w->position);
     log->bytes = w->segment ? w->segment->bytes : log->segment_bytes;
+    log->older = w->segment && w->segment->version < WAL_FORMAT_VERSION;
     log->durable = w->position;
     log->chain = w->chain;
     log->incarnation = w->highest;
@@ -613,7 +614,8 @@ static levin_code open_last(walk *w, levin_error *error)
                          LEVIN_FILE_WAL, LEVIN_IO_WRITE, error);
     levin_code code = wal_segment_create(log, log->number, log->bytes, &log->current, error);
     wal_segment *last = wal_segments_find(&log->live, log->number);
-    const wal_segment made = { log->number, log->bytes, log->bytes, log->offset, WAL_SEGMENT_GOOD };
+    const wal_segment made = { log->number, log->bytes, log->bytes, log->offset, WAL_SEGMENT_GOOD,
+                               WAL_FORMAT_VERSION };
     if (!code && last)
         *last = made;
     else if (!code)

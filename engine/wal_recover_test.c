@@ -494,6 +494,24 @@ START_TEST(wal_recover__newer_format_is_said_so)
 }
 END_TEST
 
+/* A library that knows version 1 alone is to say that the log is newer, not that it is damaged. */
+START_TEST(wal_recover__older_segment_gets_no_newer_records)
+{
+    client *c = some_log(3, 8 << 10, true);
+    uint8_t *h = bytes_at(c, 1, 0);
+    store_u32(h + WAL_SEGMENT_VERSION, WAL_FORMAT_OLDEST);
+    store_u64(h, checksum(h + 8, 504, checksum_seed(0, PLACE_WAL_SEGMENT, 1)));
+    assert_goes_on(c, 3);
+    ck_assert_uint_eq(load_u32(bytes_at(c, 1, 0) + WAL_SEGMENT_VERSION), WAL_FORMAT_OLDEST);
+    ck_assert_ptr_nonnull(disk_segment(c->d, 2));
+    ck_assert_uint_eq(load_u32(bytes_at(c, 2, 0) + WAL_SEGMENT_VERSION), WAL_FORMAT_VERSION);
+    client_close(c);
+    assert_goes_on(c, 4);
+    ck_assert_ptr_null(disk_segment(c->d, 3)); /* once is enough */
+    end(c);
+}
+END_TEST
+
 START_TEST(wal_recover__other_files_are_left_alone)
 {
     static const char *const names[] = { "pages", "wal-", "wal-000000000000000g", "wal-00000000000000000", "LOCK",
@@ -903,6 +921,7 @@ LEVIN_TEST_MAIN("wal_recover", TEST(wal_recover__torn_tail_is_cut_at_every_secto
                 TEST(wal_recover__recycled_bytes_do_not_verify), TEST(wal_recover__half_a_rename_is_harmless),
                 TEST(wal_recover__unfinished_next_segment_is_ignored_and_replaced),
                 TEST(wal_recover__segment_of_another_store_is_refused), TEST(wal_recover__newer_format_is_said_so),
+                TEST(wal_recover__older_segment_gets_no_newer_records),
                 TEST(wal_recover__other_files_are_left_alone), TEST(wal_recover__read_only_changes_nothing),
                 TEST(wal_recover__failed_replay_changes_nothing), TEST(wal_recover__key_longer_than_any_is_corrupt),
                 TEST(wal_create__refuses_the_log_of_a_lost_page_file),

@@ -153,6 +153,7 @@ static levin_code header_decode(const uint8_t header[WAL_SEGMENT_HEADER_BYTES], 
         return LEVIN_OK;
     segment->state = number == segment->number ? WAL_SEGMENT_GOOD : WAL_SEGMENT_MISNAMED;
     segment->bytes = bytes;
+    segment->version = version;
     return LEVIN_OK;
 }
 
