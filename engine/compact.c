@@ -15,8 +15,9 @@
  *   TAIL      what stands behind the place where the file would end if nothing were free goes to the lowest free pages
  *   SETTLE    a round that writes nothing: the pages that the last one let go leave the end of the file
  *
- * Pages that a snapshot or an iterator holds cannot be used again: when more than a few rounds' worth wait for their
- * readers, compaction ends early and says so, rather than let the file grow.
+ * Pages that a snapshot or an iterator holds cannot be used again: when more than a quarter of the store, or a few
+ * rounds' worth, wait for their readers, compaction ends early and says so, rather than let the file grow; one that
+ * finds it so at once writes nothing.
  *
  * Invariants: a round begins only when all pages let go before it are back in the space, or are held by readers.
  * Concurrency: db->compaction under work_mutex; one levin_compact() at a time under compact_mutex.  The background's
@@ -41,6 +42,7 @@ struct compaction {
     enum compact_phase phase;
     bool automatic;          /* the background's */
     uint64_t round_pages;
+    uint64_t held_max;       /* so many pages may wait for readers */
     uint64_t place;          /* where the window begins */
     uint64_t limit;          /* TAIL: pages from here on are moved */
     unsigned tail_passes;
@@ -107,6 +109,9 @@ static levin_code compact_begin(levin *db, levin_compact_mode mode, uint64_t rou
     /* a small store is not to grow by much either */
     uint64_t most = round_bytes / db->page_bytes, pages = live_pages(db) / 16;
     c->round_pages = pages < most ? pages : most;
+    c->held_max = 4 * c->round_pages;
+    if (c->held_max < ROUND_PAGES_MIN)
+        c->held_max = ROUND_PAGES_MIN;
     if (c->round_pages < ROUND_PAGES_MIN)
         c->round_pages = ROUND_PAGES_MIN;
     c->result.pages_before = db->meta.page_count;
@@ -171,9 +176,9 @@ bool compact_next_round(levin *db, compact_round *round)
     compaction *c = db->compaction;
     uint64_t held = held_pages(db);
     c->result.held_pages = 0;
-    if (held > 4 * c->round_pages && c->phase < SETTLE) {
+    if (held > c->held_max && c->phase < SETTLE) {
         c->result.held_pages = held;
-        c->phase = SETTLE;
+        c->phase = c->result.rounds ? SETTLE : DONE;
     }
     *round = (compact_round){
         .domain = c->domain,

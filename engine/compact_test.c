@@ -165,6 +165,33 @@ START_TEST(compact__snapshots_stand_still_and_hold_the_file)
 }
 END_TEST
 
+START_TEST(compact__again_and_again_beside_a_snapshot_does_not_grow_the_file)
+{
+    static uint64_t old[KEYS_MAX];
+    levin_compact_result r;
+    levin_snapshot *s;
+    for (unsigned keys = 40; keys <= KEYS_MAX; keys *= 10) {
+        setup(keys, true, NULL);
+        scatter(2);
+        memcpy(old, f.seed, sizeof old);
+        expect_ok(levin_snapshot_create(f.db, &s), "snapshot");
+        uint64_t most = f.db->meta.page_count * 2 + 128;
+        for (unsigned n = 0; n < 100; n++) {
+            expect_ok(levin_compact(f.db, NULL, &r), "compact");
+            ck_assert_msg(f.db->meta.page_count <= most, "%u keys: %llu pages after %u compactions", keys,
+                          (unsigned long long)f.db->meta.page_count, n + 1);
+        }
+        ck_assert_uint_gt(r.held_pages, 0);
+        expect_contents(f.db, s, old);
+        levin_snapshot_release(s);
+        expect_ok(levin_compact(f.db, NULL, &r), "compact");
+        ck_assert_uint_eq(r.held_pages, 0);
+        expect_whole();
+        teardown();
+    }
+}
+END_TEST
+
 typedef struct stop {
     unsigned left;
     bool stopped;
@@ -424,6 +451,7 @@ LEVIN_TEST_MAIN("compact", TEST(compact__named_keyspaces_too),
                 TEST(compact__all_packs_and_orders_the_tree_and_shortens_the_file),
                 TEST(compact__large_values_move_too), TEST(compact__end_moves_only_what_is_in_the_way),
                 TEST(compact__small_and_empty_stores), TEST(compact__snapshots_stand_still_and_hold_the_file),
+                TEST(compact__again_and_again_beside_a_snapshot_does_not_grow_the_file),
                 TEST(compact__stops_between_any_two_steps), TEST(compact__writes_and_checkpoints_come_between),
                 TEST(compact__damage_stops_it_and_nothing_is_lost),
                 TEST(compact__any_failing_call_leaves_the_store_whole),
