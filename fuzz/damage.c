@@ -214,14 +214,16 @@ static bool group_whole(const seed_store *seed, const disk_image *image, size_t 
     return range_whole(seed, image, name.text, lsn_offset(g->position), g->bytes);
 }
 
-/* The values that a group points to. */
+/* The values that a group points to, and the headers of their segments, without which none of them can be read. */
 static bool values_whole(const seed_store *seed, const disk_image *image, size_t index)
 {
     const seed_group *g = &seed->groups[index];
     bool whole = true;
     for (uint32_t i = g->values; i < g->values + g->value_count && whole; i++) {
         const seed_value *v = &seed->values[i];
-        whole = range_whole(seed, image, vlog_segment_name(v->segment).text, v->offset, v->bytes);
+        const vlog_name name = vlog_segment_name(v->segment);
+        whole = range_whole(seed, image, name.text, 0, VLOG_SEGMENT_HEADER_BYTES) &&
+                range_whole(seed, image, name.text, v->offset, v->bytes);
     }
     return whole;
 }
