@@ -12,30 +12,12 @@
  *
  * Concurrency: each thread has its own bench, session and result; they share the options and the values, read-only.
  */
-#include "workloads.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench_keys.h"
-#include "monotonic.h"
+#include "workload_thread.h"
 
 enum { SAMPLE_EVERY = 16, READ_BLOCK = 64 };
-
-/* ---- one thread's state ---- */
-
-typedef struct bench {
-    store_session *session;
-    const store_adapter *a;
-    const bench_options *o;
-    bench_result *r;
-    random_stream random;
-    uint64_t from, count;     /* this thread's share of the operations */
-    uint64_t deadline_ns;     /* 0: none */
-    bool by_count;            /* whether the count ends it too */
-    const _Atomic unsigned *running; /* of the thread beside: how many it still runs beside */
-} bench;
 
 char *bench_values_create(const bench_options *o, size_t *bytes)
 {
@@ -45,32 +27,6 @@ char *bench_values_create(const bench_options *o, size_t *bytes)
     for (size_t i = 0; values && i < *bytes; i++)
         values[i] = (char)(i % 16 < 8 ? random_next(&content) >> 32 : 'v');
     return values;
-}
-
-static const char *value_at(bench *b, uint32_t bytes)
-{
-    return b->o->values + random_below(&b->random, b->o->values_bytes - bytes);
-}
-
-static bool stopped(const bench *b)
-{
-    return b->o->stop && *b->o->stop;
-}
-
-/* Whether there is another operation, the i-th; looks at the clock when `look`. */
-static bool more(const bench *b, uint64_t i, bool look)
-{
-    if (look && (stopped(b) || (b->deadline_ns && monotonic_ns() >= b->deadline_ns)))
-        return false;
-    return !b->by_count || i < b->count;
-}
-
-static bool failed(const bench *b, store_result result, const char *what)
-{
-    if (result == STORE_OK)
-        return false;
-    fprintf(stderr, "levin-bench: %s: %s failed: %s\n", b->a->name, what, b->a->message(b->session));
-    return true;
 }
 
 /* ---- writes ---- */
@@ -140,21 +96,6 @@ static bool run_filllarge(bench *b)
 }
 
 /* ---- point reads ---- */
-
-/* One get; its time is taken when `timed`. */
-static inline bool read_key(bench *b, const char *key, char *buffer, uint32_t value_bytes, bool timed)
-{
-    size_t bytes = 0;
-    uint64_t began = timed ? monotonic_ns() : 0;
-    store_result result = b->a->get(b->session, (store_slice){ key, b->o->key_bytes }, buffer, value_bytes, &bytes);
-    if (timed)
-        histogram_add(&b->r->latency, monotonic_ns() - began);
-    b->r->bytes += bytes;
-    if (result == STORE_OK)
-        return true;
-    b->r->not_found += result == STORE_NOT_FOUND;
-    return result == STORE_NOT_FOUND || !failed(b, result, "get");
-}
 
 /* `every`: how many calls for one that is timed, a power of two. */
 static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint32_t every)
@@ -369,6 +310,18 @@ static const workload workloads[] = {
       .run = run_readseq },
     { .name = "readreverse", .description = "the whole store backwards, three times", .operations = three,
       .run = run_readreverse },
+    { .name = "ycsba", .description = "YCSB A: half reads, half updates, Zipfian", .threaded = true, .timed = true,
+      .operations = reads_of, .run = run_ycsb_a },
+    { .name = "ycsbb", .description = "YCSB B: 95 % reads, 5 % updates", .threaded = true, .timed = true,
+      .operations = reads_of, .run = run_ycsb_b },
+    { .name = "ycsbc", .description = "YCSB C: reads", .threaded = true, .timed = true, .operations = reads_of,
+      .run = run_ycsb_c },
+    { .name = "ycsbd", .description = "YCSB D: 95 % reads of the latest, 5 % inserts", .threaded = true,
+      .timed = true, .operations = reads_of, .run = run_ycsb_d },
+    { .name = "ycsbe", .description = "YCSB E: 95 % scans of 1 to 100 pairs, 5 % inserts", .threaded = true,
+      .timed = true, .operations = reads_of, .run = run_ycsb_e },
+    { .name = "ycsbf", .description = "YCSB F: half reads, half reads and then updates", .threaded = true,
+      .timed = true, .operations = reads_of, .run = run_ycsb_f },
     { .name = "filllarge", .description = "large values, in batches, each batch synced", .synced = true,
       .fresh = true, .operations = large_of, .run = run_filllarge },
     { .name = "readlarge", .description = "random large values", .threaded = true, .timed = true,
@@ -402,6 +355,8 @@ bool workload_run(const workload *w, store_session *session, const store_adapter
 {
     const uint64_t all = w->operations(o), share = all / threads, rest = all % threads;
     bench b = bench_begin(w, session, a, o, thread, r);
+    b.thread = thread;
+    b.threads = threads;
     b.from = share * thread + (thread < rest ? thread : rest);
     b.count = share + (thread < rest);
     b.by_count = !(w->timed && o->duration_s > 0);

@@ -4,6 +4,7 @@
  */
 #include "workloads.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -18,7 +19,7 @@ enum { NUM = 1000, SYNCS = 101, LARGE = 13 };
 
 struct store {
     _Atomic uint64_t writes, puts, synced, gets, scans, sessions, unbound; /* statistics, read after the join */
-    _Atomic uint8_t written[NUM];
+    _Atomic uint8_t written[2 * NUM]; /* YCSB inserts keys behind the others */
     uint64_t fail_after; /* writes; 0: never */
 };
 
@@ -70,7 +71,7 @@ static store_result counting_write(store_session *session, const store_operation
     s->synced += sync;
     for (size_t i = 0; i < count; i++) {
         uint64_t n = number_of(operations[i].key);
-        ck_assert_uint_lt(n, NUM);
+        ck_assert_uint_lt(n, 2 * NUM);
         s->written[n]++;
     }
     return STORE_OK;
@@ -179,6 +180,38 @@ START_TEST(workloads__every_one_does_something)
 }
 END_TEST
 
+/* Shares within four standard deviations of a seeded run; inserts are the next keys, each by one thread. */
+START_TEST(workloads__ycsb_mixes)
+{
+    static const struct {
+        const char *name;
+        unsigned gets, puts, scans; /* percent of the operations */
+        bool inserts;
+    } mixes[] = { { "ycsba", 50, 50, 0, false }, { "ycsbb", 95, 5, 0, false }, { "ycsbc", 100, 0, 0, false },
+                  { "ycsbd", 95, 5, 0, true }, { "ycsbe", 0, 5, 95, true }, { "ycsbf", 100, 50, 0, false } };
+    for (size_t m = 0; m < sizeof mixes / sizeof mixes[0]; m++) {
+        static store s;
+        static bench_result r;
+        memset(&s, 0, sizeof s);
+        ck_assert(run_named(mixes[m].name, 2, &s, &r));
+        ck_assert_uint_eq(r.operations, NUM);
+        const uint64_t counts[] = { s.gets, s.puts, s.scans };
+        const unsigned percents[] = { mixes[m].gets, mixes[m].puts, mixes[m].scans };
+        for (unsigned i = 0; i < 3; i++) {
+            double right = NUM * percents[i] / 100.0, sigma = sqrt(right * (100 - percents[i]) / 100);
+            ck_assert_msg(fabs((double)counts[i] - right) <= 4 * sigma, "%s: %llu of kind %u, not %.0f", mixes[m].name,
+                          (unsigned long long)counts[i], i, right);
+        }
+        uint64_t inserted = 0;
+        for (unsigned i = NUM; i < 2 * NUM; i++) {
+            ck_assert_uint_le(s.written[i], 1);
+            inserted += s.written[i];
+        }
+        ck_assert_uint_eq(inserted, mixes[m].inserts ? s.puts : 0);
+    }
+}
+END_TEST
+
 START_TEST(workloads__stop_ends_each_early)
 {
     static const volatile sig_atomic_t stop = 1;
@@ -273,6 +306,7 @@ END_TEST
 
 LEVIN_TEST_MAIN("workloads", TEST(workloads__a_fill_writes_every_key_once),
                 TEST(workloads__threads_share_the_operations_and_are_bound), TEST(workloads__every_one_does_something),
+                TEST(workloads__ycsb_mixes),
                 TEST(workloads__stop_ends_each_early), TEST(workloads__duration_ends_by_the_clock),
                 TEST(workloads__limit_ends_a_count_and_is_no_cut), TEST(workloads__a_writer_beside_is_counted_apart),
                 TEST(workloads__a_store_that_fails_ends_the_run))
