@@ -50,6 +50,32 @@ for sweep in sweep faults chaos; do
     says "$sweep: and says so" out 'the harness failed: the (crash sweep looked at no state|fault sweep fired no fault)'
 done
 
+expect "a soak of no threads" 2 "$chaos" soak --threads 0
+expect "a soak over a store that is there" 3 sh -c "mkdir -p old/store && '$chaos' soak --directory old --duration 1"
+says "and says so" err 'a soak begins with a new store'
+expect "a soak" 0 "$chaos" soak --lives 8 --duration 60 --threads 4 --directory soaked --json
+expect "its JSON" 0 jq -e '.verdict == "nothing found" and .lives == 8 and .compared > 0 and .operations > 50
+                           and .killed + .closed + .given_up == .lives' out
+expect "what it leaves is a whole store" 0 test -s soaked/store/pages -a -s soaked/soak.state
+expect "a soak of its own leaves nothing" 0 env TMPDIR="$scratch" "$chaos" soak --lives 2 --duration 60 --quiet
+expect "really" 2 sh -c 'ls -d levin-soak-*'
+# libfiu's own tools: from the start, and on a running one (its children inherit the points when they are made)
+if command -v fiu-run >/dev/null; then
+    release=$root/build/release/bin/levin-chaos # fiu-run preloads, which AddressSanitizer does not like
+    expect "fiu-run" 0 fiu-run -c 'enable_random name=levin/io/wal/write,probability=0.02' "$release" soak --fiu --fault-every 0 \
+        --lives 12 --duration 60 --json
+    expect "its points fired" 0 jq -e '.faults > 0 and .lives_with_faults > 0 and .verdict == "nothing found"' out
+    "$release" soak --fiu --fault-every 0 --duration 4 --json >controlled &
+    child=$!
+    for _ in $(seq 50); do # until its pipe is there
+        [ -p "${TMPDIR:-/tmp}/fiu-ctrl-$child.in" ] && break
+        sleep 0.1
+    done
+    expect "fiu-ctrl" 0 fiu-ctrl -c 'enable_random name=levin/io/wal/write,probability=0.02' "$child"
+    expect "a soak under fiu-ctrl" 0 wait "$child"
+    expect "its points fired too" 0 jq -e '.faults > 0 and .verdict == "nothing found"' controlled
+fi
+
 expect "a small sweep" 0 "$chaos" sweep --ops 30 --small --json
 expect "its JSON" 0 jq -e '.verdict == "nothing found" and .violations == 0 and .sweep.complete
                            and .sweep.points == .sweep.points_due and .sweep.distinct_states > 100' out

@@ -9,6 +9,7 @@
 #include "../faults/fatal.h"
 #include "crew.h"
 #include "faults_sweep.h"
+#include "soak_command.h"
 #include "sweep.h"
 
 #define DPKG_STATUS "/var/lib/dpkg/status"
@@ -109,6 +110,8 @@ int main(int argc, char **argv)
     int status = chaos_options_parse(&options, argc, argv);
     if (status >= 0)
         return status;
+    if (options.command == COMMAND_SOAK)
+        return soak_command(&options);
     if (options.command == COMMAND_CHAOS) {
         if (!options.data && access(DPKG_STATUS, R_OK) == 0)
             options.data = DPKG_STATUS;

@@ -12,11 +12,13 @@
 
 #include "../engine/levin.h"
 #include "explore.h"
+#include "soak_life.h"
 
 static const char usage_text[] =
     "usage: levin-chaos sweep  [options]   crash states of a workload, at every I/O call\n"
     "       levin-chaos faults [options]   every I/O call and allocation made to fail, one at a time\n"
     "       levin-chaos chaos  [options]   both, over the machine's own package list, and a table\n"
+    "       levin-chaos soak   [options]   real files and threads, killed again and again, and compared\n"
     "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME) [--data FILE]\n"
     "\n"
     "  --seed N          first seed (default 1)\n"
@@ -32,6 +34,13 @@ static const char usage_text[] =
     "  --quiet           no progress line\n"
     "  --at PATH         replay: crash state, POINT.VARIANT[/POINT.VARIANT...]\n"
     "  --fault NAME      replay: fault run, as printed\n"
+    "  --threads N       soak: threads that write (default 8, at most 64)\n"
+    "  --duration SECONDS  soak: how long (default 60)\n"
+    "  --lives N         soak: at most so many lives of the process\n"
+    "  --fault-every N   soak: in every other life one I/O call in N fails, one allocation in 8 N\n"
+    "                    (default 600; 0: none)\n"
+    "  --directory DIR   soak: works there and leaves it (default: a new one in $TMPDIR, left after a violation)\n"
+    "  --fiu             soak: libfiu's points decide too, and fiu-ctrl reaches the process\n"
     "  --help, --version\n"
     "\n"
     "exit status: 0 nothing found, 1 violation, 2 usage, 3 the harness itself failed, 130 interrupted\n";
@@ -53,8 +62,9 @@ static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *va
 
 static bool command_parse(chaos_options *o, const char *text)
 {
-    static const char *const names[] = { "sweep", "faults", "chaos", "replay" };
-    static const chaos_command commands[] = { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CHAOS, COMMAND_REPLAY };
+    static const char *const names[] = { "sweep", "faults", "chaos", "replay", "soak" };
+    static const chaos_command commands[] = { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CHAOS, COMMAND_REPLAY,
+                                              COMMAND_SOAK };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (!strcmp(text, names[i])) {
             o->command = commands[i];
@@ -77,6 +87,12 @@ enum {
     OPT_SMALL,
     OPT_AT,
     OPT_FAULT,
+    OPT_THREADS,
+    OPT_DURATION,
+    OPT_LIVES,
+    OPT_FAULT_EVERY,
+    OPT_DIRECTORY,
+    OPT_FIU,
     OPT_HELP,
     OPT_VERSION
 };
@@ -89,6 +105,10 @@ static const struct option long_options[] = {
     { "fail-fast", no_argument, NULL, OPT_FAIL_FAST }, { "quiet", no_argument, NULL, OPT_QUIET },
     { "small", no_argument, NULL, OPT_SMALL },
     { "at", required_argument, NULL, OPT_AT },         { "fault", required_argument, NULL, OPT_FAULT },
+    { "threads", required_argument, NULL, OPT_THREADS }, { "duration", required_argument, NULL, OPT_DURATION },
+    { "lives", required_argument, NULL, OPT_LIVES },
+    { "fault-every", required_argument, NULL, OPT_FAULT_EVERY },
+    { "directory", required_argument, NULL, OPT_DIRECTORY }, { "fiu", no_argument, NULL, OPT_FIU },
     { "help", no_argument, NULL, OPT_HELP },           { "version", no_argument, NULL, OPT_VERSION },
     { NULL, 0, NULL, 0 },
 };
@@ -142,6 +162,25 @@ static int option_parse(chaos_options *o, int option)
     case OPT_SMALL:
         o->small = true;
         return -1;
+    case OPT_THREADS:
+        if (!number(optarg, 1, SOAK_THREADS_MAX, &value))
+            return mistake("--threads wants a number from 1 to 64", optarg);
+        o->threads = (unsigned)value;
+        return -1;
+    case OPT_DURATION:
+        o->duration_seconds = strtod(optarg, &end);
+        return end != optarg && *end == 0 && o->duration_seconds > 0 ? -1 : mistake("--duration wants seconds", optarg);
+    case OPT_LIVES:
+        return number(optarg, 1, UINT64_MAX - 1, &o->lives) ? -1 : mistake("--lives wants a number from 1", optarg);
+    case OPT_FAULT_EVERY:
+        return number(optarg, 0, UINT64_MAX / 16, &o->fault_every) ? -1
+                                                                   : mistake("--fault-every wants a number", optarg);
+    case OPT_DIRECTORY:
+        o->directory = optarg;
+        return -1;
+    case OPT_FIU:
+        o->fiu = true;
+        return -1;
     case OPT_HELP:
         fputs(usage_text, stdout);
         return EXIT_NOTHING_FOUND;
@@ -157,7 +196,9 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     *o = (chaos_options){
-        .seed = 1, .depth = DEPTH_DEFAULT, .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0]
+        .seed = 1, .depth = DEPTH_DEFAULT, .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0],
+        .threads = SOAK_THREADS_DEFAULT, .duration_seconds = SOAK_SECONDS_DEFAULT,
+        .fault_every = SOAK_FAULT_EVERY_DEFAULT
     };
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {

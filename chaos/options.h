@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 enum { EXIT_NOTHING_FOUND = 0, EXIT_VIOLATION = 1, EXIT_USAGE = 2, EXIT_HARNESS = 3, EXIT_INTERRUPTED = 130 };
-enum { DEPTH_DEFAULT = 2 };
+enum { DEPTH_DEFAULT = 2, SOAK_THREADS_DEFAULT = 8, SOAK_SECONDS_DEFAULT = 60, SOAK_FAULT_EVERY_DEFAULT = 600 };
 
-typedef enum chaos_command { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CHAOS, COMMAND_REPLAY } chaos_command;
+typedef enum chaos_command { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CHAOS, COMMAND_REPLAY, COMMAND_SOAK } chaos_command;
 
 typedef struct chaos_options {
     chaos_command command;
@@ -26,6 +26,12 @@ typedef struct chaos_options {
     const char *at;        /* replay: path of a crash state */
     const char *fault;     /* replay: name of a fault run */
     const char *program;
+    unsigned threads;      /* soak */
+    double duration_seconds;
+    uint64_t lives;        /* at most; 0: no limit */
+    uint64_t fault_every;  /* one I/O call in so many fails, in about every other life; 0: none */
+    const char *directory; /* NULL: a new one */
+    bool fiu;
 } chaos_options;
 
 /* Returns -1, or the status with which to exit at once (after --help, --version, or a mistake that was explained). */

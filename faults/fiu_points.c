@@ -14,6 +14,8 @@
 #include <fiu-control.h>
 #include <fiu.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int fiu_points_open(void)
@@ -38,4 +40,14 @@ int fiu_points_enable(const char *point, int os_error, bool once)
 int fiu_points_disable(const char *point)
 {
     return fiu_disable(point);
+}
+
+int fiu_points_listen(void)
+{
+    char path[256];
+    const char *directory = getenv("TMPDIR"); /* where fiu-ctrl looks */
+    if (getenv("FIU_CTRL_FIFO"))              /* libfiu's preload listens already */
+        return 0;
+    snprintf(path, sizeof path, "%s/fiu-ctrl", directory && *directory ? directory : "/tmp");
+    return fiu_rc_fifo(path);
 }

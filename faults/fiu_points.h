@@ -17,5 +17,7 @@ bool fiu_points_hook(const char *point, int *os_error);
 /* Enables a point: always, or once. Disables it. 0, or -1 when libfiu refuses. */
 int fiu_points_enable(const char *point, int os_error, bool once);
 int fiu_points_disable(const char *point);
+/* From now on fiu-ctrl reaches this process by its number, unless fiu-run has seen to it. 0, or -1. */
+int fiu_points_listen(void);
 
 #endif

@@ -1,0 +1,152 @@
+/*
+ * soak_test.c - the plan of a soak is a function of its arguments and leaves no key untouched; values are told apart; a
+ * soak finds its own promises kept, and a state that was tampered with broken.
+ */
+#include "soak.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../faults/check_main.h"
+#include "soak_life.h"
+
+START_TEST(soak_plan__an_operation_is_a_function_of_its_number)
+{
+    unsigned kinds[SOAK_ALL + 1] = { 0 }, durabilities[LEVIN_SYNCED + 1] = { 0 };
+    bool touched[SOAK_KEYS] = { false };
+    for (uint64_t n = 0; n < 4000; n++) {
+        soak_operation a = soak_operation_make(1, 3, n), b = soak_operation_make(1, 3, n);
+        ck_assert_mem_eq(&a, &b, sizeof a);
+        kinds[a.kind]++;
+        durabilities[a.durability]++;
+        ck_assert_uint_le(a.count, SOAK_CHANGES_MAX);
+        for (unsigned i = 0; i < a.count; i++) {
+            ck_assert_uint_lt(a.change[i].key, SOAK_KEYS);
+            touched[a.change[i].key] = true;
+        }
+        ck_assert(a.kind != SOAK_RANGE || a.to > a.change[0].key);
+    }
+    for (unsigned i = 0; i <= SOAK_ALL; i++)
+        ck_assert_uint_gt(kinds[i], 0);
+    for (unsigned i = 0; i <= LEVIN_SYNCED; i++)
+        ck_assert_uint_gt(durabilities[i], 500);
+    for (unsigned i = 0; i < SOAK_KEYS; i++)
+        ck_assert(touched[i]);
+    soak_operation a = soak_operation_make(1, 3, 7), b = soak_operation_make(1, 4, 7), c = soak_operation_make(2, 3, 7);
+    ck_assert(memcmp(&a, &b, sizeof a) && memcmp(&a, &c, sizeof a) && memcmp(&b, &c, sizeof b));
+}
+END_TEST
+
+START_TEST(soak_plan__the_model_does_what_the_operation_says)
+{
+    soak_model m = { { 0 } };
+    soak_operation o = { .kind = SOAK_BATCH, .count = 3, .change = { { 5, 9 }, { 6, 9 }, { 5, 0 } } };
+    soak_model_apply(&m, &o);
+    ck_assert_uint_eq(m.stamp[5], 0); /* later changes win */
+    ck_assert_uint_eq(m.stamp[6], 9);
+    for (unsigned i = 0; i < SOAK_KEYS; i++)
+        m.stamp[i] = 1;
+    o = (soak_operation){ .kind = SOAK_RANGE, .to = 70, .count = 1, .change = { { 60, 0 } } };
+    soak_model_apply(&m, &o);
+    for (unsigned i = 0; i < SOAK_KEYS; i++)
+        ck_assert_uint_eq(m.stamp[i], i < 60);
+    o = (soak_operation){ .kind = SOAK_ALL };
+    soak_model_apply(&m, &o);
+    for (unsigned i = 0; i < SOAK_KEYS; i++)
+        ck_assert_uint_eq(m.stamp[i], 0);
+}
+END_TEST
+
+START_TEST(soak_plan__keys_are_in_order_and_values_tell_their_stamp)
+{
+    static uint8_t value[SOAK_VALUE_MAX];
+    char before[SOAK_KEY_BYTES_MAX], key[SOAK_KEY_BYTES_MAX];
+    size_t before_bytes = 0, large = 0;
+    for (unsigned k = 0; k < SOAK_KEYS; k++) {
+        size_t bytes = soak_key(key, 12, k);
+        ck_assert_uint_lt(bytes, SOAK_KEY_BYTES_MAX);
+        size_t least = bytes < before_bytes ? bytes : before_bytes;
+        ck_assert(k == 0 || memcmp(before, key, least) < 0);
+        memcpy(before, key, bytes);
+        before_bytes = bytes;
+        for (uint64_t stamp = 1; stamp < 40; stamp++) {
+            levin_slice v = { value, soak_value(value, 1, 12, k, stamp) };
+            large += v.size > 1024;
+            ck_assert_uint_eq(soak_value_stamp(v, 1, 12, k), stamp);
+            ck_assert_uint_eq(soak_value_stamp(v, 1, 13, k), 0); /* of another thread */
+            value[v.size - 1] ^= 1;
+            ck_assert_uint_eq(soak_value_stamp(v, 1, 12, k), 0);
+            value[v.size - 1] ^= 1;
+            ck_assert_uint_eq(soak_value_stamp((levin_slice){ value, v.size - 1 }, 1, 12, k), 0);
+        }
+    }
+    ck_assert_uint_gt(large, 50);
+}
+END_TEST
+
+static void remove_directory_of(const char *path)
+{
+    char command[1200];
+    snprintf(command, sizeof command, "rm -rf '%s'", path);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* Between two lives: the store forgets what it was. */
+static bool tamper(void *context, const soak_result *so_far)
+{
+    const char *directory = context;
+    if (so_far->lives == 3 && so_far->operations > 0) {
+        char path[1100];
+        snprintf(path, sizeof path, "%s/store", directory);
+        remove_directory_of(path);
+    }
+    return true;
+}
+
+START_TEST(soak__kept_promises_are_found_kept_and_broken_ones_broken)
+{
+    char directory[] = "/tmp/levin-soak-test-XXXXXX", state[64];
+    static soak_result r;
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    soak_options o = { .seed = 5, .threads = 3, .seconds = 60, .lives = 6, .fault_every = 300, .directory = directory };
+    ck_assert_msg(soak_run(&o, &r), "%s", r.text);
+    ck_assert_msg(!r.promise[0], "%s: %s", r.promise, r.text);
+    ck_assert_uint_eq(r.lives, 6);
+    ck_assert_uint_eq(r.killed + r.closed + r.given_up, 6);
+    ck_assert_uint_gt(r.compared, 0);
+    ck_assert_uint_gt(r.operations, 0);
+    /* what was shared is in the file */
+    snprintf(state, sizeof state, "%s/soak.state", directory);
+    int file = open(state, O_RDONLY);
+    ck_assert_int_ge(file, 0);
+    const soak_shared *s = mmap(NULL, sizeof *s, PROT_READ, MAP_SHARED, file, 0);
+    close(file);
+    ck_assert_ptr_ne(s, MAP_FAILED);
+    uint64_t sum = 0;
+    for (unsigned t = 0; t < o.threads; t++) {
+        ck_assert_uint_eq(s->thread[t].durable, s->thread[t].acknowledged); /* the last life closed */
+        sum += s->thread[t].acknowledged;
+    }
+    ck_assert_uint_eq(sum, r.operations);
+    munmap((void *)(uintptr_t)s, sizeof *s);
+    remove_directory_of(directory);
+    ck_assert_int_eq(mkdir(directory, 0700), 0);
+    o.fault_every = 0;
+    o.lives = 8;
+    o.tick = tamper;
+    o.context = directory;
+    ck_assert_msg(soak_run(&o, &r), "%s", r.text);
+    ck_assert_msg(strcmp(r.promise, "PREFIX") == 0 || strcmp(r.promise, "SURVIVE") == 0, "%s: %s", r.promise, r.text);
+    remove_directory_of(directory);
+}
+END_TEST
+
+LEVIN_TEST_MAIN("soak", TEST(soak_plan__an_operation_is_a_function_of_its_number),
+                TEST(soak_plan__the_model_does_what_the_operation_says),
+                TEST(soak_plan__keys_are_in_order_and_values_tell_their_stamp),
+                TEST(soak__kept_promises_are_found_kept_and_broken_ones_broken))
