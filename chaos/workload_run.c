@@ -486,6 +486,8 @@ static bool step_durable(runner *r, enum step_kind kind)
     if (code != LEVIN_OK)
         return workload_failed(r, code, kind == STEP_SYNC ? "levin_sync" : "levin_checkpoint");
     oracle_durable(r->target->o, runner_now(r));
+    if (kind == STEP_CHECKPOINT)
+        r->checkpoint_state = oracle_accepted(r->target->o);
     return true;
 }
 
@@ -573,8 +575,10 @@ static void snapshot_drop(runner *r)
 }
 
 /* With handles of its time: the keyspaces may be dropped before it is checked. */
-static bool step_snapshot(runner *r)
+static bool step_snapshot(runner *r, uint64_t seed)
 {
+    if (!workload_reader_open(&r->reader, r->w, r->target, r->checkpoint_state, seed, r->result))
+        return false;
     levin_code code = levin_snapshot_create(r->store, &r->snapshot);
     if (code != LEVIN_OK)
         r->snapshot = NULL;
@@ -595,6 +599,8 @@ static bool step_snapshot(runner *r)
 
 static bool step_snapshot_check(runner *r, uint64_t seed)
 {
+    if (!workload_reader_close(&r->reader, r->target, r->result))
+        return false;
     if (!r->snapshot)
         return true; /* it could not be taken */
     oracle_legal legal = oracle_legal_exactly(r->snapshot_state);
@@ -613,6 +619,7 @@ static bool step_snapshot_check(runner *r, uint64_t seed)
 static void release(runner *r)
 {
     snapshot_drop(r);
+    workload_reader_drop(&r->reader);
     workload_spaces_close(r->spaces, PLAN_SPACES);
     for (size_t i = 0; i < GROUP_BATCHES_MAX; i++) {
         levin_batch_destroy(r->batches[i]);
@@ -707,6 +714,7 @@ static bool step_reopen(runner *r)
     if (v.state == ORACLE_NO_STATE)
         return false; /* reads fail for ever: nothing more can be learned in this run */
     oracle_settle(o, v.state, runner_now(r));
+    r->checkpoint_state = v.state < r->checkpoint_state ? v.state : r->checkpoint_state;
     r->result->counts.reopens++;
     return workload_spaces_open(r);
 }
@@ -747,7 +755,7 @@ static bool run_step_bare(runner *r, const plan_step *s)
     case STEP_CHECK:
         return step_read(r, s);
     case STEP_SNAPSHOT:
-        return step_snapshot(r);
+        return step_snapshot(r, s->argument);
     case STEP_SNAPSHOT_CHECK:
         return step_snapshot_check(r, s->argument);
     case STEP_KEYSPACE_MAKE:

@@ -5,6 +5,7 @@
 #define CHAOS_WORKLOAD_RUNNER_H
 
 #include "workload_plan.h"
+#include "workload_reader.h"
 
 /* How the result of a batch of a group is learned. */
 enum form { FORM_WAIT, FORM_HOLD, FORM_CALLBACK };
@@ -34,6 +35,8 @@ typedef struct runner {
     levin_keyspace *snapshot_spaces[ORACLE_SPACES_MAX]; /* those of its time, by the oracle's number */
     uint32_t snapshot_state;
     uint64_t snapshot_checkpoints;
+    workload_reader reader;    /* as long as the snapshot */
+    uint32_t checkpoint_state; /* a checkpoint is no older than that */
     bool disturbed; /* the backup at work has been */
 } runner;
 

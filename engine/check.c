@@ -5,12 +5,17 @@
  * value-log segments, the account of every page of the file (used once, or free once, never both, never neither), and
  * the log from the replay position on, with the values that the memtables point to.
  *
+ * A handle that only reads leaves the meta page and the log out when somebody writes, or has written since it was
+ * opened: they belong to the state of another.
+ *
  * Concurrency: under work_mutex, so that the durable state stays; readers and writers go on, but for the log's part,
  * which holds up commits while it reads.  The tree is kept by a reference on its version.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "keyspace.h"
+#include "lock_format.h"
 #include "vlog_table.h"
 
 typedef struct check {
@@ -309,6 +314,47 @@ static levin_code check_log(check *c)
     return code == LEVIN_OK || code == LEVIN_CORRUPT ? LEVIN_OK : db_fail(db, &error);
 }
 
+/*
+ * Whether meta page and log are those of this handle.  For a reader with a slot, when no writer is there (the
+ * gate, held until check_leave(), keeps it out) and none has made a checkpoint since.
+ */
+static levin_code check_enter(levin *db, bool *own, bool *gate)
+{
+    levin_error error;
+    uint8_t bytes[META_BYTES];
+    page_meta meta;
+    size_t done;
+    *own = !db->beside;
+    *gate = false;
+    if (db->beside || !db->options.read_only || !db->slots)
+        return LEVIN_OK;
+    int failed = lock_file_range(&db->lock, LOCK_GATE_AT, 1, LEVIN_IO_LOCK_SHARED);
+    *gate = !failed;
+    *own = *gate;
+    if (failed && failed != EAGAIN) {
+        error_os(&error, failed, "locking", LOCK_FILE_NAME);
+        return db_fail(db, &error);
+    }
+    for (unsigned slot = 0; slot < 2 && *own; slot++) {
+        levin_code code = file_read(&db->pages, bytes, sizeof bytes, (uint64_t)slot * META_SLOT_BYTES, &done, &error);
+        if (code != LEVIN_OK)
+            return db_fail(db, &error);
+        if (done == sizeof bytes && meta_decode(bytes, slot, &meta, &error) == LEVIN_OK)
+            *own = meta.generation <= db->meta.generation;
+    }
+    return LEVIN_OK;
+}
+
+static void check_leave(levin *db, bool gate)
+{
+    levin_error error;
+    int failed = gate ? lock_file_range(&db->lock, LOCK_GATE_AT, 1, LEVIN_IO_LOCK_NONE) : 0;
+    if (failed) {
+        error_os(&error, failed, "unlocking", LOCK_FILE_NAME);
+        event_tell(db, upkeep_failed, "writers have to wait until this handle is closed", error.message);
+    }
+}
+
 levin_code levin_check(levin *store, levin_check_report report, void *context, levin_check_result *result)
 {
     levin_check_result local;
@@ -324,14 +370,18 @@ levin_code levin_check(levin *store, levin_check_report report, void *context, l
         error_memory(&error, bytes);
         code = db_fail(store, &error);
     }
+    bool own = true, gate = false;
     if (code == LEVIN_OK) {
         memset(c.used, 0, bytes);
-        code = check_meta(&c);
+        code = check_enter(store, &own, &gate);
     }
+    if (code == LEVIN_OK && own)
+        code = check_meta(&c);
     if (code == LEVIN_OK && !c.stopped)
         code = check_tree(&c, v);
-    if (code == LEVIN_OK && !c.stopped)
+    if (code == LEVIN_OK && !c.stopped && own)
         code = check_log(&c);
+    check_leave(store, gate);
     for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++) {
         if (code == LEVIN_OK && !c.stopped)
             code = check_memtable(&c, v->of[domain].frozen.keys);

@@ -13,7 +13,8 @@
  *              log are still all there
  *   PUBLISH    readers see the new tree; the frozen memtable is let go
  *   MARK       the log says, durably, that g is durable: from here on a missing g is damage and not a torn write
- *   RELEASE    only now the pages of g - 1 may be reused and its log recycled; the file is cut where its end is free
+ *   RELEASE    only now the pages of g - 1 may be reused, once no reader here and no reading process needs them, and
+ *              its log recycled; the file is cut where its end is free
  *
  * Failure: up to SYNC everything is given up, the space is put back, and the memtable stays frozen for the next
  * attempt. A failed sync poisons the store.  A failed write of the meta page may have reached the device in full, so
@@ -104,7 +105,9 @@ static void segments_remove(levin *db, extent_list *segments)
 static levin_code take_back_pages(levin *db, levin_error *error)
 {
     levin_code code = LEVIN_OK;
-    dead_pages *pages = version_take_reusable(&db->versions);
+    if (!version_has_reusable(&db->versions))
+        return LEVIN_OK;
+    dead_pages *pages = version_take_reusable(&db->versions, db_oldest_generation(db));
     for (dead_pages *d = pages; d; d = d->next) {
         segments_remove(db, &d->segments);
         while (d->extents.count && code == LEVIN_OK) {
@@ -116,12 +119,7 @@ static levin_code take_back_pages(levin *db, levin_error *error)
         }
     }
     if (code != LEVIN_OK) {
-        sync_mutex_lock(&db->versions.mutex);
-        dead_pages **end = &db->versions.reusable;
-        while (*end)
-            end = &(*end)->next;
-        *end = pages;
-        sync_mutex_unlock(&db->versions.mutex);
+        version_add_reusable(&db->versions, pages);
     } else {
         dead_pages_free(db->io, pages);
     }
@@ -131,7 +129,10 @@ static levin_code take_back_pages(levin *db, levin_error *error)
 void checkpoint_take_back_segments(levin *db)
 {
     extent_list segments;
-    while ((segments = version_take_segments(&db->versions)).count)
+    if (!version_has_reusable(&db->versions))
+        return;
+    const uint64_t oldest = db_oldest_generation(db);
+    while ((segments = version_take_segments(&db->versions, oldest)).count)
         segments_remove(db, &segments);
 }
 
@@ -641,6 +642,7 @@ static void step_release(levin *db, checkpoint *c)
     sync_mutex_unlock(&db->commit_mutex);
     if (code != LEVIN_OK)
         event_tell(db, upkeep_failed, "log segments were not recycled", error.message);
+    c->dead->generation = c->meta.generation - 1;
     tree_version_bury(&db->versions, c->base->tree, c->dead);
     c->dead = NULL;
     uint64_t bytes = 0;

@@ -21,7 +21,8 @@ enum checksum_place {
     PLACE_WAL_GROUP = 5,
     PLACE_VLOG_SEGMENT = 6,
     PLACE_VLOG_RECORD = 7,
-    PLACE_VLOG_VALUE = 8
+    PLACE_VLOG_VALUE = 8,
+    PLACE_READER_SLOT = 9
 };
 
 /* identity: checksum_identity() of the store's 16 bytes, 0 where the store is not known yet. */

@@ -19,6 +19,7 @@
 #include "metered_io.h"
 #include "metrics.h"
 #include "reader_list.h"
+#include "reader_slots.h"
 #include "row_cache.h"
 #include "throttle.h"
 #include "value_cache.h"
@@ -94,6 +95,9 @@ struct levin {
     uint32_t page_bytes;
 
     file lock;
+    bool slots;                  /* the lock file has byte-range locks, and reader slots */
+    bool beside;                 /* read-only, opened beside a writer: the log was not looked at */
+    reader_slot slot;            /* of a read-only handle, when slots */
     file pages;
     page_cache *cache;
     row_cache *rows;             /* NULL: off */
@@ -200,6 +204,20 @@ static inline void db_reader_remove(levin *db, reader_entry *e)
 {
     reader_list_remove(&db->readers, e);
 }
+/*
+ * The oldest checkpoint that a reading process may look at; UINT64_MAX: none has the store open. 0 when it cannot be
+ * found out.
+ */
+uint64_t db_oldest_generation(levin *db);
+/* The same, *newest being what the newest of them reads. LEVIN_IO. */
+levin_code db_reading_processes(levin *db, uint64_t *oldest, uint64_t *newest, levin_error *error);
+/* Who holds back what, here and in other processes. */
+typedef struct reader_summary {
+    bool any;
+    levin_reader oldest;
+    uint64_t processes, processes_held_bytes;
+} reader_summary;
+void db_readers_summary(levin *db, reader_summary *s);
 /* After a checkpoint, without locks: tells of the oldest reader when it holds back more, or longer, than asked for. */
 void db_reader_watch(levin *db);
 

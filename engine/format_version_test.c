@@ -50,6 +50,16 @@ static disk_image *make_store(bool clean)
     return image;
 }
 
+/* All but the bytes of the lock file, where readers have their slots. */
+static uint64_t digest_of(const disk_image *image)
+{
+    disk_image *copy = disk_image_fork(image);
+    disk_image_resize(copy, disk_image_find(copy, DIRECTORY "/lock"), 0);
+    uint64_t digest = disk_image_digest(copy);
+    disk_image_unref(copy);
+    return digest;
+}
+
 static void expect_refused(const disk_image *image, bool read_only, const char *file)
 {
     simdisk *disk = simdisk_create(image, NULL);
@@ -62,7 +72,7 @@ static void expect_refused(const disk_image *image, bool read_only, const char *
     ck_assert_str_eq(error.file, file);
     ck_assert_msg(strstr(error.message, "version 65538") && strstr(error.message, "knows"), "\"%s\"", error.message);
     disk_image *after = simdisk_image(disk);
-    ck_assert_uint_eq(disk_image_digest(after), disk_image_digest(image));
+    ck_assert_uint_eq(digest_of(after), digest_of(image));
     disk_image_unref(after);
     ck_assert(simdisk_destroy(disk, NULL));
 }

@@ -17,7 +17,11 @@
 extern "C" {
 #endif
 
-#define LEVIN_IO_VERSION 1u
+/*
+ * 2: lock_range and process_id, at the end.  Tables of version 1 are taken as they are; without byte-range locks a
+ * store that is open for writing cannot be read by other processes.
+ */
+#define LEVIN_IO_VERSION 2u
 
 /* What a file is for, so that fault plans and counters can tell them apart. X(name, text). */
 #define LEVIN_FILE_KINDS(X)                                                                                     \
@@ -39,13 +43,21 @@ enum levin_io_open_flags {
     LEVIN_IO_EXCLUSIVE = 4  /* with CREATE: EEXIST if present */
 };
 
+typedef enum levin_io_lock {
+    LEVIN_IO_LOCK_NONE,      /* gives the range back */
+    LEVIN_IO_LOCK_SHARED,
+    LEVIN_IO_LOCK_EXCLUSIVE,
+    LEVIN_IO_LOCK_WAIT,      /* exclusive, as soon as nobody excludes it; EINTR is possible */
+    LEVIN_IO_LOCK_TEST       /* changes nothing: EAGAIN when an exclusive lock would be refused */
+} levin_io_lock;
+
 typedef struct levin_file levin_file; /* belongs to the implementation of the table */
 
 /* Called once per directory entry ("." and ".." left out); a non-zero result stops the listing and is returned. */
 typedef int (*levin_io_entry)(void *context, const char *name);
 
 typedef struct levin_io {
-    uint32_t version; /* LEVIN_IO_VERSION */
+    uint32_t version; /* LEVIN_IO_VERSION, or an older one: the fields that it did not have are not looked at */
     void *context;    /* first argument of every function */
 
     int (*open)(void *context, const char *path, levin_file_kind kind, unsigned flags, levin_file **file);
@@ -78,6 +90,16 @@ typedef struct levin_io {
 
     uint64_t (*now_ns)(void *context); /* monotonic */
     int (*random)(void *context, void *buffer, size_t bytes);
+
+    /* Version 2.  Either may be NULL: there is no such thing. */
+
+    /*
+     * Advisory lock on a range of bytes of an open LOCK file, written or not.  It belongs to the open file, excludes
+     * other open files of this and of other processes, lock() counting as the range of all bytes, and goes when the
+     * file is closed or its process ends, however it ends.  A range is given back as it was taken.  EAGAIN.
+     */
+    int (*lock_range)(void *context, levin_file *file, uint64_t offset, uint64_t bytes, levin_io_lock how);
+    uint64_t (*process_id)(void *context); /* for people: nothing is decided by it */
 } levin_io;
 
 #define LEVIN_IO_PARTS_MAX 64

@@ -187,6 +187,21 @@ static int posix_lock(void *context, levin_file *file, bool exclusive)
     return errno == EACCES ? EAGAIN : failure();
 }
 
+static int posix_lock_range(void *context, levin_file *file, uint64_t offset, uint64_t bytes, levin_io_lock how)
+{
+    (void)context;
+    static const short types[] = { F_UNLCK, F_RDLCK, F_WRLCK, F_WRLCK, F_WRLCK };
+    static const int commands[] = { F_OFD_SETLK, F_OFD_SETLK, F_OFD_SETLK, F_OFD_SETLKW, F_OFD_GETLK };
+    if (bytes == 0 || bytes > INT64_MAX || !offset_fits(offset, (size_t)bytes))
+        return EINVAL;
+    struct flock lock = {
+        .l_type = types[how], .l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = (off_t)bytes,
+    };
+    if (fcntl(file->descriptor, commands[how], &lock))
+        return errno == EACCES ? EAGAIN : failure();
+    return how == LEVIN_IO_LOCK_TEST && lock.l_type != F_UNLCK ? EAGAIN : 0;
+}
+
 /* ---- names ---------------------------------------------------------------------------------------------- */
 
 static int posix_rename(void *context, const char *from, const char *to)
@@ -287,6 +302,12 @@ static int posix_random(void *context, void *buffer, size_t bytes)
     return 0;
 }
 
+static uint64_t posix_process_id(void *context)
+{
+    (void)context;
+    return (uint64_t)getpid();
+}
+
 const levin_io *levin_io_posix(void)
 {
     static const levin_io table = {
@@ -309,6 +330,8 @@ const levin_io *levin_io_posix(void)
         .free = posix_free,
         .now_ns = posix_now_ns,
         .random = posix_random,
+        .lock_range = posix_lock_range,
+        .process_id = posix_process_id,
     };
     return &table;
 }

@@ -322,6 +322,61 @@ START_TEST(posix__locks_exclude_handles_of_this_and_of_other_processes)
 }
 END_TEST
 
+enum { LENGTH = 100 };
+
+/* 0 or an errno value, of a child that opens the file anew. */
+static int range_in_child(const char *path, uint64_t offset, uint64_t bytes, levin_io_lock how)
+{
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        levin_file *handle;
+        int result = io->open(io->context, path, LEVIN_FILE_LOCK, LEVIN_IO_WRITE, &handle);
+        if (!result)
+            result = io->lock_range(io->context, handle, offset, bytes, how);
+        _exit(result);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+START_TEST(posix__ranges_are_locked_by_themselves)
+{
+    begin();
+    file a, b;
+    char path[FILE_PATH_MAX];
+    ck_assert_int_eq(file_path(path, directory, "lock", &error), LEVIN_OK);
+    open_file(&a, "lock");
+    open_file(&b, "lock");
+    /* behind the end of an empty file, too */
+    ck_assert_int_eq(io->lock_range(io->context, a.handle, LENGTH, 10, LEVIN_IO_LOCK_EXCLUSIVE), 0);
+    ck_assert_int_eq(io->lock_range(io->context, a.handle, 0, 1, LEVIN_IO_LOCK_SHARED), 0);
+    ck_assert_int_eq(io->lock_range(io->context, b.handle, 0, 1, LEVIN_IO_LOCK_SHARED), 0);
+    ck_assert_int_eq(range_in_child(path, 0, 1, LEVIN_IO_LOCK_EXCLUSIVE), EAGAIN);
+    ck_assert_int_eq(io->lock_range(io->context, b.handle, LENGTH + 9, 1, LEVIN_IO_LOCK_SHARED), EAGAIN);
+    ck_assert_int_eq(io->lock_range(io->context, b.handle, LENGTH + 10, 1, LEVIN_IO_LOCK_EXCLUSIVE), 0);
+    ck_assert_int_eq(range_in_child(path, LENGTH, 20, LEVIN_IO_LOCK_TEST), EAGAIN);
+    ck_assert_int_eq(range_in_child(path, LENGTH + 11, 20, LEVIN_IO_LOCK_TEST), 0);
+    ck_assert_int_eq(range_in_child(path, 1, LENGTH - 1, LEVIN_IO_LOCK_TEST), 0);
+    ck_assert_int_eq(range_in_child(path, 1, LENGTH - 1, LEVIN_IO_LOCK_WAIT), 0);
+    /* a test takes nothing, and one's own locks do not stand in one's way */
+    ck_assert_int_eq(io->lock_range(io->context, a.handle, LENGTH, 10, LEVIN_IO_LOCK_TEST), 0);
+    ck_assert_int_eq(io->lock(io->context, b.handle, false), EAGAIN); /* all bytes */
+    ck_assert_int_eq(io->lock_range(io->context, a.handle, LENGTH, 10, LEVIN_IO_LOCK_NONE), 0);
+    ck_assert_int_eq(range_in_child(path, LENGTH, 10, LEVIN_IO_LOCK_EXCLUSIVE), 0);
+    ck_assert_int_eq(range_in_child(path, LENGTH, 10, LEVIN_IO_LOCK_EXCLUSIVE), 0); /* it went with the child */
+    ck_assert_int_eq(io->lock_range(io->context, a.handle, 0, 0, LEVIN_IO_LOCK_SHARED), EINVAL);
+    ck_assert_int_eq(io->lock_range(io->context, a.handle, UINT64_MAX, 1, LEVIN_IO_LOCK_SHARED), EINVAL);
+    file_close(&a);
+    file_close(&b);
+    ck_assert_int_eq(range_in_child(path, 0, LENGTH, LEVIN_IO_LOCK_EXCLUSIVE), 0);
+    ck_assert_uint_eq(io->process_id(io->context), (uint64_t)getpid());
+    end();
+}
+END_TEST
+
 static int stop_at_second(void *context, const char *name)
 {
     (void)name;
@@ -406,5 +461,6 @@ LEVIN_TEST_MAIN("io_posix", TEST(posix__open_flags_mean_what_they_say), TEST(pos
                 TEST(posix__preallocate_keeps_what_is_there_and_writes_zeros_after_it),
                 TEST(posix__a_file_size_limit_gives_a_short_write_and_then_an_error),
                 TEST(posix__locks_exclude_handles_of_this_and_of_other_processes),
+                TEST(posix__ranges_are_locked_by_themselves),
                 TEST(posix__names_are_listed_renamed_and_removed), TEST(posix__memory_is_aligned_as_asked),
                 TEST(posix__clock_goes_forward_and_random_bytes_differ))

@@ -1,8 +1,8 @@
 /*
  * levin.h - the public interface of liblevin, an embedded ordered key-value store.
  *
- * A store is a directory.  One process opens it for writing, or several open it read-only.  Keys are ordered as
- * unsigned bytes (memcmp, then length).  Every call is safe from any thread unless its comment says otherwise;
+ * A store is a directory.  One process at a time has it open for writing, others beside it read-only.  Keys are ordered
+ * as unsigned bytes (memcmp, then length).  Every call is safe from any thread unless its comment says otherwise;
  * a batch, an iterator and a ticket belong to one thread at a time.
  *
  * Errors.  Calls return an enum levin_code; LEVIN_OK is 0.  The text of what went wrong, with file, offset,
@@ -66,7 +66,8 @@ extern "C" {
     X(LEVIN_PENDING, 15, "not finished yet")                                                                    \
     X(LEVIN_INTERRUPTED, 16, "stopped on request")                                                              \
     X(LEVIN_CONFLICT, 17, "somebody else has changed what the write depends on")                                \
-    X(LEVIN_NO_KEYSPACE, 18, "there is no such keyspace")
+    X(LEVIN_NO_KEYSPACE, 18, "there is no such keyspace")                                                       \
+    X(LEVIN_READERS_FULL, 19, "all reader slots of the store are in use")
 
 typedef enum levin_code {
 #define LEVIN_CODE_ENUM(name, value, text) name = value,
@@ -186,7 +187,7 @@ typedef struct levin_options {
     uint32_t struct_bytes;       /* sizeof(levin_options), set by levin_options_init() */
     bool create_if_missing;      /* default true */
     bool error_if_exists;        /* default false */
-    bool read_only;              /* default false: shared lock, nothing is written */
+    bool read_only;              /* default false; see levin_open() */
     uint32_t page_bytes;         /* 4096 .. 65536, a power of two; used at creation; default 16384 */
     uint64_t cache_bytes;        /* budget of the page cache; default 256 MiB, at least 16 pages */
     uint64_t memtable_bytes;     /* a memtable of this size starts a checkpoint; default 64 MiB, at least 64 KiB */
@@ -218,6 +219,8 @@ typedef struct levin_options {
     uint32_t value_log_live_percent;    /* segments less in use are collected in the background; 0: none; default 50 */
     uint64_t value_cache_bytes;  /* budget of the cache of large values: 0 (off) or at least 64 KiB; default 64 MiB */
     uint32_t slow_checkpoint_ms; /* the log callback is told of longer ones; 0: never; default 10,000 */
+    uint32_t reader_slots;       /* read-only handles that may be open on the store at once, in all processes, for this
+                                  * one to be let in: 1 .. 1024; default 128 */
 } levin_options;
 
 /* Fills *options with the defaults. Call it first: fields are added at the end in later versions. */
@@ -268,7 +271,21 @@ LEVIN_API void levin_options_list(const levin_options *options, levin_option_vis
 /*
  * Opens, or creates, the store in the directory `path` and recovers it.  options NULL means the defaults.
  * error (may be NULL) is filled on failure.  *store is NULL on failure.
- * LEVIN_LOCKED second opener; LEVIN_CORRUPT damage; LEVIN_NO_STORE / LEVIN_EXISTS per options; LEVIN_INVALID options.
+ *
+ * read_only: nothing of the store is written, and the handle reads one state for as long as it is open; open it again
+ * to see a later one.  That state is
+ *   without a writer   everything that the last one has handed to the kernel (the checkpoint, and the log replayed into
+ *                      memory), as a writer would find it;
+ *   beside a writer    exactly that of the newest checkpoint, nothing of the log: all batches up to one in the order of
+ *                      commit, named in the statistics (sequence, generation).  It is durable, or about to be.
+ * A writer may come, go and be killed while readers are there.  Each takes a slot in the file "lock", which keeps the
+ * writer from using again the pages and value-log segments that the reader's state needs; levin_readers_list() of the
+ * writer shows it.  The slot goes with the process, however that ends.  A reader that may not write to that file has
+ * no slot: it keeps writers out, and is refused beside one.
+ *
+ * LEVIN_LOCKED somebody else writes, or an earlier version of Levin has it open, or, rarely, a reader has a state open
+ * that a failed sync has lost; LEVIN_READERS_FULL; LEVIN_CORRUPT damage; LEVIN_NO_STORE / LEVIN_EXISTS per options;
+ * LEVIN_INVALID options.
  */
 LEVIN_API levin_code levin_open(const char *path, const levin_options *options, levin **store,
                                 levin_error *error) LEVIN_MUST_USE;
@@ -453,24 +470,32 @@ LEVIN_API levin_code levin_compare_and_swap_in(levin *store, const levin_keyspac
 LEVIN_API levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot) LEVIN_MUST_USE;
 LEVIN_API void levin_snapshot_release(levin_snapshot *snapshot); /* harmless on NULL */
 
-/* An open snapshot, iterator or transaction, and what could be used again if it and all older ones were not there. */
+/*
+ * An open snapshot, iterator or transaction, or a read-only handle on the same store, here or in another process, and
+ * what could be used again if it and all older ones were not there.
+ */
 typedef enum levin_reader_kind {
     LEVIN_READER_SNAPSHOT = 0,
     LEVIN_READER_ITERATOR = 1,
-    LEVIN_READER_TRANSACTION = 2
+    LEVIN_READER_TRANSACTION = 2,
+    LEVIN_READER_PROCESS = 3
 } levin_reader_kind;
 typedef struct levin_reader {
     levin_reader_kind kind;
-    uint64_t number;            /* counted from 1 as they are opened on this handle */
+    uint64_t number;            /* counted from 1 as they are opened on this handle; of a PROCESS its slot, from 0 */
     uint64_t age_ns;            /* since it was opened */
     uint64_t sequence;          /* of the newest batch that it sees */
     uint64_t batches_behind;    /* committed since */
     uint64_t held_file_bytes;   /* pages that a newer tree no longer needs */
     uint64_t held_memory_bytes; /* memtables that were merged since */
+    uint64_t process;           /* its process id, when it is a PROCESS; otherwise 0 */
 } levin_reader;
 /* Return false to stop. The list is locked meanwhile: it must not call the library. */
 typedef bool (*levin_reader_visit)(void *context, const levin_reader *reader);
-/* All that are open, in order of opening. Any thread. LEVIN_INTERRUPTED when visit returned false. */
+/*
+ * All that are open on this handle, in order of opening, then other handles that only read the store, by their slots.
+ * Any thread. LEVIN_INTERRUPTED when visit returned false; LEVIN_IO when the lock file could not be read.
+ */
 LEVIN_API levin_code levin_readers_list(levin *store, levin_reader_visit visit, void *context) LEVIN_MUST_USE;
 
 /*
@@ -975,7 +1000,9 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(large_inserts, "values put into it")                                                                      \
     X(large_evictions, "values pushed out of it")                                                               \
     X(large_bytes, "bytes held by it now")                                                                      \
-    X(vlog_memory_bytes, "bytes that the value log itself holds in memory now")
+    X(vlog_memory_bytes, "bytes that the value log itself holds in memory now")                                 \
+    X(reader_processes, "read-only handles that others have open on the store now")                             \
+    X(reader_processes_bytes, "bytes of the page file that they keep from being used again")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;

@@ -65,6 +65,14 @@ static int metered_lock(void *c, levin_file *file, bool exclusive)
 {
     return below(c)->lock(below(c)->context, file, exclusive);
 }
+static int metered_lock_range(void *c, levin_file *file, uint64_t offset, uint64_t bytes, levin_io_lock how)
+{
+    return below(c)->lock_range(below(c)->context, file, offset, bytes, how);
+}
+static uint64_t metered_process_id(void *c)
+{
+    return below(c)->process_id(below(c)->context);
+}
 static uint64_t metered_now_ns(void *c)
 {
     return below(c)->now_ns(below(c)->context);
@@ -124,4 +132,8 @@ void metered_io_init(metered_io *m, const levin_io *under)
         .now_ns = metered_now_ns,
         .random = metered_random,
     };
+    if (under->version >= 2) { /* an older table ends before these */
+        m->table.lock_range = under->lock_range ? metered_lock_range : NULL;
+        m->table.process_id = under->process_id ? metered_process_id : NULL;
+    }
 }

@@ -14,6 +14,12 @@
  * meta page is written again and synced before recovery writes to the log, which then makes that known and lets the
  * older one go.
  *
+ * Reading beside a writer (reader_slots.h, lock_format.h): a reader takes a slot and puts there the generation of the
+ * meta page that it has chosen.  When there is no writer it holds the gate meanwhile, replays the log into memory, and
+ * lets the gate go; a writer waits for that, and no longer.  Otherwise it leaves the log alone.  A writer that finds
+ * readers of older checkpoints lets nothing of the free list be used before they have gone: it cannot know what they
+ * read.
+ *
  * Concurrency: nobody else has the handle yet, or any more.
  */
 #include <errno.h>
@@ -26,9 +32,12 @@
 #include "collect.h"
 #include "compact.h"
 #include "keyspace.h"
+#include "lock_format.h"
+#include "open_lock.h"
 #include "open_values.h"
 
 #define GENERATIONS_RESERVE ((uint64_t)1 << 48) /* more checkpoints than one handle makes */
+enum { META_TRIES_MAX = 100 }; /* of a reader who finds both meta pages being written */
 #define COMPACT_IDLE_NS 1000000000u /* nothing was to be done for so long: compaction may begin */
 #define NEW_PAGE_FILE_NAME "pages.new"
 
@@ -330,6 +339,37 @@ static levin_code choose_meta(levin *db, levin_error *error)
     return sized;
 }
 
+/* Beside a writer both may be found half written, one after the other. */
+static levin_code choose_meta_beside(levin *db, levin_error *error)
+{
+    levin_code code = LEVIN_CORRUPT;
+    for (int i = 0; i < META_TRIES_MAX && code == LEVIN_CORRUPT; i++) {
+        if (i)
+            sync_yield();
+        code = choose_meta(db, error);
+    }
+    return code;
+}
+
+/* Chooses the meta page and tells the writer, until it is still the newest after that: reader_slots.h. */
+static levin_code settle_reader(levin *db, levin_error *error)
+{
+    levin_code code = db->beside ? choose_meta_beside(db, error) : choose_meta(db, error);
+    const levin_io *io = db->io;
+    db->slot.opened_ns = io->now_ns(io->context);
+    db->slot.process = io->process_id ? io->process_id(io->context) : 0;
+    do {
+        db->slot.generation = db->meta.generation;
+        db->slot.sequence = db->meta.sequence;
+        if (code == LEVIN_OK)
+            code = reader_slot_write(&db->lock, checksum_identity(db->meta.identity), &db->slot, error);
+        atomic_thread_fence(memory_order_seq_cst); /* pairs with db_reading_processes(): slot, then meta pages */
+        if (code == LEVIN_OK)
+            code = db->beside ? choose_meta_beside(db, error) : choose_meta(db, error);
+    } while (code == LEVIN_OK && db->meta.generation != db->slot.generation);
+    return code;
+}
+
 static levin_code open_pages(levin *db, levin_error *error)
 {
     const unsigned mode = db->options.read_only ? 0 : LEVIN_IO_WRITE;
@@ -348,10 +388,49 @@ static levin_code open_pages(levin *db, levin_error *error)
     }
     if (code == LEVIN_OK && !db->options.read_only)
         code = sync_names(db, error);
-    return code == LEVIN_OK ? choose_meta(db, error) : code;
+    if (code != LEVIN_OK)
+        return code;
+    return db->slots && db->options.read_only ? settle_reader(db, error) : choose_meta(db, error);
 }
 
 /* ---- the free list ---- */
+
+/*
+ * A process reads an older checkpoint: what became free since then is in the list, which does not say since when.  All
+ * of it waits until nobody reads an older checkpoint than this one.
+ */
+static levin_code hold_free_list(levin *db, extent_list *extents, levin_error *error)
+{
+    dead_pages *dead = io_alloc(db->io, sizeof *dead);
+    if (!dead)
+        return error_memory(error, sizeof *dead);
+    *dead = (dead_pages){ .generation = db->meta.generation - 1, .extents = *extents };
+    *extents = (extent_list){ 0 };
+    version_add_reusable(&db->versions, dead);
+    return LEVIN_OK;
+}
+
+/* Puts the free pages where they can be used, or have to wait. */
+static levin_code use_free_list(levin *db, extent_list *extents, levin_error *error)
+{
+    const page_meta *m = &db->meta;
+    uint64_t oldest, newest, pages = 0;
+    levin_code code = db_reading_processes(db, &oldest, &newest, error);
+    if (code == LEVIN_OK && newest > m->generation)
+        return error_set(error, LEVIN_LOCKED, LOCK_FILE_NAME,
+                         "a process reads checkpoint %llu of \"%s\", which was lost in a failed sync: end it first",
+                         (unsigned long long)newest, db->directory);
+    for (size_t i = 0; i < extents->count; i++)
+        pages += extents->items[i].pages;
+    if (code == LEVIN_OK && pages != m->free_pages)
+        code = error_corrupt(error, PAGE_FILE_NAME, m->free_list.number * m->page_bytes, m->free_pages, pages,
+                             "the free list does not have the pages it should");
+    if (code == LEVIN_OK && oldest < m->generation)
+        return hold_free_list(db, extents, error);
+    for (size_t i = 0; i < extents->count && code == LEVIN_OK; i++)
+        code = space_give(db->space, extents->items[i], error);
+    return code;
+}
 
 static levin_code load_space(levin *db, extent_list *own_pages, levin_error *error)
 {
@@ -390,11 +469,8 @@ static levin_code load_space(levin *db, extent_list *own_pages, levin_error *err
     }
     if (code == LEVIN_OK)
         code = free_list_prove(m, own_pages, &extents, error);
-    for (size_t i = 0; i < extents.count && code == LEVIN_OK; i++)
-        code = space_give(db->space, extents.items[i], error);
-    if (code == LEVIN_OK && space_free_pages(db->space) != m->free_pages)
-        code = error_corrupt(error, PAGE_FILE_NAME, m->free_list.number * m->page_bytes, m->free_pages,
-                             space_free_pages(db->space), "the free list does not have the pages it should");
+    if (code == LEVIN_OK)
+        code = use_free_list(db, &extents, error);
     extent_list_fini(&extents, db->io);
     return code;
 }
@@ -494,10 +570,27 @@ static levin_code replay_prove(void *context, uint64_t proven_generation, levin_
     return code == LEVIN_OK ? file_sync(&db->pages, error) : code;
 }
 
-static levin_code recover(levin *db, levin_error *error)
+static levin_code replay_log(levin *db, memtable *mem, replay *r, levin_error *error)
 {
     const page_meta *m = &db->meta;
     wal_options options;
+    wal_start start = {
+        .position = m->replay,
+        .chain = m->replay_chain,
+        .sequence = m->sequence,
+        .incarnation = m->incarnation,
+        .generation = m->generation,
+    };
+    wal_visitor visitor = { r, replay_reserve, replay_batch, replay_prove, replay_accept };
+    r->mem = mem;
+    wal_options_of(db, &options);
+    return wal_recover(&options, &start, &visitor, &db->log, error);
+}
+
+static levin_code recover(levin *db, levin_error *error)
+{
+    const page_meta *m = &db->meta;
+    replay r = { .db = db };
     extent_list free_list = { 0 }, vlog_table = { 0 };
     memcpy(db->identity_bytes, m->identity, sizeof db->identity_bytes);
     db->identity = checksum_identity(m->identity);
@@ -522,29 +615,19 @@ static levin_code recover(levin *db, levin_error *error)
     if (code == LEVIN_OK)
         code = values_load(db, &vlog_table, error);
     if (code == LEVIN_OK) {
-        wal_start start = {
-            .position = m->replay,
-            .chain = m->replay_chain,
-            .sequence = m->sequence,
-            .incarnation = m->incarnation,
-            .generation = m->generation,
-        };
-        replay r = { .db = db, .mem = mem };
-        wal_visitor visitor = { &r, replay_reserve, replay_batch, replay_prove, replay_accept };
-        wal_options_of(db, &options);
         memtable_begin(mem, 1);
-        code = wal_recover(&options, &start, &visitor, &db->log, error);
-        if (code == LEVIN_OK) {
-            db->sequence = wal_sequence(db->log);
-            count_add(&db->replayed_batches, r.batches);
-            count_add(&db->replayed_operations, r.operations);
-            code = values_ready(db, r.batches != 0, error);
-            if (code == LEVIN_OK)
-                code = publish_first(db, mem, &free_list, &vlog_table, error);
-            if (code == LEVIN_OK)
-                code = keyspace_load(db, error);
-        }
+        code = db->beside ? LEVIN_OK : replay_log(db, mem, &r, error);
     }
+    if (code == LEVIN_OK) {
+        db->sequence = db->beside ? m->sequence : wal_sequence(db->log);
+        count_add(&db->replayed_batches, r.batches);
+        count_add(&db->replayed_operations, r.operations);
+        code = values_ready(db, r.batches != 0, error);
+    }
+    if (code == LEVIN_OK)
+        code = publish_first(db, mem, &free_list, &vlog_table, error);
+    if (code == LEVIN_OK)
+        code = keyspace_load(db, error);
     extent_list_fini(&free_list, db->io);
     extent_list_fini(&vlog_table, db->io);
     if (mem)
@@ -573,6 +656,7 @@ void levin_options_init(levin_options *options)
         .value_log_live_percent = 50,
         .value_cache_bytes = 64u << 20,
         .slow_checkpoint_ms = 10000,
+        .reader_slots = 128,
     };
 }
 
@@ -626,9 +710,12 @@ static levin_code options_check(const levin_options *o, levin_error *error)
     if ((int)o->min_durability < LEVIN_NONE || o->min_durability > LEVIN_SYNCED)
         return error_set(error, LEVIN_INVALID, NULL, "min_durability is %d: none, logged or synced is needed",
                          (int)o->min_durability);
-    if (o->io && o->io->version != LEVIN_IO_VERSION)
-        return error_set(error, LEVIN_INVALID, NULL, "the I/O table has version %u, not %u", o->io->version,
-                         LEVIN_IO_VERSION);
+    if (o->reader_slots < 1 || o->reader_slots > READER_SLOTS_MAX)
+        return error_set(error, LEVIN_INVALID, NULL, "reader_slots is %u: from 1 to %d is needed", o->reader_slots,
+                         READER_SLOTS_MAX);
+    if (o->io && (o->io->version < 1 || o->io->version > LEVIN_IO_VERSION))
+        return error_set(error, LEVIN_INVALID, NULL, "the I/O table has version %u: from 1 to %u is needed",
+                         o->io->version, LEVIN_IO_VERSION);
     if (o->read_only && o->error_if_exists)
         return error_set(error, LEVIN_INVALID, NULL, "read_only and error_if_exists exclude each other");
     return LEVIN_OK;
@@ -706,22 +793,6 @@ static void handle_destroy(levin *db)
     io->free(io->context, db, sizeof *db);
 }
 
-static levin_code take_lock(levin *db, levin_error *error)
-{
-    const bool writing = !db->options.read_only;
-    levin_code code = file_open(&db->lock, db->io, db->directory, LOCK_FILE_NAME, LEVIN_FILE_LOCK,
-                                writing ? LEVIN_IO_WRITE | LEVIN_IO_CREATE : 0, error);
-    if (code == LEVIN_NOT_FOUND || (code == LEVIN_IO && error->os_error == ENOENT)) /* no lock, or no directory */
-        return error_set(error, LEVIN_NO_STORE, db->directory, "there is no store in \"%s\"", db->directory);
-    if (code != LEVIN_OK)
-        return code;
-    int failed = db->io->lock(db->io->context, db->lock.handle, writing);
-    if (failed == EAGAIN || failed == EACCES)
-        return error_set(error, LEVIN_LOCKED, LOCK_FILE_NAME,
-                         "the store in \"%s\" is open elsewhere: close it there first", db->directory);
-    return failed ? error_os(error, failed, "locking", LOCK_FILE_NAME) : LEVIN_OK;
-}
-
 levin_code levin_open(const char *path, const levin_options *options, levin **store, levin_error *error)
 {
     levin_error local = { 0 };
@@ -744,11 +815,13 @@ levin_code levin_open(const char *path, const levin_options *options, levin **st
     if (!options->read_only && options->create_if_missing)
         code = make_directory(db, &local);
     if (code == LEVIN_OK)
-        code = take_lock(db, &local);
+        code = open_lock(db, &local);
     if (code == LEVIN_OK)
         code = open_pages(db, &local);
     if (code == LEVIN_OK)
         code = recover(db, &local);
+    if (code == LEVIN_OK)
+        code = open_unlock_gate(db, &local);
     if (code == LEVIN_OK && !options->read_only && options->background == LEVIN_BACKGROUND_THREAD) {
         db->thread_started = true;
         int failed = sync_thread_start(&db->thread, background_run, db);

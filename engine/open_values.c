@@ -80,9 +80,17 @@ levin_code values_accept(vlog *values, const uint8_t *payload, uint32_t batches,
     return code;
 }
 
+static levin_code spare_segment(void *context, uint64_t number, levin_error *error)
+{
+    levin *db = context;
+    return extent_list_add(&db->versions.reusable->segments, db->io, number, 1, error);
+}
+
 levin_code values_ready(levin *db, bool replayed, levin_error *error)
 {
+    /* pages are waiting already: for a process that reads an older checkpoint (open.c) */
+    const bool spare = db->versions.reusable != NULL;
     vlog *v = &db->values;
     v->checkpointed = replayed ? 0 : v->freezes; /* nothing is missing from the table's counts */
-    return vlog_tidy(v, db->meta.vlog_next, db->options.read_only, error);
+    return vlog_tidy(v, db->meta.vlog_next, db->options.read_only, spare ? spare_segment : NULL, db, error);
 }

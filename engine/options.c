@@ -39,7 +39,8 @@ enum option_kind { OPTION_BOOL, OPTION_SIZE, OPTION_NUMBER, OPTION_WORD };
     X(value_log_segment_bytes, OPTION_SIZE, 4096, 1 << 30, NULL, "size of its segments")                        \
     X(value_log_live_percent, OPTION_NUMBER, 0, 100, NULL, "segments less in use are collected, 0 for none")    \
     X(value_cache_bytes, OPTION_SIZE, 0, INT64_MAX, NULL, "budget of the cache of large values, 0 for none") \
-    X(slow_checkpoint_ms, OPTION_NUMBER, 0, UINT32_MAX, NULL, "the log is told of longer checkpoints, 0 for never")
+    X(slow_checkpoint_ms, OPTION_NUMBER, 0, UINT32_MAX, NULL, "the log is told of longer checkpoints, 0 for never") \
+    X(reader_slots, OPTION_NUMBER, 1, 1024, NULL, "read-only handles on the store at once")
 
 static const char *const background_words[] = { "none", "thread" };
 static const char *const recovery_words[] = { "strict", "cut_at_damage" };

@@ -33,8 +33,11 @@ static void stats_of_versions(levin *db, levin_stats *s)
 
 static void stats_of_readers(levin *db, levin_stats *s)
 {
-    levin_reader oldest = { 0 };
-    (void)reader_list_oldest(&db->readers, &db->versions, db->page_bytes, db->io->now_ns(db->io->context), &oldest);
+    reader_summary summary;
+    db_readers_summary(db, &summary);
+    const levin_reader oldest = summary.oldest; /* zeros when there is none */
+    s->reader_processes = summary.processes;
+    s->reader_processes_bytes = summary.processes_held_bytes;
     s->snapshots = reader_list_count(&db->readers);
     s->oldest_reader_ns = oldest.age_ns;
     s->oldest_reader_batches = oldest.batches_behind;

@@ -96,25 +96,69 @@ void tree_version_bury(version_set *set, tree_version *older, dead_pages *pages)
     sync_mutex_unlock(&set->mutex);
 }
 
-dead_pages *version_take_reusable(version_set *set)
+bool version_has_reusable(version_set *set)
 {
     sync_mutex_lock(&set->mutex);
-    dead_pages *pages = set->reusable;
-    set->reusable = NULL;
+    bool has = set->reusable != NULL;
     sync_mutex_unlock(&set->mutex);
-    return pages;
+    return has;
 }
 
-extent_list version_take_segments(version_set *set)
+dead_pages *version_take_reusable(version_set *set, uint64_t oldest)
+{
+    dead_pages *taken = NULL, **end = &taken;
+    sync_mutex_lock(&set->mutex);
+    for (dead_pages **at = &set->reusable, *d; (d = *at) != NULL;) {
+        if (d->generation >= oldest) {
+            at = &d->next;
+            continue;
+        }
+        *at = d->next;
+        d->next = NULL;
+        *end = d;
+        end = &d->next;
+    }
+    sync_mutex_unlock(&set->mutex);
+    return taken;
+}
+
+void version_add_reusable(version_set *set, dead_pages *pages)
+{
+    sync_mutex_lock(&set->mutex);
+    dead_pages_append(&set->reusable, pages);
+    sync_mutex_unlock(&set->mutex);
+}
+
+extent_list version_take_segments(version_set *set, uint64_t oldest)
 {
     extent_list segments = { 0 };
     sync_mutex_lock(&set->mutex);
-    for (dead_pages *d = set->reusable; d && !segments.count; d = d->next) {
-        segments = d->segments;
-        d->segments = (extent_list){ 0 };
-    }
+    for (dead_pages *d = set->reusable; d && !segments.count; d = d->next)
+        if (d->generation < oldest) {
+            segments = d->segments;
+            d->segments = (extent_list){ 0 };
+        }
     sync_mutex_unlock(&set->mutex);
     return segments;
+}
+
+static uint64_t dead_since(const dead_pages *list, uint64_t generation)
+{
+    uint64_t pages = 0;
+    for (const dead_pages *d = list; d; d = d->next)
+        for (size_t i = 0; d->generation >= generation && i < d->extents.count; i++)
+            pages += d->extents.items[i].pages;
+    return pages;
+}
+
+uint64_t version_held_since(version_set *set, uint64_t generation)
+{
+    sync_mutex_lock(&set->mutex);
+    uint64_t pages = dead_since(set->reusable, generation);
+    for (const tree_version *t = set->oldest_tree; t; t = t->newer)
+        pages += dead_since(t->dead, generation);
+    sync_mutex_unlock(&set->mutex);
+    return pages;
 }
 
 levin_code version_each_dead(version_set *set, levin_code (*visit)(void *context, extent e), void *context)

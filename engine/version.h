@@ -29,6 +29,7 @@
 /* Pages on the way to being free; linked so that handing them on needs no memory. */
 typedef struct dead_pages {
     struct dead_pages *next;
+    uint64_t generation;  /* of the last tree that used them */
     extent_list extents;
     extent_list segments; /* numbers of value-log segments that go the same way */
 } dead_pages;
@@ -123,8 +124,17 @@ tree_version *tree_version_pin(version_set *set);
 void tree_version_release(version_set *set, tree_version *t);
 /* The tree before the newest one uses these pages, the newest does not. Takes pages over. */
 void tree_version_bury(version_set *set, tree_version *older, dead_pages *pages);
-/* Takes all pages that nobody can reach any more. */
-dead_pages *version_take_reusable(version_set *set);
+/* Whether there are pages or segments that nobody here can reach any more. */
+bool version_has_reusable(version_set *set);
+/*
+ * Takes all pages that nobody can reach any more: nobody here, nor a reading process, which reads the tree of
+ * generation `oldest` or a later one.
+ */
+dead_pages *version_take_reusable(version_set *set, uint64_t oldest);
+/* Puts pages among those that nobody here can reach. Takes them over. */
+void version_add_reusable(version_set *set, dead_pages *pages);
+/* Pages that the newest tree does not use, and that a process that reads that generation may still reach. */
+uint64_t version_held_since(version_set *set, uint64_t generation);
 /* What would be free, or on its way to it, without the holder of a version and all before it. */
 typedef struct version_hold {
     uint64_t newest_sequence;
@@ -132,8 +142,8 @@ typedef struct version_hold {
     uint64_t memory_bytes; /* of memtables that the newest version has no more */
 } version_hold;
 version_hold version_held(version_set *set, const version *v);
-/* Takes the value-log segments that nobody can reach any more, out of the dead pages. */
-extent_list version_take_segments(version_set *set);
+/* Takes some of the value-log segments that nobody can reach any more, out of the dead pages; oldest as above. */
+extent_list version_take_segments(version_set *set, uint64_t oldest);
 /* Calls visit for every extent that is waiting: reusable, or dead but still reachable from an older version. */
 levin_code version_each_dead(version_set *set, levin_code (*visit)(void *context, extent e), void *context);
 void dead_pages_free(const levin_io *io, dead_pages *pages);

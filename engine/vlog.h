@@ -110,8 +110,13 @@ levin_code vlog_replay(vlog *v, const vlog_pointer *p, bool proven, bool *there,
 void vlog_replay_forget(vlog *v, size_t keep);
 /* Makes sure that all values taken as unproven are on the device: copies of their segments replace them. */
 levin_code vlog_replay_secure(vlog *v, levin_error *error);
-/* Removes files of the value log that nothing names, and sets the number of the next segment, at least `next`. */
-levin_code vlog_tidy(vlog *v, uint64_t next, bool read_only, levin_error *error);
+/*
+ * Removes files of the value log that nothing names, and sets the number of the next segment, at least `next`. With
+ * spare not NULL they stay, and it is told their numbers: a reading process may need them.
+ */
+typedef levin_code (*vlog_spare_segment)(void *context, uint64_t number, levin_error *error);
+levin_code vlog_tidy(vlog *v, uint64_t next, bool read_only, vlog_spare_segment spare, void *context,
+                     levin_error *error);
 
 /* ---- writing: commit mutex ---- */
 

@@ -180,7 +180,8 @@ levin_code vlog_replay_secure(vlog *v, levin_error *error)
 
 typedef struct leftovers {
     vlog *v;
-    uint64_t number;  /* of one, to be removed; 0: none was found */
+    uint64_t above;   /* those up to this one were seen to */
+    uint64_t number;  /* of the next, to be removed; 0: none was found */
     uint64_t highest; /* of all */
     bool copy;
 } leftovers;
@@ -193,12 +194,13 @@ static int leftover_entry(void *context, const char *name)
         l->copy = true;
     if (number > l->highest)
         l->highest = number;
-    if (number && !l->number && !vlog_find(l->v, number))
+    if (number > l->above && (!l->number || number < l->number) && !vlog_find(l->v, number))
         l->number = number;
     return 0;
 }
 
-levin_code vlog_tidy(vlog *v, uint64_t next, bool read_only, levin_error *error)
+levin_code vlog_tidy(vlog *v, uint64_t next, bool read_only, vlog_spare_segment spare, void *context,
+                     levin_error *error)
 {
     leftovers l = { .v = v };
     levin_code code = LEVIN_OK;
@@ -211,7 +213,10 @@ levin_code vlog_tidy(vlog *v, uint64_t next, bool read_only, levin_error *error)
         int failed = v->io->list(v->io->context, v->directory, leftover_entry, &l);
         if (failed)
             return error_os(error, failed, "listing", v->directory);
-        if (l.number && !read_only)
+        l.above = l.number;
+        if (l.number && !read_only && spare)
+            code = spare(context, l.number, error);
+        else if (l.number && !read_only)
             code = file_unlink(v->io, v->directory, vlog_segment_name(l.number).text, error);
         if (l.copy && !read_only && !code)
             code = file_unlink(v->io, v->directory, VLOG_COPY_NAME, error);

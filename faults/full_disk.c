@@ -229,6 +229,20 @@ static int full_lock(void *context, levin_file *file, bool exclusive)
     return d->inner->lock(d->inner->context, file->inner, exclusive);
 }
 
+#if LEVIN_IO_VERSION >= 2 /* the gate builds this file with the headers of an earlier engine, too */
+static int full_lock_range(void *context, levin_file *file, uint64_t offset, uint64_t bytes, levin_io_lock how)
+{
+    full_disk *d = context;
+    return d->inner->lock_range(d->inner->context, file->inner, offset, bytes, how);
+}
+
+static uint64_t full_process_id(void *context)
+{
+    full_disk *d = context;
+    return d->inner->process_id(d->inner->context);
+}
+#endif
+
 /* ---- names ---- */
 
 static int full_rename(void *context, const char *from, const char *to)
@@ -316,6 +330,10 @@ full_disk *full_disk_create(const levin_io *inner, uint64_t budget_bytes)
         .size = full_size, .rename = full_rename, .unlink = full_unlink, .make_dir = full_make_dir,
         .sync_dir = full_sync_dir, .list = full_list, .lock = full_lock, .alloc = full_alloc, .free = full_free,
         .now_ns = full_now_ns, .random = full_random };
+#if LEVIN_IO_VERSION >= 2
+    d->table.lock_range = full_lock_range;
+    d->table.process_id = full_process_id;
+#endif
     return d;
 }
 

@@ -25,20 +25,27 @@
 enum { CLOCK_STEP_NS = 1000 };
 #define FILE_BYTES_MAX ((uint64_t)64 << 30) /* beyond it EFBIG */
 
-typedef enum lock_state { LOCK_NONE, LOCK_SHARED, LOCK_EXCLUSIVE } lock_state;
+enum { LOCKS_MAX = 8 }; /* of one open file */
+
+typedef struct held_lock {
+    uint64_t first, end;
+    bool exclusive;
+} held_lock;
 
 struct levin_file {
     levin_file *next, **link; /* in the list of open files */
     disk_node node;
     levin_file_kind kind;
     bool writable;
-    lock_state lock;
+    unsigned lock_count;
+    held_lock locks[LOCKS_MAX];
     char name[DISK_NAME_MAX + 1];
 };
 
 struct simdisk {
     levin_io table;
     pthread_mutex_t mutex;
+    pthread_cond_t unlocked;
     disk_image *now;
     disk_node next_node;
     trace *record;
@@ -156,6 +163,7 @@ static int sim_close(void *context, levin_file *file)
     disk->usage.open_files--;
     drop_if_unused(disk, file->node);
     free(file);
+    pthread_cond_broadcast(&disk->unlocked);
     return leave(disk, 0);
 }
 
@@ -193,7 +201,7 @@ static int sim_write_at(void *context, levin_file *file, const levin_slice *part
             memcpy(joined + *done, parts[i].data, parts[i].size);
         *done += parts[i].size;
     }
-    if (total) {
+    if (total && file->kind != LEVIN_FILE_LOCK) { /* simdisk.h: what it says goes with the locks */
         trace_entry entry = { .op = TRACE_WRITE, .kind = file->kind, .node = file->node, .name = file->name,
                               .offset = offset, .bytes = total, .data = joined ? joined : parts[0].data };
         record(disk, &entry);
@@ -266,17 +274,76 @@ static int sim_size(void *context, levin_file *file, uint64_t *bytes)
     return leave(disk, 0);
 }
 
+/* Whether another open file has a lock that excludes this one. */
+static bool lock_excluded(const simdisk *disk, const levin_file *file, held_lock wanted)
+{
+    for (const levin_file *other = disk->files; other; other = other->next)
+        for (unsigned i = 0; other != file && other->node == file->node && i < other->lock_count; i++)
+            if ((wanted.exclusive || other->locks[i].exclusive) && other->locks[i].first < wanted.end &&
+                wanted.first < other->locks[i].end)
+                return true;
+    return false;
+}
+
+/* The file's lock on exactly that range, or the place for one more. */
+static held_lock *lock_at(levin_file *file, uint64_t first, uint64_t end)
+{
+    unsigned i = 0;
+    while (i < file->lock_count && (file->locks[i].first != first || file->locks[i].end != end))
+        i++;
+    if (i == LOCKS_MAX)
+        fatal("an open file has more than %d locks", LOCKS_MAX);
+    return &file->locks[i];
+}
+
+static void lock_set(levin_file *file, held_lock wanted)
+{
+    held_lock *lock = lock_at(file, wanted.first, wanted.end);
+    file->lock_count += lock == file->locks + file->lock_count;
+    *lock = wanted;
+}
+
 static int sim_lock(void *context, levin_file *file, bool exclusive)
 {
     simdisk *disk = context;
+    const held_lock all = { 0, UINT64_MAX, exclusive };
     enter(disk);
-    for (const levin_file *other = disk->files; other; other = other->next)
-        if (other != file && other->node == file->node && other->lock != LOCK_NONE &&
-            (exclusive || other->lock == LOCK_EXCLUSIVE))
-            return leave(disk, EAGAIN);
-    file->lock = exclusive ? LOCK_EXCLUSIVE : LOCK_SHARED;
+    if (lock_excluded(disk, file, all))
+        return leave(disk, EAGAIN);
+    lock_set(file, all);
     return leave(disk, 0);
 }
+
+#if LEVIN_IO_VERSION >= 2 /* the gate builds this file with the headers of an earlier engine, too */
+static int sim_lock_range(void *context, levin_file *file, uint64_t offset, uint64_t bytes, levin_io_lock how)
+{
+    simdisk *disk = context;
+    const held_lock wanted = { offset, offset + bytes, how != LEVIN_IO_LOCK_SHARED };
+    enter(disk);
+    if (how == LEVIN_IO_LOCK_NONE) {
+        held_lock *lock = lock_at(file, wanted.first, wanted.end);
+        if (lock < file->locks + file->lock_count)
+            *lock = file->locks[--file->lock_count];
+        pthread_cond_broadcast(&disk->unlocked);
+        return leave(disk, 0);
+    }
+    if ((how == LEVIN_IO_LOCK_EXCLUSIVE || how == LEVIN_IO_LOCK_WAIT) && !file->writable)
+        return leave(disk, EBADF); /* as fcntl() */
+    while (how == LEVIN_IO_LOCK_WAIT && lock_excluded(disk, file, wanted))
+        pthread_cond_wait(&disk->unlocked, &disk->mutex);
+    if (lock_excluded(disk, file, wanted))
+        return leave(disk, EAGAIN);
+    if (how != LEVIN_IO_LOCK_TEST)
+        lock_set(file, wanted);
+    return leave(disk, 0);
+}
+
+static uint64_t sim_process_id(void *context)
+{
+    (void)context;
+    return 1;
+}
+#endif
 
 /* ---- Names ----------------------------------------------------------------------------------------------- */
 
@@ -473,7 +540,7 @@ static int sim_random(void *context, void *buffer, size_t bytes)
 simdisk *simdisk_create(const disk_image *start, trace *recorder)
 {
     simdisk *disk = fatal_alloc_zeroed(sizeof *disk);
-    if (pthread_mutex_init(&disk->mutex, NULL))
+    if (pthread_mutex_init(&disk->mutex, NULL) || pthread_cond_init(&disk->unlocked, NULL))
         fatal("a mutex of the simulated disk could not be made");
     disk->now = start ? disk_image_fork(start) : disk_image_create();
     disk->next_node = disk_image_next_node(disk->now);
@@ -486,6 +553,10 @@ simdisk *simdisk_create(const disk_image *start, trace *recorder)
         .size = sim_size, .rename = sim_rename, .unlink = sim_unlink, .make_dir = sim_make_dir,
         .sync_dir = sim_sync_dir, .list = sim_list, .lock = sim_lock, .alloc = sim_alloc, .free = sim_free,
         .now_ns = sim_now_ns, .random = sim_random };
+#if LEVIN_IO_VERSION >= 2
+    disk->table.lock_range = sim_lock_range;
+    disk->table.process_id = sim_process_id;
+#endif
     return disk;
 }
 

@@ -3,7 +3,8 @@
  *
  * What a process sees is one disk_image, changed copy-on-write: starting from an image copies none of its blocks.
  * What would survive a crash is not decided here: every call that changes or syncs something is appended to a
- * trace, and crash.h makes the possible states after a crash out of the start image and the trace.
+ * trace, and crash.h makes the possible states after a crash out of the start image and the trace.  But for writes to a
+ * LOCK file: its bytes mean nothing without the locks, which end with the machine.
  *
  * The clock is a counter, randomness is seeded, locks hold among the descriptors of one simdisk and die with it.
  * Memory comes from malloc and is counted.  Safe to use from several threads.

@@ -255,6 +255,44 @@ START_TEST(simdisk__locks_exclude_and_end_with_their_descriptor)
 }
 END_TEST
 
+START_TEST(simdisk__ranges_are_locked_by_themselves)
+{
+    trace *t = trace_create();
+    simdisk *disk = simdisk_create(NULL, t);
+    const levin_io *io = simdisk_io(disk);
+    levin_file *file[2];
+    size_t done;
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(io->open(io->context, "LOCK", LEVIN_FILE_LOCK, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &file[i]),
+                         0);
+    ck_assert_int_eq(io->lock_range(io->context, file[0], 100, 10, LEVIN_IO_LOCK_EXCLUSIVE), 0);
+    ck_assert_int_eq(io->lock_range(io->context, file[0], 0, 1, LEVIN_IO_LOCK_SHARED), 0);
+    ck_assert_int_eq(io->lock_range(io->context, file[1], 0, 1, LEVIN_IO_LOCK_SHARED), 0);
+    ck_assert_int_eq(io->lock_range(io->context, file[1], 109, 1, LEVIN_IO_LOCK_SHARED), EAGAIN);
+    ck_assert_int_eq(io->lock_range(io->context, file[1], 110, 1, LEVIN_IO_LOCK_EXCLUSIVE), 0);
+    ck_assert_int_eq(io->lock_range(io->context, file[1], 0, 200, LEVIN_IO_LOCK_TEST), EAGAIN);
+    ck_assert_int_eq(io->lock_range(io->context, file[1], 1, 99, LEVIN_IO_LOCK_TEST), 0);
+    ck_assert_int_eq(io->lock_range(io->context, file[1], 1, 99, LEVIN_IO_LOCK_WAIT), 0);
+    ck_assert_int_eq(io->lock(io->context, file[1], true), EAGAIN);
+    ck_assert_int_eq(io->lock_range(io->context, file[0], 100, 10, LEVIN_IO_LOCK_NONE), 0);
+    ck_assert_int_eq(io->lock_range(io->context, file[1], 100, 10, LEVIN_IO_LOCK_EXCLUSIVE), 0);
+    io->close(io->context, file[1]);
+    ck_assert_int_eq(io->lock_range(io->context, file[0], 0, 200, LEVIN_IO_LOCK_WAIT), 0);
+    /* what is written there is no part of the trace */
+    const levin_slice part = { "slot", 4 };
+    const uint64_t length = trace_length(t);
+    ck_assert_int_eq(io->write_at(io->context, file[0], &part, 1, 64, &done), 0);
+    ck_assert_uint_eq(trace_length(t), length);
+    io->close(io->context, file[0]);
+    ck_assert_int_eq(io->open(io->context, "LOCK", LEVIN_FILE_LOCK, 0, &file[0]), 0);
+    ck_assert_int_eq(io->lock_range(io->context, file[0], 0, 1, LEVIN_IO_LOCK_EXCLUSIVE), EBADF);
+    ck_assert_int_eq(io->lock_range(io->context, file[0], 0, 1, LEVIN_IO_LOCK_SHARED), 0);
+    io->close(io->context, file[0]);
+    ck_assert(simdisk_destroy(disk, NULL));
+    trace_destroy(t);
+}
+END_TEST
+
 START_TEST(simdisk__tells_what_was_leaked)
 {
     simdisk_usage usage;
@@ -353,6 +391,7 @@ END_TEST
 
 LEVIN_TEST_MAIN("simdisk", TEST(simdisk__answers_as_a_real_directory_does),
                 TEST(simdisk__records_what_changes_and_nothing_else),
-                TEST(simdisk__locks_exclude_and_end_with_their_descriptor), TEST(simdisk__tells_what_was_leaked),
+                TEST(simdisk__locks_exclude_and_end_with_their_descriptor),
+                TEST(simdisk__ranges_are_locked_by_themselves), TEST(simdisk__tells_what_was_leaked),
                 TEST(simdisk__clock_and_randomness_repeat), TEST(simdisk__does_not_change_the_image_it_starts_from),
                 TEST(simdisk__serves_several_threads))

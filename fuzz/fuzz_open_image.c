@@ -581,11 +581,21 @@ static void write_some(run *r)
     listing_fini(&now);
 }
 
+/* All but the bytes of the lock file, where readers have their slots. */
+static uint64_t digest_of(run *r)
+{
+    disk_image *now = simdisk_image(r->disk.disk);
+    disk_node lock = disk_image_find(now, FUZZ_STORE "/lock");
+    if (lock != DISK_NONE && disk_image_has(now, lock) && !disk_image_is_dir(now, lock))
+        disk_image_resize(now, lock, 0);
+    uint64_t digest = disk_image_digest(now);
+    disk_image_unref(now);
+    return digest;
+}
+
 static void read_only_run(run *r)
 {
-    disk_image *before = simdisk_image(r->disk.disk);
-    uint64_t digest = disk_image_digest(before);
-    disk_image_unref(before);
+    const uint64_t digest = digest_of(r);
     r->options.read_only = true;
     if (open_store(r)) {
         levin_check_result result;
@@ -598,9 +608,7 @@ static void read_only_run(run *r)
         fuzz_require(code == LEVIN_OK, "levin_close of a store open for reading gave %s", levin_code_name(code));
     }
     r->options.read_only = r->clean = false;
-    disk_image *after = simdisk_image(r->disk.disk);
-    fuzz_require(disk_image_digest(after) == digest, "a store open for reading was changed");
-    disk_image_unref(after);
+    fuzz_require(digest_of(r) == digest, "a store open for reading was changed");
 }
 
 /* A store without a fault: a repair has all pairs. (A meta page that is not in use may be a loss to it even so.) */

@@ -91,6 +91,19 @@ static int gate_lock(void *c, levin_file *file, bool exclusive)
     return count(c, file->kind, GATE_LOCK, 0, below(c)->lock(below(c)->context, file->inner, exclusive));
 }
 
+#if LEVIN_IO_VERSION >= 2 /* the gate builds this file with the headers of an earlier engine, too */
+static int gate_lock_range(void *c, levin_file *file, uint64_t offset, uint64_t bytes, levin_io_lock how)
+{
+    return count(c, file->kind, GATE_LOCK, 0,
+                 below(c)->lock_range(below(c)->context, file->inner, offset, bytes, how));
+}
+
+static uint64_t gate_process_id(void *c)
+{
+    return below(c)->process_id(below(c)->context);
+}
+#endif
+
 /* ---- names ---- */
 
 static int gate_rename(void *c, const char *from, const char *to)
@@ -167,6 +180,10 @@ void gate_io_init(gate_io *g, const levin_io *under, gate_arena *memory)
         .size = gate_size, .rename = gate_rename, .unlink = gate_unlink, .make_dir = gate_make_dir,
         .sync_dir = gate_sync_dir, .list = gate_list, .lock = gate_lock, .alloc = gate_alloc, .free = gate_free,
         .now_ns = gate_now_ns, .random = gate_random };
+#if LEVIN_IO_VERSION >= 2
+    g->table.lock_range = gate_lock_range;
+    g->table.process_id = gate_process_id;
+#endif
 }
 
 void gate_io_reset(gate_io *g)

@@ -505,6 +505,7 @@ printf 'a\xff\tb\n' | "$levin" import long-name --format tsv -q
 expect "a long name of a member" 0 "$levin" import long-name-again --from long.ndjson --key "$long" -q
 
 # ---- a second process ----
+expect "a checkpoint" 0 "$levin" compact v
 checks=$((checks + 1))
 "$levin" import v --format tsv --batch 1 --sync --ack --from pipe >acks 2>err2 &
 pid=$!
@@ -513,6 +514,16 @@ printf 'x\t1\n' >&9
 until grep -q 1 acks; do kill -0 "$pid" 2>/dev/null || break; done
 expect "a second writer is refused" 3 "$levin" put v k v
 says "and told why" err LEVIN_LOCKED
+expect "beside it others count" 0 "$levin" scan v --count
+is "what the newest checkpoint has" out 2
+expect "beside it others get" 0 "$levin" get v a
+expect "what came later is not there" 1 "$levin" get v x
+expect "beside it others check" 0 "$levin" check v
+expect "beside it others look at the counters" 0 "$levin" stats v
+expect "beside it others export" 0 "$levin" export v --format tsv
+is "what the newest checkpoint has" out "$(printf 'a\t1\nb\t2')"
+expect "beside it others dump" 0 "$levin" dump v
+expect "beside it others look at its health" 0 "$levin" health v
 exec 9>&-
 wait "$pid" || fail "the first writer is disturbed" "$(cat err2)"
 

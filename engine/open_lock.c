@@ -1,0 +1,89 @@
+/*
+ * open_lock.c - who may open the store: the locks of a writer and of a reader (lock_format.h, reader_slots.h).
+ *
+ * A writer has WRITER and GATE for as long as it lives.  A reader claims a slot first, then looks whether the gate is
+ * free: if it is, there is no writer past its own opening, and the log may be replayed, until the reader lets the gate
+ * go.  A writer waits for readers at the gate, and for nobody else.
+ *
+ * Concurrency: the thread that opens the store.  Crash safety: locks end with their process.
+ */
+#include "open_lock.h"
+
+#include <errno.h>
+
+#include "lock_format.h"
+
+static levin_code locked(levin *db, levin_error *error)
+{
+    return error_set(error, LEVIN_LOCKED, LOCK_FILE_NAME,
+                     "the store in \"%s\" is open elsewhere: close it there first", db->directory);
+}
+
+/* 0 and EAGAIN are what a lock may give. */
+static levin_code lock_result(levin *db, int failed, levin_error *error)
+{
+    if (failed == EAGAIN || failed == EACCES)
+        return locked(db, error);
+    return failed ? error_os(error, failed, "locking", LOCK_FILE_NAME) : LEVIN_OK;
+}
+
+static levin_code lock_writer(levin *db, levin_error *error)
+{
+    if (!db->io->lock_range)
+        return lock_result(db, db->io->lock(db->io->context, db->lock.handle, true), error);
+    db->slots = true;
+    levin_code code = lock_result(db, lock_file_range(&db->lock, LOCK_WRITER_AT, 1, LEVIN_IO_LOCK_EXCLUSIVE), error);
+    if (code != LEVIN_OK) /* only who has the right to write waits for readers on their way in */
+        return code;
+    return lock_result(db, lock_file_range(&db->lock, LOCK_GATE_AT, 1, LEVIN_IO_LOCK_WAIT), error);
+}
+
+/* Without a slot: for as long as this handle is open nobody writes. */
+static levin_code lock_out_writers(levin *db, levin_error *error)
+{
+    if (!db->io->lock_range)
+        return lock_result(db, db->io->lock(db->io->context, db->lock.handle, false), error);
+    return lock_result(db, lock_file_range(&db->lock, LOCK_WRITER_AT, 1, LEVIN_IO_LOCK_SHARED), error);
+}
+
+static levin_code lock_reader(levin *db, bool writable, levin_error *error)
+{
+    if (!writable || !db->io->lock_range)
+        return lock_out_writers(db, error);
+    db->slots = true;
+    /* an earlier version has locked all bytes */
+    levin_code code = lock_result(db, lock_file_range(&db->lock, LOCK_NEVER_AT, 1, LEVIN_IO_LOCK_TEST), error);
+    if (code == LEVIN_OK)
+        code = reader_slot_claim(&db->lock, db->options.reader_slots, &db->slot.number, error);
+    if (code != LEVIN_OK)
+        return code;
+    int failed = lock_file_range(&db->lock, LOCK_GATE_AT, 1, LEVIN_IO_LOCK_SHARED);
+    db->beside = failed == EAGAIN;
+    return db->beside ? LEVIN_OK : lock_result(db, failed, error);
+}
+
+levin_code open_unlock_gate(levin *db, levin_error *error)
+{
+    if (!db->options.read_only || !db->slots || db->beside)
+        return LEVIN_OK;
+    int failed = lock_file_range(&db->lock, LOCK_GATE_AT, 1, LEVIN_IO_LOCK_NONE);
+    return failed ? error_os(error, failed, "unlocking", LOCK_FILE_NAME) : LEVIN_OK;
+}
+
+levin_code open_lock(levin *db, levin_error *error)
+{
+    const bool writing = !db->options.read_only;
+    bool writable = true;
+    levin_code code = file_open(&db->lock, db->io, db->directory, LOCK_FILE_NAME, LEVIN_FILE_LOCK,
+                                writing ? LEVIN_IO_WRITE | LEVIN_IO_CREATE : LEVIN_IO_WRITE, error);
+    if (!writing && code == LEVIN_IO &&
+        (error->os_error == EACCES || error->os_error == EROFS || error->os_error == EPERM)) {
+        writable = false;
+        code = file_open(&db->lock, db->io, db->directory, LOCK_FILE_NAME, LEVIN_FILE_LOCK, 0, error);
+    }
+    if (code == LEVIN_NOT_FOUND || (code == LEVIN_IO && error->os_error == ENOENT)) /* no lock, or no directory */
+        return error_set(error, LEVIN_NO_STORE, db->directory, "there is no store in \"%s\"", db->directory);
+    if (code != LEVIN_OK)
+        return code;
+    return writing ? lock_writer(db, error) : lock_reader(db, writable, error);
+}
