@@ -1,5 +1,5 @@
 /*
- * damage.c - damages a seed store, and says what DETECT then allows (damage.h).
+ * damage.c - damages a seed store (faults/damage.h), and says what DETECT then allows (damage.h).
  *
  * The promise: each answer is right, or an error.  Right is the seed store's last state.  The one thing not
  * promised is to tell damage to the end of the log from a torn tail.  The log says of each group how far it was on
@@ -23,7 +23,6 @@
 
 #include "../engine/vlog.h"
 #include "../engine/wal_internal.h"
-#include "../faults/random.h"
 #include "fuzz.h"
 
 enum { FILES_MAX = 16 };
@@ -54,132 +53,24 @@ static files files_of(const disk_image *image)
 
 /* ---- operations ------------------------------------------------------------------------------------------- */
 
-typedef struct damage {
-    disk_image *image;
-    const disk_image *older;
-    disk_node directory, node;
-    const char *name;
-    uint64_t size, offset;
-    size_t length;
-    uint8_t parameter;
-} damage;
-
-static void damage_range(const damage *d, damage_operation operation)
-{
-    uint8_t bytes[1 << 16];
-    size_t n = d->length < d->size - d->offset ? d->length : (size_t)(d->size - d->offset);
-    memset(bytes, operation == DAMAGE_ONES ? 0xff : 0, n);
-    if (operation == DAMAGE_GARBAGE) {
-        random_stream random = random_open(d->parameter, d->offset);
-        random_fill(&random, bytes, n);
-    }
-    disk_image_write(d->image, d->node, bytes, n, d->offset);
-}
-
-static void damage_misdirect(const damage *d, size_t unit)
-{
-    uint8_t bytes[DISK_BLOCK_BYTES] = { 0 };
-    uint64_t units = (d->size + unit - 1) / unit;
-    disk_image_read(d->image, d->node, bytes, unit, d->length % units * unit);
-    uint64_t at = d->offset / unit * unit, left = d->size - at;
-    disk_image_write(d->image, d->node, bytes, left < unit ? (size_t)left : unit, at);
-}
-
-/* The same file at the earlier moment. */
-static disk_node older_node(const damage *d)
-{
-    disk_node directory = d->older ? disk_image_find(d->older, FUZZ_STORE) : DISK_NONE;
-    return directory == DISK_NONE ? DISK_NONE : disk_image_lookup(d->older, directory, d->name);
-}
-
-static void damage_stale(const damage *d, bool torn)
-{
-    uint8_t bytes[DISK_SECTOR_BYTES];
-    disk_node from = older_node(d);
-    uint64_t end = d->size - d->offset < d->length ? d->size : d->offset + d->length;
-    if (from == DISK_NONE)
-        return;
-    for (uint64_t at = d->offset; at < end;) {
-        uint64_t next = (at / DISK_SECTOR_BYTES + 1) * DISK_SECTOR_BYTES;
-        next = next < end ? next : end;
-        memset(bytes, 0, sizeof bytes);
-        disk_image_read(d->older, from, bytes, (size_t)(next - at), at);
-        if (!torn || at / DISK_SECTOR_BYTES % 2 == d->parameter % 2)
-            disk_image_write(d->image, d->node, bytes, (size_t)(next - at), at);
-        at = next;
-    }
-}
-
-static void damage_stale_file(const damage *d)
-{
-    disk_node from = older_node(d);
-    if (from == DISK_NONE) {
-        disk_image_unlink(d->image, d->directory, d->name);
-        return;
-    }
-    uint64_t size = disk_image_size(d->older, from);
-    disk_image_resize(d->image, d->node, 0);
-    disk_image_resize(d->image, d->node, size);
-    for (uint64_t i = 0; i * DISK_BLOCK_BYTES < size; i++) {
-        disk_image_put_block(d->image, d->node, i, disk_image_block(d->older, from, i));
-    }
-}
-
+/* The operation of eight bytes of an input: damage_do() with numbers taken modulo what there is. */
 static void damage_one(disk_image *image, const seed_store *seed, const uint8_t *bytes)
 {
     files f = files_of(image);
-    damage_operation operation = bytes[0] % DAMAGE_OPERATIONS;
     if (!f.count)
         return;
     unsigned which = bytes[1] % f.count;
-    damage d = { .image = image, .directory = disk_image_find(image, FUZZ_STORE), .node = f.node[which],
-                 .name = f.name[which], .size = disk_image_size(image, f.node[which]),
-                 .length = load_u16(bytes + 5), .parameter = bytes[7] };
-    if (seed->older_count)
+    damage d = { .operation = bytes[0] % DAMAGE_OPERATIONS, .directory = disk_image_find(image, FUZZ_STORE),
+                 .name = f.name[which], .length = load_u16(bytes + 5), .parameter = bytes[7],
+                 .older_node = DISK_NONE, .other = f.name[bytes[7] % f.count] };
+    uint64_t size = disk_image_size(image, f.node[which]);
+    if (seed->older_count) {
         d.older = seed->older[d.parameter / 2 % seed->older_count];
-    d.offset = d.size ? (load_u32(bytes + 1) >> 8) % d.size : 0;
-    uint8_t byte = 0;
-    if (!d.size && operation < DAMAGE_CUT)
-        return;
-    disk_image_read(image, d.node, &byte, 1, d.offset);
-    switch (operation) {
-    case DAMAGE_FLIP:
-    case DAMAGE_BYTE:
-        byte = operation == DAMAGE_BYTE ? d.parameter : byte ^ (uint8_t)(1u << d.parameter % 8);
-        disk_image_write(image, d.node, &byte, 1, d.offset);
-        return;
-    case DAMAGE_ZERO:
-    case DAMAGE_ONES:
-    case DAMAGE_GARBAGE:
-        damage_range(&d, operation);
-        return;
-    case DAMAGE_SECTOR:
-    case DAMAGE_BLOCK:
-        damage_misdirect(&d, operation == DAMAGE_SECTOR ? DISK_SECTOR_BYTES : DISK_BLOCK_BYTES);
-        return;
-    case DAMAGE_STALE:
-    case DAMAGE_TORN:
-        damage_stale(&d, operation == DAMAGE_TORN);
-        return;
-    case DAMAGE_CUT:
-        disk_image_resize(image, d.node, d.offset);
-        return;
-    case DAMAGE_GROW:
-        disk_image_resize(image, d.node, d.size + d.length);
-        return;
-    case DAMAGE_LOST:
-        disk_image_unlink(image, d.directory, d.name);
-        return;
-    case DAMAGE_STALE_FILE:
-        damage_stale_file(&d);
-        return;
-    case DAMAGE_SWAP:
-        disk_image_link(image, d.directory, d.name, f.node[d.parameter % f.count]);
-        disk_image_link(image, d.directory, f.name[d.parameter % f.count], d.node);
-        return;
-    case DAMAGE_OPERATIONS:
-        return;
+        disk_node directory = disk_image_find(d.older, FUZZ_STORE);
+        d.older_node = directory == DISK_NONE ? DISK_NONE : disk_image_lookup(d.older, directory, d.name);
     }
+    d.offset = size ? (load_u32(bytes + 1) >> 8) % size : 0;
+    damage_do(image, &d);
 }
 
 /* ---- what is legal ---------------------------------------------------------------------------------------- */

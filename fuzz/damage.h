@@ -4,7 +4,7 @@
  * An input of form INPUT_DAMAGE:
  *   byte 2   index of the seed store, modulo seed_count()
  *   up to DAMAGE_MAX times 8 bytes:
- *     u8   operation, modulo DAMAGE_OPERATIONS
+ *     u8   operation, modulo DAMAGE_OPERATIONS (faults/damage.h)
  *     u8   file, modulo the number of files
  *     u24  offset, modulo the file's size
  *     u16  length
@@ -17,30 +17,8 @@
 #ifndef LEVIN_FUZZ_DAMAGE_H
 #define LEVIN_FUZZ_DAMAGE_H
 
+#include "../faults/damage.h"
 #include "seeds.h"
-
-/* X(name) */
-#define DAMAGE_LIST(X)                                                                                          \
-    X(DAMAGE_FLIP)      /* a bit: parameter modulo 8 */                                                         \
-    X(DAMAGE_BYTE)      /* a byte becomes the parameter */                                                      \
-    X(DAMAGE_ZERO)      /* length bytes */                                                                      \
-    X(DAMAGE_ONES)                                                                                              \
-    X(DAMAGE_GARBAGE)   /* random bytes, seeded by parameter and offset */                                      \
-    X(DAMAGE_SECTOR)    /* a sector misdirected: that of number length lands here */                            \
-    X(DAMAGE_BLOCK)     /* the same with 4096 bytes */                                                          \
-    X(DAMAGE_STALE)     /* length bytes as they were at an earlier moment: parameter */                         \
-    X(DAMAGE_TORN)      /* every other sector of them */                                                        \
-    X(DAMAGE_CUT)       /* the file ends here */                                                                \
-    X(DAMAGE_GROW)      /* length more bytes of zero */                                                         \
-    X(DAMAGE_LOST)      /* the file is gone */                                                                  \
-    X(DAMAGE_STALE_FILE) /* the file is as it was */                                                            \
-    X(DAMAGE_SWAP)      /* two files change names: parameter modulo the files */
-typedef enum damage_operation {
-#define DAMAGE_ENUM(name) name,
-    DAMAGE_LIST(DAMAGE_ENUM)
-#undef DAMAGE_ENUM
-    DAMAGE_OPERATIONS
-} damage_operation;
 
 enum { DAMAGE_AT = 3, DAMAGE_BYTES = 8, DAMAGE_MAX = 4 };
 

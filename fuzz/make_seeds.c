@@ -48,15 +48,15 @@ static void open_image_seeds(const char *directory)
         container_fini(&c);
         for (unsigned operation = 0; operation < DAMAGE_OPERATIONS; operation++) {
             random_stream random = random_open(i, operation);
-            uint8_t damage[DAMAGE_AT + DAMAGE_BYTES] = { INPUT_DAMAGE, (uint8_t)(operation % 2 * SCRIPT_CHECKPOINT),
+            uint8_t bytes[DAMAGE_AT + DAMAGE_BYTES] = { INPUT_DAMAGE, (uint8_t)(operation % 2 * SCRIPT_CHECKPOINT),
                                                          (uint8_t)i };
-            random_fill(&random, damage + DAMAGE_AT, DAMAGE_BYTES);
-            damage[DAMAGE_AT] = (uint8_t)operation;
+            random_fill(&random, bytes + DAMAGE_AT, DAMAGE_BYTES);
+            bytes[DAMAGE_AT] = (uint8_t)operation;
             snprintf(variant, sizeof variant, "damage-%u", operation);
-            write_seed(directory, seed_name(i), variant, damage, sizeof damage);
-            damage[1] = SCRIPT_DUMP | SCRIPT_REPAIR;
+            write_seed(directory, seed_name(i), variant, bytes, sizeof bytes);
+            bytes[1] = SCRIPT_DUMP | SCRIPT_REPAIR;
             snprintf(variant, sizeof variant, "damage-%u-aside", operation);
-            write_seed(directory, seed_name(i), variant, damage, sizeof damage);
+            write_seed(directory, seed_name(i), variant, bytes, sizeof bytes);
         }
     }
 }
