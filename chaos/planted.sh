@@ -1,8 +1,9 @@
 #!/bin/bash
 # Proof that the harness can fail: each bug of faults/planted/ is put into a scratch copy of the tree and must be caught by a detector.
 #   SEEDS=N      seeds tried before a bug counts as survived (default 4)
-#   ALL=1        run both detectors on each bug, to see which kill what
+#   ALL=1        run all detectors on each bug, to see which kill what
 #   ONLY=word    only the bugs with that word in their name
+# A patch that says "Detector: NAME" is shown to that detector first.
 # Exit: 0 all caught and the unpatched tree clean, 1 a bug survived or the clean tree did not, 3 a patch does not apply
 # or build, or a detector failed by itself.
 set -u
@@ -10,6 +11,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 3
 seeds=${SEEDS:-4} all=${ALL:-0} only=${ONLY:-}
 make=${MAKE:-make}
+detectors=(sweep faults corrupt)
 scratch=$PWD/build/planted
 mkdir -p "$scratch"
 survived=0 broken=0
@@ -68,7 +70,8 @@ for patch in "" faults/planted/*.patch; do
         continue
     fi
     killed=0
-    for detector in sweep faults; do
+    first=$([ -n "$patch" ] && sed -n 's/^Detector: //p; /^diff /q' "$patch")
+    for detector in $first $(printf '%s\n' "${detectors[@]}" | grep -vxF "${first:-none}"); do
         read -r caught seconds promise <<<"$(detect "$name" "$detector")"
         if [ "$caught" = -1 ]; then
             broken=$((broken + 1)) # neither caught nor clean
