@@ -45,9 +45,9 @@ done <options
 expect "no such data" 3 "$chaos" sweep --data nowhere
 expect "a workload too small for its name" 3 "$chaos" sweep --ops 30
 says "and says which count falls short" out 'falls short: .* at least 2000 are needed'
-for sweep in sweep faults chaos; do
+for sweep in sweep faults corrupt chaos; do
     expect "$sweep: a budget in which nothing was looked at" 3 "$chaos" "$sweep" --budget 0.000001
-    says "$sweep: and says so" out 'the harness failed: the (crash sweep looked at no state|fault sweep fired no fault)'
+    says "$sweep: and says so" out 'the harness failed: the (crash sweep looked at no state|fault sweep fired no fault|corruption campaign did no damage)'
 done
 
 expect "a soak of no threads" 2 "$chaos" soak --threads 0
@@ -75,6 +75,14 @@ if command -v fiu-run >/dev/null; then
     expect "a soak under fiu-ctrl" 0 wait "$child"
     expect "its points fired too" 0 jq -e '.faults > 0 and .verdict == "nothing found"' controlled
 fi
+
+expect "damages are for corrupt" 2 "$chaos" sweep --damages 3
+expect "a replay of two things" 2 "$chaos" replay --at 0.0 --damage none
+expect "no such damage" 2 "$chaos" replay --damage closed/flip/pages/x --ops 20
+expect "a few damages" 0 "$chaos" corrupt --ops 20 --damages 5 --json
+expect "their JSON" 0 jq -e '.verdict == "nothing found" and .corrupt.complete and .corrupt.wrong == 0 and .corrupt.damages > 50' out
+expect "one of them again" 0 "$chaos" replay --ops 20 --damage closed/lost/pages/0
+says "and says what is told" out 'as promised: open'
 
 expect "a small sweep" 0 "$chaos" sweep --ops 30 --small --json
 expect "its JSON" 0 jq -e '.verdict == "nothing found" and .violations == 0 and .sweep.complete

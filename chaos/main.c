@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../faults/fatal.h"
+#include "corrupt.h"
 #include "crew.h"
 #include "faults_sweep.h"
 #include "soak_command.h"
@@ -36,6 +37,14 @@ static bool load(const chaos_options *o, stanzas *data, report *r)
 
 static int replay(const chaos_options *o, const stanzas *data)
 {
+    if (o->damage) {
+        bool good;
+        if (!corrupt_again(o->seed, o->operations, data, o->damage, stdout, &good)) {
+            fprintf(stderr, "levin-chaos: there is no such damage: %s\n", o->damage);
+            return EXIT_USAGE;
+        }
+        return good ? EXIT_NOTHING_FOUND : EXIT_VIOLATION;
+    }
     if (o->fault) {
         bool good;
         if (!faults_again(o->seed, o->operations, data, o->fault, stdout, &good)) {
@@ -84,10 +93,14 @@ static void sweeps(report *r, const stanzas *data)
         sweep(r, data, budget > 0 ? begun + budget : 0);
     } else if (o->command == COMMAND_FAULTS) {
         faults_sweep(r, data, budget > 0 ? begun + budget : 0);
+    } else if (o->command == COMMAND_CORRUPT) {
+        corrupt(r, data, budget > 0 ? begun + budget : 0);
     } else {
-        sweep(r, data, begun + budget * 0.55);
+        sweep(r, data, begun + budget * 0.45);
         if (!crew_interrupted())
-            faults_sweep(r, data, begun + budget);
+            faults_sweep(r, data, begun + budget * 0.8);
+        if (!crew_interrupted())
+            corrupt(r, data, begun + budget);
     }
 }
 
@@ -98,6 +111,8 @@ static void require_work(report *r)
         return;
     const char *idle = r->has_sweep && r->sweep.distinct == 0      ? "the crash sweep looked at no state"
                        : r->has_faults && r->faults.totals.fired == 0 ? "the fault sweep fired no fault"
+                       : r->has_corrupt && corrupt_totals_done(&r->corrupt.totals) == 0
+                           ? "the corruption campaign did no damage"
                                                                       : NULL;
     if (idle)
         snprintf(r->harness, sizeof r->harness, "%s: the budget of %g s is too short for it", idle,

@@ -17,13 +17,15 @@
 static const char usage_text[] =
     "usage: levin-chaos sweep  [options]   crash states of a workload, at every I/O call\n"
     "       levin-chaos faults [options]   every I/O call and allocation made to fail, one at a time\n"
-    "       levin-chaos chaos  [options]   both, over the machine's own package list, and a table\n"
+    "       levin-chaos corrupt [options]  single damages to every file: answers right, or LEVIN_CORRUPT\n"
+    "       levin-chaos chaos  [options]   these, over the machine's own package list, and a table\n"
     "       levin-chaos soak   [options]   real files and threads, killed again and again, and compared\n"
-    "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME) [--data FILE]\n"
+    "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME |\n"
+    "                          --damage NAME) [--data FILE]\n"
     "\n"
     "  --seed N          first seed (default 1)\n"
     "  --seeds N         so many seeds (default 1; with --budget as many as fit)\n"
-    "  --ops N           puts and deletes of the workload (sweep 2000, faults 160)\n"
+    "  --ops N           puts and deletes of the workload (sweep 2000, faults and corrupt 160)\n"
     "  --small           a workload that comes to less than it should is no failure of the harness\n"
     "  --depth N         2: crash the recovery as well, 3: and its recovery, up to 4 (default 2)\n"
     "  --budget SECONDS  stop after so long; coverage is printed\n"
@@ -34,6 +36,9 @@ static const char usage_text[] =
     "  --quiet           no progress line\n"
     "  --at PATH         replay: crash state, POINT.VARIANT[/POINT.VARIANT...]\n"
     "  --fault NAME      replay: fault run, as printed\n"
+    "  --damage NAME     replay: damage, as printed\n"
+    "  --damages N       corrupt: so many of each kind to each kind of file, drawn by the seed (default 1000)\n"
+    "  --exhaustive      corrupt: all there are\n"
     "  --threads N       soak: threads that write (default 8, at most 64)\n"
     "  --duration SECONDS  soak: how long (default 60)\n"
     "  --lives N         soak: at most so many lives of the process\n"
@@ -62,9 +67,9 @@ static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *va
 
 static bool command_parse(chaos_options *o, const char *text)
 {
-    static const char *const names[] = { "sweep", "faults", "chaos", "replay", "soak" };
-    static const chaos_command commands[] = { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CHAOS, COMMAND_REPLAY,
-                                              COMMAND_SOAK };
+    static const char *const names[] = { "sweep", "faults", "corrupt", "chaos", "replay", "soak" };
+    static const chaos_command commands[] = { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CORRUPT, COMMAND_CHAOS,
+                                              COMMAND_REPLAY, COMMAND_SOAK };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (!strcmp(text, names[i])) {
             o->command = commands[i];
@@ -93,6 +98,9 @@ enum {
     OPT_FAULT_EVERY,
     OPT_DIRECTORY,
     OPT_FIU,
+    OPT_DAMAGE,
+    OPT_DAMAGES,
+    OPT_EXHAUSTIVE,
     OPT_HELP,
     OPT_VERSION
 };
@@ -110,6 +118,8 @@ static const struct option long_options[] = {
     { "fault-every", required_argument, NULL, OPT_FAULT_EVERY },
     { "directory", required_argument, NULL, OPT_DIRECTORY }, { "fiu", no_argument, NULL, OPT_FIU },
     { "help", no_argument, NULL, OPT_HELP },           { "version", no_argument, NULL, OPT_VERSION },
+    { "damage", required_argument, NULL, OPT_DAMAGE }, { "damages", required_argument, NULL, OPT_DAMAGES },
+    { "exhaustive", no_argument, NULL, OPT_EXHAUSTIVE },
     { NULL, 0, NULL, 0 },
 };
 
@@ -149,6 +159,14 @@ static int option_parse(chaos_options *o, int option)
         return -1;
     case OPT_FAULT:
         o->fault = optarg;
+        return -1;
+    case OPT_DAMAGE:
+        o->damage = optarg;
+        return -1;
+    case OPT_DAMAGES:
+        return number(optarg, 1, UINT64_MAX - 1, &o->damages) ? -1 : mistake("--damages wants a number from 1", optarg);
+    case OPT_EXHAUSTIVE:
+        o->exhaustive = true;
         return -1;
     case OPT_JSON:
         o->json = true;
@@ -212,9 +230,12 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         return mistake("no such command", argv[optind]);
     if (optind + 1 < argc)
         return mistake("too many arguments", argv[optind + 1]);
-    if (o->command == COMMAND_REPLAY && !o->at == !o->fault)
-        return mistake("replay wants one of --at and --fault", NULL);
-    if (o->command != COMMAND_REPLAY && (o->at || o->fault))
-        return mistake("--at and --fault are for replay", NULL);
+    const int asked = (o->at != NULL) + (o->fault != NULL) + (o->damage != NULL);
+    if (o->command == COMMAND_REPLAY && asked != 1)
+        return mistake("replay wants one of --at, --fault and --damage", NULL);
+    if (o->command != COMMAND_REPLAY && asked)
+        return mistake("--at, --fault and --damage are for replay", NULL);
+    if (o->command != COMMAND_CORRUPT && o->command != COMMAND_CHAOS && (o->damages || o->exhaustive))
+        return mistake("--damages and --exhaustive are for corrupt", NULL);
     return -1;
 }

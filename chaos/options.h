@@ -10,7 +10,14 @@
 enum { EXIT_NOTHING_FOUND = 0, EXIT_VIOLATION = 1, EXIT_USAGE = 2, EXIT_HARNESS = 3, EXIT_INTERRUPTED = 130 };
 enum { DEPTH_DEFAULT = 2, SOAK_THREADS_DEFAULT = 8, SOAK_SECONDS_DEFAULT = 60, SOAK_FAULT_EVERY_DEFAULT = 600 };
 
-typedef enum chaos_command { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CHAOS, COMMAND_REPLAY, COMMAND_SOAK } chaos_command;
+typedef enum chaos_command {
+    COMMAND_SWEEP,
+    COMMAND_FAULTS,
+    COMMAND_CORRUPT,
+    COMMAND_CHAOS,
+    COMMAND_REPLAY,
+    COMMAND_SOAK
+} chaos_command;
 
 typedef struct chaos_options {
     chaos_command command;
@@ -25,6 +32,9 @@ typedef struct chaos_options {
     bool small;            /* a workload below the sizes asked for is no failure */
     const char *at;        /* replay: path of a crash state */
     const char *fault;     /* replay: name of a fault run */
+    const char *damage;    /* replay: name of a damage */
+    uint64_t damages;      /* corrupt: the most of one kind to the files of one class; 0: the default */
+    bool exhaustive;       /* corrupt: all of them */
     const char *program;
     unsigned threads;      /* soak */
     double duration_seconds;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../faults/fatal.h"
+#include "corrupt_report.h"
 
 typedef unsigned long long ull;
 
@@ -27,6 +28,7 @@ void findings_add(findings *f, const finding *item)
 {
     f->count++;
     f->of_faults += !strncmp(item->replay, "--fault", 7);
+    f->of_corrupt += !strncmp(item->replay, "--damage", 8);
     size_t at = f->kept;
     while (at > 0 && finding_order(item, &f->items[at - 1]) < 0)
         at--;
@@ -175,7 +177,8 @@ static void print_table(const report *r)
 {
     printf("\n%-6s %10s %16s %9s %8s %11s  %s\n", "sweep", "points", "distinct states", "states/s", "faults",
            "violations", "verdict");
-    uint64_t of_faults = r->found.of_faults, of_sweep = r->found.count - of_faults;
+    uint64_t of_faults = r->found.of_faults, of_corrupt = r->found.of_corrupt;
+    uint64_t of_sweep = r->found.count - of_faults - of_corrupt;
     if (r->has_sweep)
         printf("%-6s %10llu %16llu %9.0f %8s %11llu  %s\n", "crash", (ull)r->sweep.totals.points,
                (ull)r->sweep.distinct, rate(r->sweep.distinct, r->sweep.seconds), "-",
@@ -184,6 +187,11 @@ static void print_table(const report *r)
         printf("%-6s %10llu %16s %9.0f %8llu %11llu  %s\n", "faults", (ull)r->faults.totals.points_hit, "-",
                rate(r->faults.totals.runs, r->faults.seconds), (ull)r->faults.totals.fired, (ull)of_faults,
                of_faults ? "VIOLATED" : "nothing found");
+    if (r->has_corrupt) {
+        const uint64_t done = corrupt_totals_done(&r->corrupt.totals);
+        printf("%-6s %10llu %16s %9.0f %8llu %11llu  %s\n", "damage", (ull)r->corrupt.totals.all, "-",
+               rate(done, r->corrupt.seconds), (ull)done, (ull)of_corrupt, of_corrupt ? "VIOLATED" : "nothing found");
+    }
 }
 
 static void print_text(const report *r)
@@ -194,6 +202,8 @@ static void print_text(const report *r)
         print_sweep(r);
     if (r->has_faults)
         print_faults(r);
+    if (r->has_corrupt)
+        corrupt_print(r);
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
         report_replay_line(r, f, line, sizeof line);
@@ -275,6 +285,8 @@ static void print_json(const report *r)
         json_object_set_new(root, "sweep", sweep_json(r));
     if (r->has_faults)
         json_object_set_new(root, "faults", faults_json(r));
+    if (r->has_corrupt)
+        json_object_set_new(root, "corrupt", corrupt_json(r));
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
         char line[1024];

@@ -4,6 +4,7 @@
 #ifndef CHAOS_REPORT_H
 #define CHAOS_REPORT_H
 
+#include "corrupt_totals.h"
 #include "explore.h"
 #include "options.h"
 
@@ -20,7 +21,7 @@ enum { FINDINGS_KEPT = 24 };
 typedef struct findings {
     finding items[FINDINGS_KEPT]; /* the smallest by (seed, replay), so that the order of arrival does not matter */
     size_t kept;
-    uint64_t count, of_faults; /* all; those of the fault sweep */
+    uint64_t count, of_faults, of_corrupt; /* all; those of the fault sweep; of the corruption campaign */
 } findings;
 void findings_add(findings *f, const finding *item);
 
@@ -58,7 +59,8 @@ typedef struct report {
     uint64_t stanzas;
     sweep_report sweep;
     faults_report faults;
-    bool has_sweep, has_faults, interrupted;
+    corrupt_report corrupt;
+    bool has_sweep, has_faults, has_corrupt, interrupted;
     char harness[400];          /* why the harness failed; "" when it did not */
     findings found;
 } report;

@@ -133,6 +133,9 @@ typedef struct oracle_check_options {
     unsigned points;                /* random point reads, half of them of absent keys */
     unsigned ranges;                /* random ranges and prefixes */
     bool faults_active;             /* a call may fail: that ends the check without a verdict (code says so) */
+    /* The store may be damaged: LEVIN_CORRUPT is an honest answer, and goes here. NULL: it is not. */
+    void (*corrupt)(void *context, const char *call, const levin_error *error);
+    void *context;
 } oracle_check_options;
 
 /*
@@ -142,6 +145,14 @@ typedef struct oracle_check_options {
  */
 bool oracle_check(oracle *o, const oracle_legal *legal, levin *store, const oracle_check_options *options,
                   oracle_verdict *verdict);
+/*
+ * Reads a store that may be damaged, whose right answers are those of this state: every keyspace forwards and
+ * backwards, every key in turn by every kind of get, absent ones, ranges.  Each answer must be right, also those
+ * before a LEVIN_CORRUPT and after it; options->corrupt gets each of these.  The options' snapshot may be NULL: gets
+ * then go through the row cache.
+ */
+bool oracle_check_damaged(oracle *o, uint32_t state, levin *store, const oracle_check_options *options,
+                          oracle_verdict *verdict);
 /* Checks a state found earlier (in an identical image) against another legal set. */
 bool oracle_check_state(oracle *o, const oracle_legal *legal, uint32_t state, oracle_verdict *verdict);
 

@@ -63,11 +63,16 @@ const char *oracle_place(const oracle *o, uint32_t space, levin_slice key, char 
     return buffer;
 }
 
-/* A call failed: a verdict, unless faults are active. Returns false: the check is over. */
-static bool call_failed(levin *store, levin_code code, const char *what, const oracle_check_options *options,
+bool oracle_call_failed(levin *store, levin_code code, const char *what, const oracle_check_options *options,
                         oracle_verdict *verdict)
 {
     verdict->code = code;
+    if (code == LEVIN_CORRUPT && options->corrupt) {
+        levin_error error;
+        levin_last_error(store, &error);
+        options->corrupt(options->context, what, &error);
+        return false;
+    }
     if (!options->faults_active || code == LEVIN_OK || code == LEVIN_CORRUPT || code == LEVIN_INVALID) {
         levin_error error;
         levin_last_error(store, &error);
@@ -195,19 +200,18 @@ static bool differs(oracle_verdict *verdict, const char *what, const oracle_pair
     return false;
 }
 
-/* Whether the iterator stands on what is expected (NULL: at an end). */
-static bool stands_on(levin *store, levin_iter *iter, const oracle_pair *expected, const char *what,
+bool oracle_stands_on(levin *store, levin_iter *iter, const oracle_pair *expected, const char *what,
                       const oracle_check_options *options, oracle_verdict *verdict)
 {
     if (!levin_iter_valid(iter)) {
         levin_code code = levin_iter_status(iter);
         if (code != LEVIN_OK)
-            return call_failed(store, code, what, options, verdict);
+            return oracle_call_failed(store, code, what, options, verdict);
         return expected ? differs(verdict, what, expected, (levin_slice){ 0 }, (levin_slice){ 0 }) : true;
     }
     levin_slice key = levin_iter_key(iter), value = levin_iter_value(iter);
     if (!value.data && value.size == 0 && levin_iter_status(iter) != LEVIN_OK)
-        return call_failed(store, levin_iter_status(iter), what, options, verdict);
+        return oracle_call_failed(store, levin_iter_status(iter), what, options, verdict);
     if (!expected || !oracle_same(key, expected->key) || !oracle_same(value, expected->value))
         return differs(verdict, what, expected, key, value);
     return true;
@@ -220,15 +224,15 @@ bool oracle_probe_reverse(const oracle_pairs *expected, levin *store, const orac
     levin_iter *iter = NULL;
     levin_code code = levin_iter_open(store, &iter_options, &iter);
     if (code != LEVIN_OK)
-        return call_failed(store, code, "iterator for the reverse scan", options, verdict);
+        return oracle_call_failed(store, code, "iterator for the reverse scan", options, verdict);
     bool good = true;
     levin_iter_last(iter);
     for (size_t i = expected->count; good && i > 0; i--) {
-        good = stands_on(store, iter, &expected->items[i - 1], "reverse scan", options, verdict);
+        good = oracle_stands_on(store, iter, &expected->items[i - 1], "reverse scan", options, verdict);
         if (good)
             levin_iter_prev(iter);
     }
-    good = good && stands_on(store, iter, NULL, "reverse scan", options, verdict);
+    good = good && oracle_stands_on(store, iter, NULL, "reverse scan", options, verdict);
     levin_iter_close(iter);
     return good;
 }
@@ -284,7 +288,7 @@ static const oracle_pair *pairs_find(const oracle_pairs *pairs, levin_slice key)
     return at < pairs->count && oracle_same(pairs->items[at].key, key) ? &pairs->items[at] : NULL;
 }
 
-static bool probe_get(const oracle_pairs *expected, levin *store, levin_slice key,
+bool oracle_probe_key(const oracle_pairs *expected, levin *store, levin_slice key,
                       const oracle_check_options *options, oracle_verdict *verdict)
 {
     const oracle_pair *pair = pairs_find(expected, key);
@@ -299,7 +303,7 @@ static bool probe_get(const oracle_pairs *expected, levin *store, levin_slice ke
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND) {
         levin_free(store, value);
         levin_pinned_release(&pinned);
-        return call_failed(store, code, "point read", options, verdict);
+        return oracle_call_failed(store, code, "point read", options, verdict);
     }
     bool good = code == again && (code == LEVIN_OK) == (pair != NULL) &&
                 (!pair || (oracle_same((levin_slice){ value, bytes }, pair->value) &&
@@ -326,7 +330,7 @@ static bool probe_multi_get(const oracle_pairs *expected, levin *store, random_s
     }
     levin_code code = levin_multi_get_in(store, options->keyspace, options->snapshot, requests, MULTI_KEYS);
     if (code != LEVIN_OK)
-        return call_failed(store, code, "multi-get", options, verdict);
+        return oracle_call_failed(store, code, "multi-get", options, verdict);
     for (size_t i = 0; i < MULTI_KEYS; i++) {
         levin_slice key = { requests[i].key, requests[i].key_bytes };
         const oracle_pair *pair = pairs_find(expected, key);
@@ -351,13 +355,13 @@ bool oracle_probe_points(const oracle_pairs *expected, levin *store, const oracl
     unsigned char buffer[PROBE_KEY_BYTES];
     for (unsigned i = 0; i < options->points; i++) {
         levin_slice key = probe_key(expected, &random, buffer);
-        if (!probe_get(expected, store, key, options, verdict))
+        if (!oracle_probe_key(expected, store, key, options, verdict))
             return false;
         levin_code code = i % 4 ? LEVIN_OK
                                 : levin_contains_in(store, options->keyspace, options->snapshot, key.data, key.size);
         if (i % 4 == 0 && code != (pairs_find(expected, key) ? LEVIN_OK : LEVIN_NOT_FOUND)) {
             if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
-                return call_failed(store, code, "contains", options, verdict);
+                return oracle_call_failed(store, code, "contains", options, verdict);
             char text[80];
             oracle_fault(verdict, "EXACT", "contains of %s says %s", oracle_text(key, text), levin_code_name(code));
             return false;
@@ -409,7 +413,7 @@ static bool probe_range(const oracle_pairs *expected, levin *store, random_strea
     levin_iter *iter = NULL;
     levin_code code = levin_iter_open(store, &b, &iter);
     if (code != LEVIN_OK)
-        return call_failed(store, code, "iterator with bounds", options, verdict);
+        return oracle_call_failed(store, code, "iterator with bounds", options, verdict);
     bool good = true, valid = false;
     size_t at = 0; /* of the pair expected, when valid */
     for (unsigned step = 0; good && step < PROBE_STEPS; step++) {
@@ -450,7 +454,7 @@ static bool probe_range(const oracle_pairs *expected, levin *store, random_strea
                 levin_iter_seek_for_prev(iter, key.data, key.size);
             }
         }
-        good = stands_on(store, iter, valid ? &expected->items[at] : NULL, what, options, verdict);
+        good = oracle_stands_on(store, iter, valid ? &expected->items[at] : NULL, what, options, verdict);
     }
     levin_iter_close(iter);
     return good;
@@ -523,7 +527,7 @@ static bool check_forward(oracle *o, const oracle_legal *legal, levin *store, co
     }
     if (code != LEVIN_OK) {
         o->scan = scan;
-        return call_failed(store, code, "forward scan", options, verdict);
+        return oracle_call_failed(store, code, "forward scan", options, verdict);
     }
     return oracle_scan_end(scan, legal, verdict);
 }
@@ -564,14 +568,14 @@ bool oracle_check(oracle *o, const oracle_legal *legal, levin *store, const orac
     if (!with.snapshot) {
         levin_code code = levin_snapshot_create(store, &snapshot);
         if (code != LEVIN_OK)
-            return call_failed(store, code, "snapshot", options, verdict) || !verdict->promise;
+            return oracle_call_failed(store, code, "snapshot", options, verdict) || !verdict->promise;
         with.snapshot = snapshot;
         with.spaces = NULL;
     }
     levin_code code = oracle_spaces_open(&spaces, o, store, &with, &what, verdict);
     bool good = verdict->promise == NULL &&
                 (code == LEVIN_OK ? check_forward(o, legal, store, &with, &spaces, verdict)
-                                  : call_failed(store, code, what, &with, verdict));
+                                  : oracle_call_failed(store, code, what, &with, verdict));
     if (good)
         check_probes(oracle_pairs_at(o, verdict->state), store, &with, &spaces, verdict);
     oracle_spaces_close(&spaces);

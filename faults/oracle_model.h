@@ -1,5 +1,5 @@
 /*
- * oracle_model.h - how the oracle keeps a history; shared by oracle.c, oracle_check.c and oracle_verdict.c only.
+ * oracle_model.h - how the oracle keeps a history; shared by oracle*.c only.
  */
 #ifndef FAULTS_ORACLE_MODEL_H
 #define FAULTS_ORACLE_MODEL_H
@@ -97,6 +97,16 @@ oracle_key *oracle_find(const oracle *o, uint32_t space, levin_slice key);
 /* The version of a key that state shows, or NULL when it is absent there. */
 const oracle_version *oracle_visible(const oracle *o, const oracle_key *k, uint32_t state);
 uint64_t oracle_state_digest(oracle *o, uint32_t state);
+
+/* A call failed: a verdict, unless that may be. Returns false: the check is over. */
+bool oracle_call_failed(levin *store, levin_code code, const char *what, const oracle_check_options *options,
+                        oracle_verdict *verdict);
+/* Whether the iterator stands on what is expected (NULL: at an end). */
+bool oracle_stands_on(levin *store, levin_iter *iter, const oracle_pair *expected, const char *what,
+                      const oracle_check_options *options, oracle_verdict *verdict);
+/* Reads one key by two kinds of get. */
+bool oracle_probe_key(const oracle_pairs *expected, levin *store, levin_slice key,
+                      const oracle_check_options *options, oracle_verdict *verdict);
 
 /* Says why what was scanned is in no legal state. */
 void oracle_diagnose(oracle_scan *scan, const oracle_legal *legal, oracle_verdict *verdict);
