@@ -278,7 +278,7 @@ fuzz-mutators: $(FUZZ_TARGETS:%=$(B)/fuzz/mutator_%.so)
 fuzzers := $(or $(strip $(FUZZER)),libfuzzer afl)
 fuzz_run = '$(or $(strip $(TARGET)),$(FUZZ_TARGETS))' '$(fuzzers)' '$(TIME)'
 .PHONY: fuzz
-fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET=fuzz_open_image|fuzz_ops, FUZZER='libfuzzer afl', TIME=seconds for each)
+fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET='fuzz_ops ...', FUZZER='libfuzzer afl', TIME=seconds for each)
 	$(Q)fuzz/run.sh --check $(fuzz_run)
 	$(Q)$(SUBMAKE) VARIANT=libfuzzer fuzz-libfuzzer
 	$(Q)$(if $(filter afl,$(fuzzers)),AFL_QUIET=1 $(SUBMAKE) VARIANT=afl fuzz-afl,:)

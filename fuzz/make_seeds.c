@@ -1,10 +1,11 @@
 /*
  * make_seeds.c - writes the seed corpus of a target.
  *
- *   make_seeds fuzz_open_image|fuzz_ops DIRECTORY
+ *   make_seeds TARGET DIRECTORY
  *
  * fuzz_open_image: each seed store as files, with several scripts, and damages to each; fuzz_ops: sequences that
- * use each operation.  The same files each time. Concurrency: one thread.
+ * use each operation; fuzz_page: pages of each kind out of the seed stores, and their metas.  The same files each
+ * time. Concurrency: one thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "container.h"
 #include "damage.h"
 #include "ops.h"
+#include "page_input.h"
 
 static void write_seed(const char *directory, const char *name, const char *variant, const uint8_t *data, size_t size)
 {
@@ -112,16 +114,71 @@ static void ops_seeds(const char *directory)
         }
 }
 
+/* ---- pages ------------------------------------------------------------------------------------------------ */
+
+/* Some of each type and level of one store, at the place where fuzz_page expects them. */
+static void page_seeds_of(const char *directory, unsigned store)
+{
+    static page_input input;
+    uint8_t data[PAGE_INPUT_BYTES + PAGE_INPUT_MAX];
+    char variant[32];
+    container c;
+    container_from_image(&c, seed_get(store)->image);
+    const container_file *pages = container_find(&c, FILE_PAGES, 0);
+    const uint32_t page_bytes = seed_get(store)->page_bytes;
+    for (unsigned slot = 0; pages && slot < 2; slot++) {
+        input = (page_input){ .what = PAGE_INPUT_META, .flags = slot ? PAGE_INPUT_SLOT : 0, .bytes = META_BYTES };
+        memcpy(input.page, pages->data + (size_t)slot * META_SLOT_BYTES, META_BYTES);
+        snprintf(variant, sizeof variant, "meta-%u", slot);
+        write_seed(directory, seed_name(store), variant, data, page_input_encode(&input, data, sizeof data));
+    }
+    unsigned seen[8][4] = { { 0 } };
+    for (uint64_t n = page_first(page_bytes); pages && n < pages->bytes / page_bytes; n++) {
+        const uint8_t *page = pages->data + n * page_bytes;
+        unsigned type = page[PAGE_TYPE] % 8, level = page[PAGE_LEVEL] % 4;
+        if (load_u64(page + PAGE_NUMBER) != n || page_bytes > PAGE_INPUT_MAX || type == 0 || seen[type][level] == 2)
+            continue;
+        input = (page_input){ .what = (uint8_t)type, .level = page[PAGE_LEVEL], .bytes = page_bytes,
+                              .flags = page_bytes == PAGE_INPUT_MAX ? PAGE_INPUT_LARGE : 0 };
+        memcpy(input.page, page, page_bytes);
+        store_u64(input.page + PAGE_NUMBER, PAGE_INPUT_NUMBER);
+        store_u64(input.page + PAGE_GENERATION, 1);
+        page_input_repair(&input, false);
+        snprintf(variant, sizeof variant, "type-%u-level-%u-%u", type, level, seen[type][level]++);
+        write_seed(directory, seed_name(store), variant, data, page_input_encode(&input, data, sizeof data));
+    }
+    container_fini(&c);
+}
+
+static void page_seeds(const char *directory)
+{
+    for (unsigned i = 0; i < seed_count(); i++)
+        page_seeds_of(directory, i);
+}
+
+static const struct target {
+    const char *name;
+    void (*seeds)(const char *directory);
+} targets[] = {
+    { "fuzz_open_image", open_image_seeds },
+    { "fuzz_ops", ops_seeds },
+    { "fuzz_page", page_seeds },
+};
+enum { TARGETS = sizeof targets / sizeof targets[0] };
+
 int main(int argc, char **argv)
 {
-    if (argc != 3 || (strcmp(argv[1], "fuzz_open_image") && strcmp(argv[1], "fuzz_ops"))) {
-        fprintf(stderr, "usage: %s fuzz_open_image|fuzz_ops DIRECTORY\n", argv[0]);
+    unsigned i = 0;
+    while (i < TARGETS && argc == 3 && strcmp(argv[1], targets[i].name))
+        i++;
+    if (argc != 3 || i == TARGETS) {
+        fprintf(stderr, "usage: %s TARGET DIRECTORY, with a target of", argv[0]);
+        for (i = 0; i < TARGETS; i++)
+            fprintf(stderr, " %s", targets[i].name);
+        fputc('\n', stderr);
         return 2;
     }
     mkdir(argv[2], 0777);
-    if (!strcmp(argv[1], "fuzz_ops"))
-        ops_seeds(argv[2]);
-    else
-        open_image_seeds(argv[2]);
+    targets[i].seeds(argv[2]);
     return 0;
 }
