@@ -243,31 +243,61 @@ void collect_fini(levin *db)
     db->collect.key = NULL;
 }
 
+static void count_collected(levin *db, const vlog_counters *before, collect_result *result)
+{
+    vlog_counters now;
+    vlog_count(&db->values, &now);
+    *result = (collect_result){ now.collected_segments - before->collected_segments,
+                                now.collected_bytes - before->collected_bytes, now.moves - before->moves,
+                                now.moved_bytes - before->moved_bytes };
+}
+
+levin_code collect_drive(levin *db, uint32_t live_percent, bool (*go_on)(void *context, const collect_result *so_far),
+                         void *context, collect_result *result, bool *stopped, levin_error *error)
+{
+    vlog_counters before;
+    levin_code code = LEVIN_OK;
+    bool more = true;
+    *stopped = false;
+    collect_enter(db, true);
+    vlog_count(&db->values, &before);
+    sync_mutex_lock(&db->commit_mutex);
+    db->collect.below = db->values.next_number; /* what is moved now is not moved again */
+    sync_mutex_unlock(&db->commit_mutex);
+    while (more && code == LEVIN_OK && !*stopped) {
+        code = collect_step(db, live_percent, &more, error);
+        if (code == LEVIN_OK)
+            code = checkpoint_drive(db, error);
+        count_collected(db, &before, result);
+        /* once all is moved, the end is two checkpoints away */
+        *stopped = go_on && db->collect.state == COLLECT_PASS && !go_on(context, result);
+    }
+    if (db->collect.state == COLLECT_PASS) {
+        vlog_give_up(&db->values);
+        db->collect.state = COLLECT_IDLE;
+    }
+    db->collect.below = 0;
+    collect_leave(db);
+    version_reclaim(&db->versions);
+    sync_mutex_lock(&db->work_mutex);
+    checkpoint_take_back_segments(db);
+    sync_mutex_unlock(&db->work_mutex);
+    count_collected(db, &before, result);
+    return code;
+}
+
 levin_code levin_collect(levin *store, uint32_t live_percent)
 {
     levin_error error = { 0 };
-    bool more = true;
+    collect_result result;
+    bool stopped;
     if (store->options.read_only)
         return db_refuse(store, LEVIN_READ_ONLY, "the store is open read-only");
     if (live_percent < 1 || live_percent > 100)
         return db_refuse(store, LEVIN_INVALID, "a share of %u %%: from 1 to 100 is needed", live_percent);
-    levin_code code = levin_checkpoint(store); /* counts what is garbage */
+    levin_code code = levin_checkpoint(store);
     if (code != LEVIN_OK)
         return code;
-    collect_enter(store, true);
-    sync_mutex_lock(&store->commit_mutex);
-    store->collect.below = store->values.next_number; /* what is moved now is not moved again */
-    sync_mutex_unlock(&store->commit_mutex);
-    while (more && code == LEVIN_OK) {
-        code = collect_step(store, live_percent, &more, &error);
-        if (code == LEVIN_OK)
-            code = checkpoint_drive(store, &error);
-    }
-    store->collect.below = 0;
-    collect_leave(store);
-    version_reclaim(&store->versions);
-    sync_mutex_lock(&store->work_mutex);
-    checkpoint_take_back_segments(store);
-    sync_mutex_unlock(&store->work_mutex);
+    code = collect_drive(store, live_percent, NULL, NULL, &result, &stopped, &error);
     return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);
 }

@@ -22,6 +22,16 @@
  * another thread is at it.  *more: there is more to do; a checkpoint may have to come first.
  */
 levin_code collect_work(levin *db, uint32_t live_percent, bool *more, levin_error *error);
+typedef struct collect_result {
+    uint64_t segments, segments_bytes, moved, moved_bytes;
+} collect_result;
+/*
+ * One whole collection on this thread, waiting for another one's to end; after a checkpoint, which counts what is
+ * garbage.  go_on (NULL: always) is asked between steps, with no lock held; *stopped: it said no, and what was moved
+ * until then stays.
+ */
+levin_code collect_drive(levin *db, uint32_t live_percent, bool (*go_on)(void *context, const collect_result *so_far),
+                         void *context, collect_result *result, bool *stopped, levin_error *error);
 /* At close. */
 void collect_fini(levin *db);
 

@@ -15,6 +15,8 @@
  *   TAIL      what stands behind the place where the file would end if nothing were free goes to the lowest free pages
  *   SETTLE    a round that writes nothing: the pages that the last one let go leave the end of the file
  *
+ * levin_compact() collects the value log before (collect.h): what that moves is in the tree then.
+ *
  * Pages that a snapshot or an iterator holds cannot be used again: when more than a quarter of the store, or a few
  * rounds' worth, wait for their readers, compaction ends early and says so, rather than let the file grow; one that
  * finds it so at once writes nothing.
@@ -26,6 +28,7 @@
  */
 #include <string.h>
 
+#include "collect.h"
 #include "compact.h"
 
 enum compact_phase { EVACUATE, FILL, TAIL, SETTLE, DONE };
@@ -37,6 +40,7 @@ enum {
     AUTO_BYTES_MIN = 4 << 20 /* free bytes that are not worth a look */
 };
 #define ROUND_BYTES_DEFAULT (32u << 20)
+#define LIVE_PERCENT_DEFAULT 90u
 
 struct compaction {
     enum compact_phase phase;
@@ -59,7 +63,10 @@ struct compaction {
 
 void levin_compact_options_init(levin_compact_options *options)
 {
-    *options = (levin_compact_options){ .struct_bytes = sizeof *options, .round_bytes = ROUND_BYTES_DEFAULT };
+    *options = (levin_compact_options){
+        .struct_bytes = sizeof *options, .round_bytes = ROUND_BYTES_DEFAULT,
+        .value_log_live_percent = LIVE_PERCENT_DEFAULT
+    };
 }
 
 /* ---- begin and end ---- */
@@ -345,14 +352,56 @@ levin_code compact_auto_work(levin *db, bool *more, levin_error *error)
 
 /* ---- public ---- */
 
-static levin_code compact_drive(levin *db, const levin_compact_options *o, levin_compact_result *result,
-                                levin_error *error)
+static levin_code stopped_on_request(levin *db, levin_error *error)
+{
+    levin_code code = error_set(error, LEVIN_INTERRUPTED, NULL, "compaction was stopped on request");
+    event_tell(db, compaction_failed, error->message);
+    return code;
+}
+
+typedef struct value_progress {
+    const levin_compact_options *o;
+    levin_compact_result *result;
+} value_progress;
+
+static void take_values(levin_compact_result *result, const collect_result *values)
+{
+    result->segments_collected = values->segments;
+    result->segments_bytes = values->segments_bytes;
+    result->values_moved = values->moved;
+    result->values_moved_bytes = values->moved_bytes;
+}
+
+static bool values_go_on(void *context, const collect_result *so_far)
+{
+    const value_progress *p = context;
+    take_values(p->result, so_far);
+    return !p->o->progress || p->o->progress(p->o->context, p->result);
+}
+
+static levin_code compact_values(levin *db, const levin_compact_options *o, levin_compact_result *result,
+                                 collect_result *values, levin_error *error)
+{
+    value_progress progress = { o, result };
+    bool stopped;
+    *values = (collect_result){ 0 };
+    if (!o->value_log_live_percent)
+        return LEVIN_OK;
+    levin_code code = collect_drive(db, o->value_log_live_percent, values_go_on, &progress, values, &stopped, error);
+    take_values(result, values);
+    return code == LEVIN_OK && stopped ? stopped_on_request(db, error) : code;
+}
+
+static levin_code compact_drive(levin *db, const levin_compact_options *o, const collect_result *values,
+                                levin_compact_result *result, levin_error *error)
 {
     bool done = false, stop = false;
     levin_code code;
     sync_mutex_lock(&db->work_mutex);
     compact_end(db); /* the background's */
     code = compact_begin(db, o->mode, o->round_bytes, error);
+    if (code == LEVIN_OK)
+        take_values(&db->compaction->result, values);
     for (unsigned steps = 0; code == LEVIN_OK && !done && !stop; steps++) {
         code = compact_step(db, &done, error);
         *result = db->compaction->result;
@@ -365,10 +414,8 @@ static levin_code compact_drive(levin *db, const levin_compact_options *o, levin
     }
     compact_end(db);
     sync_mutex_unlock(&db->work_mutex);
-    if (code == LEVIN_OK && stop && !done) {
-        code = error_set(error, LEVIN_INTERRUPTED, NULL, "compaction was stopped on request");
-        event_tell(db, compaction_failed, error->message);
-    }
+    if (code == LEVIN_OK && stop && !done)
+        code = stopped_on_request(db, error);
     if (code == LEVIN_OK)
         count_add(&db->compactions, 1);
     else
@@ -380,6 +427,7 @@ levin_code levin_compact(levin *store, const levin_compact_options *options, lev
 {
     levin_compact_options defaults;
     levin_compact_result local;
+    collect_result values;
     levin_error error = { 0 };
     if (!options) {
         levin_compact_options_init(&defaults);
@@ -391,11 +439,16 @@ levin_code levin_compact(levin *store, const levin_compact_options *options, lev
     if (options->struct_bytes != sizeof *options || options->mode > LEVIN_COMPACT_END || (int)options->mode < 0)
         return db_refuse(store, LEVIN_INVALID, "compaction options were not filled by levin_compact_options_init(), "
                          "or there is no such mode");
+    if (options->value_log_live_percent > 100)
+        return db_refuse(store, LEVIN_INVALID, "compaction of segments of the value log less than %u %% in use: at "
+                         "most 100 is possible", options->value_log_live_percent);
     levin_code code = levin_checkpoint(store);
     if (code != LEVIN_OK)
         return code;
     sync_mutex_lock(&store->compact_mutex);
-    code = compact_drive(store, options, result, &error);
+    code = compact_values(store, options, result, &values, &error);
+    if (code == LEVIN_OK)
+        code = compact_drive(store, options, &values, result, &error);
     sync_mutex_unlock(&store->compact_mutex);
     version_reclaim(&store->versions);
     return code == LEVIN_OK ? LEVIN_OK : db_fail(store, &error);

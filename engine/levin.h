@@ -714,6 +714,9 @@ typedef struct levin_compact_result {
     uint64_t pages_before, pages_after;  /* in the page file */
     uint64_t free_before, free_after;    /* of these, free */
     uint64_t held_pages;                 /* not 0: it ended early, for readers hold so many pages that were let go */
+    uint64_t segments_collected;         /* of the value log, removed, but for those that readers hold */
+    uint64_t segments_bytes;             /* bytes in them */
+    uint64_t values_moved, values_moved_bytes; /* out of them */
 } levin_compact_result;
 
 typedef struct levin_compact_options {
@@ -724,16 +727,19 @@ typedef struct levin_compact_options {
     /* default NULL.  Called between steps, with no lock held, on the caller's thread: false stops it there */
     bool (*progress)(void *context, const levin_compact_result *so_far);
     void *context;
+    /* segments of the value log less in use are collected first, as by levin_collect(); 0: none; at most 100; default
+     * 90: at most a ninth more than what is in use stays */
+    uint32_t value_log_live_percent;
 } levin_compact_options;
 LEVIN_API void levin_compact_options_init(levin_compact_options *options);
 
 /*
- * A checkpoint, then compaction of the page tree in rounds, each of them a checkpoint: readers are never blocked,
- * writers only as by a checkpoint, and a crash finds the store whole.  Returns when the file has been shortened.
- * options (NULL: the defaults) and result (NULL) may be left out.  One at a time: a second call waits for the first.
- * Pages that a snapshot or an iterator holds are not free before it is released: see held_pages.
- * LEVIN_INTERRUPTED when progress returned false; what was done until then stays.  Any other error leaves the store
- * as the last round made it.
+ * A checkpoint, collection of the value log, then compaction of the page tree in rounds, each of them a checkpoint:
+ * readers are never blocked, writers only as by a checkpoint, and a crash finds the store whole.  Returns when the file
+ * has been shortened.  options (NULL: the defaults) and result (NULL) may be left out.  One at a time: a second call
+ * waits for the first.  Pages and segments that a snapshot or an iterator holds are not free before it is released: see
+ * held_pages.  LEVIN_INTERRUPTED when progress returned false; what was done until then stays.  Any other error leaves
+ * the store as the last round made it.  Not from a callback of levin_write_callback().
  */
 LEVIN_API levin_code levin_compact(levin *store, const levin_compact_options *options,
                                    levin_compact_result *result) LEVIN_MUST_USE;

@@ -5,6 +5,7 @@
  * and a kill; damaged, missing and short segments are LEVIN_CORRUPT and named; of a log's last values those that are
  * not there cut the log, those that were proven to be there do not.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -519,6 +520,94 @@ START_TEST(value_log__live_values_are_moved)
 }
 END_TEST
 
+typedef struct stopper {
+    unsigned left, calls;
+} stopper;
+
+static bool stop_later(void *context, const levin_compact_result *so_far)
+{
+    stopper *s = context;
+    (void)so_far;
+    s->calls++;
+    return s->left-- != 0;
+}
+
+/* Stopped at the first call, at the second, and so on, until it comes to its end. */
+START_TEST(value_log__compaction_collects)
+{
+    directory_make();
+    levin_options o = small_options();
+    o.value_log_live_percent = 0;
+    levin *db = store_open(&o);
+    levin_compact_options c;
+    levin_compact_result r;
+    levin_compact_options_init(&c);
+    c.progress = stop_later;
+    fill(db, 1, LEVIN_NONE);
+    expect_ok(db, levin_checkpoint(db), "checkpoint");
+    for (unsigned n = 0; n < KEYS; n += 2)
+        put(db, n, 2, LEVIN_NONE);
+    expect_ok(db, levin_checkpoint(db), "checkpoint");
+    c.value_log_live_percent = 0;
+    c.context = &(stopper){ .left = UINT_MAX };
+    expect_ok(db, levin_compact(db, &c, &r), "compact");
+    ck_assert_uint_eq(r.segments_collected + r.values_moved, 0);
+    const uint64_t before = stats_of(db).vlog_bytes;
+    c.value_log_live_percent = 90;
+    levin_code code = LEVIN_INTERRUPTED;
+    unsigned stops = 0;
+    for (; code == LEVIN_INTERRUPTED; stops++) {
+        stopper s = { .left = stops };
+        c.context = &s;
+        code = levin_compact(db, &c, &r);
+        for (unsigned n = 0; n < KEYS; n += 7)
+            expect(db, NULL, n, n % 2 ? 1 : 2);
+        expect_ok(db, levin_check(db, NULL, NULL, NULL), "check");
+    }
+    expect_ok(db, code, "compact");
+    ck_assert_uint_gt(stops, 2);
+    levin_stats s = stats_of(db);
+    ck_assert_uint_lt(s.vlog_bytes, before);
+    ck_assert_uint_lt(s.vlog_bytes, s.vlog_live_bytes + s.vlog_live_bytes / 9 + 2 * SEGMENT);
+    ck_assert_uint_gt(s.vlog_collected_segments, 0);
+    ck_assert_uint_eq(s.vlog_segments, segments());
+    c.value_log_live_percent = 101;
+    ck_assert_int_eq(levin_compact(db, &c, &r), LEVIN_INVALID);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    db = store_open(&o);
+    for (unsigned n = 0; n < KEYS; n++)
+        expect(db, NULL, n, n % 2 ? 1 : 2);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
+START_TEST(value_log__compaction_says_what_it_collected)
+{
+    directory_make();
+    levin_options o = small_options();
+    o.value_log_live_percent = 0;
+    levin *db = store_open(&o);
+    levin_compact_result r;
+    fill(db, 1, LEVIN_NONE);
+    expect_ok(db, levin_checkpoint(db), "checkpoint");
+    for (unsigned n = 0; n < KEYS; n += 2)
+        put(db, n, 2, LEVIN_NONE);
+    expect_ok(db, levin_compact(db, NULL, &r), "compact");
+    levin_stats s = stats_of(db);
+    ck_assert_uint_gt(r.segments_collected, 0);
+    ck_assert_uint_eq(r.segments_collected, s.vlog_collected_segments);
+    ck_assert_uint_eq(r.segments_bytes, s.vlog_collected_bytes);
+    ck_assert_uint_gt(r.values_moved, 0);
+    ck_assert_uint_eq(r.values_moved, s.vlog_moved_values);
+    ck_assert_uint_eq(r.values_moved_bytes, s.vlog_moved_bytes);
+    expect_ok(db, levin_compact(db, NULL, &r), "compact");
+    ck_assert_uint_eq(r.segments_collected, 0);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
 START_TEST(value_log__snapshot_keeps_its_segments)
 {
     directory_make();
@@ -681,6 +770,7 @@ LEVIN_TEST_MAIN("value_log", TEST(value_log__reads_the_same_everywhere),
                 TEST(value_log__leftover_segments_go),
                 TEST(value_log__collection_gives_space_back),
                 TEST(value_log__live_values_are_moved),
+                TEST(value_log__compaction_collects), TEST(value_log__compaction_says_what_it_collected),
                 TEST(value_log__snapshot_keeps_its_segments),
                 TEST(value_log__damaged_segment_is_not_collected),
                 TEST(value_log__cache_answers_what_was_read_before),

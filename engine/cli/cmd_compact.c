@@ -1,5 +1,5 @@
 /*
- * cmd_compact.c - levin compact: writes the tree anew and gives free space back.
+ * cmd_compact.c - levin compact: collects the value log, writes the tree anew, and gives free space back.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 static bool on_progress(void *context, const levin_compact_result *so_far)
 {
-    progress_pages(context, so_far->pages_moved, so_far->bytes_written, 0);
+    progress_pages(context, so_far->pages_moved, so_far->bytes_written + so_far->values_moved_bytes, 0);
     return !interrupt_wanted();
 }
 
@@ -23,12 +23,16 @@ static bool on_progress(void *context, const levin_compact_result *so_far)
     X(pages_after, "and after")                                                                                 \
     X(free_before, "of these free before")                                                                      \
     X(free_after, "and after")                                                                                  \
-    X(held_pages, "pages held by readers, for which it ended early")
+    X(held_pages, "pages held by readers, for which it ended early")                                            \
+    X(segments_collected, "segments of the value log removed")                                                  \
+    X(segments_bytes, "bytes in them")                                                                          \
+    X(values_moved, "values moved out of them")                                                                 \
+    X(values_moved_bytes, "bytes of these values")
 
 static void print_result(bool json, const levin_compact_result *result)
 {
     if (!json) {
-#define LINE(name, text) printf("%-15s %14llu  %s\n", #name, (unsigned long long)result->name, text);
+#define LINE(name, text) printf("%-18s %14llu  %s\n", #name, (unsigned long long)result->name, text);
         RESULT_FIELDS(LINE)
 #undef LINE
         return;
@@ -73,8 +77,9 @@ static int compact(const cli_command *command, const char *path, levin_options *
 
 static int run(const cli_command *command, int argc, char **argv)
 {
-    enum { OPT_END = 256 };
+    enum { OPT_END = 256, OPT_LIVE };
     static const struct option options[] = { { "end", no_argument, NULL, OPT_END },
+                                             { "live-percent", required_argument, NULL, OPT_LIVE },
                                              { "json", no_argument, NULL, 'j' },
                                              { "quiet", no_argument, NULL, 'q' },
                                              CLI_STORE_OPTIONS };
@@ -87,8 +92,13 @@ static int run(const cli_command *command, int argc, char **argv)
     for (int c; (c = cli_getopt_store(command, argc, argv, "hq", options, &store_options, &status)) != -1;) {
         if (c == CLI_DONE)
             return status;
+        uint64_t percent = 0;
+        if (c == OPT_LIVE && (!cli_parse_size(optarg, &percent) || percent > 100))
+            return cli_usage(command, "--live-percent wants a number from 0 to 100, not \"%s\"", optarg);
         if (c == OPT_END)
             o.mode = LEVIN_COMPACT_END;
+        else if (c == OPT_LIVE)
+            o.value_log_live_percent = (uint32_t)percent;
         else if (c == 'j')
             json = true;
         else
@@ -101,9 +111,12 @@ static int run(const cli_command *command, int argc, char **argv)
 }
 
 const cli_command command_compact = {
-    "compact", "STORE [--end] [--json]", "Writes the pairs anew in full pages, in order, and gives free space back",
+    "compact", "STORE [--end] [--live-percent N] [--json]",
+    "Writes the pairs anew in full pages, in order, and gives free space back",
     "It can be interrupted at any time; the store is whole before, meanwhile and after.\n"
     "      --end     moves only what stands at the end of the file, so that it becomes shorter\n"
+    "      --live-percent N  first, segments of the value log less than N % in use are emptied and removed\n"
+    "                (90; 0: none)\n"
     "      --json    the counts as one object\n"
     "  -q, --quiet   no progress on standard error\n" CLI_STORE_HELP,
     run
