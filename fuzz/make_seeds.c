@@ -4,14 +4,16 @@
  *   make_seeds TARGET DIRECTORY
  *
  * fuzz_open_image: each seed store as files, with several scripts, and damages to each; fuzz_ops: sequences that
- * use each operation; fuzz_page: pages of each kind out of the seed stores, and their metas.  The same files each
- * time. Concurrency: one thread.
+ * use each operation; fuzz_page: pages of each kind out of the seed stores, and their metas; fuzz_batch: each
+ * operation, each kind of group; fuzz_iter: keys and iterators over them.  The same files each time.
+ * Concurrency: one thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../engine/wal_internal.h"
 #include "../faults/fatal.h"
 #include "../faults/random.h"
 #include "container.h"
@@ -156,6 +158,116 @@ static void page_seeds(const char *directory)
         page_seeds_of(directory, i);
 }
 
+/* ---- batches ---------------------------------------------------------------------------------------------- */
+
+static size_t add_record(uint8_t *to, unsigned kind, unsigned flags, levin_slice key, levin_slice value)
+{
+    store_u8(to + RECORD_KIND, (uint8_t)kind);
+    store_u8(to + RECORD_FLAGS, (uint8_t)flags);
+    store_u16(to + RECORD_KEY_BYTES, (uint16_t)key.size);
+    store_u32(to + RECORD_VALUE_BYTES, (uint32_t)value.size);
+    memcpy(to + RECORD_HEADER_BYTES, key.data, key.size);
+    if (value.size)
+        memcpy(to + RECORD_HEADER_BYTES + key.size, value.data, value.size);
+    return record_bytes(to);
+}
+
+/* One operation of each kind, plain and of a named keyspace: as many as the bits say. */
+static size_t add_batch(uint8_t *to, unsigned bits)
+{
+    static const uint8_t named[] = "\0\0\0\1key", named_end[] = "\0\0\0\2", end[] = "kez";
+    uint8_t pointer[VLOG_POINTER_BYTES];
+    const vlog_pointer p = { vlog_position(1, VLOG_SEGMENT_HEADER_BYTES), 12345, 5000, 3 };
+    const levin_slice none = { NULL, 0 }, value = { "value of it", 11 };
+    vlog_pointer_store(pointer, &p);
+    const struct {
+        unsigned kind, flags;
+        levin_slice key, value;
+    } all[] = { { RECORD_PUT, 0, { "key", 3 }, value },
+                { RECORD_DELETE, 0, { "key", 3 }, none },
+                { RECORD_DELETE_RANGE, 0, { "key", 3 }, { end, 3 } },
+                { RECORD_DELETE_RANGE, 0, { "key", 3 }, none },
+                { RECORD_PUT_LOGGED, 0, { "key", 3 }, { pointer, sizeof pointer } },
+                { RECORD_PUT, RECORD_FLAG_NAMED, { named, 7 }, value },
+                { RECORD_DELETE_RANGE, RECORD_FLAG_NAMED, { named, 7 }, { named_end, 4 } } };
+    size_t used = BATCH_HEADER_BYTES;
+    uint32_t count = 0;
+    for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (bits & 1u << i) {
+            used += add_record(to + used, all[i].kind, all[i].flags, all[i].key, all[i].value);
+            count++;
+        }
+    memset(to, 0, BATCH_HEADER_BYTES);
+    store_u32(to + BATCH_OPS_BYTES, (uint32_t)(used - BATCH_HEADER_BYTES));
+    store_u32(to + BATCH_OP_COUNT, count);
+    return used;
+}
+
+static void batch_seeds(const char *directory)
+{
+    uint8_t data[4096] = { 0 };
+    char variant[16];
+    for (unsigned bits = 1; bits < 256; bits = bits < 128 ? bits * 2 : 256) { /* one each, then all, twice */
+        unsigned which = bits < 128 ? bits : 127;
+        size_t size = 3 + add_batch(data + 3, which);
+        data[0] = 0;
+        data[1] = 1;
+        data[2] = (uint8_t)(bits == 2);
+        if (which == 127) {
+            size += add_batch(data + size, 127);
+            data[1] = 2;
+        }
+        snprintf(variant, sizeof variant, "%u", bits);
+        write_seed(directory, "decode", variant, data, size);
+    }
+    for (unsigned kind = WAL_DATA; kind <= WAL_CLOSE; kind++) {
+        uint8_t group[1024];
+        size_t payload = kind == WAL_DATA ? add_batch(group + WAL_GROUP_HEADER_BYTES, 127) : 0;
+        wal_group g = { .kind = (uint8_t)kind, .position = 512 + ((uint64_t)1 << 32), .incarnation = 1,
+                        .durable = (uint64_t)1 << 32, .payload_bytes = (uint32_t)payload, .batches = payload > 0,
+                        .sequence = 1, .next_segment = kind == WAL_SEAL ? 2 : 0 };
+        wal_group_encode(group, &g, 77, 512);
+        data[0] = 2;
+        memcpy(data + 1, group, WAL_GROUP_HEADER_BYTES + payload);
+        snprintf(variant, sizeof variant, "%u", kind);
+        write_seed(directory, "group", variant, data, 1 + WAL_GROUP_HEADER_BYTES + payload);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        random_stream random = random_open(i, 7);
+        random_fill(&random, data, 100);
+        data[0] = 3;
+        snprintf(variant, sizeof variant, "%u", i);
+        write_seed(directory, "encode", variant, data, 1 + 4 * 4 * (size_t)(i + 1));
+    }
+}
+
+/* ---- iterators -------------------------------------------------------------------------------------------- */
+
+/* Keys, then iterators with each kind of bounds, moved about; a checkpoint now and then. */
+static void iter_seeds(const char *directory)
+{
+    uint8_t data[1 + 2 * 120];
+    char variant[16];
+    for (unsigned i = 0; i < 24; i++) {
+        random_stream random = random_open(i, 8);
+        random_fill(&random, data, sizeof data);
+        data[0] = i % 4 == 3;
+        for (unsigned s = 0; s < 120; s++) { /* as step() of fuzz_iter.c */
+            uint8_t *what = &data[1 + 2 * s];
+            if (s < 48)
+                *what = (uint8_t)(i % 2 ? 6 + *what % 5 : *what % 11);
+            else if (s % 24 == 0)
+                *what = i % 3 ? 13 + *what % 2 : 12;
+            else if (s % 24 == 1)
+                *what = 13 + *what % 2;
+            else
+                *what = (uint8_t)(*what % 8 < 6 ? 16 + *what % 8 : *what % 16);
+        }
+        snprintf(variant, sizeof variant, "%u", i);
+        write_seed(directory, "steps", variant, data, sizeof data);
+    }
+}
+
 static const struct target {
     const char *name;
     void (*seeds)(const char *directory);
@@ -163,6 +275,8 @@ static const struct target {
     { "fuzz_open_image", open_image_seeds },
     { "fuzz_ops", ops_seeds },
     { "fuzz_page", page_seeds },
+    { "fuzz_batch", batch_seeds },
+    { "fuzz_iter", iter_seeds },
 };
 enum { TARGETS = sizeof targets / sizeof targets[0] };
 

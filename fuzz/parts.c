@@ -79,8 +79,7 @@ static const struct field page_fields[] = {
     { PAGE_CELLS, 2 }, { PAGE_HEAP, 4 }, { PAGE_PREFIX_BYTES, 4 }, { PAGE_PREFIX_BYTES, 4 }, { PAGE_RESERVED_A, 4 },
     { PAGE_NEXT, 8 }, { PAGE_NEXT_CHECKSUM, 8 }, { PAGE_RESERVED_B, 8 } };
 static const struct field slot_fields[] = { { SLOT_HEAD, 4 }, { SLOT_OFFSET, 2 }, { SLOT_OFFSET, 2 },
-                                            { SLOT_KEY_BYTES, 2 },
-                                     { SLOT_KEY_BYTES, 2 } };
+                                            { SLOT_KEY_BYTES, 2 }, { SLOT_KEY_BYTES, 2 } };
 static const struct field group_fields[] = {
     { WAL_GROUP_MAGIC_AT, 4 }, { WAL_GROUP_KIND, 1 }, { WAL_GROUP_KIND, 4 }, { WAL_GROUP_POSITION, 8 },
     { WAL_GROUP_INCARNATION, 8 }, { WAL_GROUP_DURABLE, 8 }, { WAL_GROUP_GENERATION, 8 },
