@@ -3,11 +3,11 @@
  *
  * A plan is a pure function of its options: batches with mixed durability, with deletes of ranges and prefixes, groups
  * of several submitters (asynchronous writes on one thread: tickets, waited for at once or polled after the next step,
- * and callbacks), transactions and rivals that must be refused, syncs, checkpoints, compactions, backups, bounded steps
- * of background work, snapshots and reading handles held across checkpoints, reads checked at once, reopening; and
- * named keyspaces, made, written to in batches and transactions together with the default one, dropped and made again.
- * Running it tells the oracle all that the store promised. Keys are bounded in number, so that a state stays small: a
- * window over the names, which moves on; what falls out of it is deleted.
+ * and callbacks), bulk loads, transactions and rivals that must be refused, syncs, checkpoints, compactions, backups,
+ * bounded steps of background work, snapshots and reading handles held across checkpoints, reads checked at once,
+ * reopening; and named keyspaces, made, written to in batches and transactions together with the default one, dropped
+ * and made again. Running it tells the oracle all that the store promised. Keys are bounded in number, so that a state
+ * stays small: a window over the names, which moves on; what falls out of it is deleted.
  */
 #ifndef CHAOS_WORKLOAD_H
 #define CHAOS_WORKLOAD_H
@@ -62,6 +62,7 @@ void workload_destroy(workload *w);
     X(collected, 3, "segments of it removed")                                                                   \
     X(collections, 3, "collections asked for")                                                                  \
     X(readers, 1, "handles that read, opened beside the writer and checked")                                    \
+    X(loads, 3, "batches written as a bulk load")                                                               \
     X(keyspaces, 4, "keyspaces made")                                                                           \
     X(keyspace_drops, 2, "keyspaces dropped")                                                                   \
     X(keyspace_operations, 100, "puts and deletes in them")

@@ -24,7 +24,14 @@ static bool reader_look(workload_reader *r, const workload_target *target, const
 {
     const oracle_check_options with = { .seed = r->seed, .points = 8, .ranges = 3, .faults_active = target->faults };
     oracle_verdict v;
-    bool good = oracle_check(target->o, legal, r->store, &with, &v);
+    oracle_legal wider = *legal;
+    if (r->doubtful && r->doubtful <= legal->last) {
+        wider.live = false;
+        wider.barrier = r->doubtful - 1;
+    }
+    bool good = oracle_check(target->o, &wider, r->store, &with, &v);
+    if (good && v.state != ORACLE_NO_STATE && v.state != r->doubtful) /* no other batch that has failed */
+        good = oracle_check_state(target->o, legal, v.state, &v);
     result->failures += v.code != LEVIN_OK;
     r->state = v.state;
     if (!good) {
@@ -36,7 +43,7 @@ static bool reader_look(workload_reader *r, const workload_target *target, const
 }
 
 bool workload_reader_open(workload_reader *r, const workload *w, const workload_target *target, uint32_t oldest,
-                          uint64_t seed, workload_result *result)
+                          uint32_t doubtful, uint64_t seed, workload_result *result)
 {
     levin_options options;
     levin_error error = { 0 };
@@ -44,7 +51,7 @@ bool workload_reader_open(workload_reader *r, const workload *w, const workload_
     options.create_if_missing = false;
     options.read_only = true;
     options.cache_bytes = 16 * (uint64_t)options.page_bytes;
-    *r = (workload_reader){ .seed = seed };
+    *r = (workload_reader){ .seed = seed, .doubtful = doubtful };
     levin_code code = levin_open(target->path, &options, &r->store, &error);
     if (code != LEVIN_OK)
         return reader_failed(target, result, code, "levin_open", error.message);

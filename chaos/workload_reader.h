@@ -11,16 +11,18 @@
 
 typedef struct workload_reader {
     levin *store;   /* NULL: none is open */
-    uint32_t state; /* that it showed */
+    uint32_t state;    /* that it showed */
+    uint32_t doubtful; /* that batch has failed, and may be there all the same; 0: none */
     uint64_t seed;
 } workload_reader;
 
 /*
  * Opens and checks it.  Returns false on a violation, which is in result->verdict; with target->faults a call may fail:
- * then there is none.
+ * then there is none.  doubtful: 0, or the number of a bulk load whose commit failed, so that the newest checkpoint may
+ * have it, like a store that is opened again.
  */
 bool workload_reader_open(workload_reader *r, const workload *w, const workload_target *target, uint32_t oldest,
-                          uint64_t seed, workload_result *result);
+                          uint32_t doubtful, uint64_t seed, workload_result *result);
 /* Checks it again, levin_check() included, and closes it. Harmless when none is open. */
 bool workload_reader_close(workload_reader *r, const workload_target *target, workload_result *result);
 /* Without a look. */

@@ -20,7 +20,7 @@
 #include "workload_runner.h"
 
 enum { OPEN_ATTEMPTS = 3, READ_BACK = 3, READ_BACK_RANGE = 8, READ_BACK_BYTES = 4096 };
-enum { STREAM_WAITS = 520, STREAM_FORMS = 521, STREAM_TXNS = 522 };
+enum { STREAM_WAITS = 520, STREAM_FORMS = 521, STREAM_TXNS = 522, STREAM_LOADS = 523 };
 
 bool workload_failed(runner *r, levin_code code, const char *what)
 {
@@ -332,9 +332,17 @@ static bool step_write(runner *r, const plan_step *s)
         return false;
     if (rival && grouped)
         return write_with_rival(r, b, rival);
+    random_stream loads = random_open(r->w->options.seed + r->result->steps, STREAM_LOADS);
+    const bool load = random_below(&loads, 12) == 0 && !transaction && !r->held_count && workload_loadable(r, b);
+    const levin_durability durability = load ? LEVIN_SYNCED : b->durability;
     uint64_t before = runner_now(r);
-    levin_code code = transaction ? write_as_transaction(r, b) : levin_write(r->store, r->batches[0], b->durability);
-    bool going = workload_answered(r, oracle_submit(r->target->o, b->durability, before), code, b);
+    levin_code code = load          ? workload_load(r, b)
+                      : transaction ? write_as_transaction(r, b)
+                                    : levin_write(r->store, r->batches[0], durability);
+    const uint32_t number = oracle_submit(r->target->o, durability, before);
+    bool going = workload_answered(r, number, code, b);
+    if (load && code != LEVIN_OK && code != LEVIN_POISONED) /* poisoned before, it did nothing */
+        r->doubtful = number;
     if (rival && going && code == LEVIN_OK)
         going = rival_refused(r, rival);
     else
@@ -577,7 +585,7 @@ static void snapshot_drop(runner *r)
 /* With handles of its time: the keyspaces may be dropped before it is checked. */
 static bool step_snapshot(runner *r, uint64_t seed)
 {
-    if (!workload_reader_open(&r->reader, r->w, r->target, r->checkpoint_state, seed, r->result))
+    if (!workload_reader_open(&r->reader, r->w, r->target, r->checkpoint_state, r->doubtful, seed, r->result))
         return false;
     levin_code code = levin_snapshot_create(r->store, &r->snapshot);
     if (code != LEVIN_OK)
@@ -715,6 +723,7 @@ static bool step_reopen(runner *r)
         return false; /* reads fail for ever: nothing more can be learned in this run */
     oracle_settle(o, v.state, runner_now(r));
     r->checkpoint_state = v.state < r->checkpoint_state ? v.state : r->checkpoint_state;
+    r->doubtful = 0;
     r->result->counts.reopens++;
     return workload_spaces_open(r);
 }

@@ -37,6 +37,7 @@ typedef struct runner {
     uint64_t snapshot_checkpoints;
     workload_reader reader;    /* as long as the snapshot */
     uint32_t checkpoint_state; /* a checkpoint is no older than that */
+    uint32_t doubtful;         /* the bulk load that has failed last on this handle; 0: none */
     bool disturbed; /* the backup at work has been */
 } runner;
 
@@ -73,6 +74,9 @@ static inline bool left_out(const runner *r, const plan_op *op)
 void workload_spaces_close(levin_keyspace **spaces, size_t count);
 /* Opens what the model says is there. False: the run ends. */
 bool workload_spaces_open(runner *r);
+/* Whether the batch, with what is left out of it, can be written as a bulk load; and that, durable when it is done. */
+bool workload_loadable(const runner *r, const plan_batch *b);
+levin_code workload_load(runner *r, const plan_batch *b);
 /* Steps. */
 bool workload_step_backup(runner *r, uint64_t seed);
 bool workload_step_make(runner *r, unsigned space);

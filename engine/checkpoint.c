@@ -21,49 +21,20 @@
  * the same bytes are written again by the next step, and nothing else is done to the file until that has succeeded.
  * The same goes for MARK.
  *
+ * A bulk load (checkpoint_load.c) is a checkpoint that merges what its user brings, in MERGE, where it waits for more,
+ * and at its commit the memtable that is frozen there, above.  From there to MARK no other group is committed, so that
+ * its place in the order of commit is one for readers, the log, and reading processes alike.  Its meta page is not
+ * written a second time: a failed write poisons, for what comes after it in that order must not be acknowledged before.
+ *
  * Concurrency: all under work_mutex; PUBLISH, MARK and RELEASE also take commit_mutex.
  */
 #include <assert.h>
 #include <string.h>
 
+#include "bulk_load.h"
+#include "checkpoint_state.h"
 #include "collect.h"
-#include "compact.h"
 #include "vlog_table.h"
-
-enum checkpoint_step {
-    STEP_MERGE,
-    STEP_FREE_LIST,
-    STEP_SYNC,
-    STEP_META,
-    STEP_META_SYNC,
-    STEP_PUBLISH,
-    STEP_MARK,
-    STEP_RELEASE
-};
-
-struct checkpoint {
-    enum checkpoint_step step;
-    version *base;              /* held: its frozen memtable and tree are what is merged */
-    space *space_before;        /* to go back to */
-    unsigned domain;            /* of the tree that is being merged: one after the other */
-    merge *merging;
-    bool merged;                /* result is filled */
-    merge_result result;        /* counts of pages, and what was freed, of both trees; root and keys: the latest */
-    tree roots[DOMAIN_COUNT];
-    uint64_t keys[DOMAIN_COUNT];
-    tree_version *tree;         /* of the new generation; allocated at the start, so that PUBLISH cannot fail */
-    version *published;         /* likewise */
-    dead_pages *dead;           /* likewise; what the old tree used and the new one does not */
-    page_meta meta;             /* of the new generation */
-    vlog_entry *entries;        /* of its table of value-log segments */
-    size_t entry_count, entry_capacity;
-    uint64_t replay, chain, sequence;
-    uint64_t spent_ns, written_before; /* time of its steps; bytes written to the page file when it began */
-    uint64_t synced_before;     /* the same, when the page file was last synced */
-    uint64_t operations;        /* of the frozen memtable, merged by the merges before the one at work */
-    bool compacting;            /* a round of compaction */
-    compaction *round_of;       /* to be told; NULL when it has ended before its round */
-};
 
 /* ---- begin and end ---- */
 
@@ -102,7 +73,7 @@ static void segments_remove(levin *db, extent_list *segments)
 }
 
 /* Gives pages that nobody can reach any more back to the space. On failure the rest waits for the next time. */
-static levin_code take_back_pages(levin *db, levin_error *error)
+levin_code checkpoint_take_back_pages(levin *db, levin_error *error)
 {
     levin_code code = LEVIN_OK;
     if (!version_has_reusable(&db->versions))
@@ -136,10 +107,23 @@ void checkpoint_take_back_segments(levin *db)
         segments_remove(db, &segments);
 }
 
+/* The tree that a merge of the domain starts from. */
+static tree tree_before(const checkpoint *c, unsigned domain)
+{
+    return c->loaded && domain == c->load_domain ? c->roots[domain] : *tree_version_of(c->base->tree, domain);
+}
+
+static uint64_t keys_before(const levin *db, const checkpoint *c, unsigned domain)
+{
+    if (c->loaded && domain == c->load_domain)
+        return c->keys[domain];
+    return domain == DOMAIN_PLAIN ? db->meta.keys : db->meta.named_keys;
+}
+
 /*
  * Begins the merge of the domain's changes into its tree, or a round; the counts go on from those of the tree before.
  */
-static levin_code merge_open(levin *db, checkpoint *c, const compact_round *round, levin_error *error)
+levin_code checkpoint_merge_open(levin *db, checkpoint *c, const compact_round *round, levin_error *error)
 {
     const page_meta *m = &db->meta;
     const mem_roots none = { NULL, NULL };
@@ -147,14 +131,15 @@ static levin_code merge_open(levin *db, checkpoint *c, const compact_round *roun
         .io = db->io,
         .cache = db->cache,
         .space = db->space,
-        .old = *tree_version_of(c->base->tree, c->domain),
-        .old_keys = c->domain == DOMAIN_PLAIN ? m->keys : m->named_keys,
+        .old = tree_before(c, c->domain),
+        .old_keys = keys_before(db, c, c->domain),
         .old_leaf_pages = c->result.leaf_pages,
         .old_branch_pages = c->result.branch_pages,
         .old_overflow_pages = c->result.overflow_pages,
         .generation = m->generation + 1,
         .values = c->result.values,
-        .changes = round ? none : c->base->of[c->domain].frozen,
+        .changes = round || c->loading ? none : c->base->of[c->domain].frozen,
+        .fed = c->loading,
     };
     if (round) {
         options.rewrite = round->rewrite;
@@ -170,9 +155,9 @@ static levin_code merge_open(levin *db, checkpoint *c, const compact_round *roun
 /* That tree stays as it is. */
 static void tree_unchanged(const levin *db, checkpoint *c, unsigned domain)
 {
-    c->roots[domain] = *tree_version_of(c->base->tree, domain);
+    c->keys[domain] = keys_before(db, c, domain);
+    c->roots[domain] = tree_before(c, domain);
     c->roots[domain].generation = db->meta.generation + 1;
-    c->keys[domain] = domain == DOMAIN_PLAIN ? db->meta.keys : db->meta.named_keys;
 }
 
 static uint64_t now_ns(const levin *db)
@@ -186,22 +171,22 @@ static uint64_t pages_written_bytes(const levin *db)
 }
 
 /* What the frozen memtable brings, or for a round what the meta page says already. */
-static void checkpoint_aim(levin *db, checkpoint *c)
+void checkpoint_aim(levin *db, checkpoint *c)
 {
     c->replay = db->meta.replay;
     c->chain = db->meta.replay_chain;
     c->sequence = db->meta.sequence;
     if (c->compacting)
         return;
-    sync_mutex_lock(&db->commit_mutex);
+    commit_lock(db, c);
     c->replay = db->frozen_replay;
     c->chain = db->frozen_chain;
     c->sequence = db->frozen_sequence;
-    sync_mutex_unlock(&db->commit_mutex);
+    commit_unlock(db, c);
 }
 
-/* round: NULL, or the round of db->compaction to begin. */
-static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_error *error)
+/* round: NULL, or the round of db->compaction to begin. load: NULL, or the domain of a bulk load. */
+levin_code checkpoint_begin(levin *db, const compact_round *round, const unsigned *load, levin_error *error)
 {
     checkpoint *c = io_alloc(db->io, sizeof *c);
     levin_code code = LEVIN_OK;
@@ -210,9 +195,12 @@ static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_
     memset(c, 0, sizeof *c);
     c->base = version_acquire(&db->versions);
     c->compacting = round != NULL;
-    c->domain = round ? round->domain : DOMAIN_PLAIN;
+    c->domain = round ? round->domain : load ? *load : DOMAIN_PLAIN;
     c->round_of = round ? db->compaction : NULL;
-    checkpoint_aim(db, c);
+    c->loading = load != NULL;
+    c->load_domain = c->domain;
+    if (!c->loading)
+        checkpoint_aim(db, c);
     c->tree = tree_version_create(&db->versions);
     c->published = version_create(&db->versions);
     c->dead = io_alloc(db->io, sizeof *c->dead);
@@ -222,20 +210,20 @@ static levin_code checkpoint_begin(levin *db, const compact_round *round, levin_
         code = error_memory(error, sizeof *c->tree);
     if (code == LEVIN_OK)
         code = space_clone(db->space, &c->space_before, error);
-    for (unsigned domain = 0; domain < c->domain; domain++)
+    for (unsigned domain = 0; domain < c->domain && !c->loading; domain++)
         tree_unchanged(db, c, domain);
     c->result.leaf_pages = db->meta.leaf_pages;
     c->result.branch_pages = db->meta.branch_pages;
     c->result.overflow_pages = db->meta.overflow_pages;
     if (code == LEVIN_OK)
-        code = merge_open(db, c, round, error);
+        code = checkpoint_merge_open(db, c, round, error);
     if (code != LEVIN_OK) {
         space_aim(db->space, SPACE_LARGEST, 0);
         checkpoint_free(db, c);
         return code;
     }
     c->written_before = c->synced_before = pages_written_bytes(db);
-    if (!c->compacting)
+    if (!c->compacting && !c->loading)
         throttle_begin(&db->throttle, memtable_entries(c->base->frozen), now_ns(db));
     db->running = c;
     return LEVIN_OK;
@@ -265,7 +253,7 @@ static void let_writers_go(levin *db, bool completed)
 }
 
 /* Before the meta page was touched: as if nothing had been done. */
-static void checkpoint_give_up(levin *db)
+void checkpoint_give_up(levin *db)
 {
     checkpoint *c = db->running;
     let_writers_go(db, false);
@@ -521,13 +509,13 @@ static levin_code merge_next(levin *db, checkpoint *c, levin_error *error)
     }
     const mem_roots *changes = &c->base->of[DOMAIN_NAMED].frozen;
     if (!c->compacting && (changes->keys || changes->mask))
-        return merge_open(db, c, NULL, error);
+        return checkpoint_merge_open(db, c, NULL, error);
     tree_unchanged(db, c, DOMAIN_NAMED);
     c->step = STEP_FREE_LIST;
     return LEVIN_OK;
 }
 
-static levin_code pages_sync(levin *db, checkpoint *c, levin_error *error)
+levin_code checkpoint_pages_sync(levin *db, checkpoint *c, levin_error *error)
 {
     levin_code code = file_sync(&db->pages, error);
     if (code != LEVIN_OK)
@@ -540,15 +528,17 @@ static levin_code pages_sync(levin *db, checkpoint *c, levin_error *error)
  * Syncs on the way too: a device that is handed a hundred megabytes at once keeps every sync of the log waiting until
  * it has written them.
  */
-static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
+levin_code checkpoint_merge_some(levin *db, checkpoint *c, bool *done, levin_error *error)
 {
-    bool done = false;
-    levin_code code = merge_step(c->merging, &done, error);
-    throttle_progress(&db->throttle, c->operations + merge_operations_done(c->merging), now_ns(db));
-    if (code == LEVIN_OK && !done && pages_written_bytes(db) - c->synced_before >= PAGES_SYNC_BYTES)
-        code = pages_sync(db, c, error);
-    if (code != LEVIN_OK || !done)
-        return code;
+    levin_code code = merge_step(c->merging, done, error);
+    if (code == LEVIN_OK && !*done && pages_written_bytes(db) - c->synced_before >= PAGES_SYNC_BYTES)
+        code = checkpoint_pages_sync(db, c, error);
+    return code;
+}
+
+/* The merge at work is done. */
+levin_code checkpoint_merge_take(levin *db, checkpoint *c, levin_error *error)
+{
     extent_list freed = c->result.freed; /* by the merge before this one */
     c->operations += merge_operations_done(c->merging);
     merge_finish(c->merging, &c->result);
@@ -559,8 +549,19 @@ static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
     c->roots[c->domain] = c->result.root;
     c->keys[c->domain] = c->result.keys;
     free_gather all = { db->io, &c->result.freed, error };
-    code = gather_list(&all, &freed);
+    levin_code code = gather_list(&all, &freed);
     extent_list_fini(&freed, db->io);
+    return code;
+}
+
+static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
+{
+    bool done = false;
+    levin_code code = checkpoint_merge_some(db, c, &done, error);
+    throttle_progress(&db->throttle, c->operations + merge_operations_done(c->merging), now_ns(db));
+    if (code != LEVIN_OK || !done)
+        return code;
+    code = checkpoint_merge_take(db, c, error);
     if (code == LEVIN_OK)
         code = merge_next(db, c, error);
     if (code == LEVIN_OK && c->step == STEP_FREE_LIST)
@@ -571,21 +572,21 @@ static levin_code step_merge(levin *db, checkpoint *c, levin_error *error)
 static levin_code step_meta(levin *db, checkpoint *c, levin_error *error)
 {
     uint8_t slot[META_SLOT_BYTES] = { 0 };
-    sync_mutex_lock(&db->commit_mutex);
+    commit_lock(db, c);
     c->meta.incarnation = wal_incarnation(db->log);
     c->meta.vlog_next = db->values.next_number > 1 ? db->values.next_number : 0;
-    sync_mutex_unlock(&db->commit_mutex);
+    commit_unlock(db, c);
     meta_encode(slot, &c->meta);
     levin_slice part = { slot, sizeof slot };
     return file_write(&db->pages, &part, 1, c->meta.generation % 2 * META_SLOT_BYTES, NULL, error);
 }
 
 /* The values that the new tree points to, and its pages. */
-static levin_code step_sync(levin *db, levin_error *error)
+static levin_code step_sync(levin *db, const checkpoint *c, levin_error *error)
 {
-    sync_mutex_lock(&db->commit_mutex);
+    commit_lock(db, c);
     levin_code code = vlog_sync(&db->values, error);
-    sync_mutex_unlock(&db->commit_mutex);
+    commit_unlock(db, c);
     if (code == LEVIN_OK)
         code = file_sync(&db->pages, error);
     if (code != LEVIN_OK)
@@ -596,12 +597,18 @@ static levin_code step_sync(levin *db, levin_error *error)
 /* Cannot fail: its memory was taken at the start. */
 static void step_publish(levin *db, checkpoint *c)
 {
-    sync_mutex_lock(&db->commit_mutex);
+    commit_lock(db, c);
     const version *before = db->versions.newest;
+    if (c->loaded) { /* a batch that did not come by the log */
+        db->sequence = c->sequence;
+        wal_skip_sequence(db->log, c->sequence);
+        if (db->rows && row_cache_active(db->rows))
+            row_cache_touch_all(db->rows, c->sequence); /* before the version is published: row_cache.h */
+    }
     version *v = c->published;
     c->published = NULL;
     v->group = ++db->group;
-    v->sequence = before->sequence;
+    v->sequence = db->sequence;
     v->mem = before->mem;
     for (unsigned domain = 0; domain < DOMAIN_COUNT; domain++) {
         v->of[domain].mem = before->of[domain].mem;
@@ -614,7 +621,7 @@ static void step_publish(levin *db, checkpoint *c)
     version_publish(&db->versions, v, NULL);
     db->meta = c->meta;
     vlog_table_durable(&db->values, c->entries, c->entry_count, !c->compacting);
-    sync_mutex_unlock(&db->commit_mutex);
+    commit_unlock(db, c);
     tree_version_release(&db->versions, c->tree); /* the creator's reference: the version has its own */
     c->tree = NULL;
     if (!c->compacting) {
@@ -625,11 +632,11 @@ static void step_publish(levin *db, checkpoint *c)
 
 static levin_code step_mark(levin *db, checkpoint *c, levin_error *error)
 {
-    sync_mutex_lock(&db->commit_mutex);
+    commit_lock(db, c);
     levin_code code = wal_mark(db->log, c->meta.generation, error);
     if (code == LEVIN_OK)
         db->lazy_bytes = 0;
-    sync_mutex_unlock(&db->commit_mutex);
+    commit_unlock(db, c);
     return code;
 }
 
@@ -653,7 +660,7 @@ static void step_release(levin *db, checkpoint *c)
         event_tell(db, upkeep_failed, "the page file was not cut", error.message);
 }
 
-static levin_code checkpoint_step(levin *db, levin_error *error)
+levin_code checkpoint_step(levin *db, levin_error *error)
 {
     checkpoint *c = db->running;
     levin_code code = LEVIN_OK;
@@ -664,10 +671,10 @@ static levin_code checkpoint_step(levin *db, levin_error *error)
         code = step_free_list(db, c, error);
         break;
     case STEP_SYNC:
-        code = step_sync(db, error);
+        code = step_sync(db, c, error);
         break;
     case STEP_META_SYNC:
-        code = pages_sync(db, c, error);
+        code = checkpoint_pages_sync(db, c, error);
         break;
     case STEP_META:
         code = step_meta(db, c, error);
@@ -731,7 +738,7 @@ static bool something_frozen(levin *db)
 }
 
 /* A step of what is running. What goes wrong in a round of compaction is its owner's to know, and no writer's. */
-static levin_code running_step(levin *db, levin_error *error)
+levin_code checkpoint_running_step(levin *db, levin_error *error)
 {
     enum checkpoint_step step = db->running->step;
     compaction *round_of = db->running->round_of;
@@ -758,11 +765,11 @@ static levin_code running_begin(levin *db, bool compact, levin_error *error)
     bool frozen = something_frozen(db);
     if (!frozen && !compact)
         return LEVIN_OK;
-    levin_code code = take_back_pages(db, error);
+    levin_code code = checkpoint_take_back_pages(db, error);
     if (!frozen && (code != LEVIN_OK || !compact_next_round(db, &round)))
         return code;
     if (code == LEVIN_OK)
-        code = checkpoint_begin(db, frozen ? NULL : &round, error);
+        code = checkpoint_begin(db, frozen ? NULL : &round, NULL, error);
     if (code != LEVIN_OK && frozen)
         count_add(&db->checkpoint_failures, 1);
     return code;
@@ -774,8 +781,11 @@ levin_code checkpoint_work_locked(levin *db, bool compact, bool *more, levin_err
     *more = false;
     if (db_poisoned(db))
         return error_set(error, LEVIN_POISONED, NULL, "a sync failed earlier: close and reopen the store to write");
-    code = db->running ? running_step(db, error) : running_begin(db, compact, error);
-    *more = code != LEVIN_OK || db->running || something_frozen(db);
+    if (db->bulk_load && (compact || something_frozen(db))) /* it gives way, and learns so from db->bulk_load */
+        checkpoint_load_drop(db);
+    if (!db->bulk_load)
+        code = db->running ? checkpoint_running_step(db, error) : running_begin(db, compact, error);
+    *more = code != LEVIN_OK || (db->running && !db->bulk_load) || something_frozen(db);
     if (db->log && code != LEVIN_OK && db->running && db->running->step == STEP_MARK) {
         sync_mutex_lock(&db->commit_mutex);
         if (wal_poisoned(db->log))

@@ -89,6 +89,12 @@ void compact_end(levin *db)
     io_free(db->io, c, sizeof *c);
 }
 
+void compact_end_automatic(levin *db)
+{
+    if (db->compaction && db->compaction->automatic)
+        compact_end(db);
+}
+
 static uint64_t live_pages(const levin *db)
 {
     const page_meta *m = &db->meta;

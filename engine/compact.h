@@ -34,5 +34,7 @@ levin_code compact_auto_work(levin *db, bool *more, levin_error *error);
 bool compact_auto_wanted(levin *db);
 /* Frees db->compaction, and gives up its round. */
 void compact_end(levin *db);
+/* The same, if it is the background's. */
+void compact_end_automatic(levin *db);
 
 #endif

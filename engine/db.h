@@ -136,6 +136,7 @@ struct levin {
     sync_mutex compact_mutex;
     sync_mutex work_mutex;
     checkpoint *running;         /* work_mutex: the checkpoint in progress */
+    levin_bulk_load *bulk_load;  /* work_mutex: it is `running`, which only it drives; NULL: none is */
     compaction *compaction;      /* work_mutex: compact.c; NULL when none is at work */
     uint64_t compacted_at;       /* work_mutex: checkpoints completed when the last one of the background ended */
     space *space;                /* work_mutex: free pages; NULL when read-only */
@@ -160,6 +161,7 @@ struct levin {
     _Atomic uint64_t stalls, stall_ns, throttles, throttle_ns;
     _Atomic uint64_t replayed_batches, replayed_operations, recovery_ns, checkpoint_ns, checkpoint_bytes;
     _Atomic uint64_t compactions, compaction_rounds, compaction_pages, compaction_bytes;
+    _Atomic uint64_t bulk_loads, bulk_load_entries;
     counter_set write_counts;    /* by enum write_count */
     metrics metrics;
     events events;

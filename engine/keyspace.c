@@ -363,6 +363,11 @@ static bool keyspace_lost(const levin_keyspace *ks, const levin_snapshot *snapsh
     return dropped && (!snapshot || snapshot->v->sequence >= dropped);
 }
 
+bool keyspace_dropped(const levin_keyspace *ks)
+{
+    return keyspace_lost(ks, NULL);
+}
+
 levin_code keyspace_check(levin *store, const levin_keyspace *ks, const levin_snapshot *snapshot)
 {
     if (ks->store != store)

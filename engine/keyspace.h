@@ -41,6 +41,9 @@ void keyspace_state_unref(levin *db, keyspace_state *state);
 /* LEVIN_NO_KEYSPACE, LEVIN_INVALID (another store's): the handle cannot be used, with this snapshot or NULL. */
 levin_code keyspace_check(levin *store, const levin_keyspace *ks, const levin_snapshot *snapshot);
 
+/* Whether it is gone for those who write. */
+bool keyspace_dropped(const levin_keyspace *ks);
+
 /* A key of the user's as it stands in the tree of named keyspaces. */
 typedef struct keyspace_key {
     size_t bytes;

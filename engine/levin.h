@@ -464,6 +464,44 @@ LEVIN_API levin_code levin_compare_and_swap_in(levin *store, const levin_keyspac
 /* snapshot NULL reads the newest published state. */
 
 /*
+ * Sorted bulk load: keys in ascending order, with their values, go straight into pages, past the log and the memtable,
+ * at the cost of writing them once.  It is one batch of any size: all of it becomes visible and durable together at
+ * its commit, or nothing does, also in a crash.
+ *
+ *   levin_bulk_load_begin(store, NULL, &load);
+ *   for (...) levin_bulk_load_add(load, key, key_bytes, value, value_bytes);
+ *   levin_bulk_load_commit(load);
+ *   levin_bulk_load_destroy(load);
+ *
+ * Into an empty keyspace (NULL: the default one), or behind or between the keys of one, it runs at full speed; where it
+ * falls among keys that are there, the leaves around are written anew, and the values of keys that are there replaced.
+ * Large values go to the value log, if there is one.  It takes about 1 MiB of memory, or the largest value.
+ *
+ * One load at a time (LEVIN_CONFLICT), used by one thread at a time, and destroyed before levin_close() and before its
+ * keyspace is closed.  The beginning makes a checkpoint.  Reads and writes go on meanwhile, from the same thread too;
+ * writers wait during the commit, for the syncs.  What a load cannot have beside it ends it, with LEVIN_CONFLICT and
+ * nothing written: a write of others to a key between its first and its last; a memtable that fills up, so that a
+ * checkpoint is needed (memtable_bytes, or levin_checkpoint(), levin_backup() after writes); levin_compact().
+ *
+ * Errors of levin_bulk_load_add(): LEVIN_INVALID when the key is not above the one before (the message names the entry
+ * and both keys), LEVIN_TOO_BIG and LEVIN_NO_KEYSPACE as of a put; the load is as it was before and can go on.  After
+ * any other (LEVIN_NO_SPACE, LEVIN_IO, LEVIN_NO_MEMORY, LEVIN_CONFLICT), as after a commit that failed, the store is as
+ * it was at the beginning and only levin_bulk_load_destroy() is left: begin again.  Values that had gone to the value
+ * log are garbage there.  When the write of the meta page, or a sync, fails in the commit the store is poisoned
+ * (LEVIN_POISONED from then on), and after reopening the load is there, whole, or not; for a handle that is opened
+ * read-only beside the poisoned one, too.
+ */
+typedef struct levin_bulk_load levin_bulk_load;
+LEVIN_API levin_code levin_bulk_load_begin(levin *store, const levin_keyspace *keyspace,
+                                           levin_bulk_load **load) LEVIN_MUST_USE;
+LEVIN_API levin_code levin_bulk_load_add(levin_bulk_load *load, const void *key, size_t key_bytes, const void *value,
+                                         size_t value_bytes) LEVIN_MUST_USE;
+/* Durable at return, and before it nothing can be seen. */
+LEVIN_API levin_code levin_bulk_load_commit(levin_bulk_load *load) LEVIN_MUST_USE;
+/* Without a commit before, nothing has happened. Harmless on NULL. */
+LEVIN_API void levin_bulk_load_destroy(levin_bulk_load *load);
+
+/*
  * The state now, unchanged until released. Cheap; holds back the reuse of memory and pages. Any threads may read with
  * it, also at once; any thread releases it, once, when no call is using it any more, before levin_close().
  */
@@ -1008,7 +1046,9 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(large_bytes, "bytes held by it now")                                                                      \
     X(vlog_memory_bytes, "bytes that the value log itself holds in memory now")                                 \
     X(reader_processes, "read-only handles that others have open on the store now")                             \
-    X(reader_processes_bytes, "bytes of the page file that they keep from being used again")
+    X(reader_processes_bytes, "bytes of the page file that they keep from being used again")                    \
+    X(bulk_loads, "bulk loads committed")                                                                       \
+    X(bulk_load_entries, "keys and values in them, not among the puts")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;

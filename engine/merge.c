@@ -53,6 +53,9 @@ struct merge {
     const uint8_t *ahead[MERGE_AHEAD];
     unsigned ahead_at, ahead_count;
     uint64_t operations_done;
+    const uint8_t *feed;         /* o.fed: the operations behind those ahead */
+    size_t feed_left;
+    bool feed_ended;
 
     mem_cursor ranges;
     const uint8_t *range;        /* the next deleted range that has not been passed, or NULL */
@@ -80,6 +83,12 @@ struct merge {
 
 static void operation_fetch(merge *m)
 {
+    if (m->feed_left) {
+        m->ahead[(m->ahead_at + m->ahead_count++) % MERGE_AHEAD] = m->feed;
+        m->feed += record_bytes(m->feed);
+        m->feed_left--;
+        return;
+    }
     if (!mem_cursor_valid(&m->cursor))
         return;
     const uint8_t *record = mem_cursor_record(&m->cursor);
@@ -102,6 +111,25 @@ static inline void operation_done(merge *m)
     m->ahead_count--;
     m->operations_done++;
     operation_fetch(m);
+}
+
+bool merge_hungry(const merge *m)
+{
+    return m->o.fed && !m->feed_ended && !m->ahead_count;
+}
+
+void merge_feed(merge *m, const uint8_t *records, size_t count)
+{
+    assert(merge_hungry(m));
+    m->feed = records;
+    m->feed_left = count;
+    for (unsigned i = 0; i < MERGE_AHEAD; i++)
+        operation_fetch(m);
+}
+
+void merge_feed_end(merge *m)
+{
+    m->feed_ended = true;
 }
 
 static inline bool operation_in_leaf(const merge *m, const uint8_t *record)
@@ -445,6 +473,8 @@ static levin_code leaf_probe(merge *m, levin_error *error)
             return leaf_replace(m, error);
         operation_done(m);
     }
+    if (merge_hungry(m)) /* what comes may fall into this leaf */
+        return LEVIN_OK;
     if (rewrite_wants_leaf(m)) {
         rewrite_spend(m, 1);
         return leaf_replace(m, error);
@@ -600,6 +630,8 @@ static levin_code leaf_merge(merge *m, levin_error *error)
         if (large)
             return LEVIN_OK;
     }
+    if (merge_hungry(m))
+        return LEVIN_OK;
     code = m->range_in_leaf ? leaf_pass_cells(m, m->cells, error) : LEVIN_OK;
     if (!code && m->slot < m->cells) {
         m->build.appending = m->o.rewrite.pack;
@@ -727,10 +759,12 @@ static levin_code walk_step(merge *m, levin_error *error)
 
 levin_code merge_step(merge *m, bool *done, levin_error *error)
 {
-    levin_code code;
+    levin_code code = LEVIN_OK;
     walk_state before;
     /* the way to a leaf costs little against the leaf: they are one step */
     do {
+        if (merge_hungry(m))
+            break;
         before = m->state;
         code = walk_step(m, error);
     } while (!code && m->state != WALK_DONE && before != WALK_LEAF && (before != WALK_PROBE || m->state == WALK_LEAF));

@@ -53,6 +53,7 @@ typedef struct merge_options {
     uint64_t generation;    /* of the new tree */
     vlog_changes values;     /* counted by the merge of another tree; merge_begin() takes them over, if it succeeds */
     mem_roots changes;       /* of the memtable; kept alive by the caller; both NULL: none */
+    bool fed;                /* the changes come by merge_feed() instead, in pieces */
     merge_rewrite rewrite;   /* not together with changes */
     uint8_t *next;           /* room for a key of a quarter page: where the rewrite has to go on */
 } merge_options;
@@ -61,6 +62,14 @@ levin_code merge_begin(const merge_options *options, merge **m, levin_error *err
 /* *done: the new tree is complete and all its pages are written (not synced). On failure the merge can only be
  * ended. */
 levin_code merge_step(merge *m, bool *done, levin_error *error);
+/*
+ * Of a merge that is fed.  When it is hungry its steps do nothing and it wants the next puts: `count` well-formed ones,
+ * back to back, ascending, above all before; they stay as they are until it is hungry again.  After merge_feed_end()
+ * it is never hungry.
+ */
+bool merge_hungry(const merge *m);
+void merge_feed(merge *m, const uint8_t *records, size_t count);
+void merge_feed_end(merge *m);
 /* Operations merged so far. */
 uint64_t merge_operations_done(const merge *m);
 /* After done. Fills *result. */

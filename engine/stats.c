@@ -169,6 +169,8 @@ void levin_stats_get(levin *db, levin_stats *s)
     s->compaction_rounds = count_read(&db->compaction_rounds);
     s->compaction_pages = count_read(&db->compaction_pages);
     s->compaction_bytes = count_read(&db->compaction_bytes);
+    s->bulk_loads = count_read(&db->bulk_loads);
+    s->bulk_load_entries = count_read(&db->bulk_load_entries);
     stats_of_files(db, s);
     stats_of_values(db, s);
     stats_of_errors(db, s);

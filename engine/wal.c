@@ -463,6 +463,12 @@ uint64_t wal_generation(const wal *log)
     return log->generation;
 }
 
+void wal_skip_sequence(wal *log, uint64_t sequence)
+{
+    assert(sequence >= log->sequence && sequence <= WAL_SEQUENCE_MAX);
+    log->sequence = sequence + 1;
+}
+
 uint64_t wal_sequence(const wal *log)
 {
     return log->replayed;

@@ -149,6 +149,8 @@ uint64_t wal_incarnation(const wal *log);
 uint64_t wal_generation(const wal *log);  /* the newest checkpoint that the log says is durable */
 uint64_t wal_seen_generation(const wal *log); /* the newest that any group told of when the log was replayed */
 uint64_t wal_sequence(const wal *log);   /* of the last batch replayed by wal_recover */
+/* A batch of that number was made durable without the log: what follows has higher ones. */
+void wal_skip_sequence(wal *log, uint64_t sequence);
 bool wal_poisoned(const wal *log);
 bool wal_needs_sync(const wal *log);     /* something appended is not known durable */
 uint64_t wal_segments(const wal *log);   /* live segments, spares apart */

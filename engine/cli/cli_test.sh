@@ -238,6 +238,18 @@ expect "the store's limit holds there too" 3 "$levin" import ranges --from <(pri
     --format tsv --keyspace imported --quiet
 expect "an empty name" 3 "$levin" import ranges --from pairs.tsv --keyspace ""
 expect "drop what was imported" 0 "$levin" keyspaces ranges --drop imported
+printf 'a\t1\nb\t2\nc\t3\n' >sorted.tsv
+printf 'a\t1\nc\t2\nb\t3\nd\t4\n' >unsorted.tsv
+expect "a sorted import, over what is there" 0 "$levin" import ranges --from sorted.tsv --keyspace copied --sorted --json
+grep -q '"records":3,"batches":1.*"complete":true' out || fail "a sorted import is one batch: $(cat out)"
+expect "export of it" 0 "$levin" export ranges --format tsv --keyspace copied --quiet
+same "what was imported sorted" out sorted.tsv
+expect "a key out of order" 3 "$levin" import ranges --from unsorted.tsv --keyspace unsorted --sorted
+says "is told" err 'unsorted.tsv:3: .*entry 3, "b", does not come after "c"'
+expect "nothing of it is there" 0 "$levin" export ranges --format tsv --keyspace unsorted --quiet
+same "nothing" out /dev/null
+expect "drop that too" 0 "$levin" keyspaces ranges --drop unsorted
+expect "sorted and in batches" 2 "$levin" import ranges --from sorted.tsv --sorted --batch 10
 expect "drop the copy" 0 "$levin" keyspaces ranges --drop copied
 rm -f pairs.tsv pairs.ndjson
 expect "drop" 0 "$levin" keyspaces ranges --drop second

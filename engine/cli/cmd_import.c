@@ -5,6 +5,8 @@
  * with the batches before it in the store and nothing of the batch that it stands in.  With --ack the number of
  * records whose batches are on the device is printed, and flushed, after each batch: whatever happens next, those are
  * in the store.
+ *
+ * With --sorted all of it is one bulk load (levin_bulk_load_begin()): wholly in the store at the end, or not at all.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,8 +21,9 @@
 
 enum {
     OPT_FORMAT = OPT_FORMAT_LAST, OPT_FROM, OPT_BATCH, OPT_SYNC, OPT_DURABILITY, OPT_SKIP, OPT_ACK, OPT_PAGE_SIZE,
-    OPT_MEMTABLE, OPT_JSON, OPT_KEYSPACE
+    OPT_MEMTABLE, OPT_JSON, OPT_KEYSPACE, OPT_SORTED
 };
+enum { BATCH_RECORDS_DEFAULT = 1000 };
 #define BATCH_BYTES ((size_t)32 << 20)
 
 typedef struct import_request {
@@ -28,9 +31,9 @@ typedef struct import_request {
     format_options fields;
     const char *from;
     const char *keyspace;    /* NULL: the default one */
-    uint64_t batch_records;
+    uint64_t batch_records;  /* 0: BATCH_RECORDS_DEFAULT */
     levin_durability durability;
-    bool skip_malformed, ack, quiet, json;
+    bool skip_malformed, ack, quiet, json, sorted;
     uint32_t page_bytes;     /* 0: the library's default */
     uint64_t memtable_bytes; /* likewise */
     levin_options store;
@@ -43,6 +46,8 @@ typedef struct import_state {
     levin *store;
     levin_keyspace *keyspace; /* NULL: the default one */
     levin_batch *batch;
+    levin_bulk_load *load;    /* in place of batches */
+    uint64_t loaded;          /* records in it, not committed */
     reader reader;
     key_set batch_keys;                   /* of the batch that is not yet committed */
     uint64_t batch_replaced;              /* its records whose key was there already */
@@ -57,8 +62,21 @@ static int fail_call(import_state *s, levin_code code)
     return cli_fail_call(s->command, s->path, s->store, code);
 }
 
+static int commit_load(import_state *s)
+{
+    levin_code code = levin_bulk_load_commit(s->load);
+    if (code != LEVIN_OK)
+        return fail_call(s, code);
+    s->records = s->loaded;
+    s->loaded = 0;
+    s->batches = 1;
+    return CLI_OK;
+}
+
 static int commit(import_state *s)
 {
+    if (s->load)
+        return commit_load(s);
     uint64_t count = levin_batch_count(s->batch);
     if (!count)
         return CLI_OK;
@@ -90,18 +108,36 @@ static int malformed(import_state *s)
     return cli_error(s->command, "%s:%" PRIu64 ":%zu: %s", r->in.name, r->bad_line, r->bad_column, r->why);
 }
 
+/* A key that does not come after the one before ends the import. */
+static int out_of_order(import_state *s)
+{
+    levin_error error;
+    levin_last_error(s->store, &error);
+    progress_end(&s->meter);
+    return cli_error(s->command, "%s:%" PRIu64 ": %s", s->reader.in.name, s->reader.line, error.message);
+}
+
 static int add_record(import_state *s)
 {
     levin_slice key = buffer_slice(&s->reader.key), value = buffer_slice(&s->reader.value);
-    levin_code code = levin_batch_put_in(s->batch, s->keyspace, key.data, key.size, value.data, value.size);
+    levin_code code =
+        s->load ? levin_bulk_load_add(s->load, key.data, key.size, value.data, value.size)
+                : levin_batch_put_in(s->batch, s->keyspace, key.data, key.size, value.data, value.size);
     if (code == LEVIN_TOO_BIG) {
         reader_malformed(&s->reader, s->reader.line, 1,
                          "key of %zu or value of %zu bytes is over the store's limit (levin create --page-size)",
                          key.size, value.size);
         return malformed(s);
     }
+    if (s->load && code == LEVIN_INVALID && key.size)
+        return out_of_order(s);
     if (code != LEVIN_OK)
         return fail_call(s, code);
+    if (s->load) {
+        s->bytes += key.size + value.size;
+        progress_tick(&s->meter, ++s->loaded, s->bytes);
+        return CLI_OK;
+    }
     bool again = !key_set_add(&s->batch_keys, key);
     code = again ? LEVIN_OK : levin_contains_in(s->store, s->keyspace, NULL, key.data, key.size);
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
@@ -137,7 +173,7 @@ static int import_all(import_state *s)
 static void report(import_state *s, int status)
 {
     double seconds = progress_end(&s->meter);
-    uint64_t dropped = s->batch ? levin_batch_count(s->batch) : 0;
+    uint64_t dropped = s->load ? s->loaded : s->batch ? levin_batch_count(s->batch) : 0;
     if (s->request->json) {
         fprintf(s->request->ack ? stderr : stdout,
                 "{\"records\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"replaced\":%" PRIu64 ",\"skipped\":%" PRIu64
@@ -180,7 +216,8 @@ static int import(const cli_command *command, const char *path, const import_req
         status = cli_close(command, path, s.store, CLI_ERROR);
         goto out;
     }
-    levin_code code = levin_batch_create(s.store, &s.batch);
+    levin_code code = request->sorted ? levin_bulk_load_begin(s.store, s.keyspace, &s.load)
+                                      : levin_batch_create(s.store, &s.batch);
     status = code == LEVIN_OK ? import_all(&s) : fail_call(&s, code);
     code = LEVIN_OK;
     /* whatever the durability of the batches, what is reported is on the device; a whole import also leaves no log
@@ -191,6 +228,7 @@ static int import(const cli_command *command, const char *path, const import_req
         status = fail_call(&s, code);
     report(&s, status);
     levin_batch_destroy(s.batch);
+    levin_bulk_load_destroy(s.load);
     levin_keyspace_close(s.keyspace);
     status = cli_close(command, path, s.store, cli_finish_output(command, status));
 out:
@@ -208,6 +246,7 @@ static const struct option import_options[] = { { "format", required_argument, N
                                                 { "durability", required_argument, NULL, OPT_DURABILITY },
                                                 { "skip-malformed", no_argument, NULL, OPT_SKIP },
                                                 { "ack", no_argument, NULL, OPT_ACK },
+                                                { "sorted", no_argument, NULL, OPT_SORTED },
                                                 { "page-size", required_argument, NULL, OPT_PAGE_SIZE },
                                                 { "memtable", required_argument, NULL, OPT_MEMTABLE },
                                                 { "json", no_argument, NULL, OPT_JSON },
@@ -228,6 +267,7 @@ static int take_option(const cli_command *command, import_request *request, int 
     case OPT_SYNC: request->durability = LEVIN_SYNCED; break;
     case OPT_SKIP: request->skip_malformed = true; break;
     case OPT_ACK: request->ack = true; break;
+    case OPT_SORTED: request->sorted = true; break;
     case OPT_JSON: request->json = true; break;
     case OPT_FORMAT:
         request->format = format_by_name(optarg);
@@ -258,7 +298,7 @@ static int take_option(const cli_command *command, import_request *request, int 
 
 static int run(const cli_command *command, int argc, char **argv)
 {
-    import_request request = { .fields = FORMAT_DEFAULTS, .batch_records = 1000, .durability = LEVIN_LOGGED };
+    import_request request = { .fields = FORMAT_DEFAULTS, .durability = LEVIN_LOGGED };
     int status;
     levin_options_init(&request.store);
     for (int c; (c = cli_getopt_store(command, argc, argv, "hq", import_options, &request.store, &status)) != -1;) {
@@ -274,6 +314,10 @@ static int run(const cli_command *command, int argc, char **argv)
         request.format = format_by_file(request.from);
     if (request.ack && request.durability != LEVIN_SYNCED)
         return cli_usage(command, "--ack goes with --sync: only what is on the device is acknowledged");
+    if (request.sorted && (request.ack || request.batch_records))
+        return cli_usage(command, "--sorted commits once, at the end: it does not go with --ack or --batch");
+    if (!request.batch_records)
+        request.batch_records = BATCH_RECORDS_DEFAULT;
     if (request.fields.whole && request.format != &format_ndjson)
         return cli_usage(command, "--whole goes with --format ndjson");
     interrupt_watch();
@@ -298,6 +342,7 @@ const cli_command command_import = {
     "      --sync               each batch is on the device before the next is read, as --durability synced\n"
     "      --durability LEVEL   none, logged (default) or synced; at the end everything is synced in any case\n"
     "      --ack                with --sync: print, after each batch, how many records are on the device\n"
+    "      --sorted             keys ascend: all in one bulk load, without log, or nothing when one does not\n"
     "      --skip-malformed     leave out malformed records and count them, instead of stopping at the first\n"
     "      --page-size SIZE     of a store that is made: 4K to 64K\n"
     "      --memtable SIZE      a checkpoint begins after so many bytes (64M)\n"
