@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "fatal.h"
+#include "random.h"
 
 struct levin_file {
     levin_file *inner;
@@ -38,9 +39,14 @@ struct fault_io {
     fault_point_hook hook;
     void (*failed_sync)(void *context, levin_file *inner_file);
     void *failed_sync_context;
+    void (*kept_sync)(void *context, levin_file *inner_file);
+    void *kept_sync_context;
+    fault_judge judge;
+    void *judge_context;
     /* statistics: relaxed, pair with nothing */
     _Atomic uint64_t calls[LEVIN_FILE_KIND_COUNT][FAULT_OPERATION_COUNT];
     _Atomic uint64_t hook_fired, files, bytes, allocations;
+    _Atomic uint64_t clock_shift_ns; /* modulo 2^64; relaxed, pairs with nothing */
 };
 
 /* What to do with one call. */
@@ -49,6 +55,8 @@ typedef struct decision {
     fault_effect effect;
     int os_error;
     size_t bytes;
+    int64_t shift;
+    uint64_t draw;
 } decision;
 
 static uint64_t raise(_Atomic uint64_t *counter, uint64_t by)
@@ -123,7 +131,18 @@ static bool matches(const fault_rule *rule, levin_file_kind kind, fault_operatio
     return (rule->operations >> operation & 1) && (operation >= FAULT_ALLOC || (rule->kinds >> kind & 1));
 }
 
-static decision decide(fault_io *f, levin_file_kind kind, fault_operation operation)
+static void ask_judge(fault_io *f, const fault_call *call, decision *d)
+{
+    fault_choice choice = { .effect = FAULT_ERROR };
+    if (!f->judge(f->judge_context, call, &choice))
+        return;
+    if (choice.effect == FAULT_CLOCK)
+        raise(&f->clock_shift_ns, (uint64_t)choice.shift);
+    else
+        *d = (decision){ true, choice.effect, choice.os_error, choice.bytes, choice.shift, choice.draw };
+}
+
+static decision decide_on(fault_io *f, levin_file_kind kind, fault_operation operation, uint64_t offset, uint64_t bytes)
 {
     decision d = { .fires = false, .effect = FAULT_ERROR };
     raise(&f->calls[kind][operation], 1);
@@ -131,6 +150,8 @@ static decision decide(fault_io *f, levin_file_kind kind, fault_operation operat
         d.fires = true;
         raise(&f->hook_fired, 1);
     }
+    if (f->judge && !d.fires)
+        ask_judge(f, &(fault_call){ kind, operation, offset, bytes }, &d);
     for (size_t i = 0; i < f->rule_count; i++) {
         rule_state *state = &f->rules[i];
         const fault_rule *rule = &state->rule;
@@ -142,15 +163,20 @@ static decision decide(fault_io *f, levin_file_kind kind, fault_operation operat
         if (rule->effect == FAULT_SHORT && operation != FAULT_READ && operation != FAULT_WRITE)
             continue;
         raise(&state->fired, 1);
-        d = (decision){ true, rule->effect, rule->os_error, rule->bytes };
+        d = (decision){ true, rule->effect, rule->os_error, rule->bytes, 0, 0 };
     }
     return d;
+}
+
+static decision decide(fault_io *f, levin_file_kind kind, fault_operation operation)
+{
+    return decide_on(f, kind, operation, 0, 0);
 }
 
 /* The call must not be made: it fails at once. */
 static bool fails_before(const decision *d)
 {
-    return d->fires && d->effect == FAULT_ERROR;
+    return d->fires && (d->effect == FAULT_ERROR || d->effect == FAULT_ERROR_KEPT);
 }
 
 /* What to report for a call that was made. */
@@ -194,19 +220,90 @@ static int fault_close(void *context, levin_file *file)
     return d.fires ? d.os_error : result;
 }
 
+enum { SECTOR = 512 };
+
+static size_t parts_bytes(const levin_slice *parts, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += parts[i].size;
+    return total;
+}
+
+/* Where the sector that is hurt begins, in a transfer of `bytes` above 0. */
+static size_t sector_of(const decision *d, size_t bytes)
+{
+    return (size_t)(d->draw % ((bytes + SECTOR - 1) / SECTOR)) * SECTOR;
+}
+
+/* FAULT_FLIP and FAULT_GARBAGE; the others leave the bytes alone. */
+static void damage(const decision *d, uint8_t *bytes, size_t count)
+{
+    if (count == 0)
+        return;
+    if (d->effect == FAULT_FLIP) {
+        bytes[d->draw / 8 % count] ^= (uint8_t)(1u << d->draw % 8);
+    } else if (d->effect == FAULT_GARBAGE) {
+        random_stream r = random_open(d->draw, 0);
+        const size_t first = sector_of(d, count);
+        random_fill(&r, bytes + first, count - first < SECTOR ? count - first : SECTOR);
+    }
+}
+
+/* Where the transfer goes; a shift to before the beginning of the file goes nowhere. */
+static uint64_t directed(const decision *d, uint64_t offset)
+{
+    if (!d->fires || d->effect != FAULT_MISDIRECT || (d->shift < 0 && offset < -(uint64_t)d->shift))
+        return offset;
+    return offset + (uint64_t)d->shift;
+}
+
 static int fault_read_at(void *context, levin_file *file, void *buffer, size_t bytes, uint64_t offset, size_t *done)
 {
     fault_io *f = self(context);
-    decision d = decide(f, file->kind, FAULT_READ);
+    decision d = decide_on(f, file->kind, FAULT_READ, offset, bytes);
     *done = 0;
     if (fails_before(&d))
         return d.os_error;
     if (d.fires && d.effect == FAULT_SHORT && d.bytes < bytes)
         bytes = d.bytes;
-    int result = f->inner->read_at(f->inner->context, file->inner, buffer, bytes, offset, done);
+    int result = f->inner->read_at(f->inner->context, file->inner, buffer, bytes, directed(&d, offset), done);
+    if (d.fires && !result)
+        damage(&d, buffer, *done);
     if (report(&d, result))
         *done = 0;
     return report(&d, result);
+}
+
+/*
+ * A write of changed bytes: they are joined first.  FAULT_STALE reads what is there; what cannot be read counts as
+ * zeros, as it does past the end.
+ */
+static int write_changed(fault_io *f, levin_file *file, const decision *d, const levin_slice *parts, size_t count,
+                         uint64_t offset, size_t *done)
+{
+    const size_t total = parts_bytes(parts, count);
+    if (total == 0)
+        return f->inner->write_at(f->inner->context, file->inner, parts, count, offset, done);
+    uint8_t *joined = fatal_alloc(total);
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].size)
+            memcpy(joined + at, parts[i].data, parts[i].size);
+        at += parts[i].size;
+    }
+    if (d->effect == FAULT_STALE) {
+        const size_t first = sector_of(d, total), size = total - first < SECTOR ? total - first : SECTOR;
+        size_t had = 0;
+        memset(joined + first, 0, size);
+        int result = f->inner->read_at(f->inner->context, file->inner, joined + first, size, offset + first, &had);
+        if (result)
+            memset(joined + first, 0, size);
+    } else
+        damage(d, joined, total);
+    int result = f->inner->write_at(f->inner->context, file->inner, &(levin_slice){ joined, total }, 1, offset, done);
+    free(joined);
+    return result;
 }
 
 /* Cuts the parts to `bytes`; returns how many are left. */
@@ -226,7 +323,7 @@ static int fault_write_at(void *context, levin_file *file, const levin_slice *pa
                           size_t *done)
 {
     fault_io *f = self(context);
-    decision d = decide(f, file->kind, FAULT_WRITE);
+    decision d = decide_on(f, file->kind, FAULT_WRITE, offset, parts_bytes(parts, count));
     levin_slice cut[LEVIN_IO_PARTS_MAX];
     *done = 0;
     if (fails_before(&d))
@@ -237,7 +334,13 @@ static int fault_write_at(void *context, levin_file *file, const levin_slice *pa
         if (!count)
             return 0;
     }
-    int result = f->inner->write_at(f->inner->context, file->inner, parts, count, offset, done);
+    if (d.fires && d.effect == FAULT_LOST) {
+        *done = parts_bytes(parts, count);
+        return 0;
+    }
+    if (d.fires && (d.effect == FAULT_FLIP || d.effect == FAULT_GARBAGE || d.effect == FAULT_STALE))
+        return write_changed(f, file, &d, parts, count, offset, done);
+    int result = f->inner->write_at(f->inner->context, file->inner, parts, count, directed(&d, offset), done);
     if (report(&d, result))
         *done = 0;
     return report(&d, result);
@@ -247,8 +350,13 @@ static int fault_sync(void *context, levin_file *file)
 {
     fault_io *f = self(context);
     decision d = decide(f, file->kind, FAULT_SYNC);
+    if (d.fires && d.effect == FAULT_LIE)
+        return 0;
     if (fails_before(&d)) {
-        if (f->failed_sync)
+        if (d.effect == FAULT_ERROR_KEPT) {
+            if (f->kept_sync)
+                f->kept_sync(f->kept_sync_context, file->inner);
+        } else if (f->failed_sync)
             f->failed_sync(f->failed_sync_context, file->inner);
         return d.os_error;
     }
@@ -329,6 +437,8 @@ static int fault_sync_dir(void *context, const char *path)
 {
     fault_io *f = self(context);
     decision d = decide(f, LEVIN_FILE_DIR, FAULT_SYNC_DIR);
+    if (d.fires && d.effect == FAULT_LIE)
+        return 0;
     return fails_before(&d) ? d.os_error : report(&d, f->inner->sync_dir(f->inner->context, path));
 }
 
@@ -367,7 +477,8 @@ static void fault_free(void *context, void *memory, size_t bytes)
 static uint64_t fault_now_ns(void *context)
 {
     const fault_io *f = self(context);
-    return f->inner->now_ns(f->inner->context);
+    /* pairs with nothing: only its value matters */
+    return f->inner->now_ns(f->inner->context) + read_counter(&f->clock_shift_ns);
 }
 
 static int fault_random(void *context, void *buffer, size_t bytes)
@@ -427,6 +538,18 @@ void fault_io_on_failed_sync(fault_io *f, void (*failed)(void *context, levin_fi
 void fault_io_set_point_hook(fault_io *f, fault_point_hook hook)
 {
     f->hook = hook;
+}
+
+void fault_io_set_judge(fault_io *f, fault_judge judge, void *context)
+{
+    f->judge = judge;
+    f->judge_context = context;
+}
+
+void fault_io_on_kept_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context)
+{
+    f->kept_sync = failed;
+    f->kept_sync_context = context;
 }
 
 uint64_t fault_io_calls(const fault_io *f, levin_file_kind kind, fault_operation operation)

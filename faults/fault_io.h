@@ -46,7 +46,17 @@ typedef enum fault_operation {
 typedef enum fault_effect {
     FAULT_ERROR,       /* os_error, the call is not made (alloc: NULL) */
     FAULT_ERROR_AFTER, /* the call is made, os_error is reported; for alloc, open and lock as FAULT_ERROR */
-    FAULT_SHORT        /* read, write: at most `bytes` are transferred (read 0: end of file); others: none */
+    FAULT_SHORT,       /* read, write: at most `bytes` are transferred (read 0: end of file); others: none */
+    /* Those below come from a judge only. */
+    FAULT_ERROR_KEPT,  /* sync: as FAULT_ERROR, but the pages stay dirty */
+    FAULT_FLIP,        /* read, write: one bit of what is transferred */
+    FAULT_GARBAGE,     /* read, write: one sector of it is random */
+    FAULT_STALE,       /* write: one sector of it stays as it was */
+    FAULT_LOST,        /* write: reported as done, not made */
+    FAULT_MISDIRECT,   /* read, write: `shift` bytes further */
+    FAULT_LIE,         /* sync, sync_dir: reported as done, not made */
+    FAULT_CLOCK,       /* the clock goes `shift` ns on (or back), then the call is made */
+    FAULT_EFFECT_COUNT
 } fault_effect;
 
 typedef struct fault_rule {
@@ -86,6 +96,27 @@ void fault_io_on_failed_sync(fault_io *f, void (*failed)(void *context, levin_fi
  */
 typedef bool (*fault_point_hook)(const char *point, int *os_error);
 void fault_io_set_point_hook(fault_io *f, fault_point_hook hook);
+
+/*
+ * Asked at each call after the hook and before the rules: false, or *choice filled.  The effects must go with the
+ * operation (plan.h has a judge that sees to it). NULL: none.
+ */
+typedef struct fault_call {
+    levin_file_kind kind;
+    fault_operation operation;
+    uint64_t offset, bytes; /* read, write; others 0 */
+} fault_call;
+typedef struct fault_choice {
+    fault_effect effect;
+    int os_error;
+    size_t bytes;
+    int64_t shift;
+    uint64_t draw; /* which bit, sector, bytes */
+} fault_choice;
+typedef bool (*fault_judge)(void *context, const fault_call *call, fault_choice *choice);
+void fault_io_set_judge(fault_io *f, fault_judge judge, void *context);
+/* Called instead of the inner sync when a sync fails by FAULT_ERROR_KEPT: give simdisk_sync_keeps_pages() here. */
+void fault_io_on_kept_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context);
 
 /* Calls made since creation (or the last reset), failed ones counted. */
 uint64_t fault_io_calls(const fault_io *f, levin_file_kind kind, fault_operation operation);

@@ -1,0 +1,546 @@
+/*
+ * plan.c - reading fault plans, and deciding by them.
+ *
+ * Reading: by lines, words apart by blanks; each error has the place of the word that was not expected.  An effect that
+ * does not go with every operation of its rule, or an error that POSIX does not allow there, is an error of the plan.
+ *
+ * Invariants: a rule counts each call that matches its point and range, whatever becomes of the call.  Calls before its
+ * `after` do not count.  Probability draws from the stream of (rule, kind, operation).
+ *
+ * Concurrency: one mutex over counters and streams; the decision of a call is made whole under it.
+ */
+#include "plan.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "errnos.h"
+#include "fatal.h"
+#include "random.h"
+
+/* ---- effects --------------------------------------------------------------------------------------------- */
+
+static const char *const effect_texts[FAULT_EFFECT_COUNT] = {
+    [FAULT_ERROR] = "error",   [FAULT_ERROR_AFTER] = "error-after", [FAULT_SHORT] = "short",
+    [FAULT_ERROR_KEPT] = "error-kept", [FAULT_FLIP] = "flip", [FAULT_GARBAGE] = "garbage",
+    [FAULT_STALE] = "stale",   [FAULT_LOST] = "lost",           [FAULT_MISDIRECT] = "misdirect",
+    [FAULT_LIE] = "lie",       [FAULT_CLOCK] = "clock",
+};
+
+const char *plan_effect_text(fault_effect effect)
+{
+    return (unsigned)effect < FAULT_EFFECT_COUNT ? effect_texts[effect] : "unknown";
+}
+
+bool plan_effect_applies(fault_effect effect, fault_operation operation)
+{
+    const bool transfer = operation == FAULT_READ || operation == FAULT_WRITE;
+    switch (effect) {
+    case FAULT_ERROR:
+    case FAULT_CLOCK:
+        return true;
+    case FAULT_ERROR_AFTER: /* elsewhere it would be the same as an error */
+        return operation != FAULT_OPEN && operation != FAULT_LOCK && operation != FAULT_ALLOC &&
+               operation != FAULT_CLOSE;
+    case FAULT_ERROR_KEPT:
+        return operation == FAULT_SYNC;
+    case FAULT_LIE:
+        return operation == FAULT_SYNC || operation == FAULT_SYNC_DIR;
+    case FAULT_STALE:
+    case FAULT_LOST:
+        return operation == FAULT_WRITE;
+    case FAULT_SHORT:
+    case FAULT_FLIP:
+    case FAULT_GARBAGE:
+    case FAULT_MISDIRECT:
+        return transfer;
+    case FAULT_EFFECT_COUNT:
+        break;
+    }
+    return false;
+}
+
+bool plan_effect_damages(fault_effect effect)
+{
+    return effect >= FAULT_FLIP && effect <= FAULT_LIE;
+}
+
+/* ---- words ----------------------------------------------------------------------------------------------- */
+
+typedef struct reader {
+    const char *at, *end, *line_start;
+    const char *word; /* the word read last, of `size` bytes; 0: the end of the line */
+    size_t size;
+    unsigned line;
+    plan_error *error;
+} reader;
+
+static bool refuse(reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool refuse(reader *r, const char *format, ...)
+{
+    char expected[140];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(expected, sizeof expected, format, arguments);
+    va_end(arguments);
+    r->error->line = r->line;
+    r->error->column = (unsigned)(r->word - r->line_start) + 1;
+    if (r->size)
+        snprintf(r->error->text, sizeof r->error->text, "%s, not '%.*s'", expected, r->size < 40 ? (int)r->size : 40,
+                 r->word);
+    else
+        snprintf(r->error->text, sizeof r->error->text, "%s, not the end of the line", expected);
+    return false;
+}
+
+static bool next(reader *r)
+{
+    while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\r'))
+        r->at++;
+    r->word = r->at;
+    if (r->at < r->end && *r->at != '#')
+        while (r->at < r->end && *r->at != '\n' && *r->at != ' ' && *r->at != '\t' && *r->at != '\r')
+            r->at++;
+    r->size = (size_t)(r->at - r->word);
+    return r->size > 0;
+}
+
+static bool is(const reader *r, const char *text)
+{
+    return r->size == strlen(text) && !memcmp(r->word, text, r->size);
+}
+
+/* To the line after; false at the end of the text. */
+static bool next_line(reader *r)
+{
+    const char *end = memchr(r->at, '\n', (size_t)(r->end - r->at));
+    if (!end)
+        return false;
+    r->at = r->line_start = end + 1;
+    r->line++;
+    return true;
+}
+
+static bool digits(const char *text, size_t size, uint64_t *value)
+{
+    *value = 0;
+    for (size_t i = 0; i < size; i++) {
+        const unsigned digit = (unsigned char)text[i] - (unsigned)'0';
+        if (digit > 9 || *value > (UINT64_MAX - digit) / 10)
+            return false;
+        *value = *value * 10 + digit;
+    }
+    return size > 0;
+}
+
+static bool read_number(reader *r, uint64_t least, uint64_t *value)
+{
+    next(r);
+    return (digits(r->word, r->size, value) && *value >= least) ||
+           refuse(r, "expected a number from %llu", (unsigned long long)least);
+}
+
+/* A number with a sign that may be left out, and after it a unit; its factor comes from `factor_of`. */
+static bool read_signed(reader *r, uint64_t (*factor_of)(const char *unit, size_t size), const char *what,
+                        int64_t *value)
+{
+    next(r);
+    const bool negative = r->size && *r->word == '-', sign = negative || (r->size && *r->word == '+');
+    size_t size = sign;
+    uint64_t number = 0;
+    while (size < r->size && r->word[size] >= '0' && r->word[size] <= '9')
+        size++;
+    const uint64_t factor = factor_of(r->word + size, r->size - size);
+    if (!digits(r->word + sign, size - sign, &number) || !factor || number > INT64_MAX / factor || number == 0)
+        return refuse(r, "expected %s", what);
+    *value = (int64_t)(number * factor);
+    if (negative)
+        *value = -*value;
+    return true;
+}
+
+static uint64_t no_unit(const char *unit, size_t size)
+{
+    (void)unit;
+    return size == 0;
+}
+
+static uint64_t unit_of_time(const char *unit, size_t size)
+{
+    static const struct {
+        const char *text;
+        uint64_t ns;
+    } units[] = { { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 } };
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (size == strlen(units[i].text) && !memcmp(unit, units[i].text, size))
+            return units[i].ns;
+    return 0;
+}
+
+/* ---- points ---------------------------------------------------------------------------------------------- */
+
+/* Whether `name` is one of the list "a,b" or the list is "*". */
+static bool listed(const char *list, size_t size, const char *name)
+{
+    if (size == 1 && *list == '*')
+        return true;
+    for (const char *at = list, *end = list + size; at < end;) {
+        const char *comma = memchr(at, ',', (size_t)(end - at)), *stop = comma ? comma : end;
+        if ((size_t)(stop - at) == strlen(name) && !memcmp(at, name, (size_t)(stop - at)))
+            return true;
+        at = comma ? comma + 1 : end;
+    }
+    return false;
+}
+
+/* Each name of the list is one of the kinds (operations): column of the first that is not, or NULL. */
+static const char *unknown_in(const char *list, size_t size, bool kinds)
+{
+    if (size == 1 && *list == '*')
+        return NULL;
+    for (const char *at = list, *end = list + size;;) {
+        const char *comma = memchr(at, ',', (size_t)(end - at)), *stop = comma ? comma : end;
+        bool found = false;
+        for (int i = 0; i < (kinds ? (int)LEVIN_FILE_KIND_COUNT : (int)FAULT_ALLOC) && !found; i++) {
+            const char *name = kinds ? fault_kind_text((levin_file_kind)i) : fault_operation_text((fault_operation)i);
+            found = (size_t)(stop - at) == strlen(name) && !memcmp(at, name, (size_t)(stop - at));
+        }
+        if (!found)
+            return at;
+        if (!comma)
+            return NULL;
+        at = comma + 1;
+    }
+}
+
+static bool read_point(reader *r, plan_point *point)
+{
+    static const char head[] = "levin/io/";
+    *point = (plan_point){ 0, 0 };
+    if (!next(r))
+        return refuse(r, "expected a point (levin/io/KIND/OPERATION, levin/mem/alloc or levin/random)");
+    if (is(r, "levin/mem/alloc") || is(r, "levin/random")) {
+        *point = (plan_point){ 1u << LEVIN_FILE_DIR, 1u << (is(r, "levin/random") ? FAULT_RANDOM : FAULT_ALLOC) };
+        return true;
+    }
+    const char *kinds = r->word + sizeof head - 1, *end = r->word + r->size;
+    const char *slash = r->size >= sizeof head && !memcmp(r->word, head, sizeof head - 1)
+                            ? memchr(kinds, '/', (size_t)(end - kinds))
+                            : NULL;
+    if (!slash)
+        return refuse(r, "expected a point (levin/io/KIND/OPERATION, levin/mem/alloc or levin/random)");
+    const char *bad_kind = unknown_in(kinds, (size_t)(slash - kinds), true);
+    const char *bad = bad_kind ? bad_kind : unknown_in(slash + 1, (size_t)(end - slash - 1), false);
+    if (bad) {
+        r->word = bad;
+        r->size = (size_t)(end - bad);
+        return refuse(r, bad_kind ? "expected a kind of file (pages, wal, vlog, lock, dir or *)"
+                                  : "expected an operation (open, read, write, sync, ... or *)");
+    }
+    for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
+        for (int operation = 0; operation < FAULT_ALLOC; operation++)
+            if (fault_point_exists((levin_file_kind)kind, (fault_operation)operation) &&
+                listed(kinds, (size_t)(slash - kinds), fault_kind_text((levin_file_kind)kind)) &&
+                listed(slash + 1, (size_t)(end - slash - 1), fault_operation_text((fault_operation)operation))) {
+                point->kinds |= 1u << kind;
+                point->operations |= 1u << operation;
+            }
+    return point->kinds || refuse(r, "expected a point that exists (levin-chaos points lists them)");
+}
+
+/* ---- rules ----------------------------------------------------------------------------------------------- */
+
+static bool read_probability(reader *r, double *probability)
+{
+    char text[32], *end;
+    next(r);
+    if (r->size && r->size < sizeof text && r->word[0] >= '0' && r->word[0] <= '9') {
+        memcpy(text, r->word, r->size);
+        text[r->size] = 0;
+        *probability = strtod(text, &end);
+        if (!*end && *probability >= 0 && *probability <= 1)
+            return true;
+    }
+    return refuse(r, "expected a probability from 0 to 1");
+}
+
+static bool read_range(reader *r, plan_rule *rule)
+{
+    next(r);
+    const char *dots = NULL;
+    for (size_t i = 0; i + 1 < r->size && !dots; i++)
+        if (r->word[i] == '.' && r->word[i + 1] == '.')
+            dots = r->word + i;
+    if (!dots || !digits(r->word, (size_t)(dots - r->word), &rule->from) ||
+        !digits(dots + 2, (size_t)(r->word + r->size - dots - 2), &rule->to) || rule->from >= rule->to)
+        return refuse(r, "expected a range of bytes FROM..TO, FROM below TO");
+    rule->has_range = true;
+    return true;
+}
+
+/* The words between the point and `do`. */
+static bool read_conditions(reader *r, plan_rule *rule)
+{
+    bool repeated = false;
+    while (next(r) && !is(r, "do")) {
+        bool good = true;
+        if (is(r, "nth"))
+            good = read_number(r, 1, &rule->nth);
+        else if (is(r, "every"))
+            good = read_number(r, 1, &rule->every);
+        else if (is(r, "probability"))
+            good = read_probability(r, &rule->probability);
+        else if (is(r, "range")) {
+            if (rule->point.operations & ~(1u << FAULT_READ | 1u << FAULT_WRITE))
+                return refuse(r, "expected no range: it is for reads and writes");
+            good = read_range(r, rule);
+        } else if (is(r, "after"))
+            good = read_point(r, &rule->after) && read_number(r, 1, &rule->after_count);
+        else if (!repeated && (is(r, "once") || is(r, "forever"))) {
+            rule->times = is(r, "once") ? 1 : UINT64_MAX;
+            repeated = true;
+        } else if (!repeated && is(r, "times"))
+            repeated = good = read_number(r, 1, &rule->times);
+        else
+            return refuse(r, "expected nth, every, probability, range, after, once, times, forever or do");
+        if (!good)
+            return false;
+    }
+    return r->size || refuse(r, "expected do and an effect");
+}
+
+static bool read_error(reader *r, plan_rule *rule)
+{
+    next(r);
+    rule->os_error = errno_number(r->word, r->size);
+    if (!rule->os_error)
+        return refuse(r, "expected the name of an error (EIO, ENOSPC, ...)");
+    for (int i = 0; i < FAULT_OPERATION_COUNT; i++)
+        if (rule->point.operations >> i & 1 && !errno_is_legal((fault_operation)i, rule->os_error))
+            return refuse(r, "expected an error that %s may give", fault_operation_text((fault_operation)i));
+    /* Whoever makes an interrupted transfer again, as all must, would do so for ever. */
+    if (rule->os_error == EINTR && rule->times == UINT64_MAX && !rule->every && rule->probability < 0)
+        return refuse(r, "expected another error: for ever, EINTR hangs a correct program");
+    return true;
+}
+
+static bool read_budget(reader *r, plan_rule *rule)
+{
+    if (rule->point.operations != 1u << FAULT_WRITE)
+        return refuse(r, "expected another effect: a budget is for writes");
+    rule->budget = true;
+    rule->effect = FAULT_ERROR;
+    if (!read_number(r, 1, &rule->bytes) || !read_error(r, rule))
+        return false;
+    if (rule->os_error != ENOSPC && rule->os_error != EDQUOT)
+        return refuse(r, "expected ENOSPC or EDQUOT");
+    return true;
+}
+
+static bool read_effect(reader *r, plan_rule *rule)
+{
+    if (!next(r))
+        return refuse(r, "expected an effect");
+    if (is(r, "budget")) {
+        if (!read_budget(r, rule))
+            return false;
+        return !next(r) || (is(r, "back") ? read_number(r, 1, &rule->back) && (next(r), true)
+                                          : refuse(r, "expected back or the end of the line"));
+    }
+    int effect = 0;
+    while (effect < FAULT_EFFECT_COUNT && !is(r, effect_texts[effect]))
+        effect++;
+    if (effect == FAULT_EFFECT_COUNT)
+        return refuse(r, "expected an effect (error, error-after, error-kept, short, budget, flip, garbage, stale, "
+                         "lost, misdirect, lie, clock)");
+    rule->effect = (fault_effect)effect;
+    for (int i = 0; i < FAULT_OPERATION_COUNT; i++)
+        if (rule->point.operations >> i & 1 && !plan_effect_applies(rule->effect, (fault_operation)i))
+            return refuse(r, "expected an effect that goes with %s", fault_operation_text((fault_operation)i));
+    bool good = true;
+    if (effect == FAULT_ERROR || effect == FAULT_ERROR_AFTER || effect == FAULT_ERROR_KEPT)
+        good = read_error(r, rule);
+    else if (effect == FAULT_SHORT) {
+        good = read_number(r, 0, &rule->bytes);
+        /* nothing written, for ever: a loop over short writes would never end */
+        if (good && rule->bytes == 0 && rule->point.operations & 1u << FAULT_WRITE)
+            good = refuse(r, "expected a number from 1 for writes");
+    } else if (effect == FAULT_MISDIRECT)
+        good = read_signed(r, no_unit, "a distance in bytes, as +4096 or -512", &rule->shift);
+    else if (effect == FAULT_CLOCK)
+        good = read_signed(r, unit_of_time, "a time with its unit, as +5ms or -3600s", &rule->shift);
+    if (good)
+        next(r);
+    return good;
+}
+
+static bool read_rule(reader *r, plan *p)
+{
+    if (!is(r, "on"))
+        return refuse(r, "expected on");
+    if (p->count == PLAN_RULES_MAX)
+        return refuse(r, "expected at most %d rules", PLAN_RULES_MAX);
+    plan_rule rule = { .line = r->line, .probability = -1 };
+    if (!read_point(r, &rule.point) || !read_conditions(r, &rule))
+        return false;
+    const char *effect = r->at;
+    const bool given = rule.times != 0;
+    while (effect < r->end && (*effect == ' ' || *effect == '\t'))
+        effect++;
+    const bool budget = (size_t)(r->end - effect) >= 6 && !memcmp(effect, "budget", 6);
+    if (!given)
+        rule.times = rule.every || rule.probability >= 0 || budget ? UINT64_MAX : 1;
+    if (!read_effect(r, &rule))
+        return false;
+    if (r->size)
+        return refuse(r, "expected the end of the line");
+    p->rules[p->count++] = rule;
+    return true;
+}
+
+bool plan_parse(plan *p, const char *text, size_t bytes, plan_error *error)
+{
+    reader r = { .at = text, .end = text + bytes, .line_start = text, .line = 1, .error = error };
+    bool headed = false;
+    *p = (plan){ .count = 0 };
+    do {
+        if (!next(&r))
+            continue;
+        if (!headed) {
+            if (!is(&r, "levin-fault-plan"))
+                return refuse(&r, "expected levin-fault-plan %d", PLAN_VERSION);
+            next(&r);
+            if (!is(&r, "1"))
+                return refuse(&r, "expected version %d", PLAN_VERSION);
+            headed = true;
+            if (next(&r))
+                return refuse(&r, "expected the end of the line");
+        } else if (!read_rule(&r, p))
+            return false;
+    } while (next_line(&r));
+    if (!headed) {
+        r.word = r.line_start;
+        r.size = 0;
+        return refuse(&r, "expected levin-fault-plan %d", PLAN_VERSION);
+    }
+    return true;
+}
+
+/* ---- deciding -------------------------------------------------------------------------------------------- */
+
+typedef struct rule_progress {
+    uint64_t after, matched, fired, used, refused;
+    random_stream streams[LEVIN_FILE_KIND_COUNT][FAULT_OPERATION_COUNT];
+} rule_progress;
+
+struct plan_state {
+    pthread_mutex_t mutex;
+    const plan *p;
+    rule_progress rules[PLAN_RULES_MAX];
+};
+
+plan_state *plan_begin(const plan *p, uint64_t seed)
+{
+    plan_state *state = fatal_alloc_zeroed(sizeof *state);
+    pthread_mutex_init(&state->mutex, NULL);
+    state->p = p;
+    for (size_t rule = 0; rule < p->count; rule++)
+        for (unsigned kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
+            for (unsigned operation = 0; operation < FAULT_OPERATION_COUNT; operation++)
+                state->rules[rule].streams[kind][operation] =
+                    random_open(seed, 0x706c616e00000000u + (rule << 16 | kind << 8 | operation));
+    return state;
+}
+
+void plan_end(plan_state *state)
+{
+    if (state)
+        pthread_mutex_destroy(&state->mutex);
+    free(state);
+}
+
+static bool at_point(const plan_point *point, const fault_call *call)
+{
+    return point->operations >> call->operation & 1 && point->kinds >> call->kind & 1;
+}
+
+static bool in_range(const plan_rule *rule, const fault_call *call)
+{
+    return !rule->has_range || (call->offset < rule->to && call->offset + call->bytes > rule->from);
+}
+
+/* A budget lets through what fits, then refuses; after `back` refusals there is room again. */
+static bool budget_refuses(const plan_rule *rule, rule_progress *progress, const fault_call *call)
+{
+    if (rule->back && progress->refused == rule->back)
+        progress->used = progress->refused = 0;
+    if (call->bytes <= rule->bytes - progress->used) {
+        progress->used += call->bytes;
+        return false;
+    }
+    progress->used = rule->bytes;
+    progress->refused++;
+    return true;
+}
+
+/* The call matched; every condition is looked at, so that each counts whatever the others say. */
+static bool fires(const plan_rule *rule, rule_progress *progress, const fault_call *call)
+{
+    bool yes = true;
+    progress->matched++;
+    if (rule->probability >= 0)
+        yes = (double)(random_next(&progress->streams[call->kind][call->operation]) >> 11) * 0x1p-53 <
+              rule->probability;
+    if (rule->every && progress->matched % rule->every)
+        yes = false;
+    if (progress->matched < rule->nth || progress->fired >= rule->times)
+        yes = false;
+    return yes && (!rule->budget || budget_refuses(rule, progress, call));
+}
+
+bool plan_judge(void *context, const fault_call *call, fault_choice *choice)
+{
+    plan_state *state = context;
+    bool decided = false;
+    pthread_mutex_lock(&state->mutex);
+    for (size_t i = 0; i < state->p->count; i++) {
+        const plan_rule *rule = &state->p->rules[i];
+        rule_progress *progress = &state->rules[i];
+        const bool due = progress->after >= rule->after_count;
+        if (rule->after_count && at_point(&rule->after, call))
+            progress->after++;
+        if (!due || !at_point(&rule->point, call) || !in_range(rule, call))
+            continue;
+        if (!fires(rule, progress, call) || decided)
+            continue;
+        progress->fired++;
+        decided = true;
+        *choice = (fault_choice){ .effect = rule->effect,
+                                  .os_error = rule->os_error,
+                                  .bytes = rule->bytes > SIZE_MAX ? SIZE_MAX : (size_t)rule->bytes,
+                                  .shift = rule->shift,
+                                  .draw = random_next(&progress->streams[call->kind][call->operation]) };
+    }
+    pthread_mutex_unlock(&state->mutex);
+    return decided;
+}
+
+uint64_t plan_fired(plan_state *state, size_t rule)
+{
+    pthread_mutex_lock(&state->mutex);
+    const uint64_t fired = rule < state->p->count ? state->rules[rule].fired : 0;
+    pthread_mutex_unlock(&state->mutex);
+    return fired;
+}
+
+uint64_t plan_matched(plan_state *state, size_t rule)
+{
+    pthread_mutex_lock(&state->mutex);
+    const uint64_t matched = rule < state->p->count ? state->rules[rule].matched : 0;
+    pthread_mutex_unlock(&state->mutex);
+    return matched;
+}
