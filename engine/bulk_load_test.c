@@ -31,6 +31,7 @@ static levin_code store_try(levin **db)
     o.page_bytes = PAGE_BYTES;
     o.cache_bytes = 64 * PAGE_BYTES;
     o.memtable_bytes = 64 << 10;
+    o.row_cache_bytes = 64 << 10; /* small, so that it begins early */
     o.wal_segment_bytes = 64 << 10;
     o.value_log_threshold_bytes = threshold;
     o.background = LEVIN_BACKGROUND_NONE;
