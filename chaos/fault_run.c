@@ -135,6 +135,8 @@ typedef struct life {
     fault_io *f;
     oracle *o;
     uint64_t opened; /* when the store was first open; UINT64_MAX: never */
+    const plan_rules *rules; /* NULL: one rule of fault_io.h */
+    plan_state *state;
 } life;
 
 static uint64_t life_now(void *context)
@@ -148,6 +150,29 @@ static void life_failed_sync(void *context, levin_file *file)
     simdisk_fail_sync(l->disk, file, l->failed_sync);
 }
 
+static void life_kept_sync(void *context, levin_file *file)
+{
+    const life *l = context;
+    simdisk_fail_sync(l->disk, file, SIMDISK_SYNC_KEEPS_PAGES);
+}
+
+static uint64_t life_fired(const life *l)
+{
+    uint64_t fired = 0;
+    if (!l->rules)
+        return fault_io_fired(l->f, 0);
+    for (size_t i = 0; i < l->rules->count; i++)
+        fired += plan_fired(l->state, i);
+    return fired;
+}
+
+/* Nothing fails any more. */
+static void life_calm(life *l)
+{
+    fault_io_set_rules(l->f, NULL, 0);
+    fault_io_set_judge(l->f, NULL, NULL);
+}
+
 static void life_begin(life *l, const fault_scenario *scenario)
 {
     l->t = trace_create();
@@ -155,6 +180,7 @@ static void life_begin(life *l, const fault_scenario *scenario)
     l->f = fault_io_create(simdisk_io(l->disk));
     l->o = scenario->from ? oracle_continue(scenario->from, scenario->from_state) : oracle_create();
     fault_io_on_failed_sync(l->f, life_failed_sync, l);
+    fault_io_on_kept_sync(l->f, life_kept_sync, l);
 }
 
 static void life_end(life *l)
@@ -254,10 +280,10 @@ static bool live(life *l, const fault_scenario *scenario, uint64_t seed, fault_o
     bool good = workload_run(scenario->w, &target, true, &lived) || wrong(out, "life with the fault", &lived.verdict);
     out->failures = lived.failures;
     l->opened = lived.opened;
-    out->fired = fault_io_fired(l->f, 0);
+    out->fired = life_fired(l);
     bool over = out->fired > 0;
     if (over)
-        fault_io_set_rules(l->f, NULL, 0);
+        life_calm(l);
     if (!lived.store)
         return good;
     if (good && over)
@@ -266,7 +292,7 @@ static bool live(life *l, const fault_scenario *scenario, uint64_t seed, fault_o
     if (code == LEVIN_OK)
         oracle_durable(l->o, trace_length(l->t));
     if (!over)
-        out->fired = fault_io_fired(l->f, 0);
+        out->fired = life_fired(l);
     return good;
 }
 
@@ -290,6 +316,48 @@ bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, 
     fault_io_set_rules(l.f, NULL, 0);
     good = good && check_nothing_held(&l, out) && (!cut || check_power_cut(scenario->w, &l, scenario, seed, out)) &&
            check_reopened(scenario->w, &l, seed, out);
+    life_end(&l);
+    return good;
+}
+
+/* Whether a rule that hurts bytes has fired; of writes and syncs only, or of reads as well. */
+static bool damaged(const life *l, bool reads_too)
+{
+    for (size_t i = 0; i < l->rules->count; i++)
+        if (plan_effect_damages(l->rules->rules[i].effect) && plan_fired(l->state, i) &&
+            (reads_too || l->rules->rules[i].point.operations != 1u << FAULT_READ))
+            return true;
+    return false;
+}
+
+/* A verdict that only says that the store told of the damage done to it. */
+static bool is_told(const life *l, fault_outcome *out)
+{
+    if (out->verdict.code != LEVIN_CORRUPT || !damaged(l, true))
+        return false;
+    out->verdict = (oracle_verdict){ .state = ORACLE_NO_STATE };
+    out->told++;
+    return true;
+}
+
+bool fault_run_plan(const fault_scenarios *s, size_t scenario_index, const plan_rules *rules, plan_state *state,
+                    uint64_t seed, fault_outcome *out)
+{
+    const fault_scenario *scenario = &s->items[scenario_index];
+    *out = (fault_outcome){ .verdict = { .state = ORACLE_NO_STATE } };
+    life l = { .failed_sync = SIMDISK_SYNC_LOSES_PAGES, .rules = rules, .state = state };
+    life_begin(&l, scenario);
+    fault_io_set_judge(l.f, plan_judge, state);
+    bool good = live(&l, scenario, seed, out) || is_told(&l, out);
+    life_calm(&l);
+    good = good && check_nothing_held(&l, out);
+    out->unjudged = damaged(&l, false);
+    if (!out->unjudged)
+        good = good && check_power_cut(scenario->w, &l, scenario, seed, out) &&
+               check_reopened(scenario->w, &l, seed, out);
+    disk_image *image = simdisk_image(l.disk);
+    out->digest = random_mix(disk_image_digest(image) ^ trace_length(l.t));
+    disk_image_unref(image);
     life_end(&l);
     return good;
 }

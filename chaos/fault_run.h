@@ -5,6 +5,7 @@
 #define CHAOS_FAULT_RUN_H
 
 #include "../faults/fault_io.h"
+#include "../faults/plan.h"
 #include "report.h"
 
 /* What is done while a fault lies in wait. */
@@ -62,7 +63,17 @@ typedef struct fault_outcome {
     oracle_verdict verdict;
     const char *phase;
     uint64_t fired, failures;
+    uint64_t told;            /* verdicts that damage done by a plan was told of, as LEVIN_CORRUPT */
+    bool unjudged;            /* a plan lost or damaged writes: power cut and reopening were not judged */
+    uint64_t digest;          /* under a plan: of the files at the end */
 } fault_outcome;
 bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, fault_outcome *outcome);
+/*
+ * The scenario of that index under a fault plan (plan.h), state being that of rules and new.  Damage that the plan
+ * does may be told as LEVIN_CORRUPT, and no answer may be wrong.  After damaged or lost writes and syncs the files are
+ * not what the store wrote, and what is durable is not judged.
+ */
+bool fault_run_plan(const fault_scenarios *s, size_t scenario, const plan_rules *rules, plan_state *state,
+                    uint64_t seed, fault_outcome *outcome);
 
 #endif

@@ -84,6 +84,27 @@ expect "their JSON" 0 jq -e '.verdict == "nothing found" and .corrupt.complete a
 expect "one of them again" 0 "$chaos" replay --ops 20 --damage closed/lost/pages/0
 says "and says what is told" out 'as promised: open'
 
+expect "the points" 0 "$chaos" points --json
+expect "each once, with effects and errors" 0 \
+    jq -e 'length > 30 and (map(.point) | unique | length) == length and all(.effects | length > 1) and all(.errors | length > 0)' out
+{ echo levin-fault-plan 1; jq -r '.[:32][] | "on \(.point) do clock +1ms"' out; } >every
+expect "a plan may name each" 0 "$chaos" faults --plan every --ops 40 --json
+printf 'levin-fault-plan 1\non levin/io/wal/sync nth 3 do error ENOENT\n' >wrong
+expect "a plan that is wrong" 2 "$chaos" faults --plan wrong
+says "and says where" err '^wrong:2:37: expected the name of an error'
+printf 'levin-fault-plan 1\non levin/io/wal/sync nth 3 do error EIO\non levin/io/vlog/sync nth 999999 do error EIO\n' >some
+expect "a plan" 0 "$chaos" faults --plan some --json
+expect "its rules, fired or not" 0 jq -e '.rules[0].fired > 0 and .rules[1].fired == 0 and .refused > 0 and .runs == 4' out
+digest=$(jq -r .digest out)
+expect "again" 0 "$chaos" faults --plan some --json
+expect "one seed, one run" 0 jq -e ".digest == \"$digest\"" out
+if [ -x "$root/build/release/bin/levin-chaos" ]; then
+    expect "in the release build" 0 "$root/build/release/bin/levin-chaos" faults --plan some --json
+    expect "also there" 0 jq -e ".digest == \"$digest\"" out
+fi
+printf 'levin-fault-plan 1\non levin/io/lock/lock nth 99999 do error EIO\n' >idle
+expect "a plan of which nothing fires" 3 "$chaos" faults --plan idle
+
 expect "a small sweep" 0 "$chaos" sweep --ops 30 --small --json
 expect "its JSON" 0 jq -e '.verdict == "nothing found" and .violations == 0 and .sweep.complete
                            and .sweep.points == .sweep.points_due and .sweep.distinct_states > 100' out

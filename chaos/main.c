@@ -10,6 +10,7 @@
 #include "corrupt.h"
 #include "crew.h"
 #include "faults_sweep.h"
+#include "plan_command.h"
 #include "soak_command.h"
 #include "sweep.h"
 
@@ -127,6 +128,8 @@ int main(int argc, char **argv)
         return status;
     if (options.command == COMMAND_SOAK)
         return soak_command(&options);
+    if (options.command == COMMAND_POINTS)
+        return points_command(&options);
     if (options.command == COMMAND_CHAOS) {
         if (!options.data && access(DPKG_STATUS, R_OK) == 0)
             options.data = DPKG_STATUS;
@@ -142,6 +145,8 @@ int main(int argc, char **argv)
     }
     if (options.command == COMMAND_REPLAY) {
         status = replay(&options, &data);
+    } else if (options.plan) {
+        status = plan_command(&options, &data);
     } else {
         crew_catch_signals();
         sweeps(r, &data);

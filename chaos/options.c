@@ -20,6 +20,7 @@ static const char usage_text[] =
     "       levin-chaos corrupt [options]  single damages to every file: answers right, or LEVIN_CORRUPT\n"
     "       levin-chaos chaos  [options]   these, over the machine's own package list, and a table\n"
     "       levin-chaos soak   [options]   real files and threads, killed again and again, and compared\n"
+    "       levin-chaos points [--json]    where calls can be made to fail, with which effects and errors\n"
     "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME |\n"
     "                          --damage NAME) [--data FILE]\n"
     "\n"
@@ -39,6 +40,7 @@ static const char usage_text[] =
     "  --damage NAME     replay: damage, as printed\n"
     "  --damages N       corrupt: so many of each kind to each kind of file, drawn by the seed (default 1000)\n"
     "  --exhaustive      corrupt: all there are\n"
+    "  --plan FILE       faults: a few lives under this fault plan, and what each of its rules came to\n"
     "  --threads N       soak: threads that write (default 8, at most 64)\n"
     "  --duration SECONDS  soak: how long (default 60)\n"
     "  --lives N         soak: at most so many lives of the process\n"
@@ -67,9 +69,10 @@ static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *va
 
 static bool command_parse(chaos_options *o, const char *text)
 {
-    static const char *const names[] = { "sweep", "faults", "corrupt", "chaos", "replay", "soak" };
+    static const char *const names[] = { "sweep", "faults", "corrupt", "chaos", "replay", "soak",
+                                         "points" };
     static const chaos_command commands[] = { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CORRUPT, COMMAND_CHAOS,
-                                              COMMAND_REPLAY, COMMAND_SOAK };
+                                              COMMAND_REPLAY, COMMAND_SOAK, COMMAND_POINTS };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (!strcmp(text, names[i])) {
             o->command = commands[i];
@@ -101,6 +104,7 @@ enum {
     OPT_DAMAGE,
     OPT_DAMAGES,
     OPT_EXHAUSTIVE,
+    OPT_PLAN,
     OPT_HELP,
     OPT_VERSION
 };
@@ -120,6 +124,7 @@ static const struct option long_options[] = {
     { "help", no_argument, NULL, OPT_HELP },           { "version", no_argument, NULL, OPT_VERSION },
     { "damage", required_argument, NULL, OPT_DAMAGE }, { "damages", required_argument, NULL, OPT_DAMAGES },
     { "exhaustive", no_argument, NULL, OPT_EXHAUSTIVE },
+    { "plan", required_argument, NULL, OPT_PLAN },
     { NULL, 0, NULL, 0 },
 };
 
@@ -159,6 +164,9 @@ static int option_parse(chaos_options *o, int option)
         return -1;
     case OPT_FAULT:
         o->fault = optarg;
+        return -1;
+    case OPT_PLAN:
+        o->plan = optarg;
         return -1;
     case OPT_DAMAGE:
         o->damage = optarg;
@@ -230,6 +238,10 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         return mistake("no such command", argv[optind]);
     if (optind + 1 < argc)
         return mistake("too many arguments", argv[optind + 1]);
+    if (o->plan && o->command != COMMAND_FAULTS)
+        return mistake("--plan is for faults", NULL);
+    if (o->plan && o->budget_seconds > 0)
+        return mistake("--plan has no budget: its runs are few", NULL);
     const int asked = (o->at != NULL) + (o->fault != NULL) + (o->damage != NULL);
     if (o->command == COMMAND_REPLAY && asked != 1)
         return mistake("replay wants one of --at, --fault and --damage", NULL);

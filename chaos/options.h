@@ -16,7 +16,8 @@ typedef enum chaos_command {
     COMMAND_CORRUPT,
     COMMAND_CHAOS,
     COMMAND_REPLAY,
-    COMMAND_SOAK
+    COMMAND_SOAK,
+    COMMAND_POINTS
 } chaos_command;
 
 typedef struct chaos_options {
@@ -35,6 +36,7 @@ typedef struct chaos_options {
     const char *damage;    /* replay: name of a damage */
     uint64_t damages;      /* corrupt: the most of one kind to the files of one class; 0: the default */
     bool exhaustive;       /* corrupt: all of them */
+    const char *plan;      /* faults: file of a fault plan */
     const char *program;
     unsigned threads;      /* soak */
     double duration_seconds;

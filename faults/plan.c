@@ -378,7 +378,7 @@ static bool read_effect(reader *r, plan_rule *rule)
     return good;
 }
 
-static bool read_rule(reader *r, plan *p)
+static bool read_rule(reader *r, plan_rules *p)
 {
     if (!is(r, "on"))
         return refuse(r, "expected on");
@@ -402,11 +402,11 @@ static bool read_rule(reader *r, plan *p)
     return true;
 }
 
-bool plan_parse(plan *p, const char *text, size_t bytes, plan_error *error)
+bool plan_parse(plan_rules *p, const char *text, size_t bytes, plan_error *error)
 {
     reader r = { .at = text, .end = text + bytes, .line_start = text, .line = 1, .error = error };
     bool headed = false;
-    *p = (plan){ .count = 0 };
+    *p = (plan_rules){ .count = 0 };
     do {
         if (!next(&r))
             continue;
@@ -439,11 +439,11 @@ typedef struct rule_progress {
 
 struct plan_state {
     pthread_mutex_t mutex;
-    const plan *p;
+    const plan_rules *p;
     rule_progress rules[PLAN_RULES_MAX];
 };
 
-plan_state *plan_begin(const plan *p, uint64_t seed)
+plan_state *plan_begin(const plan_rules *p, uint64_t seed)
 {
     plan_state *state = fatal_alloc_zeroed(sizeof *state);
     pthread_mutex_init(&state->mutex, NULL);

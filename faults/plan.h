@@ -39,10 +39,10 @@ typedef struct plan_rule {
     uint64_t back;              /* budget: after so many refusals there are `bytes` again; 0: never */
 } plan_rule;
 
-typedef struct plan {
+typedef struct plan_rules {
     plan_rule rules[PLAN_RULES_MAX];
     size_t count;
-} plan;
+} plan_rules;
 
 typedef struct plan_error {
     unsigned line, column; /* from 1, in bytes */
@@ -50,7 +50,7 @@ typedef struct plan_error {
 } plan_error;
 
 /* Reads `bytes` of text. False: *error says where and why, and *p is of no use. */
-bool plan_parse(plan *p, const char *text, size_t bytes, plan_error *error);
+bool plan_parse(plan_rules *p, const char *text, size_t bytes, plan_error *error);
 
 /* Whether the effect goes with the operation at all. */
 bool plan_effect_applies(fault_effect effect, fault_operation operation);
@@ -59,7 +59,7 @@ bool plan_effect_damages(fault_effect effect);
 const char *plan_effect_text(fault_effect effect);
 
 typedef struct plan_state plan_state;
-plan_state *plan_begin(const plan *p, uint64_t seed); /* p must outlive it */
+plan_state *plan_begin(const plan_rules *p, uint64_t seed); /* p must outlive it */
 void plan_end(plan_state *state);                     /* harmless on NULL */
 /* A fault_judge; context is the plan_state. */
 bool plan_judge(void *context, const fault_call *call, fault_choice *choice);

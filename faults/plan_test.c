@@ -15,7 +15,7 @@
 
 static void refused(const char *text, unsigned line, unsigned column, const char *says)
 {
-    plan p;
+    plan_rules p;
     plan_error e;
     ck_assert_msg(!plan_parse(&p, text, strlen(text), &e), "taken: %s", text);
     ck_assert_msg(e.line == line && e.column == column && strstr(e.text, says), "%s\nat %u:%u: %s", text, e.line,
@@ -73,7 +73,7 @@ START_TEST(plan__any_text_has_an_answer)
     static const char good[] = HEAD "on levin/io/wal,vlog/* nth 3 every 2 probability 0.5 after levin/mem/alloc 9 "
                                     "times 4 do error EIO # why\n"
                                     "on levin/io/*/write range 5..900 do budget 65536 EDQUOT back 3";
-    plan p;
+    plan_rules p;
     plan_error e = { 0 };
     for (size_t size = 0; size <= strlen(good); size++) {
         char *exact = malloc(size + 1); /* exactly so long, for AddressSanitizer */
@@ -95,7 +95,7 @@ END_TEST
 
 /* A disk with a file of four sectors under the plan. */
 typedef struct bench {
-    plan p;
+    plan_rules p;
     plan_state *state;
     simdisk *disk;
     trace *t;
@@ -343,7 +343,7 @@ START_TEST(plan__every_legal_error_is_taken_by_its_name)
             const char *point = fault_point_name((levin_file_kind)kind, (fault_operation)operation);
             for (const int *at = errnos_of((fault_operation)operation); point && *at; at++) {
                 char text[200];
-                plan p;
+                plan_rules p;
                 plan_error e;
                 ck_assert_msg(errno_name(*at), "%d has no name", *at);
                 snprintf(text, sizeof text, HEAD "on %s do error %s", point, errno_name(*at));
