@@ -40,10 +40,13 @@ else ifeq ($(VARIANT),libfuzzer)
 else ifeq ($(VARIANT),afl)
   CC = $(if $(harness_source),clang,afl-clang-fast)
   VFLAGS = $(if $(harness_source),-O2 -g,$(FUZZ_FLAGS))
+else ifeq ($(VARIANT),oss)
+  # OSS-Fuzz and ClusterFuzzLite (.clusterfuzzlite/build.sh): their compilers, flags and engine, out of the environment
+  VFLAGS =
 else
   $(error VARIANT is one of release, debug, asan, tsan; make fuzz uses libfuzzer and afl)
 endif
-B := $(if $(filter libfuzzer afl,$(VARIANT)),build/fuzz/$(VARIANT),build/$(VARIANT))
+B := $(if $(filter libfuzzer afl,$(VARIANT)),build/fuzz/$(VARIANT),$(if $(filter oss,$(VARIANT)),$(OSS_BUILD),build/$(VARIANT)))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla \
         -Wcast-qual -Wwrite-strings -Wformat=2 -Werror
@@ -265,12 +268,13 @@ $(B)/fuzz/make_seeds: $(B)/obj/fuzz/make_seeds.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAU
 $(B)/fuzz_%: $(B)/obj/fuzz/fuzz_%.o $(B)/obj/fuzz/mutate_%.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAULTS_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(fuzz_link) -fsanitize=fuzzer
+	$(Q)$(if $(filter oss,$(VARIANT)),$(CXX) $(CXXFLAGS) -o $@ $^ $(LIB_FUZZING_ENGINE) -pthread -lm,$(fuzz_link) -fsanitize=fuzzer)
 $(B)/fuzz/mutator_fuzz_%.so: $(B)/obj/fuzz/afl_mutator.o $(B)/obj/fuzz/mutate_%.o $(FUZZ_A) $(FAULTS_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(fuzz_link) -shared
-.PHONY: fuzz-libfuzzer fuzz-afl fuzz-mutators
+.PHONY: fuzz-libfuzzer fuzz-afl fuzz-mutators fuzz-oss
+fuzz-oss: $(FUZZ_TARGETS:%=$(B)/%) $(B)/fuzz/make_seeds
 fuzz-libfuzzer: $(FUZZ_TARGETS:%=$(B)/%) $(FUZZ_REPLAYS) $(B)/fuzz/make_seeds
 fuzz-afl: $(FUZZ_TARGETS:%=$(B)/%)
 fuzz-mutators: $(FUZZ_TARGETS:%=$(B)/fuzz/mutator_%.so)
@@ -284,6 +288,14 @@ fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET='fuzz_ops ...', FUZZER='libfu
 	$(Q)$(if $(filter afl,$(fuzzers)),AFL_QUIET=1 $(SUBMAKE) VARIANT=afl fuzz-afl,:)
 	$(Q)$(if $(filter afl,$(fuzzers)),$(SUBMAKE) VARIANT=release fuzz-mutators,:)
 	$(Q)fuzz/run.sh $(fuzz_run)
+
+.PHONY: fuzz-triage fuzz-keep fuzz-oss-check
+fuzz-triage: ## what crashed in `make fuzz`, each cause once, with replay lines
+	$(Q)fuzz/triage.sh list
+fuzz-keep: ## FILE=input NAME=what-it-was [TARGET=fuzz_ops]: minimised and kept in fuzz/findings, which `make test` replays
+	$(Q)fuzz/triage.sh keep '$(FILE)' '$(NAME)' $(TARGET)
+fuzz-oss-check: ## the build script for OSS-Fuzz and ClusterFuzzLite, in their environment, and a second of each target
+	$(Q)ci/oss-fuzz.sh
 
 .PHONY: fuzz-planted
 fuzz-planted: $(DEPS) ## the proof that the fuzzers can fail: each bug of fuzz/planted/ put into a scratch copy must be found by both

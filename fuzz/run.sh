@@ -146,13 +146,14 @@ add_row() { # seconds, hundredths of a CPU-second
 # Without -entropic=0 half of the time of a run goes into libFuzzer's books, and more as the corpus grows (README.md).
 start_libfuzzer() {
     "$root/libfuzzer/$target" -max_total_time="$seconds" -seed="$seed" -max_len=131072 -len_control=0 -entropic=0 \
-        -timeout=10 -reload=0 -rss_limit_mb=2048 -detect_leaks=0 -print_final_stats=1 -artifact_prefix="$crash_dir/" "$corpus" "$seeds" >"$log" 2>&1 &
+        -timeout=10 -reload=0 -rss_limit_mb=2048 -detect_leaks=0 -print_final_stats=1 -artifact_prefix="$crash_dir/" \
+        -dict=fuzz/levin.dict "$corpus" "$seeds" >"$log" 2>&1 &
 }
 start_afl() {
     local mutator=$PWD/build/release/fuzz/mutator_$target.so
     AFL_CUSTOM_MUTATOR_LIBRARY=$mutator AFL_CUSTOM_MUTATOR_ONLY=1 AFL_DISABLE_TRIM=1 AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 \
         AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1 AFL_FAST_CAL=1 AFL_BENCH_UNTIL_CRASH=1 \
-        afl-fuzz -V "$seconds" -s "$seed" -m none -t 5000 -i "$seeds" -o "$corpus" -- "$root/afl/$target" >"$log" 2>&1 &
+        afl-fuzz -V "$seconds" -s "$seed" -m none -t 5000 -x fuzz/levin.dict -i "$seeds" -o "$corpus" -- "$root/afl/$target" >"$log" 2>&1 &
 }
 
 run_one() { # target, fuzzer
