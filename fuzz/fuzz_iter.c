@@ -91,8 +91,10 @@ static void change_key(unsigned how, uint8_t argument)
     case 1:
         append(argument & 1 ? 0xff : 0x00, 1 + argument / 64);
         return;
-    case 2: /* one less, one more */
+    case 2: /* one more, one less, the ends */
         r.reg.bytes[r.reg.size - 1] += argument & 1 ? 1 : 0xff;
+        if (argument & 2)
+            r.reg.bytes[r.reg.size - 1] = argument & 1 ? 0xff : 0x00;
         return;
     case 3:
         r.reg.size = 1 + argument % r.reg.size;
