@@ -45,9 +45,9 @@ done <options
 expect "no such data" 3 "$chaos" sweep --data nowhere
 expect "a workload too small for its name" 3 "$chaos" sweep --ops 30
 says "and says which count falls short" out 'falls short: .* at least 2000 are needed'
-for sweep in sweep faults corrupt chaos; do
+for sweep in sweep faults corrupt ranges chaos; do
     expect "$sweep: a budget in which nothing was looked at" 3 "$chaos" "$sweep" --budget 0.000001
-    says "$sweep: and says so" out 'the harness failed: the (crash sweep looked at no state|fault sweep fired no fault|corruption campaign did no damage)'
+    says "$sweep: and says so" out 'the harness failed: (the (crash sweep looked at no state|fault sweep fired no fault|corruption campaign did no damage)|no iterator was walked)'
 done
 
 expect "a soak of no threads" 2 "$chaos" soak --threads 0
@@ -104,6 +104,9 @@ if [ -x "$root/build/release/bin/levin-chaos" ]; then
 fi
 printf 'levin-fault-plan 1\non levin/io/lock/lock nth 99999 do error EIO\n' >idle
 expect "a plan of which nothing fires" 3 "$chaos" faults --plan idle
+expect "ranges" 0 "$chaos" ranges --ops 6 --seeds 2 --json
+expect "their JSON" 0 jq -e '.verdict == "nothing found" and .ranges.complete and .ranges.walks > 50' out
+expect "one seed of them again" 0 "$chaos" replay --ops 6 --ranges
 
 expect "a small sweep" 0 "$chaos" sweep --ops 30 --small --json
 expect "its JSON" 0 jq -e '.verdict == "nothing found" and .violations == 0 and .sweep.complete

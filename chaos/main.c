@@ -11,6 +11,7 @@
 #include "crew.h"
 #include "faults_sweep.h"
 #include "plan_command.h"
+#include "ranges.h"
 #include "soak_command.h"
 #include "sweep.h"
 
@@ -38,6 +39,8 @@ static bool load(const chaos_options *o, stanzas *data, report *r)
 
 static int replay(const chaos_options *o, const stanzas *data)
 {
+    if (o->ranges)
+        return ranges_again(o->seed, o->operations, stdout) ? EXIT_NOTHING_FOUND : EXIT_VIOLATION;
     if (o->damage) {
         bool good;
         if (!corrupt_again(o->seed, o->operations, data, o->damage, stdout, &good)) {
@@ -96,12 +99,16 @@ static void sweeps(report *r, const stanzas *data)
         faults_sweep(r, data, budget > 0 ? begun + budget : 0);
     } else if (o->command == COMMAND_CORRUPT) {
         corrupt(r, data, budget > 0 ? begun + budget : 0);
+    } else if (o->command == COMMAND_RANGES) {
+        ranges(r, budget > 0 ? begun + budget : 0);
     } else {
         sweep(r, data, begun + budget * 0.45);
         if (!crew_interrupted())
             faults_sweep(r, data, begun + budget * 0.8);
         if (!crew_interrupted())
-            corrupt(r, data, begun + budget);
+            corrupt(r, data, begun + budget * 0.92);
+        if (!crew_interrupted())
+            ranges(r, begun + budget);
     }
 }
 
@@ -114,6 +121,7 @@ static void require_work(report *r)
                        : r->has_faults && r->faults.totals.fired == 0 ? "the fault sweep fired no fault"
                        : r->has_corrupt && corrupt_totals_done(&r->corrupt.totals) == 0
                            ? "the corruption campaign did no damage"
+                       : r->has_ranges && r->ranges.counts.walks == 0 ? "no iterator was walked"
                                                                       : NULL;
     if (idle)
         snprintf(r->harness, sizeof r->harness, "%s: the budget of %g s is too short for it", idle,

@@ -18,15 +18,17 @@ static const char usage_text[] =
     "usage: levin-chaos sweep  [options]   crash states of a workload, at every I/O call\n"
     "       levin-chaos faults [options]   every I/O call and allocation made to fail, one at a time\n"
     "       levin-chaos corrupt [options]  single damages to every file: answers right, or LEVIN_CORRUPT\n"
+    "       levin-chaos ranges [options]   iterators with every combination of bounds, while the store goes on\n"
     "       levin-chaos chaos  [options]   these, over the machine's own package list, and a table\n"
     "       levin-chaos soak   [options]   real files and threads, killed again and again, and compared\n"
     "       levin-chaos points [--json]    where calls can be made to fail, with which effects and errors\n"
     "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME |\n"
-    "                          --damage NAME) [--data FILE]\n"
+    "                          --damage NAME | --ranges) [--data FILE]\n"
     "\n"
     "  --seed N          first seed (default 1)\n"
     "  --seeds N         so many seeds (default 1; with --budget as many as fit)\n"
-    "  --ops N           puts and deletes of the workload (sweep 2000, faults and corrupt 160)\n"
+    "  --ops N           puts and deletes of the workload (sweep 2000, faults and corrupt 160);\n"
+    "                    steps of ranges (160)\n"
     "  --small           a workload that comes to less than it should is no failure of the harness\n"
     "  --depth N         2: crash the recovery as well, 3: and its recovery, up to 4 (default 2)\n"
     "  --budget SECONDS  stop after so long; coverage is printed\n"
@@ -39,6 +41,7 @@ static const char usage_text[] =
     "  --fault NAME      replay: fault run, as printed\n"
     "  --damage NAME     replay: damage, as printed\n"
     "  --damages N       corrupt: so many of each kind to each kind of file, drawn by the seed (default 1000)\n"
+    "  --ranges          replay: a seed of ranges\n"
     "  --exhaustive      corrupt: all there are\n"
     "  --plan FILE       faults: a few lives under this fault plan, and what each of its rules came to\n"
     "  --threads N       soak: threads that write (default 8, at most 64)\n"
@@ -69,10 +72,10 @@ static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *va
 
 static bool command_parse(chaos_options *o, const char *text)
 {
-    static const char *const names[] = { "sweep", "faults", "corrupt", "chaos", "replay", "soak",
+    static const char *const names[] = { "sweep", "faults", "corrupt", "ranges", "chaos", "replay", "soak",
                                          "points" };
-    static const chaos_command commands[] = { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CORRUPT, COMMAND_CHAOS,
-                                              COMMAND_REPLAY, COMMAND_SOAK, COMMAND_POINTS };
+    static const chaos_command commands[] = { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CORRUPT, COMMAND_RANGES,
+                                              COMMAND_CHAOS, COMMAND_REPLAY, COMMAND_SOAK, COMMAND_POINTS };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (!strcmp(text, names[i])) {
             o->command = commands[i];
@@ -105,6 +108,7 @@ enum {
     OPT_DAMAGES,
     OPT_EXHAUSTIVE,
     OPT_PLAN,
+    OPT_RANGES,
     OPT_HELP,
     OPT_VERSION
 };
@@ -123,7 +127,7 @@ static const struct option long_options[] = {
     { "directory", required_argument, NULL, OPT_DIRECTORY }, { "fiu", no_argument, NULL, OPT_FIU },
     { "help", no_argument, NULL, OPT_HELP },           { "version", no_argument, NULL, OPT_VERSION },
     { "damage", required_argument, NULL, OPT_DAMAGE }, { "damages", required_argument, NULL, OPT_DAMAGES },
-    { "exhaustive", no_argument, NULL, OPT_EXHAUSTIVE },
+    { "exhaustive", no_argument, NULL, OPT_EXHAUSTIVE }, { "ranges", no_argument, NULL, OPT_RANGES },
     { "plan", required_argument, NULL, OPT_PLAN },
     { NULL, 0, NULL, 0 },
 };
@@ -173,6 +177,9 @@ static int option_parse(chaos_options *o, int option)
         return -1;
     case OPT_DAMAGES:
         return number(optarg, 1, UINT64_MAX - 1, &o->damages) ? -1 : mistake("--damages wants a number from 1", optarg);
+    case OPT_RANGES:
+        o->ranges = true;
+        return -1;
     case OPT_EXHAUSTIVE:
         o->exhaustive = true;
         return -1;
@@ -242,11 +249,11 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         return mistake("--plan is for faults", NULL);
     if (o->plan && o->budget_seconds > 0)
         return mistake("--plan has no budget: its runs are few", NULL);
-    const int asked = (o->at != NULL) + (o->fault != NULL) + (o->damage != NULL);
+    const int asked = (o->at != NULL) + (o->fault != NULL) + (o->damage != NULL) + o->ranges;
     if (o->command == COMMAND_REPLAY && asked != 1)
-        return mistake("replay wants one of --at, --fault and --damage", NULL);
+        return mistake("replay wants one of --at, --fault, --damage and --ranges", NULL);
     if (o->command != COMMAND_REPLAY && asked)
-        return mistake("--at, --fault and --damage are for replay", NULL);
+        return mistake("--at, --fault, --damage and --ranges are for replay", NULL);
     if (o->command != COMMAND_CORRUPT && o->command != COMMAND_CHAOS && (o->damages || o->exhaustive))
         return mistake("--damages and --exhaustive are for corrupt", NULL);
     return -1;

@@ -14,6 +14,7 @@ typedef enum chaos_command {
     COMMAND_SWEEP,
     COMMAND_FAULTS,
     COMMAND_CORRUPT,
+    COMMAND_RANGES,
     COMMAND_CHAOS,
     COMMAND_REPLAY,
     COMMAND_SOAK,
@@ -37,6 +38,7 @@ typedef struct chaos_options {
     uint64_t damages;      /* corrupt: the most of one kind to the files of one class; 0: the default */
     bool exhaustive;       /* corrupt: all of them */
     const char *plan;      /* faults: file of a fault plan */
+    bool ranges;           /* replay: a seed of ranges */
     const char *program;
     unsigned threads;      /* soak */
     double duration_seconds;

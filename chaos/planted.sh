@@ -11,7 +11,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 3
 seeds=${SEEDS:-4} all=${ALL:-0} only=${ONLY:-}
 make=${MAKE:-make}
-detectors=(sweep faults corrupt)
+detectors=(sweep faults corrupt ranges)
 scratch=$PWD/build/planted
 mkdir -p "$scratch"
 survived=0 broken=0

@@ -29,6 +29,7 @@ void findings_add(findings *f, const finding *item)
     f->count++;
     f->of_faults += !strncmp(item->replay, "--fault", 7);
     f->of_corrupt += !strncmp(item->replay, "--damage", 8);
+    f->of_ranges += !strncmp(item->replay, "--ranges", 8);
     size_t at = f->kept;
     while (at > 0 && finding_order(item, &f->items[at - 1]) < 0)
         at--;
@@ -173,12 +174,26 @@ static void print_faults(const report *r)
     row("wall time", "%.1f s", f->seconds);
 }
 
+static void print_ranges(const report *r)
+{
+    const ranges_report *g = &r->ranges;
+    printf("iterator ranges\n");
+    row("seeds", "%llu from %llu, %llu to the end", (ull)g->seeds_begun, (ull)r->options->seed,
+        (ull)g->seeds_complete);
+#define RANGES_ROW(name, text) row(#name, "%llu %s", (ull)g->counts.name, text);
+    RANGES_COUNTS(RANGES_ROW)
+#undef RANGES_ROW
+    row("moves per second", "%.0f a core (by its CPU time)", rate(g->counts.moves, g->cpu_seconds));
+    row("wall time", "%.1f s", g->seconds);
+}
+
 static void print_table(const report *r)
 {
     printf("\n%-6s %10s %16s %9s %8s %11s  %s\n", "sweep", "points", "distinct states", "states/s", "faults",
            "violations", "verdict");
     uint64_t of_faults = r->found.of_faults, of_corrupt = r->found.of_corrupt;
-    uint64_t of_sweep = r->found.count - of_faults - of_corrupt;
+    uint64_t of_ranges = r->found.of_ranges;
+    uint64_t of_sweep = r->found.count - of_faults - of_corrupt - of_ranges;
     if (r->has_sweep)
         printf("%-6s %10llu %16llu %9.0f %8s %11llu  %s\n", "crash", (ull)r->sweep.totals.points,
                (ull)r->sweep.distinct, rate(r->sweep.distinct, r->sweep.seconds), "-",
@@ -192,6 +207,10 @@ static void print_table(const report *r)
         printf("%-6s %10llu %16s %9.0f %8llu %11llu  %s\n", "damage", (ull)r->corrupt.totals.all, "-",
                rate(done, r->corrupt.seconds), (ull)done, (ull)of_corrupt, of_corrupt ? "VIOLATED" : "nothing found");
     }
+    if (r->has_ranges)
+        printf("%-6s %10llu %16s %9.0f %8llu %11llu  %s\n", "ranges", (ull)r->ranges.counts.walks, "-",
+               rate(r->ranges.counts.walks, r->ranges.seconds), (ull)r->ranges.counts.faults, (ull)of_ranges,
+               of_ranges ? "VIOLATED" : "nothing found");
 }
 
 static void print_text(const report *r)
@@ -204,6 +223,8 @@ static void print_text(const report *r)
         print_faults(r);
     if (r->has_corrupt)
         corrupt_print(r);
+    if (r->has_ranges)
+        print_ranges(r);
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
         report_replay_line(r, f, line, sizeof line);
@@ -272,6 +293,20 @@ static json_t *faults_json(const report *r)
     return o;
 }
 
+static json_t *ranges_json(const report *r)
+{
+    const ranges_report *g = &r->ranges;
+    json_t *o = json_object();
+    set_count(o, "seeds_begun", g->seeds_begun);
+    set_count(o, "seeds_complete", g->seeds_complete);
+#define RANGES_JSON(name, text) set_count(o, #name, g->counts.name);
+    RANGES_COUNTS(RANGES_JSON)
+#undef RANGES_JSON
+    json_object_set_new(o, "seconds", json_real(g->seconds));
+    json_object_set_new(o, "complete", json_boolean(g->complete));
+    return o;
+}
+
 static void print_json(const report *r)
 {
     json_t *root = json_object(), *list = json_array();
@@ -287,6 +322,8 @@ static void print_json(const report *r)
         json_object_set_new(root, "faults", faults_json(r));
     if (r->has_corrupt)
         json_object_set_new(root, "corrupt", corrupt_json(r));
+    if (r->has_ranges)
+        json_object_set_new(root, "ranges", ranges_json(r));
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
         char line[1024];

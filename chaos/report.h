@@ -7,6 +7,7 @@
 #include "corrupt_totals.h"
 #include "explore.h"
 #include "options.h"
+#include "ranges_run.h"
 
 typedef struct finding {
     uint64_t seed;
@@ -21,7 +22,7 @@ enum { FINDINGS_KEPT = 24 };
 typedef struct findings {
     finding items[FINDINGS_KEPT]; /* the smallest by (seed, replay), so that the order of arrival does not matter */
     size_t kept;
-    uint64_t count, of_faults, of_corrupt; /* all; those of the fault sweep; of the corruption campaign */
+    uint64_t count, of_faults, of_corrupt, of_ranges; /* all; those of the other detectors than the crash sweep */
 } findings;
 void findings_add(findings *f, const finding *item);
 
@@ -53,6 +54,13 @@ typedef struct faults_report {
     bool complete;
 } faults_report;
 
+typedef struct ranges_report {
+    ranges_counts counts;
+    uint64_t seeds_begun, seeds_complete;
+    double seconds, cpu_seconds;
+    bool complete;
+} ranges_report;
+
 typedef struct report {
     const chaos_options *options;
     const char *data;           /* where names and values came from */
@@ -60,7 +68,8 @@ typedef struct report {
     sweep_report sweep;
     faults_report faults;
     corrupt_report corrupt;
-    bool has_sweep, has_faults, has_corrupt, interrupted;
+    ranges_report ranges;
+    bool has_sweep, has_faults, has_corrupt, has_ranges, interrupted;
     char harness[400];          /* why the harness failed; "" when it did not */
     findings found;
 } report;

@@ -28,6 +28,7 @@
 #define FAULTS_ORACLE_H
 
 #include "../engine/levin.h"
+#include "random.h"
 
 typedef struct oracle oracle;
 
@@ -169,5 +170,29 @@ bool oracle_probe_points(const oracle_pairs *expected, levin *store, const oracl
                          oracle_verdict *verdict);
 bool oracle_probe_ranges(const oracle_pairs *expected, levin *store, const oracle_check_options *options,
                          oracle_verdict *verdict);
+
+/* ---- iterators with bounds (oracle_ranges.c) -------------------------------------------------------------- */
+
+/* [low, high) of the pairs that the bounds and the prefix let through. */
+void oracle_bounded(const oracle_pairs *expected, const levin_iter_options *bounds, size_t *low, size_t *high);
+
+/* Where an iterator with bounds has to stand; zeroed but for low and high: nowhere yet. */
+typedef struct oracle_cursor {
+    size_t low, high; /* of oracle_bounded() */
+    size_t at;        /* of the pair, when valid */
+    bool valid;
+    uint64_t moves;
+} oracle_cursor;
+/* One random move of iterator and cursor: next or prev when they stand, otherwise to an end or to a key. */
+bool oracle_cursor_move(oracle_cursor *c, const oracle_pairs *expected, levin *store, levin_iter *iter,
+                        random_stream *random, const oracle_check_options *options, oracle_verdict *verdict);
+/*
+ * All moves of an iterator just opened with bounds: from end to end both ways, a change of direction at every position
+ * on both ways, a seek of both kinds to each of the keys and from there a step to either side.  *moves (may be NULL) is
+ * added to.
+ */
+bool oracle_walk(const oracle_pairs *expected, levin *store, levin_iter *iter, const levin_iter_options *bounds,
+                 const levin_slice *keys, size_t key_count, const oracle_check_options *options, uint64_t *moves,
+                 oracle_verdict *verdict);
 
 #endif

@@ -18,7 +18,7 @@
 #include "oracle_model.h"
 #include "random.h"
 
-enum { PROBE_KEY_BYTES = 256, PROBE_STEPS = 12, MULTI_KEYS = 18, STREAM_POINTS = 701, STREAM_RANGES = 702 };
+enum { PROBE_STEPS = 12, MULTI_KEYS = 18, STREAM_POINTS = 701, STREAM_RANGES = 702 };
 
 static bool chance(random_stream *random, unsigned percent)
 {
@@ -237,9 +237,8 @@ bool oracle_probe_reverse(const oracle_pairs *expected, levin *store, const orac
     return good;
 }
 
-/* A key for a probe: one of the store, or one near it that is probably absent. */
-static levin_slice probe_key(const oracle_pairs *expected, random_stream *random,
-                             unsigned char buffer[PROBE_KEY_BYTES])
+levin_slice oracle_random_key(const oracle_pairs *expected, random_stream *random,
+                              unsigned char buffer[ORACLE_PROBE_BYTES])
 {
     if (expected->count == 0 || chance(random, 5)) {
         size_t n = 1 + random_below(random, 8);
@@ -247,7 +246,7 @@ static levin_slice probe_key(const oracle_pairs *expected, random_stream *random
         return (levin_slice){ buffer, n };
     }
     levin_slice key = expected->items[random_below(random, expected->count)].key;
-    if (key.size >= PROBE_KEY_BYTES || chance(random, 50))
+    if (key.size >= ORACLE_PROBE_BYTES || chance(random, 50))
         return key;
     memcpy(buffer, key.data, key.size);
     size_t n = key.size;
@@ -267,24 +266,9 @@ static levin_slice probe_key(const oracle_pairs *expected, random_stream *random
     return (levin_slice){ buffer, n };
 }
 
-/* Index of the first pair at or after (above when `above`) the key. */
-static size_t pairs_position(const oracle_pairs *pairs, levin_slice key, bool above)
-{
-    size_t low = 0, high = pairs->count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int c = oracle_compare(pairs->items[middle].key, key);
-        if (c < 0 || (c == 0 && above))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static const oracle_pair *pairs_find(const oracle_pairs *pairs, levin_slice key)
 {
-    size_t at = pairs_position(pairs, key, false);
+    size_t at = oracle_position(pairs, key, false);
     return at < pairs->count && oracle_same(pairs->items[at].key, key) ? &pairs->items[at] : NULL;
 }
 
@@ -321,10 +305,10 @@ bool oracle_probe_key(const oracle_pairs *expected, levin *store, levin_slice ke
 static bool probe_multi_get(const oracle_pairs *expected, levin *store, random_stream *random,
                             const oracle_check_options *options, oracle_verdict *verdict)
 {
-    unsigned char keys[MULTI_KEYS][PROBE_KEY_BYTES], buffers[MULTI_KEYS][64];
+    unsigned char keys[MULTI_KEYS][ORACLE_PROBE_BYTES], buffers[MULTI_KEYS][64];
     levin_get_request requests[MULTI_KEYS];
     for (size_t i = 0; i < MULTI_KEYS; i++) {
-        levin_slice key = probe_key(expected, random, keys[i]);
+        levin_slice key = oracle_random_key(expected, random, keys[i]);
         requests[i] = (levin_get_request){ .key = key.data, .key_bytes = key.size, .buffer = buffers[i],
                                            .capacity = sizeof buffers[i] };
     }
@@ -352,9 +336,9 @@ bool oracle_probe_points(const oracle_pairs *expected, levin *store, const oracl
                          oracle_verdict *verdict)
 {
     random_stream random = random_open(options->seed, STREAM_POINTS);
-    unsigned char buffer[PROBE_KEY_BYTES];
+    unsigned char buffer[ORACLE_PROBE_BYTES];
     for (unsigned i = 0; i < options->points; i++) {
-        levin_slice key = probe_key(expected, &random, buffer);
+        levin_slice key = oracle_random_key(expected, &random, buffer);
         if (!oracle_probe_key(expected, store, key, options, verdict))
             return false;
         levin_code code = i % 4 ? LEVIN_OK
@@ -370,92 +354,33 @@ bool oracle_probe_points(const oracle_pairs *expected, levin *store, const oracl
     return options->points < 2 || probe_multi_get(expected, store, &random, options, verdict);
 }
 
-/* [low, high) of the pairs that the bounds and the prefix let through. */
-static void bounded(const oracle_pairs *expected, const levin_iter_options *b, size_t *low, size_t *high)
-{
-    *low = 0;
-    *high = expected->count;
-    if (b->lower.data)
-        *low = pairs_position(expected, b->lower, b->lower_exclusive);
-    if (b->upper.data)
-        *high = pairs_position(expected, b->upper, b->upper_inclusive);
-    if (b->prefix.data) {
-        size_t first = pairs_position(expected, b->prefix, false), end = first;
-        while (end < expected->count && expected->items[end].key.size >= b->prefix.size &&
-               memcmp(expected->items[end].key.data, b->prefix.data, b->prefix.size) == 0)
-            end++;
-        *low = *low > first ? *low : first;
-        *high = *high < end ? *high : end;
-    }
-    if (*high < *low)
-        *high = *low;
-}
-
 /* One iterator with random bounds, moved about at random. */
 static bool probe_range(const oracle_pairs *expected, levin *store, random_stream *random,
                         const oracle_check_options *options, oracle_verdict *verdict)
 {
-    unsigned char lower[PROBE_KEY_BYTES], upper[PROBE_KEY_BYTES], prefix[PROBE_KEY_BYTES], seek[PROBE_KEY_BYTES];
+    unsigned char lower[ORACLE_PROBE_BYTES], upper[ORACLE_PROBE_BYTES], prefix[ORACLE_PROBE_BYTES];
     levin_iter_options b = { .snapshot = options->snapshot, .keyspace = options->keyspace };
     if (chance(random, 60))
-        b.lower = probe_key(expected, random, lower);
+        b.lower = oracle_random_key(expected, random, lower);
     if (chance(random, 60))
-        b.upper = probe_key(expected, random, upper);
+        b.upper = oracle_random_key(expected, random, upper);
     b.lower_exclusive = chance(random, 50);
     b.upper_inclusive = chance(random, 50);
     if (chance(random, 30)) {
-        b.prefix = probe_key(expected, random, prefix);
+        b.prefix = oracle_random_key(expected, random, prefix);
         b.prefix.size = 1 + random_below(random, b.prefix.size);
     }
     size_t low, high;
-    bounded(expected, &b, &low, &high);
+    oracle_bounded(expected, &b, &low, &high);
 
     levin_iter *iter = NULL;
     levin_code code = levin_iter_open(store, &b, &iter);
     if (code != LEVIN_OK)
         return oracle_call_failed(store, code, "iterator with bounds", options, verdict);
-    bool good = true, valid = false;
-    size_t at = 0; /* of the pair expected, when valid */
-    for (unsigned step = 0; good && step < PROBE_STEPS; step++) {
-        const char *what;
-        uint64_t move = valid ? random_below(random, 10) : 10 + random_below(random, 4);
-        if (move < 6) {
-            what = "next in a range";
-            valid = ++at < high;
-            levin_iter_next(iter);
-        } else if (move < 10) {
-            what = "prev in a range";
-            valid = at > low;
-            at -= valid;
-            levin_iter_prev(iter);
-        } else if (move == 10) {
-            what = "first of a range";
-            at = low;
-            valid = low < high;
-            levin_iter_first(iter);
-        } else if (move == 11) {
-            what = "last of a range";
-            valid = low < high;
-            at = valid ? high - 1 : 0;
-            levin_iter_last(iter);
-        } else {
-            levin_slice key = probe_key(expected, random, seek);
-            size_t position = pairs_position(expected, key, move == 13);
-            if (move == 12) {
-                what = "seek in a range";
-                at = position > low ? position : low;
-                valid = at < high;
-                levin_iter_seek(iter, key.data, key.size);
-            } else {
-                what = "seek_for_prev in a range";
-                position = position < high ? position : high;
-                valid = position > low;
-                at = valid ? position - 1 : 0;
-                levin_iter_seek_for_prev(iter, key.data, key.size);
-            }
-        }
-        good = oracle_stands_on(store, iter, valid ? &expected->items[at] : NULL, what, options, verdict);
-    }
+    oracle_cursor c = { .low = low, .high = high };
+    bool good = true;
+    for (unsigned step = 0; good && step < PROBE_STEPS; step++)
+        good = oracle_cursor_move(&c, expected, store, iter, random, options, verdict);
     levin_iter_close(iter);
     return good;
 }

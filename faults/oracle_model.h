@@ -5,6 +5,7 @@
 #define FAULTS_ORACLE_MODEL_H
 
 #include "oracle.h"
+#include "random.h"
 
 enum oracle_fate {
     FATE_PENDING,  /* submitted, no answer yet */
@@ -107,6 +108,13 @@ bool oracle_stands_on(levin *store, levin_iter *iter, const oracle_pair *expecte
 /* Reads one key by two kinds of get. */
 bool oracle_probe_key(const oracle_pairs *expected, levin *store, levin_slice key,
                       const oracle_check_options *options, oracle_verdict *verdict);
+
+/* A key for a probe: one of the store, or one near it that is probably absent. */
+enum { ORACLE_PROBE_BYTES = 256 };
+levin_slice oracle_random_key(const oracle_pairs *expected, random_stream *random,
+                              unsigned char buffer[ORACLE_PROBE_BYTES]);
+/* Index of the first pair at or after (above when `above`) the key. */
+size_t oracle_position(const oracle_pairs *pairs, levin_slice key, bool above);
 
 /* Says why what was scanned is in no legal state. */
 void oracle_diagnose(oracle_scan *scan, const oracle_legal *legal, oracle_verdict *verdict);
