@@ -99,6 +99,7 @@ static void work(void *context, crew_worker *worker, uint64_t task)
         m.totals.fired += out.fired > 0;
         m.totals.points_hit += !beyond && out.fired > 0;
         m.totals.refused += out.failures;
+        m.totals.hits[plan.kind][fault_ways[plan.way].operation] += out.fired > 0;
         if ((out.fired > 0) == beyond) {
             m.totals.not_fired++;
             memcpy(m.silent, name, sizeof m.silent);
@@ -141,6 +142,9 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     to->points_hit += m.totals.points_hit;
     to->not_fired += m.totals.not_fired;
     to->refused += m.totals.refused;
+    for (int k = 0; k < LEVIN_FILE_KIND_COUNT; k++)
+        for (int op = 0; op < FAULT_OPERATION_COUNT; op++)
+            to->hits[k][op] += m.totals.hits[k][op];
     c->r->faults.seeds_begun += m.slice == 0;
     c->seed_tasks[1] += m.complete;
     if (m.totals.not_fired)

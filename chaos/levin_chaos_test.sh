@@ -108,6 +108,11 @@ expect "ranges" 0 "$chaos" ranges --ops 6 --seeds 2 --json
 expect "their JSON" 0 jq -e '.verdict == "nothing found" and .ranges.complete and .ranges.walks > 50' out
 expect "one seed of them again" 0 "$chaos" replay --ops 6 --ranges
 
+expect "a report in files" 0 "$chaos" ranges --ops 3 --junit junit.xml --html page.html
+says "JUnit: a suite" junit.xml '<testsuite name="ranges" tests="1" failures="0" errors="0"'
+says "a page" page.html '<h1>levin-chaos: nothing found</h1>'
+expect "a file that cannot be written" 3 "$chaos" ranges --ops 3 --html /nowhere/page.html
+
 expect "a small sweep" 0 "$chaos" sweep --ops 30 --small --json
 expect "its JSON" 0 jq -e '.verdict == "nothing found" and .violations == 0 and .sweep.complete
                            and .sweep.points == .sweep.points_due and .sweep.distinct_states > 100' out

@@ -35,6 +35,8 @@ static const char usage_text[] =
     "  --data FILE       control stanzas for names and values (chaos: /var/lib/dpkg/status)\n"
     "  --jobs N          worker processes (default: processors online)\n"
     "  --json            the report as JSON on standard output\n"
+    "  --junit FILE      the report as JUnit XML, too\n"
+    "  --html FILE       and as one self-contained page, with plots when gnuplot is there\n"
     "  --fail-fast       stop at the first violation\n"
     "  --quiet           no progress line\n"
     "  --at PATH         replay: crash state, POINT.VARIANT[/POINT.VARIANT...]\n"
@@ -108,6 +110,8 @@ enum {
     OPT_DAMAGES,
     OPT_EXHAUSTIVE,
     OPT_PLAN,
+    OPT_JUNIT,
+    OPT_HTML,
     OPT_RANGES,
     OPT_HELP,
     OPT_VERSION
@@ -129,6 +133,7 @@ static const struct option long_options[] = {
     { "damage", required_argument, NULL, OPT_DAMAGE }, { "damages", required_argument, NULL, OPT_DAMAGES },
     { "exhaustive", no_argument, NULL, OPT_EXHAUSTIVE }, { "ranges", no_argument, NULL, OPT_RANGES },
     { "plan", required_argument, NULL, OPT_PLAN },
+    { "junit", required_argument, NULL, OPT_JUNIT },   { "html", required_argument, NULL, OPT_HTML },
     { NULL, 0, NULL, 0 },
 };
 
@@ -177,6 +182,12 @@ static int option_parse(chaos_options *o, int option)
         return -1;
     case OPT_DAMAGES:
         return number(optarg, 1, UINT64_MAX - 1, &o->damages) ? -1 : mistake("--damages wants a number from 1", optarg);
+    case OPT_JUNIT:
+        o->junit = optarg;
+        return -1;
+    case OPT_HTML:
+        o->html = optarg;
+        return -1;
     case OPT_RANGES:
         o->ranges = true;
         return -1;

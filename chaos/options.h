@@ -38,6 +38,8 @@ typedef struct chaos_options {
     uint64_t damages;      /* corrupt: the most of one kind to the files of one class; 0: the default */
     bool exhaustive;       /* corrupt: all of them */
     const char *plan;      /* faults: file of a fault plan */
+    const char *junit;     /* file for JUnit XML, or NULL */
+    const char *html;      /* file for the page, or NULL */
     bool ranges;           /* replay: a seed of ranges */
     const char *program;
     unsigned threads;      /* soak */

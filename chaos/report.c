@@ -12,6 +12,7 @@
 
 #include "../faults/fatal.h"
 #include "corrupt_report.h"
+#include "report_files.h"
 
 typedef unsigned long long ull;
 
@@ -355,5 +356,6 @@ int report_print(const report *r)
         print_text(r);
     if (fflush(stdout) != 0 || ferror(stdout))
         fatal("cannot write the report");
+    report_write_files(r, report_verdict(r));
     return report_status(r);
 }

@@ -4,6 +4,7 @@
 #ifndef CHAOS_REPORT_H
 #define CHAOS_REPORT_H
 
+#include "../faults/fault_io.h"
 #include "corrupt_totals.h"
 #include "explore.h"
 #include "options.h"
@@ -35,6 +36,7 @@ typedef struct fault_totals {
     uint64_t points_hit;   /* that were */
     uint64_t not_fired;    /* faults that should have fired and did not: the harness failed */
     uint64_t refused;      /* calls of the store that returned an error */
+    uint64_t hits[LEVIN_FILE_KIND_COUNT][FAULT_OPERATION_COUNT]; /* where they fired */
 } fault_totals;
 
 typedef struct sweep_report {

@@ -1,0 +1,137 @@
+/*
+ * report_files.c - JUnit XML, and which detector has found what (report_files.h).
+ */
+#include "report_files.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../faults/fatal.h"
+
+void report_escape(FILE *to, const char *text)
+{
+    for (; *text; text++)
+        switch (*text) {
+        case '<':
+            fputs("&lt;", to);
+            break;
+        case '>':
+            fputs("&gt;", to);
+            break;
+        case '&':
+            fputs("&amp;", to);
+            break;
+        case '"':
+            fputs("&quot;", to);
+            break;
+        default:
+            fputc((unsigned char)*text >= ' ' ? *text : '?', to);
+        }
+}
+
+bool report_is_of(const finding *item, const char *detector)
+{
+    const char *own = !strncmp(item->replay, "--fault", 7)    ? "faults"
+                      : !strncmp(item->replay, "--damage", 8) ? "corrupt"
+                      : !strncmp(item->replay, "--ranges", 8) ? "ranges"
+                                                              : "sweep";
+    return !strcmp(own, detector);
+}
+
+size_t report_detectors(const report *r, report_detector list[REPORT_DETECTORS])
+{
+    size_t n = 0;
+    const findings *f = &r->found;
+    if (r->has_sweep)
+        list[n++] = (report_detector){ "sweep", "I/O calls crashed at", r->sweep.totals.points, r->sweep.points_due,
+                                       r->sweep.seconds, f->count - f->of_faults - f->of_corrupt - f->of_ranges };
+    if (r->has_faults)
+        list[n++] = (report_detector){ "faults", "calls made to fail", r->faults.totals.points_hit,
+                                       r->faults.totals.points, r->faults.seconds, f->of_faults };
+    if (r->has_corrupt)
+        list[n++] = (report_detector){ "corrupt", "damages", corrupt_totals_done(&r->corrupt.totals), 0,
+                                       r->corrupt.seconds, f->of_corrupt };
+    if (r->has_ranges)
+        list[n++] = (report_detector){ "ranges", "combinations of bounds", r->ranges.counts.walks, 0,
+                                       r->ranges.seconds, f->of_ranges };
+    return n;
+}
+
+/* ---- JUnit ------------------------------------------------------------------------------------------------ */
+
+static void junit_findings(FILE *to, const report *r, const report_detector *d)
+{
+    for (size_t i = 0; i < r->found.kept; i++) {
+        const finding *f = &r->found.items[i];
+        char line[1024];
+        if (!report_is_of(f, d->name))
+            continue;
+        report_replay_line(r, f, line, sizeof line);
+        fprintf(to, "    <testcase classname=\"levin-chaos.%s\" name=\"", d->name);
+        report_escape(to, line);
+        fputs("\">\n      <failure type=\"", to);
+        report_escape(to, f->promise);
+        fputs("\" message=\"", to);
+        report_escape(to, f->phase);
+        fputs("\">", to);
+        report_escape(to, f->text);
+        fputs("</failure>\n    </testcase>\n", to);
+    }
+}
+
+static void junit(FILE *to, const report *r)
+{
+    report_detector list[REPORT_DETECTORS];
+    const size_t n = report_detectors(r, list);
+    fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"levin-chaos\">\n", to);
+    for (size_t i = 0; i < n; i++) {
+        const report_detector *d = &list[i];
+        size_t kept = 0;
+        for (size_t k = 0; k < r->found.kept; k++)
+            kept += report_is_of(&r->found.items[k], d->name);
+        fprintf(to, "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" errors=\"%d\" time=\"%.3f\">\n", d->name,
+                kept + 1, kept, r->harness[0] != 0, d->seconds);
+        fprintf(to, "    <testcase classname=\"levin-chaos.%s\" name=\"%llu %s\" time=\"%.3f\">", d->name,
+                (unsigned long long)d->done, d->unit, d->seconds);
+        if (r->harness[0]) {
+            fputs("<error message=\"the harness failed\">", to);
+            report_escape(to, r->harness);
+            fputs("</error>", to);
+        }
+        fputs("</testcase>\n", to);
+        junit_findings(to, r, d);
+        fputs("  </testsuite>\n", to);
+    }
+    fputs("</testsuites>\n", to);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------ */
+
+static FILE *begin(const char *path)
+{
+    FILE *to = fopen(path, "w");
+    if (!to)
+        fatal("cannot write %s: %s", path, strerror(errno));
+    return to;
+}
+
+static void end(FILE *to, const char *path)
+{
+    const bool bad = ferror(to) != 0;
+    if (fclose(to) != 0 || bad)
+        fatal("cannot write %s", path);
+}
+
+void report_write_files(const report *r, const char *verdict)
+{
+    if (r->options->junit) {
+        FILE *to = begin(r->options->junit);
+        junit(to, r);
+        end(to, r->options->junit);
+    }
+    if (r->options->html) {
+        FILE *to = begin(r->options->html);
+        report_html(to, r, verdict);
+        end(to, r->options->html);
+    }
+}
