@@ -151,7 +151,7 @@ static void levin_adapter_configuration(const store_config *config, char text[ST
              "%s for each batch, group commit (interval %u us), caches %llu MiB (for rows %llu MiB, "
              "for pages %llu MiB, for large values %llu MiB), memtable %llu KiB, pages of %u KiB, value log over %llu "
              "bytes, background %s",
-             config->sync ? "LEVIN_SYNCED or LEVIN_NONE" : "LEVIN_NONE", o.commit_interval_us,
+             config->sync ? "LEVIN_SYNCED or LEVIN_LOGGED" : "LEVIN_LOGGED", o.commit_interval_us,
              (unsigned long long)((o.cache_bytes + o.row_cache_bytes + o.value_cache_bytes) >> 20),
              (unsigned long long)(o.row_cache_bytes >> 20), (unsigned long long)(o.cache_bytes >> 20),
              (unsigned long long)(o.value_cache_bytes >> 20), (unsigned long long)(o.memtable_bytes >> 10),
@@ -231,7 +231,7 @@ static store_result levin_adapter_write(store_session *session, const store_oper
                                         bool sync)
 {
     levin *db = session->s->db;
-    levin_durability durability = sync ? LEVIN_SYNCED : LEVIN_NONE;
+    levin_durability durability = sync ? LEVIN_SYNCED : LEVIN_LOGGED; /* as the others: the kernel has it */
     if (count == 1) {
         const store_operation *o = operations;
         return session_result(session, o->value.data ? levin_put(db, o->key.data, o->key.bytes, o->value.data,
@@ -342,6 +342,7 @@ const store_adapter adapter_levin = {
     .abi = STORE_ABI,
     .name = "levin",
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_MULTI_GET | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY |
+                    STORE_CAN_COMPACT |
                     STORE_HAS_WRITE_BUFFER,
     .version = levin_version,
     .configuration = levin_adapter_configuration,

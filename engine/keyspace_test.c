@@ -594,7 +594,52 @@ START_TEST(keyspace__check_finds_a_catalogue_that_does_not_fit)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("keyspace",
+/* No read looks at a key longer than any can be, not even when lengths add up to more than there is. */
+START_TEST(keyspace__reads_of_keys_that_are_too_long)
+{
+    enum { MANY = 16 };
+    static const size_t lengths[] = { 16385, 32768 + 3, 65536 + 16, (size_t)1 << 40, SIZE_MAX - 7, SIZE_MAX };
+    static char text_of[300];
+    char buffer[64];
+    size_t bytes;
+    void *copy;
+    levin_pinned pinned;
+    directory_make();
+    levin_options o;
+    levin_options_init(&o);
+    levin *db;
+    levin_error error;
+    ck_assert_int_eq(levin_open(directory, &o, &db, &error), LEVIN_OK);
+    levin_keyspace *ks = open_keyspace(db, "a", LEVIN_KEYSPACE_CREATE), *const spaces[] = { NULL, ks };
+    memset(text_of, 'k', sizeof text_of);
+    for (unsigned s = 0; s < 2; s++) {
+        levin_keyspace *in = spaces[s];
+        put(db, in, "key", "value");
+        for (unsigned l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+            levin_get_request r[MANY];
+            for (unsigned i = 0; i < MANY; i++)
+                r[i] = (levin_get_request){ .key = text_of, .key_bytes = sizeof text_of, .buffer = buffer,
+                                            .capacity = sizeof buffer };
+            r[3].key_bytes = lengths[l];
+            r[5].key = "key";
+            r[5].key_bytes = 3;
+            ck_assert_int_eq(levin_multi_get_in(db, in, NULL, r, MANY), LEVIN_OK);
+            for (unsigned i = 0; i < MANY; i++)
+                ck_assert_int_eq(r[i].code, i == 5 ? LEVIN_OK : LEVIN_NOT_FOUND);
+            ck_assert_int_eq(levin_get_in(db, in, NULL, text_of, lengths[l], buffer, sizeof buffer, &bytes),
+                             LEVIN_NOT_FOUND);
+            ck_assert_int_eq(levin_contains_in(db, in, NULL, text_of, lengths[l]), LEVIN_NOT_FOUND);
+            ck_assert_int_eq(levin_get_alloc_in(db, in, NULL, text_of, lengths[l], &copy, &bytes), LEVIN_NOT_FOUND);
+            ck_assert_int_eq(levin_get_pinned_in(db, in, NULL, text_of, lengths[l], &pinned), LEVIN_NOT_FOUND);
+        }
+    }
+    levin_keyspace_close(ks);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
+LEVIN_TEST_MAIN("keyspace", TEST(keyspace__reads_of_keys_that_are_too_long),
                 TEST(keyspace__backup_and_repair_keep_keyspaces),
                 TEST(keyspace__compaction_of_the_default_one_leaves_the_others_alone),
                 TEST(keyspace__a_lost_name_is_made_anew_by_a_repair),

@@ -181,22 +181,28 @@ static levin_slice key_in_room(key_room *room, const levin_get_request *r)
     return key;
 }
 
-/* Keys that cannot be looked for are answered at once; the others stand in the window. */
-static void window_fill(levin *store, window *w, key_room *room, levin_get_request *requests, found_value *found,
+/* Keys that cannot be looked for are answered at once; the others stand in the window. Returns how many are absent. */
+static size_t window_fill(levin *store, window *w, key_room *room, levin_get_request *requests, found_value *found,
                         size_t count)
 {
+    size_t absent = 0;
     w->count = 0;
     w->domain = room->ks ? DOMAIN_NAMED : DOMAIN_PLAIN;
     w->row_flag = room->ks ? ROW_NAMED : 0;
     for (size_t i = 0; i < count; i++) {
         levin_get_request *r = &requests[i];
         r->code = read_check_key(store, r->key, r->key_bytes);
+        if (r->code == LEVIN_OK && read_key_too_long(r->key_bytes)) {
+            r->code = LEVIN_NOT_FOUND;
+            absent++;
+        }
         if (r->code != LEVIN_OK)
             continue;
         w->request[w->count] = r;
         w->found[w->count] = &found[i];
         w->key[w->count++] = key_in_room(room, r);
     }
+    return absent;
 }
 
 /* Up to TREE_MANY keys. v NULL: the newest version. */
@@ -208,8 +214,8 @@ static levin_code get_window(levin *store, const version *v, row_cache *rows, ke
     levin_error error;
     const version *held = NULL;
     bool later = false;
-    window_fill(store, &w, room, requests, found, count);
-    const size_t asked = w.count;
+    size_t asked = window_fill(store, &w, room, requests, found, count);
+    asked += w.count;
     reclaim_read_lock();
     if (!v)
         v = version_current(&store->versions);
@@ -277,14 +283,14 @@ levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_g
     return multi_get(store, snapshot, NULL, NULL, requests, count);
 }
 
-/* Bytes that the keys of the largest window take with their ids. Empty keys are refused later. */
+/* Bytes that the keys of the largest window take with their ids. Empty keys are refused later, too long ones are absent. */
 static size_t room_bytes(const levin_get_request *requests, size_t count)
 {
     size_t most = 0;
     for (size_t at = 0; at < count; at += TREE_MANY) {
         size_t bytes = 0;
         for (size_t i = at; i < count && i < at + TREE_MANY; i++)
-            bytes += KEYSPACE_ID_BYTES + requests[i].key_bytes;
+            bytes += read_key_too_long(requests[i].key_bytes) ? 0 : KEYSPACE_ID_BYTES + requests[i].key_bytes;
         most = bytes > most ? bytes : most;
     }
     return most;

@@ -35,6 +35,7 @@
 #include "lock_format.h"
 #include "open_lock.h"
 #include "open_values.h"
+#include "read.h"
 
 #define GENERATIONS_RESERVE ((uint64_t)1 << 48) /* more checkpoints than one handle makes */
 enum { META_TRIES_MAX = 100 }; /* of a reader who finds both meta pages being written */
@@ -126,6 +127,8 @@ static void background_run(void *argument)
         page_cache_reclaim(db->cache);
         if (db->large)
             value_cache_reclaim(db->large);
+        if (db->rows && row_cache_wants_table(db->rows))
+            read_make_rows(db);
         while (db->rows && !row_cache_maintain(db->rows, true) &&
                !atomic_load_explicit(&db->stopping, memory_order_acquire)) /* pairs with levin_close */
             ;

@@ -44,17 +44,28 @@ levin_code read_extent_alloc(levin *store, const version *held, const page_value
     return code;
 }
 
-/* Reads have begun to repeat, perhaps: the row cache gets its table. A leader at work is not waited for. */
+/* The memory first, cleared while nobody waits: that takes time which grows with the budget, the rest does not. */
+void read_make_rows(levin *store)
+{
+    if (!row_cache_prepare(store->rows)) {
+        event_tell(store, no_memory, "row cache");
+        return;
+    }
+    sync_mutex_lock(&store->commit_mutex);
+    row_cache_activate(store->rows, store->sequence);
+    sync_mutex_unlock(&store->commit_mutex);
+    if (!row_cache_maintain(store->rows, !store->thread_started))
+        db_wake(store);
+}
+
 void read_activate_rows(levin *store)
 {
-    if (!sync_mutex_trylock(&store->commit_mutex))
+    if (!store->thread_started || row_cache_is_small(store->rows)) {
+        read_make_rows(store);
         return;
-    bool active = row_cache_activate(store->rows, store->sequence);
-    sync_mutex_unlock(&store->commit_mutex);
-    if (!active)
-        event_tell(store, no_memory, "row cache");
-    else if (!row_cache_maintain(store->rows, !store->thread_started))
-        db_wake(store);
+    }
+    row_cache_want_table(store->rows);
+    db_wake(store);
 }
 
 /*
@@ -66,6 +77,8 @@ static levin_code read_find(levin *store, const version **v, unsigned domain, co
                             uint64_t hash, found_value *found, enum row_result *row, levin_error *error)
 {
     row_value value;
+    if (__builtin_expect(read_key_too_long(key_bytes), 0))
+        return LEVIN_NOT_FOUND;
     const size_t row_key_bytes = domain == DOMAIN_PLAIN ? key_bytes : key_bytes | ROW_NAMED;
     if (!*v && *row == ROW_BYPASSED && store->rows) {
         hash = row_hash(key, key_bytes);

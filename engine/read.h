@@ -79,6 +79,12 @@ static inline levin_code read_check_key(levin *store, const void *key, size_t ke
     return LEVIN_OK;
 }
 
+/* No store has such a key: nothing is to be done for it that grows with it. */
+static inline bool read_key_too_long(size_t key_bytes)
+{
+    return key_bytes > LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MAX_BYTES);
+}
+
 /* Copies a value out of its extent or the value log, outside any read-side section; held is the caller's reference. */
 levin_code read_extent(levin *store, const version *held, const page_value *value, void *buffer);
 
@@ -105,8 +111,10 @@ uint8_t *read_value_alloc(levin *store, size_t bytes);
 /* How a read stood to the row cache. */
 enum row_result { ROW_BYPASSED, ROW_HIT, ROW_MISSED };
 
-/* Makes the row cache's table when misses have become many. */
+/* Misses have become many: the row cache gets its table, a large one from the background thread. */
 void read_activate_rows(levin *store);
+/* The background's part of that. */
+void read_make_rows(levin *store);
 
 /* Reads that the row cache did not answer: a thread's first so many, and as many again, give it its table. */
 static inline void read_count_misses(levin *store, counter_stripe *mine, size_t misses)

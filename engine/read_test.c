@@ -5,6 +5,8 @@
  * now; a pinned value stays as it was through overwrites, checkpoints and eviction, and keeps nothing once released;
  * reads of short keys allocate nothing.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,6 +22,9 @@ static levin_io io;               /* POSIX, with allocations counted */
 static _Atomic uint64_t allocations;
 static _Atomic uint64_t held;
 static uint64_t refuse_at;        /* refuse the allocation of that number; 0: none */
+static levin_background background = LEVIN_BACKGROUND_NONE;
+static pthread_t reader;
+static _Atomic uint64_t tables_made[2]; /* allocations of 4 to 8 MiB: by `reader`; by another thread */
 
 static void *count_alloc(void *context, size_t bytes, size_t alignment)
 {
@@ -28,6 +33,13 @@ static void *count_alloc(void *context, size_t bytes, size_t alignment)
     void *memory = levin_io_posix()->alloc(context, bytes, alignment);
     held += memory != NULL;
     return memory;
+}
+
+static void *watch_alloc(void *context, size_t bytes, size_t alignment)
+{
+    if (bytes > 4 << 20 && bytes < 8 << 20)
+        tables_made[!pthread_equal(pthread_self(), reader)]++;
+    return count_alloc(context, bytes, alignment);
 }
 
 static void count_free(void *context, void *memory, size_t bytes)
@@ -47,9 +59,9 @@ static levin *store_open(uint64_t row_cache_bytes)
     o.memtable_bytes = 1 << 20;
     o.row_cache_bytes = row_cache_bytes;
     o.wal_segment_bytes = 64 << 10;
-    o.background = LEVIN_BACKGROUND_NONE;
+    o.background = background;
     io = *levin_io_posix();
-    io.alloc = count_alloc;
+    io.alloc = watch_alloc;
     io.free = count_free;
     o.io = &io;
     snprintf(directory, sizeof directory, "/tmp/levin-read-test-XXXXXX");
@@ -444,7 +456,32 @@ START_TEST(write__of_short_keys_allocates_nothing_for_them)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("read", TEST(get__rows_of_all_key_lengths_are_read_and_counted_alike),
+/* The allocation of the row cache's table, 5.8 MiB of 64, and its clearing are not the reader's. */
+START_TEST(read__a_large_row_cache_gets_its_table_in_the_background)
+{
+    uint8_t key[KEY_BYTES], value[8];
+    size_t bytes;
+    levin_stats s = { 0 };
+    reader = pthread_self();
+    background = LEVIN_BACKGROUND_THREAD;
+    levin *db = store_open(64 << 20);
+    for (unsigned n = 0; s.row_hits == 0; n++) {
+        key_of(key, n % 500);
+        ck_assert_int_eq(levin_get(db, NULL, key, sizeof key, value, sizeof value, &bytes), LEVIN_NOT_FOUND);
+        if (n % 1000 == 0) {
+            levin_stats_get(db, &s);
+            sched_yield();
+        }
+    }
+    ck_assert_uint_eq(tables_made[0], 0);
+    ck_assert_uint_eq(tables_made[1], 1);
+    store_close(db);
+    background = LEVIN_BACKGROUND_NONE;
+}
+END_TEST
+
+LEVIN_TEST_MAIN("read", TEST(read__a_large_row_cache_gets_its_table_in_the_background),
+                TEST(get__rows_of_all_key_lengths_are_read_and_counted_alike),
                 TEST(read__all_kinds_agree_in_all_layers),
                 TEST(multi_get__an_empty_key_is_refused_and_the_others_are_read),
                 TEST(multi_get__of_rows_written_again_gives_the_new_values), TEST(pinned__stays_as_it_was),

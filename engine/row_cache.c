@@ -29,6 +29,7 @@ enum {
     LINE_BYTES = ROW_LINE_BYTES,
     HUGE_PAGE_BYTES = 2 << 20,   /* io_posix.c gives huge pages to who aligns so */
     SEGMENT_MIN_BYTES = 4096,
+    SMALL_TABLE_BYTES = 1 << 20, /* cleared in a fraction of a millisecond */
     SEGMENT_MAX_BYTES = HUGE_PAGE_BYTES,
     SEGMENTS_MIN = 6,
     TABLE_SHARE = 11,            /* a part of the budget: 7 slots for each 64 bytes, 70 % used by items of 128 bytes */
@@ -74,6 +75,8 @@ struct row_cache {
     _Alignas(LINE_BYTES) sync_mutex mutex; /* the rest; waited for by thorough upkeep only */
     const levin_io *io;
     size_t segment_count, segment_max;
+    row_bucket *prepared;         /* the table, before and after it is in use; NULL: not made yet */
+    _Atomic bool table_wanted;    /* a hint */
     row_segment *segments;        /* segment_max of them, segment_count with memory */
     row_queue ready, small, main;
     bool asked;                   /* somebody was told that thorough work is left, and it has not begun */
@@ -656,13 +659,12 @@ row_cache *row_cache_create(const levin_io *io, uint64_t budget_bytes, counter_s
     return cache;
 }
 
-bool row_cache_activate(row_cache *cache, uint64_t sequence)
+/* Under mutex. */
+static bool table_make(row_cache *cache)
 {
     const size_t table_bytes = cache->table.bucket_count * sizeof(row_bucket);
     const size_t ghost_bytes = cache->table.bucket_count * sizeof cache->ghosts[0];
     const size_t segments_bytes = cache->segment_max * sizeof(row_segment);
-    if (row_cache_active(cache))
-        return true;
     row_segment *segments = io_alloc(cache->io, segments_bytes);
     _Atomic uint64_t *ghosts = io_alloc(cache->io, ghost_bytes);
     row_bucket *buckets = io_alloc_aligned(cache->io, table_bytes,
@@ -679,10 +681,42 @@ bool row_cache_activate(row_cache *cache, uint64_t sequence)
     memset((void *)buckets, 0, table_bytes);
     cache->segments = segments;
     cache->ghosts = ghosts;
-    raise_to(&cache->table.cleared, sequence);
+    cache->prepared = buckets;
     atomic_fetch_add_explicit(&cache->bytes, table_bytes + ghost_bytes + segments_bytes, memory_order_relaxed);
-    atomic_store_explicit(&cache->table.buckets, buckets, memory_order_release); /* pairs with buckets_now() */
     return true;
+}
+
+bool row_cache_prepare(row_cache *cache)
+{
+    /* relaxed: a hint */
+    atomic_store_explicit(&cache->table_wanted, false, memory_order_relaxed);
+    sync_mutex_lock(&cache->mutex);
+    bool made = cache->prepared || table_make(cache);
+    sync_mutex_unlock(&cache->mutex);
+    return made;
+}
+
+void row_cache_activate(row_cache *cache, uint64_t sequence)
+{
+    if (row_cache_active(cache))
+        return;
+    raise_to(&cache->table.cleared, sequence);
+    atomic_store_explicit(&cache->table.buckets, cache->prepared, memory_order_release); /* pairs with buckets_now() */
+}
+
+void row_cache_want_table(row_cache *cache)
+{
+    atomic_store_explicit(&cache->table_wanted, true, memory_order_relaxed); /* a hint, as its reader */
+}
+
+bool row_cache_wants_table(const row_cache *cache)
+{
+    return atomic_load_explicit(&cache->table_wanted, memory_order_relaxed) && !row_cache_active(cache);
+}
+
+bool row_cache_is_small(const row_cache *cache)
+{
+    return cache->table.bucket_count * sizeof(row_bucket) <= SMALL_TABLE_BYTES;
 }
 
 uint64_t row_cache_activation_misses(const row_cache *cache)
@@ -694,11 +728,10 @@ void row_cache_destroy(row_cache *cache)
 {
     if (!cache)
         return;
-    row_bucket *buckets = buckets_now(cache);
     for (size_t i = 0; i < cache->segment_count; i++)
         io_free(cache->io, cache->segments[i].memory, cache->segment_bytes);
-    if (buckets) {
-        io_free(cache->io, buckets, cache->table.bucket_count * sizeof(row_bucket));
+    if (cache->prepared) {
+        io_free(cache->io, cache->prepared, cache->table.bucket_count * sizeof(row_bucket));
         io_free(cache->io, cache->ghosts, cache->table.bucket_count * sizeof cache->ghosts[0]);
         io_free(cache->io, cache->segments, cache->segment_max * sizeof(row_segment));
     }

@@ -36,7 +36,8 @@
  *   conservative.  (write.c raises when nothing can fail any more.)  A sequence of a failed group is used again, by
  *   the next group; no version of the failed one was ever published, so no item carries it.
  *   Checkpoints publish versions of the same sequence and the same contents.
- *   Activation.  While nothing was read there is no table and the leader pays one load.  row_cache_activate() runs
+ *   Activation.  While nothing was read there is no table and the leader pays one load.  row_cache_prepare() makes it,
+ *   a large one on the background thread, so that no get or put waits for its clearing.  row_cache_activate() runs
  *   under commit_mutex, between groups, with the newest sequence N, and sets cleared to N: writes up to N, which were
  *   not raised, are in all versions >= N; items from older versions are rejected.
  *   Snapshots, iterators and transactions do not come here.
@@ -101,10 +102,18 @@ row_cache *row_cache_create(const levin_io *io, uint64_t budget_bytes, counter_s
 void row_cache_destroy(row_cache *cache);
 
 /*
- * Makes the table.  Under commit_mutex, with the sequence of the newest version.  Harmless when there is one. False
- * when out of memory: the cache stays off until the next try.
+ * Makes the table, cleared: takes time that grows with the budget (a second for 2 GiB), so under no lock that a reader
+ * or writer waits for.  Any thread; harmless when there is one. False when out of memory: the cache stays off until
+ * the next try.
  */
-bool row_cache_activate(row_cache *cache, uint64_t sequence);
+bool row_cache_prepare(row_cache *cache);
+/* After it: the table is used from now on.  Under commit_mutex, with the sequence of the newest version. */
+void row_cache_activate(row_cache *cache, uint64_t sequence);
+/* A table cleared so quickly that a reader may do it. */
+bool row_cache_is_small(const row_cache *cache);
+/* Asks the background for a table; whether somebody has and there is none. */
+void row_cache_want_table(row_cache *cache);
+bool row_cache_wants_table(const row_cache *cache);
 bool row_cache_active(const row_cache *cache);
 /* Misses that make a table worth its memory. */
 uint64_t row_cache_activation_misses(const row_cache *cache);

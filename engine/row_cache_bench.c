@@ -68,8 +68,9 @@ static void *own_create(size_t entries)
     own_cache *o = aligned_alloc(64, sizeof *o);
     memset(o, 0, sizeof *o);
     o->rows = row_cache_create(levin_io_posix(), entries * 145 + (8 << 20), &o->counts, 0);
-    if (!o->rows || !row_cache_activate(o->rows, 1))
+    if (!o->rows || !row_cache_prepare(o->rows))
         abort();
+    row_cache_activate(o->rows, 1);
     return o;
 }
 

@@ -148,7 +148,8 @@ START_TEST(row_cache__beside_a_leader_no_hit_is_stale)
     memset(w, 0, sizeof *w);
     w->rows = row_cache_create(levin_io_posix(), BUDGET, &w->counts, 0);
     ck_assert_ptr_nonnull(w->rows);
-    ck_assert(row_cache_activate(w->rows, 0));
+    ck_assert(row_cache_prepare(w->rows));
+    row_cache_activate(w->rows, 0);
     for (int i = 0; i < READERS; i++) {
         readers[i] = (reader){ .w = w, .random = (uint64_t)i };
         ck_assert_int_eq(pthread_create(&readers[i].thread, NULL, read_all, &readers[i]), 0);

@@ -38,7 +38,8 @@ static fixture *setup(uint64_t budget, uint64_t sequence)
     f->random = SEED;
     f->rows = row_cache_create(memory_io_init(&f->memory), budget, &f->counts, 0);
     ck_assert_ptr_nonnull(f->rows);
-    ck_assert(row_cache_activate(f->rows, sequence));
+    ck_assert(row_cache_prepare(f->rows));
+    row_cache_activate(f->rows, sequence);
     row_cache_maintain(f->rows, true);
     return f;
 }
@@ -217,8 +218,10 @@ START_TEST(row_cache__is_off_until_activated_and_trusts_nothing_older)
     ck_assert_int_eq(find(f, 1), MISS);
     ck_assert_uint_eq(f->memory.held, 1);
     ck_assert(!row_cache_active(f->rows));
-    ck_assert(row_cache_activate(f->rows, 9));
-    ck_assert(row_cache_activate(f->rows, 12)); /* there is one */
+    ck_assert(row_cache_prepare(f->rows));
+    row_cache_activate(f->rows, 9);
+    ck_assert(row_cache_prepare(f->rows));
+    row_cache_activate(f->rows, 12); /* there is one */
     row_cache_maintain(f->rows, true);
     fill(f, 1, 10, 8); /* read before the activation: a write may have gone by unraised */
     ck_assert_int_eq(find(f, 1), MISS);
@@ -441,8 +444,8 @@ START_TEST(row_cache__out_of_memory_means_not_cached)
                 continue;
             }
             for (uint64_t n = 0; n < 500; n++) {
-                if (!row_cache_active(f->rows))
-                    (void)row_cache_activate(f->rows, 1);
+                if (!row_cache_active(f->rows) && row_cache_prepare(f->rows))
+                    row_cache_activate(f->rows, 1);
                 int64_t found = find(f, n % 250);
                 ck_assert(found == MISS || found == (int64_t)(n % 250));
                 char key[24];
@@ -470,7 +473,8 @@ START_TEST(row_cache__without_memory_upkeep_waits_for_the_next_fill)
     memset(f, 0, sizeof *f);
     f->rows = row_cache_create(memory_io_init(&f->memory), 1 << 20, &f->counts, 0);
     ck_assert_ptr_nonnull(f->rows);
-    ck_assert(row_cache_activate(f->rows, 1));
+    ck_assert(row_cache_prepare(f->rows));
+    row_cache_activate(f->rows, 1);
     f->memory.fail_at = f->memory.calls + 1;
     f->memory.fail_on = true;
     int calls = 0;

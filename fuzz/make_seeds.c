@@ -25,8 +25,8 @@ static void write_seed(const char *directory, const char *name, const char *vari
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s-%s", directory, name, variant);
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(data, 1, size, file) != size || fclose(file))
+    FILE *to = fopen(path, "wb");
+    if (!to || fwrite(data, 1, size, to) != size || fclose(to))
         fatal("%s cannot be written", path);
 }
 

@@ -68,7 +68,7 @@ static void usage(FILE *to)
             "\n"
             "                        NAME:OPTION=NUMBER:... sets options of one store: cache_bytes,\n"
             "                        write_buffer_bytes, map_bytes (lmdb; default: four times the data, at least\n"
-            "                        16 GiB), background (0 or 1), and its own (levin's two caches share\n"
+            "                        16 GiB), background (0 or 1), and its own (levin's caches share\n"
             "                        cache_bytes: half for rows, a quarter for pages, a quarter for large values):\n");
     for (const store_adapter *const *a = store_adapters(); *a; a++)
         for (const char *const *o = (*a)->option_names; o && *o; o++)
