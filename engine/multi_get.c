@@ -283,7 +283,7 @@ levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_g
     return multi_get(store, snapshot, NULL, NULL, requests, count);
 }
 
-/* Bytes that the keys of the largest window take with their ids. Empty keys are refused later, too long ones are absent. */
+/* Bytes that the keys of the largest window take with their ids. Those that are too long are absent, and take none. */
 static size_t room_bytes(const levin_get_request *requests, size_t count)
 {
     size_t most = 0;

@@ -366,7 +366,7 @@ static levin_code settle_reader(levin *db, levin_error *error)
         db->slot.sequence = db->meta.sequence;
         if (code == LEVIN_OK)
             code = reader_slot_write(&db->lock, checksum_identity(db->meta.identity), &db->slot, error);
-        atomic_thread_fence(memory_order_seq_cst); /* pairs with db_reading_processes(): slot, then meta pages */
+        sync_io_fence(); /* pairs with db_reading_processes(): slot, then meta pages */
         if (code == LEVIN_OK)
             code = db->beside ? choose_meta_beside(db, error) : choose_meta(db, error);
     } while (code == LEVIN_OK && db->meta.generation != db->slot.generation);

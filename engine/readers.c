@@ -27,7 +27,7 @@ levin_code db_reading_processes(levin *db, uint64_t *oldest, uint64_t *newest, l
     slots_seen seen = { UINT64_MAX, 0 };
     bool stopped;
     /* pairs with the fence of a reader between writing its slot and looking at the meta pages again (open.c) */
-    atomic_thread_fence(memory_order_seq_cst);
+    sync_io_fence();
     levin_code code = LEVIN_OK;
     if (db->slots)
         code = reader_slots_visit(&db->lock, db->identity, see_slot, &seen, &stopped, error);

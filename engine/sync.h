@@ -45,6 +45,13 @@ void sync_thread_join(sync_thread *thread);
 /* Lets others run; also the scheduler's point in bounded spins. */
 void sync_yield(void);
 
+/*
+ * Between two calls of the I/O table by which processes tell each other something: what was written before is there
+ * before what comes after is read.  Orders no memory that threads share: ThreadSanitizer, which knows no fences, misses
+ * nothing.
+ */
+void sync_io_fence(void);
+
 /* A number above 0 that no other living thread has: the address of its thread control block, in one load. */
 static inline uintptr_t sync_thread_number(void)
 {

@@ -103,3 +103,10 @@ void sync_yield(void)
 {
     sched_yield();
 }
+
+void sync_io_fence(void)
+{
+#ifndef __SANITIZE_THREAD__
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
