@@ -82,6 +82,10 @@ void sync_yield(void)
 {
 }
 
+void sync_io_fence(void)
+{
+}
+
 void reclaim_read_lock(void)
 {
     read_depth++;
