@@ -87,16 +87,26 @@ static void expect_contents(levin *store, const golden_list *list, const char *p
 
 /* ---- read-only ---- */
 
+/* Of all files but the lock: a reader writes its slot into that. */
+static uint64_t digest_of(const disk_image *image)
+{
+    disk_image *fork = disk_image_fork(image);
+    disk_image_unlink(fork, disk_image_find(fork, GOLDEN_STORE), "lock");
+    const uint64_t digest = disk_image_digest(fork);
+    disk_image_unref(fork);
+    return digest;
+}
+
 static void read_only_case(golden_case *c)
 {
     simdisk *disk = simdisk_create(c->image, NULL);
-    uint64_t digest = disk_image_digest(c->image);
+    const uint64_t digest = digest_of(c->image);
     levin *store = open_on(disk, true, c->path);
     expect_contents(store, &c->list, c->path);
     ck_assert_int_eq(levin_put(store, "a", 1, "b", 1, LEVIN_NONE), LEVIN_READ_ONLY);
     ck_assert_int_eq(levin_close(store), LEVIN_OK);
     disk_image *after = simdisk_image(disk);
-    ck_assert_msg(disk_image_digest(after) == digest, "%s was changed by reading it", c->path);
+    ck_assert_msg(digest_of(after) == digest, "%s was changed by reading it", c->path);
     disk_image_unref(after);
     ck_assert(simdisk_destroy(disk, NULL));
 }

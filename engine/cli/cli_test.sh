@@ -549,9 +549,13 @@ says "compact --json" out '"rounds":[0-9]'
 says "compact --json: the value log" out '"segments_collected":0'
 expect "compact --live-percent of too much" 2 "$levin" compact z --live-percent 101
 for n in 1 2 3 4 5 6; do head -c 20000 /dev/urandom | base64 -w0 | sed "s/^/k$n\t/"; echo; done >six-large
-expect "large values" 0 "$levin" import lv --format tsv --from six-large -q --option value_log_segment_bytes=64K
-expect "and another segment" 0 "$levin" import lv --format tsv --from six-large -q --option value_log_segment_bytes=64K
-expect "garbage" 0 "$levin" delete lv k1 k2 k3 k5
+by_hand="--option value_log_segment_bytes=64K --option value_log_live_percent=0" # nothing in the background
+# shellcheck disable=SC2086
+expect "large values" 0 "$levin" import lv --format tsv --from six-large -q $by_hand
+# shellcheck disable=SC2086
+expect "and another segment" 0 "$levin" import lv --format tsv --from six-large -q $by_hand
+# shellcheck disable=SC2086
+expect "garbage" 0 "$levin" delete lv k1 k2 k3 k5 $by_hand
 expect "compact without the value log" 0 "$levin" compact lv --live-percent 0 --json --option value_log_live_percent=0
 says "compact without the value log: nothing" out '"segments_collected":0'
 expect "compact with it" 0 "$levin" compact lv --json --option value_log_live_percent=0
