@@ -167,8 +167,9 @@ static void run(size_t value_bytes)
         return;
     store_open(&r);
     fill(&r);
-    ck_assert_uint_eq(atomic_load(&r.began), 1);
-    ck_assert_uint_eq(atomic_load(&r.ended), 0);
+    /* a checkpoint may give a segment back while one writer is refused already and the others are not */
+    ck_assert_uint_ge(atomic_load(&r.began), 1);
+    ck_assert_uint_le(atomic_load(&r.ended), atomic_load(&r.began));
     for (int i = 0; i < 3; i++) { /* the device is as full as before, reads or not */
         expect_all(&r);
         levin_code code = write_one(&r, 0);
@@ -178,7 +179,8 @@ static void run(size_t value_bytes)
     for (unsigned n = 0; n < 60; n++)
         ck_assert_int_eq(write_one(&r, n % THREADS), LEVIN_OK);
     ck_assert_int_eq(levin_checkpoint(r.store), LEVIN_OK);
-    ck_assert_uint_eq(atomic_load(&r.ended), 1);
+    ck_assert_uint_ge(atomic_load(&r.ended), 1);
+    ck_assert_uint_le(atomic_load(&r.ended), atomic_load(&r.began));
     expect_all(&r);
     ck_assert_int_eq(levin_check(r.store, NULL, NULL, NULL), LEVIN_OK);
     levin_stats_get(r.store, &s);
