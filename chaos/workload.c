@@ -480,7 +480,7 @@ void workload_store_options(const workload *w, const levin_io *io, levin_options
 const char *workload_short_of(const workload_counts *counts, char *text, size_t capacity)
 {
 #define WORKLOAD_COUNT_CHECK(name, least, meaning)                                                             \
-    if (counts->name < (least)) {                                                                              \
+    if ((int64_t)counts->name < (least)) {                                                                              \
         snprintf(text, capacity, "%llu %s, at least %d are needed", (unsigned long long)counts->name, meaning, \
                  least);                                                                                       \
         return text;                                                                                           \
