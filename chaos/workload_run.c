@@ -337,7 +337,8 @@ static bool step_write(runner *r, const plan_step *s)
     random_stream loads = random_open(r->w->options.seed + r->result->steps, STREAM_LOADS);
     /* open: a load acknowledged while writes of the log fail is lost in a power cut; until that is mended none is made.
      * 12 in place of 0 makes them again: then replay --seed 1 --data FILE --fault life/wal.write/eio/forever/20 */
-    const bool load = WORKLOAD_LOAD_ONE_IN && random_below(&loads, WORKLOAD_LOAD_ONE_IN) == 0 && !transaction && !r->held_count && workload_loadable(r, b);
+    const bool load = WORKLOAD_LOAD_ONE_IN && random_below(&loads, WORKLOAD_LOAD_ONE_IN) == 0 &&
+                      !transaction && !r->held_count && workload_loadable(r, b);
     const levin_durability durability = load ? LEVIN_SYNCED : b->durability;
     uint64_t before = runner_now(r);
     levin_code code = load          ? workload_load(r, b)
