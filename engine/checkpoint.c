@@ -25,6 +25,8 @@
  * and at its commit the memtable that is frozen there, above.  From there to MARK no other group is committed, so that
  * its place in the order of commit is one for readers, the log, and reading processes alike.  Its meta page is not
  * written a second time: a failed write poisons, for what comes after it in that order must not be acknowledged before.
+ * Its MARK comes before PUBLISH, and a failed one poisons: a recovery that does not know g to be durable writes its
+ * meta page again, and a power cut then leaves g - 1, whose log has all of g but a load.
  *
  * Concurrency: all under work_mutex; PUBLISH, MARK and RELEASE also take commit_mutex.
  */
@@ -601,7 +603,6 @@ static void step_publish(levin *db, checkpoint *c)
     const version *before = db->versions.newest;
     if (c->loaded) { /* a batch that did not come by the log */
         db->sequence = c->sequence;
-        wal_skip_sequence(db->log, c->sequence);
         if (db->rows && row_cache_active(db->rows))
             row_cache_touch_all(db->rows, c->sequence); /* before the version is published: row_cache.h */
     }
@@ -630,12 +631,15 @@ static void step_publish(levin *db, checkpoint *c)
     }
 }
 
-static levin_code step_mark(levin *db, checkpoint *c, levin_error *error)
+levin_code checkpoint_mark(levin *db, checkpoint *c, levin_error *error)
 {
+    if (c->marked)
+        return LEVIN_OK;
     commit_lock(db, c);
     levin_code code = wal_mark(db->log, c->meta.generation, error);
     if (code == LEVIN_OK)
         db->lazy_bytes = 0;
+    c->marked = code == LEVIN_OK;
     commit_unlock(db, c);
     return code;
 }
@@ -683,7 +687,7 @@ levin_code checkpoint_step(levin *db, levin_error *error)
         step_publish(db, c);
         break;
     case STEP_MARK:
-        code = step_mark(db, c, error);
+        code = checkpoint_mark(db, c, error);
         break;
     case STEP_RELEASE:
         step_release(db, c);

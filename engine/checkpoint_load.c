@@ -4,8 +4,8 @@
  * Invariant: while db->bulk_load is set, db->running is its checkpoint, in MERGE, and nothing is frozen but within one
  * call of checkpoint_work_locked(), which drops it.  Failure, order and crash safety: checkpoint.c.
  *
- * Concurrency: under work_mutex; the commit takes commit_mutex, too, and keeps it till the load is published and MARK
- * is in the log.
+ * Concurrency: under work_mutex; the commit takes commit_mutex, too, and keeps it till MARK is in the log and the load
+ * is published.
  */
 #include "bulk_load.h"
 #include "checkpoint_state.h"
@@ -69,7 +69,7 @@ levin_code checkpoint_load_commit(levin *db, levin_code (*admit)(void *context, 
 {
     checkpoint *c = db->running;
     levin_code code = LEVIN_OK;
-    levin_error mark;
+    levin_error later;
     bool done = false;
     merge_feed_end(c->merging);
     while (code == LEVIN_OK && !done)
@@ -86,10 +86,16 @@ levin_code checkpoint_load_commit(levin *db, levin_code (*admit)(void *context, 
         code = admit(context, db->versions.newest, error);
     if (code == LEVIN_OK)
         code = load_go_on(db, c, error);
-    while (code == LEVIN_OK && c->step < STEP_MARK)
+    if (code == LEVIN_OK) /* room for the mark, while a full disk does no harm */
+        code = wal_prepare(db->log, error);
+    while (code == LEVIN_OK && c->step < STEP_PUBLISH)
         code = checkpoint_step(db, error);
-    if (code == LEVIN_OK && checkpoint_step(db, &mark) != LEVIN_OK) /* tried again like any checkpoint's */
-        event_tell(db, upkeep_failed, "a bulk load is durable, and its mark not yet in the log", mark.message);
+    if (code == LEVIN_OK) {
+        wal_skip_sequence(db->log, c->sequence);
+        code = checkpoint_mark(db, c, error);
+    }
+    while (code == LEVIN_OK && c->step < STEP_RELEASE)
+        code = checkpoint_step(db, error);
     if (wal_poisoned(db->log) || (code != LEVIN_OK && c->step >= STEP_META))
         db_poison(db);
     c->held = false;
@@ -97,7 +103,7 @@ levin_code checkpoint_load_commit(levin *db, levin_code (*admit)(void *context, 
     db->bulk_load = NULL;
     if (code != LEVIN_OK && !db_poisoned(db))
         checkpoint_give_up(db);
-    while (code == LEVIN_OK && db->running && checkpoint_running_step(db, &mark) == LEVIN_OK)
+    while (code == LEVIN_OK && db->running && checkpoint_running_step(db, &later) == LEVIN_OK)
         ; /* what is left of the checkpoint, as far as it goes now */
     return code;
 }

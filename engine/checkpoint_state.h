@@ -42,6 +42,7 @@ struct checkpoint {
     bool compacting;            /* a round of compaction */
     compaction *round_of;       /* to be told; NULL when it has ended before its round */
     bool loading, loaded;       /* a bulk load: it is being fed; it was, so roots[load_domain] is what is merged into */
+    bool marked;                /* MARK is done, before PUBLISH */
     unsigned load_domain;
     bool held;                  /* its owner has commit_mutex */
 };
@@ -69,6 +70,8 @@ levin_code checkpoint_merge_some(levin *db, checkpoint *c, bool *done, levin_err
 levin_code checkpoint_merge_take(levin *db, checkpoint *c, levin_error *error);
 /* The page file. A failure poisons. */
 levin_code checkpoint_pages_sync(levin *db, checkpoint *c, levin_error *error);
+/* MARK. Done once. */
+levin_code checkpoint_mark(levin *db, checkpoint *c, levin_error *error);
 /* One step of db->running; the second one also does what its failure asks for, and counts its time. */
 levin_code checkpoint_step(levin *db, levin_error *error);
 levin_code checkpoint_running_step(levin *db, levin_error *error);

@@ -481,15 +481,16 @@ LEVIN_API levin_code levin_compare_and_swap_in(levin *store, const levin_keyspac
  * keyspace is closed.  The beginning makes a checkpoint.  Reads and writes go on meanwhile, from the same thread too;
  * writers wait during the commit, for the syncs.  What a load cannot have beside it ends it, with LEVIN_CONFLICT and
  * nothing written: a write of others to a key between its first and its last; a memtable that fills up, so that a
- * checkpoint is needed (memtable_bytes, or levin_checkpoint(), levin_backup() after writes); levin_compact().
+ * checkpoint is needed (memtable_bytes, or levin_checkpoint(), levin_backup() after writes; a collection of the value
+ * log, also in the background, does one); levin_compact().
  *
  * Errors of levin_bulk_load_add(): LEVIN_INVALID when the key is not above the one before (the message names the entry
  * and both keys), LEVIN_TOO_BIG and LEVIN_NO_KEYSPACE as of a put; the load is as it was before and can go on.  After
  * any other (LEVIN_NO_SPACE, LEVIN_IO, LEVIN_NO_MEMORY, LEVIN_CONFLICT), as after a commit that failed, the store is as
  * it was at the beginning and only levin_bulk_load_destroy() is left: begin again.  Values that had gone to the value
- * log are garbage there.  When the write of the meta page, or a sync, fails in the commit the store is poisoned
- * (LEVIN_POISONED from then on), and after reopening the load is there, whole, or not; for a handle that is opened
- * read-only beside the poisoned one, too.
+ * log are garbage there.  When the write of the meta page or of its mark in the log, or a sync, fails in the commit the
+ * store is poisoned (LEVIN_POISONED from then on), and after reopening the load is there, whole, or not; for a handle
+ * that is opened read-only beside the poisoned one, too.
  */
 typedef struct levin_bulk_load levin_bulk_load;
 LEVIN_API levin_code levin_bulk_load_begin(levin *store, const levin_keyspace *keyspace,
