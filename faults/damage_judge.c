@@ -169,14 +169,22 @@ static bool usable(const damage_judge *j, const disk_image *damaged, const piece
 /* When all that must be durable for the piece to be proven was. */
 static uint64_t proven_from(const damage_judge *j, size_t index)
 {
-    const piece *p = &j->pieces[index];
+    const piece *p = &j->pieces[index], *first = NULL;
     uint64_t from = p->synced;
     if (p->log)
         return from;
-    for (size_t i = index + 1; i < j->count; i++)
-        if (j->pieces[i].log)
-            return from > j->pieces[i].synced ? from : j->pieces[i].synced;
-    return UINT64_MAX;
+    for (size_t i = index + 1; i < j->count; i++) {
+        const piece *log = &j->pieces[i];
+        if (!log->log)
+            continue;
+        if (first && first->node == log->node)
+            return from;
+        from = from > log->synced ? from : log->synced;
+        if (first)
+            return from; /* the first one ended its segment */
+        first = log;
+    }
+    return first ? from : UINT64_MAX;
 }
 
 size_t damage_judge_cuts(const damage_judge *j, const disk_image *damaged, uint64_t *times)

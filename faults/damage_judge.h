@@ -11,7 +11,8 @@
  *   - A damaged piece of the log is proven when a whole piece of the log was written after a sync of the damaged
  *     one: each group says how far the log was durable when it was written.
  *   - A damaged piece of the value log is proven when a whole piece of the log was written after syncs of both the
- *     damaged one and the first piece of the log after it, which may point to it.
+ *     damaged one and the first piece of the log after it, which may point to it; when that one is the last of its
+ *     segment it may be the segment's end alone, and the next piece may be the one that points to it.
  *   - The log may end before a damaged piece that is not proven: the store is then as after a power cut in that
  *     moment, with all that was written before it kept.  Before the first one that is replayed: which that is, is
  *     not known here, for the pieces before it are dead, their contents in the tree.
