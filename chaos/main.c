@@ -106,6 +106,8 @@ static void sweeps(report *r, const stanzas *data)
         if (!crew_interrupted())
             faults_sweep(r, data, begun + budget * 0.8);
         if (!crew_interrupted())
+            corrupt(r, data, begun + budget * 0.92);
+        if (!crew_interrupted())
             ranges(r, begun + budget);
     }
 }

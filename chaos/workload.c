@@ -373,7 +373,7 @@ workload *workload_create(const workload_options *options)
     w->wal_sector_bytes = percent(&m.shape, 80) ? 512 : 4096;
     size_t operations = w->options.operations, reopen_every = operations / 3 + 1, next_reopen = reopen_every;
     size_t checkpoint_every = options->brief ? operations / 5 + 1 : SIZE_MAX, next_checkpoint = checkpoint_every / 2;
-    size_t compact_every = operations / (options->brief ? 5 : 8) + 1, next_compact = compact_every / 2;
+    size_t compact_every = operations / (options->brief ? 5 : 12) + 1, next_compact = compact_every / 2;
     size_t next_backup = operations * 4 / 7;
     size_t collect_every = operations / 8 + 1, next_collect = collect_every / 3;
     size_t keyspace_every = operations / (options->brief ? 6 : 11) + 1, next_keyspace = 0;
@@ -480,7 +480,7 @@ void workload_store_options(const workload *w, const levin_io *io, levin_options
 const char *workload_short_of(const workload_counts *counts, char *text, size_t capacity)
 {
 #define WORKLOAD_COUNT_CHECK(name, least, meaning)                                                             \
-    if ((int64_t)counts->name < (least)) {                                                                              \
+    if (counts->name < (least)) {                                                                              \
         snprintf(text, capacity, "%llu %s, at least %d are needed", (unsigned long long)counts->name, meaning, \
                  least);                                                                                       \
         return text;                                                                                           \

@@ -62,7 +62,7 @@ void workload_destroy(workload *w);
     X(collected, 3, "segments of it removed")                                                                   \
     X(collections, 3, "collections asked for")                                                                  \
     X(readers, 1, "handles that read, opened beside the writer and checked")                                    \
-    X(loads, 0, "batches written as a bulk load")                                                               \
+    X(loads, 3, "batches written as a bulk load")                                                               \
     X(keyspaces, 4, "keyspaces made")                                                                           \
     X(keyspace_drops, 2, "keyspaces dropped")                                                                   \
     X(keyspace_operations, 100, "puts and deletes in them")

@@ -50,8 +50,6 @@ bool workload_checked(runner *r, bool good, const oracle_verdict *v, const char 
     return false;
 }
 
-enum { WORKLOAD_LOAD_ONE_IN = 0 };
-
 static uint64_t stat_checkpoints(const runner *r)
 {
     levin_stats stats;
@@ -335,10 +333,7 @@ static bool step_write(runner *r, const plan_step *s)
     if (rival && grouped)
         return write_with_rival(r, b, rival);
     random_stream loads = random_open(r->w->options.seed + r->result->steps, STREAM_LOADS);
-    /* open: a load acknowledged while writes of the log fail is lost in a power cut; until that is mended none is made.
-     * 12 in place of 0 makes them again: then replay --seed 1 --data FILE --fault life/wal.write/eio/forever/20 */
-    const bool load = WORKLOAD_LOAD_ONE_IN && random_below(&loads, WORKLOAD_LOAD_ONE_IN) == 0 &&
-                      !transaction && !r->held_count && workload_loadable(r, b);
+    const bool load = random_below(&loads, 12) == 0 && !transaction && !r->held_count && workload_loadable(r, b);
     const levin_durability durability = load ? LEVIN_SYNCED : b->durability;
     uint64_t before = runner_now(r);
     levin_code code = load          ? workload_load(r, b)
@@ -513,7 +508,7 @@ static bool stop_after(void *context, const levin_compact_result *so_far)
 /* One in four is stopped on the way. Everything before is in its checkpoint. */
 static bool step_compact(runner *r, uint64_t argument)
 {
-    uint64_t looks = argument % 4 ? UINT64_MAX : argument / 4 % 3;
+    uint64_t looks = argument % 4 ? UINT64_MAX : argument / 4 % 12; /* within the value log, or the pages */
     levin_compact_result result;
     levin_compact_options o;
     levin_compact_options_init(&o);
