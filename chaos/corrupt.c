@@ -157,13 +157,6 @@ static void work(void *context, crew_worker *worker, uint64_t task)
 
 /* ---- caller ------------------------------------------------------------------------------------------------- */
 
-static void add_finding(corrupt_context *c, const finding *f)
-{
-    findings_add(&c->r->found, f);
-    report_finding(c->r, f);
-    c->stop = c->r->options->fail_fast;
-}
-
 static void receive(void *context, unsigned type, const void *data, size_t bytes)
 {
     corrupt_context *c = context;
@@ -171,7 +164,7 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     if (type == MESSAGE_FINDING) {
         finding f;
         memcpy(&f, data, sizeof f);
-        add_finding(c, &f);
+        c->stop = report_finding(c->r, &f);
         return;
     }
     task_message m;
@@ -185,12 +178,8 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
 static void died(void *context, const char *where, const char *how)
 {
     corrupt_context *c = context;
-    finding f = { .promise = "DETECT", .phase = "process" };
-    char *rest;
-    f.seed = strtoull(where, &rest, 10);
-    snprintf(f.replay, sizeof f.replay, "%.300s", rest + strspn(rest, " "));
-    snprintf(f.text, sizeof f.text, "the process died: %s", how);
-    add_finding(c, &f);
+    const finding f = finding_of_death("DETECT", where, how);
+    c->stop = report_finding(c->r, &f);
 }
 
 static void progress(void *context, uint64_t tasks_done, uint64_t ticks)

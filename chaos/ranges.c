@@ -65,13 +65,6 @@ static void work(void *context, crew_worker *worker, uint64_t task)
     crew_send(worker, MESSAGE_TASK, &m, sizeof m);
 }
 
-static void add_finding(ranges_context *c, const finding *f)
-{
-    findings_add(&c->r->found, f);
-    report_finding(c->r, f);
-    c->stop = c->r->options->fail_fast;
-}
-
 static void receive(void *context, unsigned type, const void *data, size_t bytes)
 {
     ranges_context *c = context;
@@ -80,7 +73,7 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     if (type == MESSAGE_FINDING) {
         finding f;
         memcpy(&f, data, sizeof f);
-        add_finding(c, &f);
+        c->stop = report_finding(c->r, &f);
         return;
     }
     task_message m;
@@ -96,10 +89,8 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
 static void died(void *context, const char *where, const char *how)
 {
     ranges_context *c = context;
-    finding f = { .promise = "EXACT", .phase = "process", .replay = "--ranges" };
-    f.seed = strtoull(where, NULL, 10);
-    snprintf(f.text, sizeof f.text, "the process died: %s", how);
-    add_finding(c, &f);
+    const finding f = finding_of_death("EXACT", where, how);
+    c->stop = report_finding(c->r, &f);
 }
 
 static void progress(void *context, uint64_t tasks_done, uint64_t ticks)

@@ -68,7 +68,7 @@ void report_progress(const report *r, const char *format, ...)
     fflush(stderr);
 }
 
-void report_finding(const report *r, const finding *item)
+static void show_finding(const report *r, const finding *item)
 {
     char line[1024];
     if (r->found.count > FINDINGS_KEPT || r->options->quiet || !isatty(STDERR_FILENO))
@@ -76,6 +76,24 @@ void report_finding(const report *r, const finding *item)
     report_replay_line(r, item, line, sizeof line);
     report_progress(r, "%s", "");
     fprintf(stderr, "%s violated (%s): %s\n  %s\n", item->promise, item->phase, item->text, line);
+}
+
+bool report_finding(report *r, const finding *item)
+{
+    findings_add(&r->found, item);
+    show_finding(r, item);
+    return r->options->fail_fast;
+}
+
+finding finding_of_death(const char *promise, const char *where, const char *how)
+{
+    finding f = { .phase = "process" };
+    char *rest;
+    f.seed = strtoull(where, &rest, 10);
+    snprintf(f.promise, sizeof f.promise, "%s", promise);
+    snprintf(f.replay, sizeof f.replay, "%.300s", rest + strspn(rest, " "));
+    snprintf(f.text, sizeof f.text, "the process died: %s", how);
+    return f;
 }
 
 /* ---- verdict ---------------------------------------------------------------------------------------------- */

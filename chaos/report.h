@@ -80,8 +80,10 @@ typedef struct report {
 int report_print(const report *r);
 /* The progress line on a terminal; "" wipes it. */
 void report_progress(const report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A finding as it comes, above the progress line. */
-void report_finding(const report *r, const finding *item);
+/* Keeps a finding, and shows it above the progress line. True: no other is asked for (--fail-fast). */
+bool report_finding(report *r, const finding *item);
+/* What a worker of a crew is told of that died; where: "SEED REPLAY", as the sweeps say to crew_at(). */
+finding finding_of_death(const char *promise, const char *where, const char *how);
 /* The command that shows the finding again. */
 void report_replay_line(const report *r, const finding *item, char *line, size_t capacity);
 

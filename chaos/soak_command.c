@@ -6,20 +6,21 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "../faults/fatal.h"
 #include "crew.h"
+#include "report.h"
 #include "soak.h"
 
 typedef unsigned long long ull;
 
+static report shown; /* its options alone: what a progress line needs */
+
 static bool tick(void *context, const soak_result *r)
 {
     const chaos_options *o = context;
-    if (!o->quiet && isatty(STDERR_FILENO))
-        fprintf(stderr, "\r\033[Ksoak: %.0f of %.0f s, %llu lives, %llu killed, %llu operations, %llu faults",
-                r->seconds, o->duration_seconds, (ull)r->lives, (ull)r->killed, (ull)r->operations, (ull)r->faults);
+    report_progress(&shown, "soak: %.0f of %.0f s, %llu lives, %llu killed, %llu operations, %llu faults", r->seconds,
+                    o->duration_seconds, (ull)r->lives, (ull)r->killed, (ull)r->operations, (ull)r->faults);
     return !crew_interrupted();
 }
 
@@ -82,9 +83,9 @@ int soak_command(const chaos_options *o)
                                    .lives = o->lives, .fault_every = o->fault_every, .fiu = o->fiu,
                                    .directory = o->directory, .tick = tick, .context = (void *)(uintptr_t)o };
     crew_catch_signals();
+    shown.options = o;
     bool good = soak_run(&options, &result);
-    if (!o->quiet && isatty(STDERR_FILENO))
-        fputs("\r\033[K", stderr);
+    report_progress(&shown, "%s", "");
     if (!good && !result.promise[0])
         fprintf(stderr, "levin-chaos: %s\n", result.text);
     (o->json ? print_json : print_text)(o, &result, good);

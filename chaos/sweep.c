@@ -264,9 +264,7 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     } else if (type == MESSAGE_FINDING) {
         finding f;
         memcpy(&f, data, sizeof f);
-        findings_add(&c->r->found, &f);
-        report_finding(c->r, &f);
-        c->stop = c->r->options->fail_fast;
+        c->stop = report_finding(c->r, &f);
     } else if (type == MESSAGE_DIGESTS) {
         for (size_t i = 0; i < bytes / sizeof(uint64_t); i++) {
             uint64_t digest;
@@ -283,15 +281,10 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
 static void died(void *context, const char *where, const char *how)
 {
     sweep_context *c = context;
-    finding f = { .promise = "FAULT", .phase = "process" };
-    char *rest;
-    f.seed = strtoull(where, &rest, 10);
-    snprintf(f.replay, sizeof f.replay, "%.300s", rest + strspn(rest, " "));
+    finding f = finding_of_death("FAULT", where, how);
     f.replay[strcspn(f.replay, "(")] = 0;
     snprintf(f.text, sizeof f.text, "the process died: %s; at: %.300s", how, where);
-    findings_add(&c->r->found, &f);
-    report_finding(c->r, &f);
-    c->stop = c->r->options->fail_fast;
+    c->stop = report_finding(c->r, &f);
 }
 
 static void progress(void *context, uint64_t tasks_done, uint64_t ticks)
