@@ -297,13 +297,7 @@ static levin_code check_log(check *c)
     levin *db = c->db;
     const page_meta *m = &db->meta;
     levin_error error;
-    wal_start start = {
-        .position = m->replay,
-        .chain = m->replay_chain,
-        .sequence = m->sequence,
-        .incarnation = m->incarnation,
-        .generation = m->generation,
-    };
+    const wal_start start = db_log_start(m);
     sync_mutex_lock(&db->commit_mutex);
     /* a poisoned log takes nothing any more; what was handed to the kernel can still be read */
     levin_code code = db->options.read_only || wal_poisoned(db->log) ? LEVIN_OK : wal_flush(db->log, &error);

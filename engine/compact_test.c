@@ -5,7 +5,7 @@
  * passes; the file comes near to the size of what is in it, with full leaves in key order; a crash at any point, and
  * a failure of any call, leave the store whole.
  */
-#include "store_model_test.h"
+#include "compact_faults_test.h"
 
 static uint64_t file_bytes(void)
 {
@@ -287,50 +287,14 @@ END_TEST
 
 /* ---- failures ---- */
 
-/* levin_compact() with the nth call of all kinds failing, once or for ever. False when none failed. */
-static bool compact_with_fault(const disk_image *image, uint64_t nth, bool forever, unsigned operations, int os_error)
-{
-    simdisk *disk = simdisk_create(image, NULL);
-    fault_io *faults = fault_io_create(simdisk_io(disk));
-    fault_rule rule = { FAULT_KINDS_ALL, operations, nth, forever, FAULT_ERROR, os_error, 0 };
-    levin_error error = { 0 };
-    fault_io_on_failed_sync(faults, simdisk_sync_loses_pages, disk);
-    f.o.io = fault_io_table(faults);
-    ck_assert_int_eq(levin_open("store", &f.o, &f.db, &error), LEVIN_OK);
-    fault_io_set_rules(faults, &rule, 1);
-    levin_code code = levin_compact(f.db, NULL, NULL);
-    bool fired = fault_io_fired(faults, 0) != 0;
-    fault_io_set_rules(faults, NULL, 0);
-    if (!fired)
-        ck_assert_int_eq(code, LEVIN_OK);
-    expect_contents(f.db, NULL, f.seed);
-    if (code == LEVIN_OK || !db_poisoned(f.db)) { /* and what was left undone is done now */
-        expect_ok(levin_compact(f.db, NULL, NULL), "compact again");
-        expect_whole();
-        expect_ok(levin_close(f.db), "close");
-    } else {
-        ck_assert_int_eq(levin_close(f.db), LEVIN_POISONED);
-    }
-    uint64_t files, bytes, allocations;
-    fault_io_held(faults, &files, &bytes, &allocations);
-    ck_assert_uint_eq(files + allocations, 0);
-    ck_assert_int_eq(levin_open("store", &f.o, &f.db, &error), LEVIN_OK);
-    expect_whole();
-    expect_ok(levin_close(f.db), "close");
-    f.db = NULL;
-    fault_io_destroy(faults);
-    ck_assert(simdisk_destroy(disk, NULL));
-    return fired;
-}
-
 START_TEST(compact__any_failing_call_leaves_the_store_whole)
 {
     disk_image *image = scattered_image(400, true, 3);
     const unsigned io = FAULT_OPERATIONS_IO & ~(1u << FAULT_CLOSE), alloc = 1u << FAULT_ALLOC;
     for (int forever = 0; forever < 2; forever++) {
-        for (uint64_t nth = 1; compact_with_fault(image, nth, forever, io, forever ? ENOSPC : EIO); nth++)
+        for (uint64_t nth = 1; compact_with_fault(image, NULL, nth, forever, io, forever ? ENOSPC : EIO); nth++)
             ;
-        for (uint64_t nth = 1; compact_with_fault(image, nth, forever, alloc, 0); nth++)
+        for (uint64_t nth = 1; compact_with_fault(image, NULL, nth, forever, alloc, 0); nth++)
             ;
     }
     disk_image_unref(image);
@@ -341,38 +305,7 @@ END_TEST
 START_TEST(compact__a_crash_at_any_point_finds_everything)
 {
     disk_image *image = scattered_image(500, true, 3);
-    trace *t = trace_create();
-    simdisk *disk = simdisk_create(image, t);
-    levin_error error = { 0 };
-    f.o.io = simdisk_io(disk);
-    ck_assert_int_eq(levin_open("store", &f.o, &f.db, &error), LEVIN_OK);
-    expect_ok(levin_compact(f.db, NULL, NULL), "compact");
-    expect_ok(levin_close(f.db), "close");
-    f.db = NULL;
-    ck_assert(simdisk_destroy(disk, NULL));
-    crash_limits limits;
-    crash_state state;
-    crash_limits_init(&limits);
-    limits.subset_operations = 3;
-    limits.prefixes = limits.dropped = limits.kept = limits.torn = limits.garbage = limits.zeroed = 2;
-    limits.sizes = limits.random = 3;
-    crash_explorer *e = crash_open(t, image, 5, &limits, NULL);
-    unsigned states = 0;
-    while (crash_next(e, &state)) {
-        simdisk *after = simdisk_create(state.image, NULL);
-        f.o.io = simdisk_io(after);
-        levin_code code = levin_open("store", &f.o, &f.db, &error);
-        ck_assert_msg(code == LEVIN_OK, "crash at %llu, variant %llu: %s", (unsigned long long)state.point,
-                      (unsigned long long)state.variant, error.message);
-        expect_whole();
-        expect_ok(levin_close(f.db), "close");
-        f.db = NULL;
-        simdisk_destroy(after, NULL);
-        states++;
-    }
-    ck_assert_uint_gt(states, 300);
-    crash_close(e);
-    trace_destroy(t);
+    ck_assert_uint_gt(compact_crashes(image, NULL, NULL), 300);
     disk_image_unref(image);
     teardown();
 }

@@ -256,4 +256,16 @@ static inline const version *snapshot_version(const levin_snapshot *snapshot)
     return snapshot ? snapshot->v : NULL;
 }
 
+/* Where a log begins that is replayed over this meta page. */
+static inline wal_start db_log_start(const page_meta *m)
+{
+    return (wal_start){
+        .position = m->replay,
+        .chain = m->replay_chain,
+        .sequence = m->sequence,
+        .incarnation = m->incarnation,
+        .generation = m->generation,
+    };
+}
+
 #endif

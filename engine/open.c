@@ -577,13 +577,7 @@ static levin_code replay_log(levin *db, memtable *mem, replay *r, levin_error *e
 {
     const page_meta *m = &db->meta;
     wal_options options;
-    wal_start start = {
-        .position = m->replay,
-        .chain = m->replay_chain,
-        .sequence = m->sequence,
-        .incarnation = m->incarnation,
-        .generation = m->generation,
-    };
+    const wal_start start = db_log_start(m);
     wal_visitor visitor = { r, replay_reserve, replay_batch, replay_prove, replay_accept };
     r->mem = mem;
     wal_options_of(db, &options);

@@ -385,13 +385,8 @@ static levin_code log_run(repair *r, levin_recovery recovery, bool apply, levin_
     };
     memcpy(o.identity, m->identity, sizeof o.identity);
     /* a later checkpoint in the log is no reason to stop here: an unbroken log says all that has happened since */
-    wal_start start = {
-        .position = m->replay,
-        .chain = m->replay_chain,
-        .sequence = m->sequence,
-        .incarnation = m->incarnation,
-        .generation = UINT64_MAX,
-    };
+    wal_start start = db_log_start(m);
+    start.generation = UINT64_MAX;
     wal_visitor visitor = { r, log_reserve, log_batch, NULL, log_accept };
     r->apply = apply;
     levin_code code = wal_recover(&o, &start, &visitor, &log, fault);
