@@ -126,24 +126,23 @@ static levin_code check_free_list(check *c, bool *whole)
     return code == LEVIN_CORRUPT ? LEVIN_OK : code;
 }
 
-/* A segment that the table names is there, and as long as it should be. */
+/* A segment that the table names is there, and as long as it should be. A fault is told, and the next looked at. */
 static levin_code check_segment(void *context, const vlog_entry *entry, levin_error *error)
 {
     check *c = context;
-    levin_error fault;
     uint64_t file_bytes;
     uint32_t format;
     const vlog_name name = vlog_segment_name(entry->number);
-    (void)error;
-    levin_code code = vlog_segment_inspect(&c->db->values, entry->number, &file_bytes, &format, &fault);
+    levin_code code = vlog_segment_inspect(&c->db->values, entry->number, &file_bytes, &format, error);
     if (code == LEVIN_NOT_FOUND)
-        code = error_corrupt(&fault, name.text, 0, entry->number, 0, "a segment of the value log is missing");
+        code = error_corrupt(error, name.text, 0, entry->number, 0, "a segment of the value log is missing");
     if (code == LEVIN_OK && file_bytes < entry->end)
-        code = error_corrupt(&fault, name.text, file_bytes, entry->end, file_bytes,
+        code = error_corrupt(error, name.text, file_bytes, entry->end, file_bytes,
                              "a segment of the value log is cut short");
-    if (code == LEVIN_CORRUPT)
-        check_fault(c, &fault);
-    return code == LEVIN_CORRUPT || code == LEVIN_OK ? LEVIN_OK : db_fail(c->db, &fault);
+    if (code != LEVIN_CORRUPT)
+        return code;
+    check_fault(c, error);
+    return LEVIN_OK;
 }
 
 static levin_code check_vlog_table(check *c)
@@ -274,9 +273,9 @@ static levin_code check_tree(check *c, const version *v)
         c->keys[domain] = c->result->keys - keys;
     }
     if (!c->stopped && c->result->faults == before) {
-        code = keyspace_check_version(db, v, check_catalogue_fault, c, &error);
+        code = keyspace_check_version(db, v, check_catalogue_fault, c);
         if (code != LEVIN_OK)
-            return db_fail(db, &error);
+            return code;
     }
     if (!c->stopped) {
         code = check_vlog_table(c);

@@ -57,11 +57,10 @@ levin_code keyspace_read_end(levin *store, const levin_keyspace *ks, const levin
 
 /*
  * keyspace_check.c: whether catalogue and keys agree in this version, whose tree tree_check() has found sound; faults
- * go to report, which returns whether to go on.  An error is why it could not go on.
+ * go to report, which returns whether to go on.  A failure is told by db_fail().
  */
 levin_code keyspace_check_version(levin *db, const version *v,
-                                  bool (*report)(void *context, const levin_error *fault), void *context,
-                                  levin_error *error);
+                                  bool (*report)(void *context, const levin_error *fault), void *context);
 
 /*
  * After a repair, with nothing else going on: keys whose keyspace has lost its name get one, "recovered-" and the

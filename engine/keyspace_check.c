@@ -29,14 +29,17 @@ static void fault(catalogue_check *k, const char *what, uint64_t expected, uint6
     k->stopped |= !k->report(k->context, &error);
 }
 
-static levin_code id_add(catalogue_check *k, uint32_t id, levin_error *error)
+static levin_code id_add(catalogue_check *k, uint32_t id)
 {
     const levin_io *io = k->db->io;
     if (k->count == k->capacity) {
         size_t capacity = k->capacity ? 2 * k->capacity : 64;
         uint32_t *ids = io_alloc(io, capacity * sizeof *ids);
-        if (!ids)
-            return error_memory(error, capacity * sizeof *ids);
+        if (!ids) {
+            levin_error error;
+            error_memory(&error, capacity * sizeof *ids);
+            return db_fail(k->db, &error);
+        }
         if (k->count)
             memcpy(ids, k->ids, k->count * sizeof *ids);
         io_free(io, k->ids, k->capacity * sizeof *ids);
@@ -92,7 +95,7 @@ static bool id_known(const catalogue_check *k, uint32_t id)
 }
 
 /* One entry of the catalogue; `key` is what follows the id. */
-static levin_code entry_check(catalogue_check *k, levin_slice key, catalogue_account *account, levin_error *error)
+static levin_code entry_check(catalogue_check *k, levin_slice key, catalogue_account *account)
 {
     const uint8_t kind = key.size ? *(const uint8_t *)key.data : 0xff;
     levin_slice value;
@@ -108,7 +111,7 @@ static levin_code entry_check(catalogue_check *k, levin_slice key, catalogue_acc
         else if (id >= account->next)
             fault(k, "a number never given out", account->next, id);
         else
-            return id_add(k, id, error);
+            return id_add(k, id);
     } else {
         fault(k, "a key of the catalogue is malformed", CATALOGUE_NAME, kind);
     }
@@ -116,7 +119,7 @@ static levin_code entry_check(catalogue_check *k, levin_slice key, catalogue_acc
 }
 
 /* Goes over the catalogue and leaves the iterator behind it, ids in ascending order. */
-static levin_code catalogue_read(catalogue_check *k, catalogue_account *account, levin_error *error)
+static levin_code catalogue_read(catalogue_check *k, catalogue_account *account)
 {
     levin_code code = LEVIN_OK;
     for (bool more = levin_iter_first(k->it); more && code == LEVIN_OK && !k->stopped; more = levin_iter_next(k->it)) {
@@ -124,7 +127,7 @@ static levin_code catalogue_read(catalogue_check *k, catalogue_account *account,
         if (key.size < KEYSPACE_ID_BYTES || key_head32(key.data, key.size) != 0)
             break;
         const levin_slice rest = { (const uint8_t *)key.data + KEYSPACE_ID_BYTES, key.size - KEYSPACE_ID_BYTES };
-        code = entry_check(k, rest, account, error);
+        code = entry_check(k, rest, account);
     }
     ids_sort(k);
     return code;
@@ -146,40 +149,36 @@ static void numbers_check(catalogue_check *k)
     }
 }
 
-static levin_code check_open(catalogue_check *k, const version *v, levin_error *error)
+static levin_code check_open(catalogue_check *k, const version *v)
 {
     version_ref(v);
-    levin_code code = iter_open_named(k->db, v, &k->it);
-    if (code != LEVIN_OK)
-        levin_last_error(k->db, error);
-    return code;
+    return iter_open_named(k->db, v, &k->it);
 }
 
 /* What the iterator met, unless there was a failure before. */
-static levin_code check_close(catalogue_check *k, levin_code code, levin_error *error)
+static levin_code check_close(catalogue_check *k, levin_code code)
 {
-    if (code == LEVIN_OK && (code = levin_iter_status(k->it)) != LEVIN_OK)
-        levin_last_error(k->db, error);
+    if (code == LEVIN_OK)
+        code = levin_iter_status(k->it);
     levin_iter_close(k->it);
     io_free(k->db->io, k->ids, k->capacity * sizeof *k->ids);
     return code;
 }
 
 levin_code keyspace_check_version(levin *db, const version *v,
-                                  bool (*report)(void *context, const levin_error *fault), void *context,
-                                  levin_error *error)
+                                  bool (*report)(void *context, const levin_error *fault), void *context)
 {
     catalogue_check k = { .db = db, .report = report, .context = context };
     catalogue_account account = { 1, 0 };
-    levin_code code = check_open(&k, v, error);
+    levin_code code = check_open(&k, v);
     if (code != LEVIN_OK)
         return code;
-    code = catalogue_read(&k, &account, error);
+    code = catalogue_read(&k, &account);
     if (code == LEVIN_OK && account.alive != k.count)
         fault(&k, "the account counts other keyspaces than there are names", k.count, account.alive);
     if (code == LEVIN_OK)
         numbers_check(&k);
-    return check_close(&k, code, error);
+    return check_close(&k, code);
 }
 
 /* ---- after a repair ---- */
@@ -202,8 +201,7 @@ static bool nobody_listens(void *context, const levin_error *fault)
 }
 
 /* Names what has no name: one seek a number. *next becomes larger than each. */
-static levin_code mend_numbers(catalogue_check *k, levin_batch *batch, uint32_t *next, size_t *named,
-                               levin_error *error)
+static levin_code mend_numbers(catalogue_check *k, levin_batch *batch, uint32_t *next, size_t *named)
 {
     uint8_t seek[KEYSPACE_ID_BYTES];
     levin_code code = LEVIN_OK;
@@ -217,34 +215,29 @@ static levin_code mend_numbers(catalogue_check *k, levin_batch *batch, uint32_t 
         if (id_known(k, id))
             continue;
         code = mend_number(k, batch, id);
-        if (code != LEVIN_OK)
-            levin_last_error(k->db, error);
         ++*named;
     }
     return code;
 }
 
 /* The catalogue as it should be, into `batch`. */
-static levin_code mend(catalogue_check *k, levin_batch *batch, levin_error *error)
+static levin_code mend(catalogue_check *k, levin_batch *batch)
 {
     catalogue_account account = { KEYSPACE_ID_LAST, 0 };
-    levin_code code = catalogue_read(k, &account, error);
+    levin_code code = catalogue_read(k, &account);
     size_t named = k->count;
     uint32_t next = account.next == KEYSPACE_ID_LAST ? 1 : account.next;
     if (k->count && k->ids[k->count - 1] >= next)
         next = k->ids[k->count - 1] + 1;
     if (code == LEVIN_OK)
-        code = mend_numbers(k, batch, &next, &named, error);
+        code = mend_numbers(k, batch, &next, &named);
     if (code != LEVIN_OK)
         return code;
     const levin_keyspace catalogue = { .store = k->db };
     uint8_t value[CATALOGUE_VALUE_BYTES];
     account = (catalogue_account){ next, (uint32_t)named };
     catalogue_account_store(value, &account);
-    code = batch_append(batch, &catalogue, RECORD_PUT, "\0", 1, value, sizeof value);
-    if (code != LEVIN_OK)
-        levin_last_error(k->db, error);
-    return code;
+    return batch_append(batch, &catalogue, RECORD_PUT, "\0", 1, value, sizeof value);
 }
 
 levin_code keyspace_mend(levin *db, levin_error *error)
@@ -253,20 +246,19 @@ levin_code keyspace_mend(levin *db, levin_error *error)
     catalogue_check k = { .db = db, .report = nobody_listens, .context = &faults };
     levin_batch *batch;
     levin_code code = levin_batch_create(db, &batch);
-    if (code != LEVIN_OK) {
-        levin_last_error(db, error);
-        return code;
-    }
-    const version *v = version_acquire(&db->versions);
-    code = check_open(&k, v, error);
-    version_release(v);
     if (code == LEVIN_OK) {
-        const bool any = levin_iter_first(k.it);
-        code = any ? mend(&k, batch, error) : LEVIN_OK;
-        code = check_close(&k, code, error);
-        if (code == LEVIN_OK && any && (code = levin_write(db, batch, LEVIN_NONE)) != LEVIN_OK)
-            levin_last_error(db, error);
+        const version *v = version_acquire(&db->versions);
+        code = check_open(&k, v);
+        version_release(v);
+        if (code == LEVIN_OK) {
+            const bool any = levin_iter_first(k.it);
+            code = check_close(&k, any ? mend(&k, batch) : LEVIN_OK);
+            if (code == LEVIN_OK && any)
+                code = levin_write(db, batch, LEVIN_NONE);
+        }
+        levin_batch_destroy(batch);
     }
-    levin_batch_destroy(batch);
+    if (code != LEVIN_OK)
+        levin_last_error(db, error);
     return code;
 }
