@@ -229,6 +229,11 @@ chaos: $(DEPS) ## crashes, faults, damages and iterators over this machine's own
 	$(Q)$(SUBMAKE) VARIANT=$(VARIANT) all
 	$(Q)$(B)/bin/levin-chaos chaos --data $(DATA) --budget $(BUDGET)
 
+.PHONY: memcheck
+memcheck: $(DEPS) ## samples of the sweeps under valgrind: memory read before it was filled (SECONDS_EACH=seconds, SEED=n)
+	$(Q)$(SUBMAKE) VARIANT=release all
+	$(Q)ci/memcheck.sh
+
 .PHONY: gate gate-accept gate-proof
 gate: $(DEPS) ## costs of this tree: exact counters as in regress/counters.csv, instructions beside a base built for it (BASE=rev)
 	$(Q)regress/gate.sh

@@ -3,7 +3,8 @@
 #   SEEDS=N      seeds tried before a bug counts as survived (default 4)
 #   ALL=1        run all detectors on each bug, to see which kill what
 #   ONLY=word    only the bugs with that word in their name
-# A patch that says "Detector: NAME" is shown to that detector first.
+# A patch that says "Detector: NAME" is shown to that detector first.  "memcheck", a fault sweep under valgrind, takes so long
+# that it is run for those patches only.
 # Exit: 0 all caught and the unpatched tree clean, 1 a bug survived or the clean tree did not, 3 a patch does not apply
 # or build, or a detector failed by itself.
 set -u
@@ -37,13 +38,21 @@ prepare() { # name, patch ("" for none)
     fi
 }
 
+strike() { # name, detector, seed
+    local chaos=$scratch/$1/build/release/bin/levin-chaos
+    if [ "$2" = memcheck ]; then
+        valgrind -q --error-exitcode=9 --exit-on-first-error=yes "$chaos" faults --small --ops 24 --seed "$3" --fail-fast --quiet
+    else
+        "$chaos" "$2" --seed "$3" --fail-fast --quiet
+    fi
+}
+
 # Seeds up to the first that the detector catches; 0: none.  Prints "seeds seconds promise violated".
 detect() { # name, detector
     local begin seed status caught=0 promise=-
     begin=$(date +%s.%N)
     for seed in $(seq "$seeds"); do
-        "$scratch/$1/build/release/bin/levin-chaos" "$2" --seed "$seed" --fail-fast --quiet \
-            >"$scratch/$1/$2.$seed.log" 2>&1
+        strike "$1" "$2" "$seed" >"$scratch/$1/$2.$seed.log" 2>&1
         status=$?
         [ "$status" = 0 ] && continue
         if [ "$status" = 1 ]; then
