@@ -8,8 +8,8 @@
  *   encode: operations of 4 bytes: kind, key bytes, value bytes, what they are made of
  *
  * Invariants:
- *   - decode: accepted or not, and the first bad batch, as by the plain reader here, which shares no code with the
- *     engine; pointers into the value log are seen; nothing outside the payload is read (the input ends with it);
+ *   - decode: accepted or not, and the first bad batch, as by the plain reader (plain_log.h); pointers into the value
+ *     log are seen; nothing outside the payload is read (the input ends with it);
  *   - group: a header without a flaw is encoded to the same bytes again;
  *   - encode: the batch is a well-formed payload, its operations are those put in, in order, its counts are right.
  */
@@ -20,82 +20,11 @@
 #include "../engine/wal_internal.h"
 #include "../faults/fatal.h"
 #include "fuzz.h"
+#include "plain_log.h"
 
 enum { OPERATION_BYTES = 4, OPERATIONS_MAX = 64, KEY_MAX = LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MIN_BYTES) };
 
-/* ---- the plain reader ------------------------------------------------------------------------------------- */
-
-static uint64_t number(const uint8_t *at, size_t bytes)
-{
-    uint64_t v = 0;
-    while (bytes-- > 0)
-        v = v * 256 + at[bytes];
-    return v;
-}
-
-static uint32_t big_endian(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static bool below(const uint8_t *a, size_t a_bytes, const uint8_t *b, size_t b_bytes)
-{
-    int c = memcmp(a, b, a_bytes < b_bytes ? a_bytes : b_bytes);
-    return c < 0 || (c == 0 && a_bytes < b_bytes);
-}
-
-/* The end of a range: above its start, and of a named keyspace in it or the next id alone. */
-static bool plain_range_end(const uint8_t *key, size_t key_bytes, const uint8_t *end, size_t end_bytes, bool named)
-{
-    if (end_bytes > RECORD_KEY_MAX_BYTES || (end_bytes && !below(key, key_bytes, end, end_bytes)))
-        return false;
-    if (!named)
-        return true;
-    if (end_bytes < 4)
-        return false;
-    if (big_endian(end) == big_endian(key))
-        return end_bytes > 4;
-    return end_bytes == 4 && big_endian(end) == (uint32_t)(big_endian(key) + 1);
-}
-
-/* Bytes of the operation at the front, 0 when it is none. */
-static size_t plain_operation(const uint8_t *at, size_t left, size_t key_max, bool *points)
-{
-    if (left < 8)
-        return 0;
-    uint64_t key_bytes = number(at + 2, 2), value_bytes = number(at + 4, 4);
-    const uint8_t *key = at + 8, *value = key + key_bytes;
-    bool named = at[1] == 1;
-    if (at[1] > 1 || key_bytes < (named ? 5 : 1) || key_bytes > 16384 || value_bytes > 256 << 20 ||
-        8 + key_bytes + value_bytes > left || key_bytes > key_max)
-        return 0;
-    if (at[0] == 2 && value_bytes)
-        return 0;
-    if (at[0] == 3 && (!plain_range_end(key, key_bytes, value, value_bytes, named) || value_bytes > key_max))
-        return 0;
-    if (at[0] == 4) {
-        if (value_bytes != 24 || !vlog_pointer_check(value, key_bytes))
-            return 0;
-        *points = true;
-    }
-    return at[0] >= 1 && at[0] <= 4 ? 8 + key_bytes + value_bytes : 0;
-}
-
-static size_t plain_batch(const uint8_t *at, size_t left, size_t key_max, bool *points)
-{
-    if (left < 16)
-        return 0;
-    uint64_t bytes = number(at, 4), count = number(at + 4, 4), used = 0;
-    if (bytes > left - 16 || number(at + 8, 4) > 2 || number(at + 12, 4))
-        return 0;
-    for (; count > 0; count--) {
-        size_t step = plain_operation(at + 16 + used, bytes - used, key_max, points);
-        if (!step)
-            return 0;
-        used += step;
-    }
-    return used == bytes ? 16 + bytes : 0;
-}
+/* ---- payloads --------------------------------------------------------------------------------------------- */
 
 static void run_decode(const uint8_t *data, size_t size)
 {
@@ -134,7 +63,7 @@ static void run_group(const uint8_t *data, size_t size)
     memcpy(again + WAL_GROUP_HEADER_BYTES, bytes + WAL_GROUP_HEADER_BYTES, payload);
     uint64_t sum = wal_group_encode(again, &g, 77, 512);
     fuzz_require(!memcmp(again + 8, bytes + 8, WAL_GROUP_HEADER_BYTES - 8 + payload), "a group changes when encoded");
-    fuzz_require(number(again, 8) == sum && g.checksum == sum, "not the checksum that was written");
+    fuzz_require(plain_number(again, 8) == sum && g.checksum == sum, "not the checksum that was written");
     for (size_t i = WAL_GROUP_HEADER_BYTES + payload; i < room; i++)
         fuzz_require(!again[i], "padding that is not zero");
     free(again);
@@ -197,7 +126,7 @@ static void run_encode(const uint8_t *data, size_t size)
         if (!o->key_bytes && o->kind == RECORD_DELETE_RANGE) { /* from the first key on */
             o->key_bytes = 1;
             o->key[0] = 0;
-            if (o->value_bytes && !below(o->key, 1, o->value, o->value_bytes)) {
+            if (o->value_bytes && !plain_below(o->key, 1, o->value, o->value_bytes)) {
                 fuzz_require(code == LEVIN_OK, "an empty range gives %d", (int)code);
                 continue;
             }

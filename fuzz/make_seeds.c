@@ -4,8 +4,9 @@
  *   make_seeds TARGET DIRECTORY
  *
  * fuzz_open_image: each seed store as files, with several scripts, and damages to each; fuzz_ops: sequences that
- * use each operation; fuzz_page: pages of each kind out of the seed stores, and their metas; fuzz_batch: each
- * operation, each kind of group; fuzz_iter: keys and iterators over them.  The same files each time.
+ * use each operation; fuzz_log: the log of each seed store; fuzz_page: pages of each kind out of the seed stores, and
+ * their metas; fuzz_batch: each operation, each kind of group; fuzz_iter: keys and iterators over them.  The same
+ * files each time.
  * Concurrency: one thread.
  */
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "../faults/random.h"
 #include "container.h"
 #include "damage.h"
+#include "log_input.h"
 #include "ops.h"
 #include "page_input.h"
 
@@ -114,6 +116,32 @@ static void ops_seeds(const char *directory)
                     write_seed(directory, mixes[m].name, variant, data, size);
             }
         }
+}
+
+/* ---- logs ------------------------------------------------------------------------------------------------- */
+
+/* The log and the two meta pages of each seed store, replayed from either, read only and then written to. */
+static void log_seeds(const char *directory)
+{
+    static uint8_t data[2 * CONTAINER_TOTAL_MAX];
+    static const uint8_t scripts[] = { LOG_READ_ONLY, LOG_SECOND_META, LOG_SECOND_META | LOG_SALVAGE | LOG_MORE,
+                                       LOG_FINISH };
+    char variant[32];
+    for (unsigned i = 0; i < seed_count(); i++) {
+        container c;
+        container_from_image(&c, seed_get(i)->image);
+        for (unsigned f = c.count; f-- > 0;)
+            if (c.file[f].kind == FILE_PAGES)
+                container_resize(&c.file[f], META_SLOT_BYTES + META_BYTES);
+            else if (c.file[f].kind != FILE_WAL)
+                container_remove(&c, f);
+        for (unsigned s = 0; s < sizeof scripts; s++) {
+            c.script = scripts[s];
+            snprintf(variant, sizeof variant, "script-%u", c.script);
+            write_seed(directory, seed_name(i), variant, data, container_encode(&c, data, sizeof data));
+        }
+        container_fini(&c);
+    }
 }
 
 /* ---- pages ------------------------------------------------------------------------------------------------ */
@@ -275,6 +303,7 @@ static const struct target {
     { "fuzz_open_image", open_image_seeds },
     { "fuzz_ops", ops_seeds },
     { "fuzz_page", page_seeds },
+    { "fuzz_log", log_seeds },
     { "fuzz_batch", batch_seeds },
     { "fuzz_iter", iter_seeds },
 };
