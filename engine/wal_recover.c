@@ -479,8 +479,8 @@ static levin_code copy_groups(walk *w, wal_reader *r, file *f, uint64_t from, ui
 }
 
 /*
- * Puts a durable copy in the place of a segment whose groups from `from` on may be in the page cache only.  *copy is
- * open under the segment's name on success, closed otherwise.
+ * Puts a durable copy in the place of a segment some of whose groups may be in the page cache only; those from `from`
+ * on are verified.  *copy is open under the segment's name on success, closed otherwise.
  */
 static levin_code replace_segment(walk *w, const wal_segment *segment, uint64_t from, file *copy, levin_error *error)
 {
@@ -523,9 +523,11 @@ static levin_code replace_unproven(walk *w, levin_error *error)
     levin_code code = file_unlink(log->options.io, log->options.directory, WAL_COPY_NAME, error);
     for (size_t i = 0; i < w->found.count && !code; i++) {
         const wal_segment *s = &w->found.items[i];
-        uint64_t from = s->number == first ? lsn_offset(w->proven) : log->options.sector_bytes;
-        if (s->number < first || s->number > last || from >= s->used || s->state != WAL_SEGMENT_GOOD)
+        const uint64_t sector = log->options.sector_bytes, proven = s->number == first ? lsn_offset(w->proven) : sector;
+        if (s->number < first || s->number > last || proven >= s->used || s->state != WAL_SEGMENT_GOOD)
             continue;
+        /* from where a group begins for certain; and what is proven must not suffer from a read that goes wrong */
+        const uint64_t from = s->number == lsn_segment(w->start->position) ? lsn_offset(w->start->position) : sector;
         file copy;
         code = replace_segment(w, s, from, &copy, error);
         if (!code && s->number == last) {
