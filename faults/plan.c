@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "errnos.h"
 #include "fatal.h"
 #include "random.h"
+#include "words.h"
 
 /* ---- effects --------------------------------------------------------------------------------------------- */
 
@@ -69,94 +69,21 @@ bool plan_effect_damages(fault_effect effect)
     return effect >= FAULT_FLIP && effect <= FAULT_LIE;
 }
 
-/* ---- words ----------------------------------------------------------------------------------------------- */
-
-typedef struct reader {
-    const char *at, *end, *line_start;
-    const char *word; /* the word read last, of `size` bytes; 0: the end of the line */
-    size_t size;
-    unsigned line;
-    plan_error *error;
-} reader;
-
-static bool refuse(reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static bool refuse(reader *r, const char *format, ...)
-{
-    char expected[140];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(expected, sizeof expected, format, arguments);
-    va_end(arguments);
-    r->error->line = r->line;
-    r->error->column = (unsigned)(r->word - r->line_start) + 1;
-    if (r->size)
-        snprintf(r->error->text, sizeof r->error->text, "%s, not '%.*s'", expected, r->size < 40 ? (int)r->size : 40,
-                 r->word);
-    else
-        snprintf(r->error->text, sizeof r->error->text, "%s, not the end of the line", expected);
-    return false;
-}
-
-static bool next(reader *r)
-{
-    while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\r'))
-        r->at++;
-    r->word = r->at;
-    if (r->at < r->end && *r->at != '#')
-        while (r->at < r->end && *r->at != '\n' && *r->at != ' ' && *r->at != '\t' && *r->at != '\r')
-            r->at++;
-    r->size = (size_t)(r->at - r->word);
-    return r->size > 0;
-}
-
-static bool is(const reader *r, const char *text)
-{
-    return r->size == strlen(text) && !memcmp(r->word, text, r->size);
-}
-
-/* To the line after; false at the end of the text. */
-static bool next_line(reader *r)
-{
-    const char *end = memchr(r->at, '\n', (size_t)(r->end - r->at));
-    if (!end)
-        return false;
-    r->at = r->line_start = end + 1;
-    r->line++;
-    return true;
-}
-
-static bool digits(const char *text, size_t size, uint64_t *value)
-{
-    *value = 0;
-    for (size_t i = 0; i < size; i++) {
-        const unsigned digit = (unsigned char)text[i] - (unsigned)'0';
-        if (digit > 9 || *value > (UINT64_MAX - digit) / 10)
-            return false;
-        *value = *value * 10 + digit;
-    }
-    return size > 0;
-}
-
-static bool read_number(reader *r, uint64_t least, uint64_t *value)
-{
-    next(r);
-    return (digits(r->word, r->size, value) && *value >= least) ||
-           refuse(r, "expected a number from %llu", (unsigned long long)least);
-}
+/* ---- numbers ---------------------------------------------------------------------------------------------- */
 
 /* A number with a sign that may be left out, and after it a unit; its factor comes from `factor_of`. */
-static bool read_signed(reader *r, uint64_t (*factor_of)(const char *unit, size_t size), const char *what,
+static bool read_signed(words_reader *r, uint64_t (*factor_of)(const char *unit, size_t size), const char *what,
                         int64_t *value)
 {
-    next(r);
+    words_next(r);
     const bool negative = r->size && *r->word == '-', sign = negative || (r->size && *r->word == '+');
     size_t size = sign;
     uint64_t number = 0;
     while (size < r->size && r->word[size] >= '0' && r->word[size] <= '9')
         size++;
     const uint64_t factor = factor_of(r->word + size, r->size - size);
-    if (!digits(r->word + sign, size - sign, &number) || !factor || number > INT64_MAX / factor || number == 0)
-        return refuse(r, "expected %s", what);
+    if (!words_digits(r->word + sign, size - sign, &number) || !factor || number > INT64_MAX / factor || number == 0)
+        return words_refuse(r, "expected %s", what);
     *value = (int64_t)(number * factor);
     if (negative)
         *value = -*value;
@@ -217,14 +144,14 @@ static const char *unknown_in(const char *list, size_t size, bool kinds)
     }
 }
 
-static bool read_point(reader *r, plan_point *point)
+static bool read_point(words_reader *r, plan_point *point)
 {
     static const char head[] = "levin/io/";
     *point = (plan_point){ 0, 0 };
-    if (!next(r))
-        return refuse(r, "expected a point (levin/io/KIND/OPERATION, levin/mem/alloc or levin/random)");
-    if (is(r, "levin/mem/alloc") || is(r, "levin/random")) {
-        *point = (plan_point){ 1u << LEVIN_FILE_DIR, 1u << (is(r, "levin/random") ? FAULT_RANDOM : FAULT_ALLOC) };
+    if (!words_next(r))
+        return words_refuse(r, "expected a point (levin/io/KIND/OPERATION, levin/mem/alloc or levin/random)");
+    if (words_is(r, "levin/mem/alloc") || words_is(r, "levin/random")) {
+        *point = (plan_point){ 1u << LEVIN_FILE_DIR, 1u << (words_is(r, "levin/random") ? FAULT_RANDOM : FAULT_ALLOC) };
         return true;
     }
     const char *kinds = r->word + sizeof head - 1, *end = r->word + r->size;
@@ -232,13 +159,13 @@ static bool read_point(reader *r, plan_point *point)
                             ? memchr(kinds, '/', (size_t)(end - kinds))
                             : NULL;
     if (!slash)
-        return refuse(r, "expected a point (levin/io/KIND/OPERATION, levin/mem/alloc or levin/random)");
+        return words_refuse(r, "expected a point (levin/io/KIND/OPERATION, levin/mem/alloc or levin/random)");
     const char *bad_kind = unknown_in(kinds, (size_t)(slash - kinds), true);
     const char *bad = bad_kind ? bad_kind : unknown_in(slash + 1, (size_t)(end - slash - 1), false);
     if (bad) {
         r->word = bad;
         r->size = (size_t)(end - bad);
-        return refuse(r, bad_kind ? "expected a kind of file (pages, wal, vlog, lock, dir or *)"
+        return words_refuse(r, bad_kind ? "expected a kind of file (pages, wal, vlog, lock, dir or *)"
                                   : "expected an operation (open, read, write, sync, ... or *)");
     }
     for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
@@ -249,15 +176,15 @@ static bool read_point(reader *r, plan_point *point)
                 point->kinds |= 1u << kind;
                 point->operations |= 1u << operation;
             }
-    return point->kinds || refuse(r, "expected a point that exists (levin-chaos points lists them)");
+    return point->kinds || words_refuse(r, "expected a point that exists (levin-chaos points lists them)");
 }
 
 /* ---- rules ----------------------------------------------------------------------------------------------- */
 
-static bool read_probability(reader *r, double *probability)
+static bool read_probability(words_reader *r, double *probability)
 {
     char text[32], *end;
-    next(r);
+    words_next(r);
     if (r->size && r->size < sizeof text && r->word[0] >= '0' && r->word[0] <= '9') {
         memcpy(text, r->word, r->size);
         text[r->size] = 0;
@@ -265,125 +192,125 @@ static bool read_probability(reader *r, double *probability)
         if (!*end && *probability >= 0 && *probability <= 1)
             return true;
     }
-    return refuse(r, "expected a probability from 0 to 1");
+    return words_refuse(r, "expected a probability from 0 to 1");
 }
 
-static bool read_range(reader *r, plan_rule *rule)
+static bool read_range(words_reader *r, plan_rule *rule)
 {
-    next(r);
+    words_next(r);
     const char *dots = NULL;
     for (size_t i = 0; i + 1 < r->size && !dots; i++)
         if (r->word[i] == '.' && r->word[i + 1] == '.')
             dots = r->word + i;
-    if (!dots || !digits(r->word, (size_t)(dots - r->word), &rule->from) ||
-        !digits(dots + 2, (size_t)(r->word + r->size - dots - 2), &rule->to) || rule->from >= rule->to)
-        return refuse(r, "expected a range of bytes FROM..TO, FROM below TO");
+    if (!dots || !words_digits(r->word, (size_t)(dots - r->word), &rule->from) ||
+        !words_digits(dots + 2, (size_t)(r->word + r->size - dots - 2), &rule->to) || rule->from >= rule->to)
+        return words_refuse(r, "expected a range of bytes FROM..TO, FROM below TO");
     rule->has_range = true;
     return true;
 }
 
 /* The words between the point and `do`. */
-static bool read_conditions(reader *r, plan_rule *rule)
+static bool read_conditions(words_reader *r, plan_rule *rule)
 {
     bool repeated = false;
-    while (next(r) && !is(r, "do")) {
+    while (words_next(r) && !words_is(r, "do")) {
         bool good = true;
-        if (is(r, "nth"))
-            good = read_number(r, 1, &rule->nth);
-        else if (is(r, "every"))
-            good = read_number(r, 1, &rule->every);
-        else if (is(r, "probability"))
+        if (words_is(r, "nth"))
+            good = words_number(r, 1, &rule->nth);
+        else if (words_is(r, "every"))
+            good = words_number(r, 1, &rule->every);
+        else if (words_is(r, "probability"))
             good = read_probability(r, &rule->probability);
-        else if (is(r, "range")) {
+        else if (words_is(r, "range")) {
             if (rule->point.operations & ~(1u << FAULT_READ | 1u << FAULT_WRITE))
-                return refuse(r, "expected no range: it is for reads and writes");
+                return words_refuse(r, "expected no range: it is for reads and writes");
             good = read_range(r, rule);
-        } else if (is(r, "after"))
-            good = read_point(r, &rule->after) && read_number(r, 1, &rule->after_count);
-        else if (!repeated && (is(r, "once") || is(r, "forever"))) {
-            rule->times = is(r, "once") ? 1 : UINT64_MAX;
+        } else if (words_is(r, "after"))
+            good = read_point(r, &rule->after) && words_number(r, 1, &rule->after_count);
+        else if (!repeated && (words_is(r, "once") || words_is(r, "forever"))) {
+            rule->times = words_is(r, "once") ? 1 : UINT64_MAX;
             repeated = true;
-        } else if (!repeated && is(r, "times"))
-            repeated = good = read_number(r, 1, &rule->times);
+        } else if (!repeated && words_is(r, "times"))
+            repeated = good = words_number(r, 1, &rule->times);
         else
-            return refuse(r, "expected nth, every, probability, range, after, once, times, forever or do");
+            return words_refuse(r, "expected nth, every, probability, range, after, once, times, forever or do");
         if (!good)
             return false;
     }
-    return r->size || refuse(r, "expected do and an effect");
+    return r->size || words_refuse(r, "expected do and an effect");
 }
 
-static bool read_error(reader *r, plan_rule *rule)
+static bool read_error(words_reader *r, plan_rule *rule)
 {
-    next(r);
+    words_next(r);
     rule->os_error = errno_number(r->word, r->size);
     if (!rule->os_error)
-        return refuse(r, "expected the name of an error (EIO, ENOSPC, ...)");
+        return words_refuse(r, "expected the name of an error (EIO, ENOSPC, ...)");
     for (int i = 0; i < FAULT_OPERATION_COUNT; i++)
         if (rule->point.operations >> i & 1 && !errno_is_legal((fault_operation)i, rule->os_error))
-            return refuse(r, "expected an error that %s may give", fault_operation_text((fault_operation)i));
+            return words_refuse(r, "expected an error that %s may give", fault_operation_text((fault_operation)i));
     /* Whoever makes an interrupted transfer again, as all must, would do so for ever. */
     if (rule->os_error == EINTR && rule->times == UINT64_MAX && !rule->every && rule->probability < 0)
-        return refuse(r, "expected another error: for ever, EINTR hangs a correct program");
+        return words_refuse(r, "expected another error: for ever, EINTR hangs a correct program");
     return true;
 }
 
-static bool read_budget(reader *r, plan_rule *rule)
+static bool read_budget(words_reader *r, plan_rule *rule)
 {
     if (rule->point.operations != 1u << FAULT_WRITE)
-        return refuse(r, "expected another effect: a budget is for writes");
+        return words_refuse(r, "expected another effect: a budget is for writes");
     rule->budget = true;
     rule->effect = FAULT_ERROR;
-    if (!read_number(r, 1, &rule->bytes) || !read_error(r, rule))
+    if (!words_number(r, 1, &rule->bytes) || !read_error(r, rule))
         return false;
     if (rule->os_error != ENOSPC && rule->os_error != EDQUOT)
-        return refuse(r, "expected ENOSPC or EDQUOT");
+        return words_refuse(r, "expected ENOSPC or EDQUOT");
     return true;
 }
 
-static bool read_effect(reader *r, plan_rule *rule)
+static bool read_effect(words_reader *r, plan_rule *rule)
 {
-    if (!next(r))
-        return refuse(r, "expected an effect");
-    if (is(r, "budget")) {
+    if (!words_next(r))
+        return words_refuse(r, "expected an effect");
+    if (words_is(r, "budget")) {
         if (!read_budget(r, rule))
             return false;
-        return !next(r) || (is(r, "back") ? read_number(r, 1, &rule->back) && (next(r), true)
-                                          : refuse(r, "expected back or the end of the line"));
+        return !words_next(r) || (words_is(r, "back") ? words_number(r, 1, &rule->back) && (words_next(r), true)
+                                          : words_refuse(r, "expected back or the end of the line"));
     }
     int effect = 0;
-    while (effect < FAULT_EFFECT_COUNT && !is(r, effect_texts[effect]))
+    while (effect < FAULT_EFFECT_COUNT && !words_is(r, effect_texts[effect]))
         effect++;
     if (effect == FAULT_EFFECT_COUNT)
-        return refuse(r, "expected an effect (error, error-after, error-kept, short, budget, flip, garbage, stale, "
-                         "lost, misdirect, lie, clock)");
+        return words_refuse(r, "expected an effect (error, error-after, error-kept, short, budget, flip, garbage, "
+                            "stale, lost, misdirect, lie, clock)");
     rule->effect = (fault_effect)effect;
     for (int i = 0; i < FAULT_OPERATION_COUNT; i++)
         if (rule->point.operations >> i & 1 && !plan_effect_applies(rule->effect, (fault_operation)i))
-            return refuse(r, "expected an effect that goes with %s", fault_operation_text((fault_operation)i));
+            return words_refuse(r, "expected an effect that goes with %s", fault_operation_text((fault_operation)i));
     bool good = true;
     if (effect == FAULT_ERROR || effect == FAULT_ERROR_AFTER || effect == FAULT_ERROR_KEPT)
         good = read_error(r, rule);
     else if (effect == FAULT_SHORT) {
-        good = read_number(r, 0, &rule->bytes);
+        good = words_number(r, 0, &rule->bytes);
         /* nothing written, for ever: a loop over short writes would never end */
         if (good && rule->bytes == 0 && rule->point.operations & 1u << FAULT_WRITE)
-            good = refuse(r, "expected a number from 1 for writes");
+            good = words_refuse(r, "expected a number from 1 for writes");
     } else if (effect == FAULT_MISDIRECT)
         good = read_signed(r, no_unit, "a distance in bytes, as +4096 or -512", &rule->shift);
     else if (effect == FAULT_CLOCK)
         good = read_signed(r, unit_of_time, "a time with its unit, as +5ms or -3600s", &rule->shift);
     if (good)
-        next(r);
+        words_next(r);
     return good;
 }
 
-static bool read_rule(reader *r, plan_rules *p)
+static bool read_rule(words_reader *r, plan_rules *p)
 {
-    if (!is(r, "on"))
-        return refuse(r, "expected on");
+    if (!words_is(r, "on"))
+        return words_refuse(r, "expected on");
     if (p->count == PLAN_RULES_MAX)
-        return refuse(r, "expected at most %d rules", PLAN_RULES_MAX);
+        return words_refuse(r, "expected at most %d rules", PLAN_RULES_MAX);
     plan_rule rule = { .line = r->line, .probability = -1 };
     if (!read_point(r, &rule.point) || !read_conditions(r, &rule))
         return false;
@@ -397,35 +324,35 @@ static bool read_rule(reader *r, plan_rules *p)
     if (!read_effect(r, &rule))
         return false;
     if (r->size)
-        return refuse(r, "expected the end of the line");
+        return words_refuse(r, "expected the end of the line");
     p->rules[p->count++] = rule;
     return true;
 }
 
 bool plan_parse(plan_rules *p, const char *text, size_t bytes, plan_error *error)
 {
-    reader r = { .at = text, .end = text + bytes, .line_start = text, .line = 1, .error = error };
+    words_reader r = words_begin(text, bytes, error);
     bool headed = false;
     *p = (plan_rules){ .count = 0 };
     do {
-        if (!next(&r))
+        if (!words_next(&r))
             continue;
         if (!headed) {
-            if (!is(&r, "levin-fault-plan"))
-                return refuse(&r, "expected levin-fault-plan %d", PLAN_VERSION);
-            next(&r);
-            if (!is(&r, "1"))
-                return refuse(&r, "expected version %d", PLAN_VERSION);
+            if (!words_is(&r, "levin-fault-plan"))
+                return words_refuse(&r, "expected levin-fault-plan %d", PLAN_VERSION);
+            words_next(&r);
+            if (!words_is(&r, "1"))
+                return words_refuse(&r, "expected version %d", PLAN_VERSION);
             headed = true;
-            if (next(&r))
-                return refuse(&r, "expected the end of the line");
+            if (words_next(&r))
+                return words_refuse(&r, "expected the end of the line");
         } else if (!read_rule(&r, p))
             return false;
-    } while (next_line(&r));
+    } while (words_next_line(&r));
     if (!headed) {
         r.word = r.line_start;
         r.size = 0;
-        return refuse(&r, "expected levin-fault-plan %d", PLAN_VERSION);
+        return words_refuse(&r, "expected levin-fault-plan %d", PLAN_VERSION);
     }
     return true;
 }

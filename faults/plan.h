@@ -14,6 +14,7 @@
 #define LEVIN_FAULTS_PLAN_H
 
 #include "fault_io.h"
+#include "words.h"
 
 enum { PLAN_VERSION = 1, PLAN_RULES_MAX = 32 };
 
@@ -44,10 +45,7 @@ typedef struct plan_rules {
     size_t count;
 } plan_rules;
 
-typedef struct plan_error {
-    unsigned line, column; /* from 1, in bytes */
-    char text[200];        /* what was expected, and what was found */
-} plan_error;
+typedef words_error plan_error;
 
 /* Reads `bytes` of text. False: *error says where and why, and *p is of no use. */
 bool plan_parse(plan_rules *p, const char *text, size_t bytes, plan_error *error);
