@@ -15,7 +15,7 @@
 #include "corrupt_run.h"
 #include "crew.h"
 
-enum { SLICES = 64, FINDINGS_PER_TASK = 8, OPERATIONS_DEFAULT = 160, DAMAGES_DEFAULT = 1000, STREAM_DRAW = 880 };
+enum { SLICES = 64, FINDINGS_PER_TASK = 8, DAMAGES_DEFAULT = 1000, STREAM_DRAW = 880 };
 enum { MESSAGE_TASK = 1, MESSAGE_FINDING };
 
 typedef struct task_message {
@@ -50,7 +50,7 @@ enum { GROUPS = CORRUPT_IMAGES * CORRUPT_KIND_COUNT * CORRUPT_CLASS_COUNT };
 
 static uint32_t operations_of(const chaos_options *options)
 {
-    return options->operations ? options->operations : OPERATIONS_DEFAULT;
+    return options->operations ? options->operations : CORRUPT_OPERATIONS_DEFAULT;
 }
 
 /* Returns how many damages are due in all. */
@@ -106,7 +106,7 @@ static void prepare(corrupt_context *c, crew_worker *worker, uint64_t seed, bool
     crew_at(worker, "%llu --damage none", (unsigned long long)seed);
     c->prepared = true;
     c->prepared_seed = seed;
-    c->usable = corrupt_life_prepare(&c->life, seed, operations_of(c->r->options), c->data);
+    c->usable = corrupt_life_prepare(&c->life, seed, operations_of(c->r->options), c->data, NULL);
     if (!c->usable && tell)
         send_finding(worker, seed, "none", c->life.where, &c->life.verdict, "");
 }
@@ -211,7 +211,7 @@ bool corrupt_again(uint64_t seed, uint32_t operations, const stanzas *data, cons
     corrupt_life life;
     corrupt_item item;
     bool there = true;
-    *good = corrupt_life_prepare(&life, seed, operations ? operations : OPERATIONS_DEFAULT, data);
+    *good = corrupt_life_prepare(&life, seed, operations ? operations : CORRUPT_OPERATIONS_DEFAULT, data, NULL);
     if (!*good) {
         fprintf(text, "without any damage, in %s: %s: %s\n", life.where, life.verdict.promise, life.verdict.text);
     } else if (!strcmp(name, "none")) {

@@ -6,6 +6,8 @@
 
 #include "report.h"
 
+enum { CORRUPT_OPERATIONS_DEFAULT = 160 };
+
 /* Fills r->corrupt and r->found. deadline: crew_clock(), 0: none. */
 void corrupt(report *r, const stanzas *data, double deadline);
 

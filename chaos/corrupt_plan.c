@@ -14,7 +14,7 @@
 #include "../faults/simdisk.h"
 #include "verify.h"
 
-enum { LARGE_OPERATIONS = 500, PAGE_UNIT = DISK_BLOCK_BYTES, SECTOR_UNIT = DISK_SECTOR_BYTES };
+enum { PAGE_UNIT = DISK_BLOCK_BYTES, SECTOR_UNIT = DISK_SECTOR_BYTES };
 
 /* ---- the life --------------------------------------------------------------------------------------------- */
 
@@ -158,10 +158,12 @@ static bool image_prepare(corrupt_life *life, corrupt_image *i)
     return true;
 }
 
-bool corrupt_life_prepare(corrupt_life *life, uint64_t seed, uint32_t operations, const stanzas *data)
+bool corrupt_life_prepare(corrupt_life *life, uint64_t seed, uint32_t operations, const stanzas *data,
+                          const workload_part *part)
 {
     workload_options options = {
-        .seed = seed, .operations = operations, .data = data, .brief = operations <= LARGE_OPERATIONS
+        .seed = seed, .operations = operations, .data = data, .brief = operations <= CORRUPT_BRIEF_OPERATIONS,
+        .part = part
     };
     workload_result result;
     *life = (corrupt_life){ .w = workload_create(&options), .t = trace_create(), .o = oracle_create() };
@@ -215,7 +217,7 @@ static uint64_t units_of(const corrupt_file *f, uint32_t unit)
     return (f->size + unit - 1) / unit;
 }
 
-static uint64_t file_count(const corrupt_image *i, size_t file, corrupt_kind kind)
+uint64_t corrupt_file_count(const corrupt_image *i, size_t file, corrupt_kind kind)
 {
     const corrupt_file *f = &i->files[file];
     const uint64_t units = units_of(f, unit_of(f));
@@ -247,7 +249,7 @@ uint64_t corrupt_group_count(const corrupt_image *image, corrupt_kind kind, corr
 {
     uint64_t count = 0;
     for (size_t f = 0; f < image->file_count; f++)
-        count += image->files[f].class == class ? file_count(image, f, kind) : 0;
+        count += image->files[f].class == class ? corrupt_file_count(image, f, kind) : 0;
     return count;
 }
 
@@ -256,7 +258,7 @@ corrupt_item corrupt_group_item(const corrupt_life *life, unsigned image, corrup
 {
     const corrupt_image *i = &life->images[image];
     for (size_t f = 0; f < i->file_count; f++) {
-        const uint64_t count = i->files[f].class == class ? file_count(i, f, kind) : 0;
+        const uint64_t count = i->files[f].class == class ? corrupt_file_count(i, f, kind) : 0;
         if (number < count)
             return (corrupt_item){ image, kind, f, number };
         number -= count;
@@ -284,7 +286,7 @@ bool corrupt_item_parse(const corrupt_life *life, const char *name, corrupt_item
                 *item = (corrupt_item){ i, (corrupt_kind)k, f, number };
                 corrupt_item_name(life, item, candidate);
                 if (!strcmp(candidate, name))
-                    return number < file_count(&life->images[i], f, (corrupt_kind)k);
+                    return number < corrupt_file_count(&life->images[i], f, (corrupt_kind)k);
             }
     return false;
 }

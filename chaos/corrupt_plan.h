@@ -14,6 +14,7 @@
 #include "workload.h"
 
 enum { CORRUPT_IMAGES = 2, CORRUPT_OLDER_MAX = 64, CORRUPT_NAME_BYTES = 192, CORRUPT_FILES_MAX = 96 };
+enum { CORRUPT_BRIEF_OPERATIONS = 500 }; /* of a brief workload, at most */
 
 /* A part of a file, or all of it, as it was at an earlier moment. */
 typedef struct corrupt_stale {
@@ -55,8 +56,9 @@ typedef struct corrupt_life {
     const char *where;
 } corrupt_life;
 
-/* False when an undamaged store breaks a promise: verdict and where tell. */
-bool corrupt_life_prepare(corrupt_life *life, uint64_t seed, uint32_t operations, const stanzas *data);
+/* part NULL: the whole plan. False when an undamaged store breaks a promise: verdict and where tell. */
+bool corrupt_life_prepare(corrupt_life *life, uint64_t seed, uint32_t operations, const stanzas *data,
+                          const workload_part *part);
 void corrupt_life_release(corrupt_life *life);
 
 /* One damage: the number counts those of its kind to that file. */
@@ -69,6 +71,8 @@ typedef struct corrupt_item {
 
 /* How many there are of a kind to the files of a class. */
 uint64_t corrupt_group_count(const corrupt_image *image, corrupt_kind kind, corrupt_class class);
+/* How many there are of a kind to one file. */
+uint64_t corrupt_file_count(const corrupt_image *image, size_t file, corrupt_kind kind);
 /* The damage of that number in the group. */
 corrupt_item corrupt_group_item(const corrupt_life *life, unsigned image, corrupt_kind kind, corrupt_class class,
                                 uint64_t number);

@@ -118,6 +118,24 @@ uint64_t fault_plan_count(const fault_scenarios *s, uint64_t *series_count)
     return all.count;
 }
 
+bool fault_plan_find(const fault_scenarios *s, const char *name, uint64_t *number, fault_plan *plan)
+{
+    const char *slash = strrchr(name, '/');
+    const uint64_t nth = slash && slash[1] >= '0' && slash[1] <= '9' ? strtoull(slash + 1, NULL, 10) : 0;
+    char candidate[FAULT_NAME_BYTES];
+    for (*number = 0; nth && fault_plan_at(s, *number, plan); *number += plan->calls + 1) { /* series by series */
+        const uint64_t first = *number;
+        if (nth > plan->calls + 1 || !fault_plan_at(s, first + nth - 1, plan))
+            continue;
+        fault_plan_name(s, plan, candidate);
+        if (!strcmp(candidate, name)) {
+            *number = first + nth - 1;
+            return true;
+        }
+    }
+    return false;
+}
+
 void fault_plan_name(const fault_scenarios *s, const fault_plan *plan, char name[FAULT_NAME_BYTES])
 {
     const fault_way *way = &fault_ways[plan->way];
@@ -437,10 +455,12 @@ static bool add_recovery(fault_scenarios *s, random_stream *random, uint64_t see
     return good || !there;
 }
 
-bool fault_scenarios_prepare(fault_scenarios *s, uint64_t seed, uint32_t operations, const stanzas *data)
+bool fault_scenarios_prepare(fault_scenarios *s, uint64_t seed, uint32_t operations, const stanzas *data,
+                             const workload_part *part, size_t scenarios)
 {
     *s = (fault_scenarios){ .verdict = { .state = ORACLE_NO_STATE } };
-    workload_options options = { .seed = seed, .operations = operations, .data = data, .brief = true };
+    workload_options options = { .seed = seed, .operations = operations, .data = data, .brief = true,
+                                 .part = part };
     s->life = workload_create(&options);
     snprintf(s->items[0].name, sizeof s->items[0].name, "life");
     s->items[0].w = s->life;
@@ -448,7 +468,7 @@ bool fault_scenarios_prepare(fault_scenarios *s, uint64_t seed, uint32_t operati
     if (!run_life(s, seed) || !count_calls(s, &s->items[0], seed))
         return false;
     random_stream random = random_open(seed, STREAM_CRASHES);
-    for (size_t i = 0; i + 1 < FAULT_SCENARIOS; i++)
+    for (size_t i = 0; i + 1 < scenarios; i++)
         if (!add_recovery(s, &random, seed, i))
             return false;
     return true;

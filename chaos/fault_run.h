@@ -10,7 +10,7 @@
 
 /* What is done while a fault lies in wait. */
 typedef struct fault_scenario {
-    char name[24];            /* "life", "recovery-0", ... */
+    char name[32];            /* "life", "recovery-0", ... */
     workload *w;
     const disk_image *start;  /* NULL: an empty disk */
     oracle *from;             /* the history that led to start, and the state that recovery shows; NULL: none */
@@ -28,10 +28,14 @@ typedef struct fault_scenarios {
     fault_scenario items[FAULT_SCENARIOS];
     size_t count;
     oracle_verdict verdict;   /* of the runs without faults */
-    char where[24];
+    char where[32];
 } fault_scenarios;
-/* False when a run without faults already breaks a promise: verdict and where tell. */
-bool fault_scenarios_prepare(fault_scenarios *s, uint64_t seed, uint32_t operations, const stanzas *data);
+/*
+ * The first `scenarios` of them, at most FAULT_SCENARIOS; part is of the life, NULL: the whole plan.  False when a run
+ * without faults already breaks a promise: verdict and where tell.
+ */
+bool fault_scenarios_prepare(fault_scenarios *s, uint64_t seed, uint32_t operations, const stanzas *data,
+                             const workload_part *part, size_t scenarios);
 void fault_scenarios_release(fault_scenarios *s);
 
 /* One way in which a call can fail. */
@@ -56,6 +60,8 @@ typedef struct fault_plan {
 } fault_plan;
 /* The plans of all scenarios, numbered from 0; false past the last one. */
 bool fault_plan_at(const fault_scenarios *s, uint64_t number, fault_plan *plan);
+/* The plan of that name and its number. False: there is none. */
+bool fault_plan_find(const fault_scenarios *s, const char *name, uint64_t *number, fault_plan *plan);
 uint64_t fault_plan_count(const fault_scenarios *s, uint64_t *series);
 void fault_plan_name(const fault_scenarios *s, const fault_plan *plan, char name[FAULT_NAME_BYTES]);
 

@@ -15,7 +15,7 @@
 #include "crew.h"
 #include "fault_run.h"
 
-enum { SLICES = 64, FINDINGS_PER_TASK = 8, OPERATIONS_DEFAULT = 160 };
+enum { SLICES = 64, FINDINGS_PER_TASK = 8 };
 enum { MESSAGE_TASK = 1, MESSAGE_FINDING };
 
 typedef struct task_message {
@@ -37,9 +37,14 @@ typedef struct faults_context {
     bool prepared, usable;
 } faults_context;
 
+uint64_t faults_run_seed(uint64_t seed, uint64_t number)
+{
+    return random_mix(seed * SLICES + number);
+}
+
 static uint32_t operations_of(const chaos_options *options)
 {
-    return options->operations ? options->operations : OPERATIONS_DEFAULT;
+    return options->operations ? options->operations : FAULTS_OPERATIONS_DEFAULT;
 }
 
 /* ---- worker ----------------------------------------------------------------------------------------------- */
@@ -64,7 +69,8 @@ static void prepare(faults_context *c, crew_worker *worker, uint64_t seed, bool 
     crew_at(worker, "%llu --fault none", (unsigned long long)seed);
     c->prepared = true;
     c->prepared_seed = seed;
-    c->usable = fault_scenarios_prepare(&c->scenarios, seed, operations_of(c->r->options), c->data);
+    c->usable = fault_scenarios_prepare(&c->scenarios, seed, operations_of(c->r->options), c->data,
+                                        NULL, FAULT_SCENARIOS);
     if (!c->usable && tell)
         send_finding(worker, seed, "none", c->scenarios.where, &c->scenarios.verdict);
 }
@@ -93,7 +99,7 @@ static void work(void *context, crew_worker *worker, uint64_t task)
             break;
         crew_at(worker, "%llu --fault %s", (unsigned long long)m.seed, name);
         fault_outcome out;
-        bool good = fault_run(&c->scenarios, &plan, random_mix(m.seed * SLICES + i), &out);
+        bool good = fault_run(&c->scenarios, &plan, faults_run_seed(m.seed, i), &out);
         m.totals.runs++;
         m.totals.beyond += beyond;
         m.totals.fired += out.fired > 0;
@@ -180,33 +186,27 @@ void faults_sweep(report *r, const stanzas *data, double deadline)
 bool faults_again(uint64_t seed, uint32_t operations, const stanzas *data, const char *name, FILE *text, bool *good)
 {
     fault_scenarios s;
-    bool there = false;
-    *good = true;
-    if (!fault_scenarios_prepare(&s, seed, operations ? operations : OPERATIONS_DEFAULT, data)) {
+    fault_plan plan;
+    uint64_t number;
+    bool there = true;
+    *good = fault_scenarios_prepare(&s, seed, operations ? operations : FAULTS_OPERATIONS_DEFAULT, data, NULL,
+                                    FAULT_SCENARIOS);
+    if (!*good) {
         fprintf(text, "without any fault, in %s: %s: %s\n", s.where, s.verdict.promise, s.verdict.text);
-        *good = false;
-        there = true;
+    } else if (!strcmp(name, "none")) {
+        fprintf(text, "the runs without faults are as promised\n");
+    } else if (!fault_plan_find(&s, name, &number, &plan)) {
+        there = false;
     } else {
-        uint64_t series, plans = fault_plan_count(&s, &series);
-        fault_plan plan;
-        char candidate[FAULT_NAME_BYTES];
-        for (uint64_t i = 0; i < plans && !there && fault_plan_at(&s, i, &plan); i++) {
-            fault_plan_name(&s, &plan, candidate);
-            if (strcmp(candidate, name))
-                continue;
-            there = true;
-            fault_outcome out;
-            *good = fault_run(&s, &plan, random_mix(seed * SLICES + i), &out);
-            fprintf(text, "%s: call %llu of %llu, fired %llu times, %llu calls of the store failed\n", name,
-                    (unsigned long long)plan.nth, (unsigned long long)plan.calls, (unsigned long long)out.fired,
-                    (unsigned long long)out.failures);
-            if (*good)
-                fprintf(text, "all as promised\n");
-            else
-                fprintf(text, "%s: %s: %s\n", out.phase, out.verdict.promise, out.verdict.text);
-        }
-        if (!strcmp(name, "none"))
-            there = true, fprintf(text, "the runs without faults are as promised\n");
+        fault_outcome out;
+        *good = fault_run(&s, &plan, faults_run_seed(seed, number), &out);
+        fprintf(text, "%s: call %llu of %llu, fired %llu times, %llu calls of the store failed\n", name,
+                (unsigned long long)plan.nth, (unsigned long long)plan.calls, (unsigned long long)out.fired,
+                (unsigned long long)out.failures);
+        if (*good)
+            fprintf(text, "all as promised\n");
+        else
+            fprintf(text, "%s: %s: %s\n", out.phase, out.verdict.promise, out.verdict.text);
     }
     fault_scenarios_release(&s);
     return there;

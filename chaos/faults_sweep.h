@@ -10,6 +10,11 @@
 /* Fills r->faults and r->found. deadline: crew_clock(), 0: none. */
 void faults_sweep(report *r, const stanzas *data, double deadline);
 
+enum { FAULTS_OPERATIONS_DEFAULT = 160 }; /* also under a plan */
+
+/* What the run of the plan with that number is verified by. */
+uint64_t faults_run_seed(uint64_t seed, uint64_t number);
+
 /* Does the run of that name again and tells about it. False: there is no such run. */
 bool faults_again(uint64_t seed, uint32_t operations, const stanzas *data, const char *name, FILE *text, bool *good);
 

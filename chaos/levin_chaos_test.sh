@@ -43,6 +43,16 @@ while read -r option; do
     says "the manual knows $option" manual "$option"
 done <options
 
+expect "a shrink of nothing" 2 "$chaos" shrink
+expect "a replay of a file that is not there" 2 "$chaos" replay nowhere
+expect "a replay of two things" 2 "$chaos" replay some --at 0.0
+expect "findings of a soak" 2 "$chaos" soak --save found
+printf 'levin-finding 1\ncommand sweep\nseed one\n' >wrong
+expect "a finding that is wrong" 2 "$chaos" replay wrong
+says "and says where" err '^wrong:3:6: expected a number'
+expect "nowhere to keep findings" 3 "$chaos" sweep --ops 30 --small --save /nowhere/found
+expect "nothing found, nothing kept" 0 sh -c "'$chaos' ranges --ops 3 --save found && [ -d found ] && [ -z \"\$(ls found)\" ]"
+
 expect "no such data" 3 "$chaos" sweep --data nowhere
 expect "a workload too small for its name" 3 "$chaos" sweep --ops 30
 says "and says which count falls short" out 'falls short: .* at least 2000 are needed'
@@ -108,6 +118,46 @@ expect "a plan of which nothing fires" 3 "$chaos" faults --plan idle
 expect "ranges" 0 "$chaos" ranges --ops 6 --seeds 2 --json
 expect "their JSON" 0 jq -e '.verdict == "nothing found" and .ranges.complete and .ranges.walks > 50' out
 expect "one seed of them again" 0 "$chaos" replay --ops 6 --ranges
+
+# A planted bug: what is found is kept, found again, made small, still found there, and not in the engine as it is.
+# planted NUMBER: leaves levin-chaos of a tree with that bug in $planted
+planted() {
+    local patch
+    patch=$(echo "$root/faults/planted/$1"-*.patch) planted=$scratch/planted/build/release/bin/levin-chaos
+    rm -rf planted && mkdir -p planted/build/release
+    cp -a "$root"/{engine,faults,chaos,regress,ci,Makefile} planted/
+    cp -a "$root/build/release/obj" planted/build/release/
+    patch -s -d planted -p1 --fuzz=0 -f <"$patch" &&
+        ${MAKE:-make} -s -C planted NO_DEPS=1 CFLAGS=-Wno-unused build/release/bin/levin-chaos
+}
+# kept_finding MOST_STEPS DETECTOR OPTION...
+kept_finding() {
+    local most=$1 what=$2 found min steps
+    shift
+    rm -rf found
+    expect "$what: the bug is found" 1 "$planted" "$@" --fail-fast --quiet --jobs 1 --save found
+    found=$(find found -name '*.finding' | sort | head -n 1) min=$found.min
+    expect "$what: the finding is kept" 0 test -s "$found"
+    expect "$what: and found again" 1 "$planted" replay "$found"
+    says "$what: as it was" out '^the same finding'
+    expect "$what: the engine as it is" 0 "$chaos" replay "$found"
+    says "$what: does not have it" out '^gone: '
+    expect "$what: it is made small" 1 "$planted" shrink "$found"
+    says "$what: and says how small" out '^steps [0-9]+ -> [0-9]+'
+    steps=$(sed -n 's/^steps .* -> //p' out)
+    expect "$what: at most $most steps, not ${steps:-any}" 0 test "${steps:-999}" -le "$most"
+    expect "$what: the small one is found again" 1 "$planted" replay "$min"
+    says "$what: as it was, too" out '^the same finding'
+    expect "$what: but not in the engine as it is" 0 "$chaos" replay "$min"
+    cp "$min" first
+    expect "$what: once more" 1 "$planted" shrink "$found" --output second
+    expect "$what: the same file" 0 cmp first second
+    expect "$what: nothing to make smaller in the engine as it is" 0 "$chaos" shrink "$found"
+}
+if [ -d "$root/build/release/obj" ]; then
+    expect "a tree with a planted bug" 0 planted 70
+    kept_finding 8 corrupt
+fi
 
 expect "a report in files" 0 "$chaos" ranges --ops 3 --junit junit.xml --html page.html
 says "JUnit: a suite" junit.xml '<testsuite name="ranges" tests="1" failures="0" errors="0"'

@@ -12,27 +12,20 @@
 #include "faults_sweep.h"
 #include "plan_command.h"
 #include "ranges.h"
+#include "finding_command.h"
+#include "finding_file.h"
 #include "soak_command.h"
 #include "sweep.h"
 
 #define DPKG_STATUS "/var/lib/dpkg/status"
-enum { INVENTED_STANZAS = 400, CHAOS_BUDGET_SECONDS = 56 };
+enum { CHAOS_BUDGET_SECONDS = 56 };
 
 /* Names and values: the file asked for; for `chaos` the machine's own package list; otherwise made-up ones. */
 static bool load(const chaos_options *o, stanzas *data, report *r)
 {
-    char message[400];
-    const char *path = o->data;
-    if (path) {
-        r->data = path;
-        if (!stanzas_load(data, path, message, sizeof message)) {
-            fprintf(stderr, "levin-chaos: %s\n", message);
-            return false;
-        }
-    } else {
-        r->data = "made up";
-        stanzas_invent(data, INVENTED_STANZAS, 1);
-    }
+    r->data = o->data ? o->data : "made up";
+    if (!stanzas_named(data, o->data))
+        return false;
     r->stanzas = data->count;
     return true;
 }
@@ -63,7 +56,7 @@ static int replay(const chaos_options *o, const stanzas *data)
         return EXIT_USAGE;
     }
     sweep_run run;
-    sweep_prepare(&run, o->seed, o->operations, data);
+    sweep_prepare(&run, o->seed, o->operations, data, NULL, NULL);
     printf("workload: %zu steps, %llu I/O calls, %u batches\n", run.result.steps,
            (unsigned long long)trace_length(run.t), oracle_last_batch(run.o));
     int status = EXIT_NOTHING_FOUND;
@@ -138,6 +131,10 @@ int main(int argc, char **argv)
         return soak_command(&options);
     if (options.command == COMMAND_POINTS)
         return points_command(&options);
+    if (options.file)
+        return options.command == COMMAND_SHRINK ? shrink_command(&options) : replay_file(&options);
+    if (options.save && !findings_directory(options.save))
+        return EXIT_HARNESS;
     if (options.command == COMMAND_CHAOS) {
         if (!options.data && access(DPKG_STATUS, R_OK) == 0)
             options.data = DPKG_STATUS;

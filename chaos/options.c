@@ -24,6 +24,9 @@ static const char usage_text[] =
     "       levin-chaos points [--json]    where calls can be made to fail, with which effects and errors\n"
     "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME |\n"
     "                          --damage NAME | --ranges) [--data FILE]\n"
+    "       levin-chaos replay FILE        a finding kept by --save, once more\n"
+    "       levin-chaos shrink FILE [--output FILE]\n"
+    "                                      a smaller one that shows the same\n"
     "\n"
     "  --seed N          first seed (default 1)\n"
     "  --seeds N         so many seeds (default 1; with --budget as many as fit)\n"
@@ -37,6 +40,7 @@ static const char usage_text[] =
     "  --json            the report as JSON on standard output\n"
     "  --junit FILE      the report as JUnit XML, too\n"
     "  --html FILE       and as one self-contained page, with plots when gnuplot is there\n"
+    "  --save DIR        each finding as a small file, for replay and shrink\n"
     "  --fail-fast       stop at the first violation\n"
     "  --quiet           no progress line\n"
     "  --at PATH         replay: crash state, POINT.VARIANT[/POINT.VARIANT...]\n"
@@ -44,6 +48,7 @@ static const char usage_text[] =
     "  --damage NAME     replay: damage, as printed\n"
     "  --damages N       corrupt: so many of each kind to each kind of file, drawn by the seed (default 1000)\n"
     "  --ranges          replay: a seed of ranges\n"
+    "  --output FILE     shrink: where the smaller finding goes (default: FILE.min)\n"
     "  --exhaustive      corrupt: all there are\n"
     "  --plan FILE       faults: a few lives under this fault plan, and what each of its rules came to\n"
     "  --threads N       soak: threads that write (default 8, at most 64)\n"
@@ -75,9 +80,10 @@ static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *va
 static bool command_parse(chaos_options *o, const char *text)
 {
     static const char *const names[] = { "sweep", "faults", "corrupt", "ranges", "chaos", "replay", "soak",
-                                         "points" };
+                                         "points", "shrink" };
     static const chaos_command commands[] = { COMMAND_SWEEP, COMMAND_FAULTS, COMMAND_CORRUPT, COMMAND_RANGES,
-                                              COMMAND_CHAOS, COMMAND_REPLAY, COMMAND_SOAK, COMMAND_POINTS };
+                                              COMMAND_CHAOS, COMMAND_REPLAY, COMMAND_SOAK, COMMAND_POINTS,
+                                              COMMAND_SHRINK };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (!strcmp(text, names[i])) {
             o->command = commands[i];
@@ -113,6 +119,8 @@ enum {
     OPT_JUNIT,
     OPT_HTML,
     OPT_RANGES,
+    OPT_SAVE,
+    OPT_OUTPUT,
     OPT_HELP,
     OPT_VERSION
 };
@@ -132,7 +140,8 @@ static const struct option long_options[] = {
     { "help", no_argument, NULL, OPT_HELP },           { "version", no_argument, NULL, OPT_VERSION },
     { "damage", required_argument, NULL, OPT_DAMAGE }, { "damages", required_argument, NULL, OPT_DAMAGES },
     { "exhaustive", no_argument, NULL, OPT_EXHAUSTIVE }, { "ranges", no_argument, NULL, OPT_RANGES },
-    { "plan", required_argument, NULL, OPT_PLAN },
+    { "plan", required_argument, NULL, OPT_PLAN },     { "save", required_argument, NULL, OPT_SAVE },
+    { "output", required_argument, NULL, OPT_OUTPUT },
     { "junit", required_argument, NULL, OPT_JUNIT },   { "html", required_argument, NULL, OPT_HTML },
     { NULL, 0, NULL, 0 },
 };
@@ -187,6 +196,12 @@ static int option_parse(chaos_options *o, int option)
         return -1;
     case OPT_HTML:
         o->html = optarg;
+        return -1;
+    case OPT_SAVE:
+        o->save = optarg;
+        return -1;
+    case OPT_OUTPUT:
+        o->output = optarg;
         return -1;
     case OPT_RANGES:
         o->ranges = true;
@@ -254,15 +269,24 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         return mistake("no command", NULL);
     if (!command_parse(o, argv[optind]))
         return mistake("no such command", argv[optind]);
-    if (optind + 1 < argc)
-        return mistake("too many arguments", argv[optind + 1]);
+    const bool filed = o->command == COMMAND_REPLAY || o->command == COMMAND_SHRINK;
+    if (filed && optind + 1 < argc)
+        o->file = argv[optind + 1];
+    if (optind + 1 + (o->file != NULL) < argc)
+        return mistake("too many arguments", argv[optind + 1 + (o->file != NULL)]);
+    if (o->command == COMMAND_SHRINK && !o->file)
+        return mistake("shrink wants the file of a finding", NULL);
+    if (o->command != COMMAND_SHRINK && o->output)
+        return mistake("--output is for shrink", NULL);
+    if (o->save && (filed || o->command == COMMAND_SOAK || o->command == COMMAND_POINTS))
+        return mistake("--save is for sweep, faults, corrupt, ranges and chaos", NULL);
     if (o->plan && o->command != COMMAND_FAULTS)
         return mistake("--plan is for faults", NULL);
     if (o->plan && o->budget_seconds > 0)
         return mistake("--plan has no budget: its runs are few", NULL);
     const int asked = (o->at != NULL) + (o->fault != NULL) + (o->damage != NULL) + o->ranges;
-    if (o->command == COMMAND_REPLAY && asked != 1)
-        return mistake("replay wants one of --at, --fault, --damage and --ranges", NULL);
+    if (o->command == COMMAND_REPLAY && asked + (o->file != NULL) != 1)
+        return mistake("replay wants the file of a finding, or one of --at, --fault, --damage and --ranges", NULL);
     if (o->command != COMMAND_REPLAY && asked)
         return mistake("--at, --fault, --damage and --ranges are for replay", NULL);
     if (o->command != COMMAND_CORRUPT && o->command != COMMAND_CHAOS && (o->damages || o->exhaustive))

@@ -17,6 +17,7 @@ typedef enum chaos_command {
     COMMAND_RANGES,
     COMMAND_CHAOS,
     COMMAND_REPLAY,
+    COMMAND_SHRINK,
     COMMAND_SOAK,
     COMMAND_POINTS
 } chaos_command;
@@ -41,6 +42,9 @@ typedef struct chaos_options {
     const char *junit;     /* file for JUnit XML, or NULL */
     const char *html;      /* file for the page, or NULL */
     bool ranges;           /* replay: a seed of ranges */
+    const char *file;      /* replay, shrink: of a kept finding; NULL: none */
+    const char *save;      /* directory for findings, or NULL */
+    const char *output;    /* shrink: where the smaller one goes; NULL: beside the file */
     const char *program;
     unsigned threads;      /* soak */
     double duration_seconds;

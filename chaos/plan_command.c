@@ -15,24 +15,30 @@
 #include "../faults/fatal.h"
 #include "../faults/random.h"
 #include "fault_run.h"
+#include "faults_sweep.h"
+#include "finding_file.h"
 
-enum { PLAN_OPERATIONS_DEFAULT = 160, PLAN_BYTES_MAX = 1 << 20 };
+#define PHASE_WITHOUT "without any fault"
+enum { PLAN_BYTES_MAX = 1 << 20 };
 
 typedef struct plan_totals {
+    const plan_rules *rules;
+    const char *text;  /* of the plan */
+    bool unsaved;
     uint64_t runs, runs_with_faults, refused, told, unjudged, violations, digest;
     uint64_t fired[PLAN_RULES_MAX], matched[PLAN_RULES_MAX];
     json_t *found;
 } plan_totals;
 
-/* Reads the whole plan; an exit status, or -1. */
-static int load_plan(const char *path, plan_rules *p)
+/* Reads the whole plan; *text is the caller's. An exit status, or -1. */
+static int load_plan(const char *path, plan_rules *p, char **kept)
 {
     FILE *file = fopen(path, "rb");
     if (!file) {
         fprintf(stderr, "levin-chaos: %s: %s\n", path, strerror(errno));
         return EXIT_USAGE;
     }
-    char *text = fatal_alloc(PLAN_BYTES_MAX);
+    char *text = *kept = fatal_alloc_zeroed(PLAN_BYTES_MAX);
     const size_t size = fread(text, 1, PLAN_BYTES_MAX, file);
     const bool broken = ferror(file) || size == PLAN_BYTES_MAX;
     plan_error e;
@@ -45,7 +51,6 @@ static int load_plan(const char *path, plan_rules *p)
         fprintf(stderr, "%s:%u:%u: %s\n", path, e.line, e.column, e.text);
         status = EXIT_USAGE;
     }
-    free(text);
     return status;
 }
 
@@ -64,16 +69,28 @@ static void add_finding(plan_totals *t, const chaos_options *o, uint64_t seed, c
     json_array_append_new(t->found, json_pack("{s:I,s:s,s:s,s:s,s:s,s:s}", "seed", (json_int_t)seed, "scenario",
                                               scenario, "promise", v->promise, "phase", phase, "text", v->text,
                                               "replay", line));
+    finding f = { .seed = seed };
+    snprintf(f.replay, sizeof f.replay, "%s", strcmp(phase, PHASE_WITHOUT) ? scenario : "none");
+    snprintf(f.promise, sizeof f.promise, "%s", v->promise);
+    snprintf(f.phase, sizeof f.phase, "%s", phase);
+    memcpy(f.text, v->text, sizeof f.text);
+    t->unsaved = t->unsaved || (o->save && !finding_save(&f, o, t->rules, t->text));
+}
+
+uint64_t plan_run_seed(uint64_t seed, size_t scenario)
+{
+    return random_mix(seed * FAULT_SCENARIOS + scenario);
 }
 
 static void run_seed(plan_totals *t, const chaos_options *o, const plan_rules *p, const stanzas *data, uint64_t seed)
 {
     fault_scenarios s;
-    if (!fault_scenarios_prepare(&s, seed, o->operations ? o->operations : PLAN_OPERATIONS_DEFAULT, data)) {
-        add_finding(t, o, seed, s.where, "without any fault", &s.verdict);
+    if (!fault_scenarios_prepare(&s, seed, o->operations ? o->operations : FAULTS_OPERATIONS_DEFAULT, data,
+                                 NULL, FAULT_SCENARIOS)) {
+        add_finding(t, o, seed, s.where, PHASE_WITHOUT, &s.verdict);
     } else {
         for (size_t i = 0; i < s.count; i++) {
-            plan_state *state = plan_begin(p, random_mix(seed * FAULT_SCENARIOS + i));
+            plan_state *state = plan_begin(p, plan_run_seed(seed, i));
             fault_outcome out;
             if (!fault_run_plan(&s, i, p, state, seed, &out))
                 add_finding(t, o, seed, s.items[i].name, out.phase, &out.verdict);
@@ -132,15 +149,23 @@ int plan_command(const chaos_options *o, const stanzas *data)
 {
     plan_rules p;
     plan_totals t = { 0 };
-    int status = load_plan(o->plan, &p);
-    if (status >= 0)
+    char *text = NULL;
+    int status = load_plan(o->plan, &p, &text);
+    if (status >= 0) {
+        free(text);
         return status;
+    }
+    t.rules = &p;
+    t.text = text;
     t.found = json_array();
     for (uint64_t i = 0; i < (o->seeds ? o->seeds : 1); i++)
         run_seed(&t, o, &p, data, o->seed + i);
     const char *verdict = "nothing found";
     status = EXIT_NOTHING_FOUND;
-    if (t.violations) {
+    if (t.unsaved) {
+        verdict = "the harness failed: a finding could not be kept";
+        status = EXIT_HARNESS;
+    } else if (t.violations) {
         verdict = "promises broken";
         status = EXIT_VIOLATION;
     } else if (!t.runs_with_faults) {
@@ -152,6 +177,7 @@ int plan_command(const chaos_options *o, const stanzas *data)
     else
         print_text(&t, &p, verdict);
     json_decref(t.found);
+    free(text);
     return status;
 }
 

@@ -7,6 +7,9 @@
 #include "options.h"
 #include "stanzas.h"
 
+/* The seed of the plan's own draws in a scenario. */
+uint64_t plan_run_seed(uint64_t seed, size_t scenario);
+
 /* Each returns the exit status. */
 int plan_command(const chaos_options *options, const stanzas *data);
 int points_command(const chaos_options *options);

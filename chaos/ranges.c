@@ -37,7 +37,7 @@ static bool at_step(void *context)
     return !crew_should_stop(c->worker);
 }
 
-static void tell(finding *f, uint64_t seed, const ranges_outcome *out)
+void ranges_tell(finding *f, uint64_t seed, const ranges_outcome *out)
 {
     *f = (finding){ .seed = seed };
     snprintf(f->replay, sizeof f->replay, "--ranges");
@@ -54,12 +54,12 @@ static void work(void *context, crew_worker *worker, uint64_t task)
     c->worker = worker;
     c->seed = c->r->options->seed + task;
     const double started = crew_cpu_clock();
-    const bool good = ranges_run(c->seed, steps_of(c->r->options), at_step, c, &out);
+    const bool good = ranges_run(c->seed, steps_of(c->r->options), NULL, at_step, c, &out);
     task_message m = { .counts = out.counts, .cpu_seconds = crew_cpu_clock() - started,
                        .complete = !crew_should_stop(worker) };
     if (!good) {
         finding f;
-        tell(&f, c->seed, &out);
+        ranges_tell(&f, c->seed, &out);
         crew_send(worker, MESSAGE_FINDING, &f, sizeof f);
     }
     crew_send(worker, MESSAGE_TASK, &m, sizeof m);
@@ -123,12 +123,12 @@ static bool go_on(void *context)
 bool ranges_again(uint64_t seed, uint32_t steps, FILE *text)
 {
     ranges_outcome out;
-    if (ranges_run(seed, steps ? steps : RANGES_STEPS_DEFAULT, go_on, NULL, &out)) {
+    if (ranges_run(seed, steps ? steps : RANGES_STEPS_DEFAULT, NULL, go_on, NULL, &out)) {
         fprintf(text, "as promised: %llu combinations of bounds\n", (unsigned long long)out.counts.walks);
         return true;
     }
     finding f;
-    tell(&f, seed, &out);
+    ranges_tell(&f, seed, &out);
     fprintf(text, "%s: %s: %s\n", f.phase, f.promise, f.text);
     return false;
 }

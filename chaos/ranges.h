@@ -10,6 +10,9 @@
 /* Fills r->ranges and r->found. deadline: crew_clock(), 0: none. */
 void ranges(report *r, double deadline);
 
+/* What was found, as a finding. */
+void ranges_tell(finding *f, uint64_t seed, const ranges_outcome *out);
+
 /* Runs the seed again and tells about it. */
 bool ranges_again(uint64_t seed, uint32_t steps, FILE *text);
 

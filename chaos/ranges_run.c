@@ -26,6 +26,9 @@
 
 enum { LETTERS = 3, KEYS = 16, LIMITS = KEYS + 2, PREFIXES = 9, HELD = 4, VALUE_MOST = 1300, WALKS_A_STEP = 6 };
 enum { EXHAUST_EVERY = 40 };
+/* Each step draws from streams of its own: it is the same when others are left out. */
+#define STREAM_STEPS (UINT64_C(1) << 32)
+#define STREAM_WALKS (UINT64_C(2) << 32)
 
 typedef struct held {
     levin_iter *iter; /* NULL: none */
@@ -348,11 +351,11 @@ static bool between_steps(life *l, uint32_t n, bool (*at)(void *context), void *
     return good;
 }
 
-bool ranges_run(uint64_t seed, uint32_t steps, bool (*at)(void *context), void *context, ranges_outcome *out)
+bool ranges_run(uint64_t seed, uint32_t steps, const ranges_kept *part, bool (*at)(void *context), void *context,
+                ranges_outcome *out)
 {
     *out = (ranges_outcome){ .verdict = { .state = ORACLE_NO_STATE } };
-    life l = { .disk = simdisk_create(NULL, NULL), .o = oracle_create(), .out = out,
-               .plan = random_open(seed, 1), .walk = random_open(seed, 2) };
+    life l = { .disk = simdisk_create(NULL, NULL), .o = oracle_create(), .out = out };
     make_keys(&l);
     simdisk_seed(l.disk, seed);
     l.f = fault_io_create(simdisk_io(l.disk));
@@ -370,7 +373,12 @@ bool ranges_run(uint64_t seed, uint32_t steps, bool (*at)(void *context), void *
     bool good = open_store(&l) && write_beside(&l);
     for (uint32_t n = 0; n < steps && good && at(context); n++) {
         out->step = n;
-        good = step(&l) && between_steps(&l, n, at, context);
+        l.plan = random_open(seed, STREAM_STEPS + n);
+        l.walk = random_open(seed, STREAM_WALKS + n);
+        if (!part || number_set_has(&part->steps, n))
+            good = step(&l);
+        if (good && (!part || number_set_has(&part->walks, n)))
+            good = between_steps(&l, n, at, context);
     }
     close_store(&l);
     fault_io_destroy(l.f);

@@ -5,6 +5,7 @@
 #define CHAOS_RANGES_RUN_H
 
 #include "../faults/oracle.h"
+#include "number_set.h"
 
 /* X(name, text): what a campaign counts. */
 #define RANGES_COUNTS(X)                                                                                        \
@@ -32,7 +33,13 @@ typedef struct ranges_outcome {
     char bounds[200]; /* of the iterator that was wrong */
 } ranges_outcome;
 
-/* at(context): now and then; false stops. Returns whether EXACT holds. */
-bool ranges_run(uint64_t seed, uint32_t steps, bool (*at)(void *context), void *context, ranges_outcome *out);
+/* A part of a life: the steps (a batch, a checkpoint, ...) that are done, and those after which iterators are moved. */
+typedef struct ranges_kept {
+    number_set steps, walks;
+} ranges_kept;
+
+/* part NULL: all. at(context): now and then; false stops. Returns whether EXACT holds. */
+bool ranges_run(uint64_t seed, uint32_t steps, const ranges_kept *part, bool (*at)(void *context), void *context,
+                ranges_outcome *out);
 
 #endif

@@ -25,8 +25,8 @@ START_TEST(ranges__a_seed_is_a_life)
 {
     ranges_outcome one, two;
     for (uint64_t seed = 1; seed <= 2; seed++) { /* in a named keyspace, in the default one */
-        ck_assert_msg(ranges_run(seed, 48, go_on, NULL, &one), "%s: %s", one.bounds, one.verdict.text);
-        ck_assert(ranges_run(seed, 48, go_on, NULL, &two));
+        ck_assert_msg(ranges_run(seed, 48, NULL, go_on, NULL, &one), "%s: %s", one.bounds, one.verdict.text);
+        ck_assert(ranges_run(seed, 48, NULL, go_on, NULL, &two));
         ck_assert_mem_eq(&one.counts, &two.counts, sizeof one.counts);
         ck_assert_uint_eq(one.counts.exhausted, 1);
         ck_assert_uint_gt(one.counts.walks, 10000);
@@ -35,7 +35,7 @@ START_TEST(ranges__a_seed_is_a_life)
         ck_assert_uint_gt(one.counts.resumed, 0);
         ck_assert_uint_gt(one.counts.flushes, 2);
     }
-    ck_assert(ranges_run(1, 48, not_at_all, NULL, &one));
+    ck_assert(ranges_run(1, 48, NULL, not_at_all, NULL, &one));
     ck_assert_uint_eq(one.counts.walks, 0);
 }
 END_TEST

@@ -12,6 +12,7 @@
 
 #include "../faults/fatal.h"
 #include "corrupt_report.h"
+#include "finding_file.h"
 #include "report_files.h"
 
 typedef unsigned long long ull;
@@ -81,6 +82,8 @@ static void show_finding(const report *r, const finding *item)
 bool report_finding(report *r, const finding *item)
 {
     findings_add(&r->found, item);
+    if (r->options->save && !finding_save(item, r->options, NULL, NULL))
+        snprintf(r->harness, sizeof r->harness, "a finding could not be kept in %.300s", r->options->save);
     show_finding(r, item);
     return r->options->fail_fast;
 }

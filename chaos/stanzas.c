@@ -12,7 +12,7 @@
 #include "../faults/fatal.h"
 #include "../faults/random.h"
 
-enum { FILE_BYTES_MAX = 256 << 20, NAME_BYTES_MAX = 200, STREAM_STANZAS = 501 };
+enum { FILE_BYTES_MAX = 256 << 20, NAME_BYTES_MAX = 200, STREAM_STANZAS = 501, INVENTED = 400 };
 
 static int by_name(const void *a, const void *b)
 {
@@ -123,6 +123,19 @@ void stanzas_invent(stanzas *s, size_t count, uint64_t seed)
         *at++ = '\n';
         s->items[i] = (stanza){ { name, name_bytes }, { start, (size_t)(at - start) } };
     }
+}
+
+bool stanzas_named(stanzas *s, const char *path)
+{
+    char message[400];
+    if (!path) {
+        stanzas_invent(s, INVENTED, 1);
+        return true;
+    }
+    if (stanzas_load(s, path, message, sizeof message))
+        return true;
+    fprintf(stderr, "levin-chaos: %s\n", message);
+    return false;
 }
 
 void stanzas_free(stanzas *s)

@@ -21,6 +21,8 @@ typedef struct stanzas {
 bool stanzas_load(stanzas *s, const char *path, char *message, size_t capacity);
 /* `count` made-up stanzas, a function of the seed. */
 void stanzas_invent(stanzas *s, size_t count, uint64_t seed);
+/* Those of the file, or for NULL the made-up ones of all commands. False: it is no such file, as stderr says. */
+bool stanzas_named(stanzas *s, const char *path);
 void stanzas_free(stanzas *s);
 
 #endif

@@ -62,14 +62,16 @@ static uint64_t trace_now(void *context)
     return trace_length(context);
 }
 
-void sweep_prepare(sweep_run *run, uint64_t seed, uint32_t operations, const stanzas *data)
+void sweep_prepare(sweep_run *run, uint64_t seed, uint32_t operations, const stanzas *data, const workload_part *part,
+                   void (*at_step)(void *run, size_t step))
 {
-    workload_options options = { .seed = seed, .operations = operations, .data = data };
+    workload_options options = { .seed = seed, .operations = operations, .data = data, .part = part };
     *run = (sweep_run){ .w = workload_create(&options), .t = trace_create(), .o = oracle_create() };
     simdisk *disk = simdisk_create(NULL, run->t);
     simdisk_seed(disk, seed);
     workload_target target = {
-        .io = simdisk_io(disk), .path = VERIFY_PATH, .o = run->o, .now = trace_now, .context = run->t
+        .io = simdisk_io(disk), .path = VERIFY_PATH, .o = run->o, .now = trace_now, .context = run->t,
+        .at_step = at_step, .step_context = run
     };
     workload_run(run->w, &target, false, &run->result);
     simdisk_usage usage;
@@ -153,7 +155,7 @@ static void prepare(sweep_context *c, uint64_t seed)
         sweep_release(&c->run);
     c->run_seed = seed;
     crew_at(c->worker, "%llu --at 0.0 (the workload itself)", (unsigned long long)seed);
-    sweep_prepare(&c->run, seed, c->r->options->operations, c->data);
+    sweep_prepare(&c->run, seed, c->r->options->operations, c->data, NULL, NULL);
     c->prepared = true;
 }
 

@@ -13,7 +13,9 @@ typedef struct sweep_run {
     oracle *o;
     workload_result result;
 } sweep_run;
-void sweep_prepare(sweep_run *run, uint64_t seed, uint32_t operations, const stanzas *data);
+/* part NULL: the whole plan. at_step as in workload_target, with the run as context; may be NULL. */
+void sweep_prepare(sweep_run *run, uint64_t seed, uint32_t operations, const stanzas *data, const workload_part *part,
+                   void (*at_step)(void *run, size_t step));
 void sweep_release(sweep_run *run);
 explore_options sweep_explore_options(uint64_t seed, unsigned depth);
 

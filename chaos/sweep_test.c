@@ -77,7 +77,7 @@ START_TEST(faults__plans_are_all_different)
     stanzas data;
     stanzas_invent(&data, 400, 1);
     fault_scenarios s;
-    ck_assert_msg(fault_scenarios_prepare(&s, 2, 24, &data), "%s", s.verdict.text);
+    ck_assert_msg(fault_scenarios_prepare(&s, 2, 24, &data, NULL, FAULT_SCENARIOS), "%s", s.verdict.text);
     uint64_t series, count = fault_plan_count(&s, &series), ends = 0;
     char (*names)[FAULT_NAME_BYTES] = malloc(count * sizeof *names);
     fault_plan plan;
@@ -130,7 +130,7 @@ START_TEST(explore__a_lost_batch_is_found_and_found_again_by_its_path)
     stanzas data;
     stanzas_invent(&data, 400, 1);
     sweep_run run;
-    sweep_prepare(&run, 4, 60, &data);
+    sweep_prepare(&run, 4, 60, &data, NULL, NULL);
     uint64_t end = trace_length(run.t);
     oracle_put(run.o, "promised", 8, "x", 1);
     oracle_acknowledge(run.o, oracle_submit(run.o, LEVIN_SYNCED, end), end);

@@ -365,6 +365,42 @@ static workload *plan_begin(maker *m, const workload_options *options, uint64_t 
     return w;
 }
 
+/* Switches off what is not in the part. */
+static void keep_part(workload *w)
+{
+    const workload_part *part = w->options.part;
+    w->options.part = NULL;
+    for (size_t i = 0; part && i < w->step_count; i++)
+        w->steps[i].off = !number_set_has(&part->steps, (uint32_t)i);
+    for (size_t i = 0; part && i < w->op_count; i++) {
+        plan_op *op = &w->ops[i];
+        op->off = !number_set_has(&part->operations, (uint32_t)i);
+        if (part->value_bytes && op->reach == REACH_KEY && op->value.size > part->value_bytes)
+            op->value.size = part->value_bytes;
+    }
+}
+
+size_t workload_steps(const workload *w)
+{
+    return w->step_count;
+}
+
+uint32_t workload_value_bytes(const workload *w, size_t operation)
+{
+    return w->ops[operation].reach == REACH_KEY ? (uint32_t)w->ops[operation].value.size : 0;
+}
+
+void workload_step_operations(const workload *w, size_t step, size_t *first, size_t *count)
+{
+    const plan_step *s = &w->steps[step];
+    *first = *count = 0;
+    for (size_t i = 0; i < s->batches; i++) {
+        const plan_batch *b = &w->batches[s->first_batch + i];
+        *first = i ? *first : b->first_op;
+        *count += b->ops;
+    }
+}
+
 workload *workload_create(const workload_options *options)
 {
     maker m;
@@ -422,6 +458,7 @@ workload *workload_create(const workload_options *options)
         add_step(&m, STEP_SNAPSHOT_CHECK, random_next(&m.shape));
     add_step(&m, STEP_CHECK, random_next(&m.shape));
     free(m.present);
+    keep_part(w);
     return w;
 }
 

@@ -15,7 +15,19 @@
 #include "../engine/io.h"
 #include "../faults/oracle.h"
 #include "../faults/trace.h"
+#include "number_set.h"
 #include "stanzas.h"
+
+/*
+ * A part of a plan, which shrink.h makes. Zeroed: all of it. What is left does what it would do in the whole plan: its
+ * draws are by the number of the step.
+ */
+typedef struct workload_part {
+    number_set steps;      /* those that are run */
+    number_set operations; /* of their batches, those that are made */
+    uint32_t value_bytes;  /* longer values end there, at the earliest after WORKLOAD_VALUE_BYTES_LEAST; 0: none does */
+} workload_part;
+enum { WORKLOAD_VALUE_BYTES_LEAST = 32 }; /* each stays unlike all others */
 
 typedef struct workload_options {
     uint64_t seed;
@@ -23,6 +35,7 @@ typedef struct workload_options {
     uint32_t live_keys;    /* width of the window; default 72 */
     const stanzas *data;   /* outlives the plan */
     bool brief;            /* a small store in which everything happens soon: for the fault sweep */
+    const workload_part *part; /* NULL: the whole plan; not looked at after workload_create() */
 } workload_options;
 
 enum { WORKLOAD_OPERATIONS_DEFAULT = 2000, WORKLOAD_KEYS_DEFAULT = 72 };
@@ -30,6 +43,10 @@ enum { WORKLOAD_OPERATIONS_DEFAULT = 2000, WORKLOAD_KEYS_DEFAULT = 72 };
 typedef struct workload workload;
 workload *workload_create(const workload_options *options);
 void workload_destroy(workload *w);
+/* Steps of the whole plan, and the operations of one of them. */
+size_t workload_steps(const workload *w);
+uint32_t workload_value_bytes(const workload *w, size_t operation); /* of a put; others 0 */
+void workload_step_operations(const workload *w, size_t step, size_t *first, size_t *count);
 
 /* What a plan must come to before it counts as the workload that it is called. X(name, least, text). */
 #define WORKLOAD_COUNTS(X)                                                                                      \
@@ -80,13 +97,15 @@ typedef struct workload_target {
     oracle *o;
     uint64_t (*now)(void *context); /* position in the trace */
     void *context;
+    void (*at_step)(void *step_context, size_t step); /* before each step that is run; may be NULL */
+    void *step_context;
     bool faults;        /* calls may fail: failures are recorded, not reported; off: any failure is a violation */
 } workload_target;
 
 typedef struct workload_result {
     workload_counts counts;
     oracle_verdict verdict; /* the first violation; promise NULL when there is none */
-    size_t steps;           /* done */
+    size_t steps;           /* done, those that are not in the part counted: the number of the step that failed */
     uint64_t failures;      /* calls that returned an error */
     levin *store;           /* left open when workload_run() was told so */
     uint64_t opened;        /* when levin_open() first succeeded in workload_run(); UINT64_MAX: never */

@@ -16,12 +16,16 @@ static int op_compare(const plan_op *a, const plan_op *b)
 
 bool workload_loadable(const runner *r, const plan_batch *b)
 {
+    const plan_op *first = NULL;
     for (size_t i = 0; i < b->ops; i++) {
         const plan_op *op = &r->w->ops[b->first_op + i];
-        if (op->deletes || op->reach != REACH_KEY || left_out(r, op) || op->space != r->w->ops[b->first_op].space)
+        if (op->off)
+            continue;
+        first = first ? first : op;
+        if (op->deletes || op->reach != REACH_KEY || left_out(r, op) || op->space != first->space)
             return false;
     }
-    return b->ops && b->ops <= LOAD_OPS_MAX;
+    return first && b->ops <= LOAD_OPS_MAX;
 }
 
 levin_code workload_load(runner *r, const plan_batch *b)
@@ -31,6 +35,8 @@ levin_code workload_load(runner *r, const plan_batch *b)
     for (size_t i = 0; i < b->ops; i++) { /* of two puts of a key the later one counts */
         const plan_op *op = &r->w->ops[b->first_op + i];
         size_t at = count;
+        if (op->off)
+            continue;
         while (at && op_compare(op, sorted[at - 1]) < 0)
             at--;
         const bool again = at && op_compare(op, sorted[at - 1]) == 0;
@@ -39,7 +45,7 @@ levin_code workload_load(runner *r, const plan_batch *b)
         sorted[again ? at - 1 : at] = op;
     }
     levin_bulk_load *load;
-    levin_code code = levin_bulk_load_begin(r->store, r->spaces[r->w->ops[b->first_op].space], &load);
+    levin_code code = levin_bulk_load_begin(r->store, r->spaces[sorted[0]->space], &load);
     for (size_t i = 0; i < count && code == LEVIN_OK; i++)
         code = levin_bulk_load_add(load, sorted[i]->key.data, sorted[i]->key.size, sorted[i]->value.data,
                                    sorted[i]->value.size);

@@ -31,6 +31,7 @@ typedef struct plan_op {
     bool deletes, overwrites;
     unsigned char space; /* 0: the default keyspace; otherwise plan_space_name() */
     enum plan_reach reach;
+    bool off; /* not in the part of the plan that is run */
 } plan_op;
 
 /* Whether the operation is about this key of its keyspace. */
@@ -48,6 +49,7 @@ typedef struct plan_step {
     enum step_kind kind;
     size_t first_batch, batches;
     uint64_t argument;
+    bool off; /* as an operation */
 } plan_step;
 
 typedef struct plan_chunk plan_chunk;

@@ -68,7 +68,7 @@ static inline uint32_t model_space(const runner *r, unsigned space)
 /* Whether the operation is left out. */
 static inline bool left_out(const runner *r, const plan_op *op)
 {
-    return op->space && !r->spaces[op->space];
+    return op->off || (op->space && !r->spaces[op->space]);
 }
 
 void workload_spaces_close(levin_keyspace **spaces, size_t count);
