@@ -22,6 +22,7 @@
 #include "log_input.h"
 #include "ops.h"
 #include "page_input.h"
+#include "repair.h"
 
 static void write_seed(const char *directory, const char *name, const char *variant, const uint8_t *data, size_t size)
 {
@@ -120,6 +121,50 @@ static void ops_seeds(const char *directory)
 
 /* ---- logs ------------------------------------------------------------------------------------------------- */
 
+/* The position in a segment that has got another number. */
+static void move_position(uint8_t *at, uint32_t number)
+{
+    store_u64(at, lsn_make(number, lsn_offset(load_u64(at))));
+}
+
+/* One segment of a log, under the highest number, sealed at its last group: the log cannot go on. */
+static void last_segment_seed(const char *directory)
+{
+    static uint8_t data[2 * CONTAINER_TOTAL_MAX];
+    container c;
+    container_from_image(&c, seed_get(0)->image);
+    for (unsigned f = c.count; f-- > 0;)
+        if (c.file[f].kind == FILE_PAGES)
+            container_resize(&c.file[f], META_SLOT_BYTES + META_BYTES);
+        else if (c.file[f].kind != FILE_WAL || c.file[f].number != 1)
+            container_remove(&c, f);
+    container_file *pages = container_find(&c, FILE_PAGES, 0), *segment = container_find(&c, FILE_WAL, 1);
+    uint8_t *last = NULL;
+    segment->number = WAL_NUMBER_MAX;
+    store_u64(segment->data + WAL_SEGMENT_NUMBER, segment->number);
+    for (size_t at = 512; at + WAL_GROUP_HEADER_BYTES <= segment->bytes; at += 512)
+        if (load_u32(segment->data + at + WAL_GROUP_MAGIC_AT) == WAL_GROUP_MAGIC) {
+            last = segment->data + at;
+            move_position(last + WAL_GROUP_POSITION, segment->number);
+            move_position(last + WAL_GROUP_DURABLE, segment->number);
+        }
+    if (!last)
+        fatal("the first segment of the log of %s is empty", seed_name(0));
+    store_u32(last + WAL_GROUP_KIND, WAL_SEAL);
+    store_u64(last + WAL_GROUP_PAYLOAD_BYTES, 0);
+    store_u64(last + WAL_GROUP_NEXT_SEGMENT, (uint64_t)segment->number + 1);
+    for (size_t slot = 0; slot < 2; slot++)
+        move_position(pages->data + slot * META_SLOT_BYTES + META_REPLAY, segment->number);
+    repair_files(&c, REPAIR_LOG);
+    for (unsigned script = 0; script <= LOG_SALVAGE; script++) {
+        char variant[32];
+        c.script = (uint8_t)(script | LOG_SECOND_META);
+        snprintf(variant, sizeof variant, "script-%u", c.script);
+        write_seed(directory, "last-segment", variant, data, container_encode(&c, data, sizeof data));
+    }
+    container_fini(&c);
+}
+
 /* The log and the two meta pages of each seed store, replayed from either, read only and then written to. */
 static void log_seeds(const char *directory)
 {
@@ -142,6 +187,7 @@ static void log_seeds(const char *directory)
         }
         container_fini(&c);
     }
+    last_segment_seed(directory);
 }
 
 /* ---- pages ------------------------------------------------------------------------------------------------ */
