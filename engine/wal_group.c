@@ -59,6 +59,8 @@ const char *wal_group_flaw(const wal_group *g)
         return "a log group that calls itself durable before it was written";
     if (g->kind == WAL_SEAL ? g->next_segment != lsn_segment(g->position) + 1 : g->next_segment != 0)
         return "a log group that names a wrong next segment";
+    if (g->next_segment > WAL_NUMBER_MAX)
+        return "a log group that names a segment over the highest number";
     if (g->incarnation > WAL_INCARNATION_MAX || g->sequence > WAL_SEQUENCE_MAX)
         return "a number of a log group is out of range";
     return NULL;

@@ -241,9 +241,10 @@ static bool makes_sense(const plain *p, const segment *s, const uint8_t *g)
         return false;
     if (kind != WAL_DATA && (plain_number(g + WAL_GROUP_PAYLOAD_BYTES, 4) || plain_number(g + WAL_GROUP_BATCHES, 4)))
         return false;
-    if (next != (kind == WAL_SEAL ? s->number + 1 : 0) || plain_number(g + WAL_GROUP_DURABLE, 8) > position)
+    if (next != (kind == WAL_SEAL ? s->number + 1 : 0) || next > UINT32_MAX)
         return false;
-    if (plain_number(g + WAL_GROUP_INCARNATION, 8) >= (uint64_t)1 << 63 || sequence >= (uint64_t)1 << 63)
+    if (plain_number(g + WAL_GROUP_DURABLE, 8) > position || sequence >= (uint64_t)1 << 63 ||
+        plain_number(g + WAL_GROUP_INCARNATION, 8) >= (uint64_t)1 << 63)
         return false;
     return sequence > p->log->sequence && (kind == WAL_SEAL || end + p->start->sector_bytes <= s->claimed);
 }
