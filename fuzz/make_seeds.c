@@ -4,9 +4,9 @@
  *   make_seeds TARGET DIRECTORY
  *
  * fuzz_open_image: each seed store as files, with several scripts, and damages to each; fuzz_ops: sequences that
- * use each operation; fuzz_log: the log of each seed store; fuzz_page: pages of each kind out of the seed stores, and
- * their metas; fuzz_batch: each operation, each kind of group; fuzz_iter: keys and iterators over them.  The same
- * files each time.
+ * use each operation; fuzz_log: the log of each seed store; fuzz_vlog: values and pointers to them; fuzz_page: pages
+ * of each kind out of the seed stores, and their metas; fuzz_batch: each operation, each kind of group; fuzz_iter:
+ * keys and iterators over them.  The same files each time.
  * Concurrency: one thread.
  */
 #include <stdio.h>
@@ -14,15 +14,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../engine/vlog.h"
 #include "../engine/wal_internal.h"
 #include "../faults/fatal.h"
 #include "../faults/random.h"
 #include "container.h"
 #include "damage.h"
+#include "fuzz.h"
 #include "log_input.h"
 #include "ops.h"
 #include "page_input.h"
 #include "repair.h"
+#include "vlog_input.h"
 
 static void write_seed(const char *directory, const char *name, const char *variant, const uint8_t *data, size_t size)
 {
@@ -190,6 +193,74 @@ static void log_seeds(const char *directory)
     last_segment_seed(directory);
 }
 
+/* ---- values ----------------------------------------------------------------------------------------------- */
+
+enum { VALUE_SEED_GROUPS = 4, VALUE_SEED_STEPS = 2 * VALUE_SEED_GROUPS };
+
+/* Groups of two values each, from `bytes` bytes on, over one segment or more; a step for each value. */
+static void write_values(vlog *v, uint32_t bytes, uint8_t steps[VALUE_SEED_STEPS * VLOG_STEP_BYTES])
+{
+    static uint8_t value[2048];
+    levin_error error;
+    for (unsigned group = 0; group < VALUE_SEED_GROUPS; group++) {
+        uint8_t *step = steps + (size_t)2 * group * VLOG_STEP_BYTES;
+        memset(value, (int)('a' + group), sizeof value);
+        vlog_value values[2] = { { { "key", 3 }, { value, bytes + group }, 0, step },
+                                 { { "\0\0\0\1key", 7 }, { value, bytes * 2 }, 1, step + VLOG_STEP_BYTES } };
+        if (vlog_write(v, values, 2, &error))
+            fatal("values of a seed cannot be written: %s", error.message);
+    }
+    if (vlog_sync(v, &error))
+        fatal("values of a seed cannot be synced: %s", error.message);
+}
+
+/* The files of a disk with values of that length, and steps to them. */
+static void make_values(container *c, uint32_t bytes, uint8_t steps[VALUE_SEED_STEPS * VLOG_STEP_BYTES], unsigned what)
+{
+    fuzz_disk disk;
+    vlog v;
+    levin_error error;
+    disk_image *image = container_image(NULL, 0);
+    fuzz_disk_open(&disk, image);
+    disk_image_unref(image);
+    if (vlog_init(&v, &disk.table, FUZZ_STORE, (const uint8_t *)VLOG_INPUT_IDENTITY, 4096, &error))
+        fatal("no value log for a seed: %s", error.message);
+    write_values(&v, bytes, steps);
+    for (unsigned s = 0; s < VALUE_SEED_STEPS; s++) {
+        uint8_t *step = steps + (size_t)s * VLOG_STEP_BYTES;
+        const vlog_segment *segment = vlog_find(&v, vlog_segment_of(vlog_pointer_load(step).position));
+        step[VLOG_STEP_WHAT] = (uint8_t)(what == STEP_NOTHING ? s % STEP_KINDS : what);
+        store_u32(step + VLOG_STEP_END, (uint32_t)segment->end);
+    }
+    vlog_fini(&v);
+    image = simdisk_image(disk.disk);
+    container_from_image(c, image);
+    disk_image_unref(image);
+    fuzz_disk_close(&disk);
+}
+
+/* Values of one length each: adopted as a checkpoint says, found in the log, proven, or a mixture. */
+static void vlog_seeds(const char *directory)
+{
+    static const uint32_t lengths[] = { 1, 40, 300, 900 };
+    static uint8_t data[CONTAINER_TOTAL_MAX];
+    for (unsigned i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        for (unsigned what = 0; what < STEP_KINDS; what++) {
+            uint8_t steps[VALUE_SEED_STEPS * VLOG_STEP_BYTES] = { 0 };
+            char variant[32];
+            container c;
+            make_values(&c, lengths[i], steps, what);
+            c.script = (uint8_t)(VLOG_WALK | (what ? VLOG_WRITE : 0) | i % 4 * VLOG_MORE_STEP);
+            container_file *f = &c.file[c.count++];
+            *f = (container_file){ .kind = FILE_PAGES_NEW };
+            container_resize(f, sizeof steps);
+            memcpy(f->data, steps, sizeof steps);
+            snprintf(variant, sizeof variant, "%u-%u", lengths[i], what);
+            write_seed(directory, "values", variant, data, container_encode(&c, data, sizeof data));
+            container_fini(&c);
+        }
+}
+
 /* ---- pages ------------------------------------------------------------------------------------------------ */
 
 /* Some of each type and level of one store, at the place where fuzz_page expects them. */
@@ -350,6 +421,7 @@ static const struct target {
     { "fuzz_ops", ops_seeds },
     { "fuzz_page", page_seeds },
     { "fuzz_log", log_seeds },
+    { "fuzz_vlog", vlog_seeds },
     { "fuzz_batch", batch_seeds },
     { "fuzz_iter", iter_seeds },
 };

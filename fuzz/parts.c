@@ -108,8 +108,8 @@ static const struct field pointer_fields[] = { { VLOG_POINTER_POSITION, 4 }, { V
 #define PART(name) { name##_fields, sizeof name##_fields / sizeof name##_fields[0] }
 const struct part part_meta = PART(meta), part_page = PART(page), part_group = PART(group), part_batch = PART(batch),
                   part_segment = PART(segment), part_value_segment = PART(value_segment),
-                  part_value_record = PART(value_record);
-static const struct part part_slot = PART(slot), part_pointer = PART(pointer);
+                  part_value_record = PART(value_record), part_pointer = PART(pointer);
+static const struct part part_slot = PART(slot);
 
 /* ---- pages ------------------------------------------------------------------------------------------------ */
 

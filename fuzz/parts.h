@@ -19,7 +19,7 @@ struct part {
     size_t count;
 };
 extern const struct part part_meta, part_page, part_group, part_batch, part_segment, part_value_segment,
-    part_value_record;
+    part_value_record, part_pointer;
 
 /* A little-endian number gets another value: near the old one, a limit, a power of two, or anything. */
 void mutate_number(random_stream *random, uint8_t *at, size_t bytes);

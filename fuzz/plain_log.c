@@ -18,14 +18,6 @@
 #include "../engine/wal_format.h"
 #include "../faults/fatal.h"
 
-uint64_t plain_number(const uint8_t *at, size_t bytes)
-{
-    uint64_t v = 0;
-    while (bytes-- > 0)
-        v = v * 256 + at[bytes];
-    return v;
-}
-
 /* ---- batches ---------------------------------------------------------------------------------------------- */
 
 static uint32_t big_endian(const uint8_t *at)
@@ -51,15 +43,6 @@ static bool plain_range_end(const uint8_t *key, size_t key_bytes, const uint8_t 
     if (big_endian(end) == big_endian(key))
         return end_bytes > 4;
     return end_bytes == 4 && big_endian(end) == (uint32_t)(big_endian(key) + 1);
-}
-
-/* A pointer into the value log: a place where a record can stand, whose value ends where a segment can. */
-static bool plain_pointer(const uint8_t *at, uint64_t key_bytes)
-{
-    uint64_t offset = plain_number(at, 4), segment = plain_number(at + 4, 4), value = plain_number(at + 16, 4);
-    return plain_number(at + 20, 2) == key_bytes && !plain_number(at + 22, 2) && value && value <= 256u << 20 &&
-           segment && segment <= 0x7fffffff && offset >= 512 && !(offset % 8) &&
-           offset + 32 + key_bytes + value <= 0xfffff000;
 }
 
 /* Bytes of the operation at the front, 0 when it is none. */

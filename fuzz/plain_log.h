@@ -9,7 +9,7 @@
 #ifndef LEVIN_FUZZ_PLAIN_LOG_H
 #define LEVIN_FUZZ_PLAIN_LOG_H
 
-#include "container.h"
+#include "plain_vlog.h"
 
 /*
  * Bytes of the batch at the front, 0 when none stands there.  key_max: the longest key allowed.  *points becomes true
@@ -19,8 +19,6 @@ size_t plain_batch(const uint8_t *at, size_t left, size_t key_max, bool *points)
 
 /* Whether a comes before b, by bytes. */
 bool plain_below(const uint8_t *a, size_t a_bytes, const uint8_t *b, size_t b_bytes);
-/* Little-endian. */
-uint64_t plain_number(const uint8_t *at, size_t bytes);
 
 typedef struct plain_start {
     uint8_t identity[16];

@@ -32,8 +32,7 @@ typedef struct repair {
 
 /* ---- the value log -------------------------------------------------------------------------------------- */
 
-/* A pointer of 24 bytes, and the record that it names, when that is wholly in its file. */
-static void repair_pointer(container *c, uint64_t identity, uint8_t *pointer)
+void repair_pointer(container *c, uint64_t identity, uint8_t *pointer)
 {
     vlog_pointer p = vlog_pointer_load(pointer);
     const uint64_t number = vlog_segment_of(p.position), offset = vlog_offset_of(p.position);
@@ -50,7 +49,7 @@ static void repair_pointer(container *c, uint64_t identity, uint8_t *pointer)
                        checksum_seed(identity, PLACE_VLOG_RECORD, p.position)));
 }
 
-static void repair_value_headers(container *c)
+void repair_value_headers(container *c)
 {
     for (unsigned i = 0; i < c->count; i++) {
         uint8_t *header = c->file[i].data;

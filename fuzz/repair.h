@@ -17,4 +17,9 @@ enum repair_what {
 /* Any bytes: reads and writes inside the files only, and does bounded work. */
 void repair_files(container *c, unsigned what);
 
+/* A pointer of 24 bytes into the value log, and the record that it names, when that is wholly in its file. */
+void repair_pointer(container *c, uint64_t identity, uint8_t *pointer);
+/* The headers of all segments of the value log. */
+void repair_value_headers(container *c);
+
 #endif
