@@ -38,7 +38,7 @@ enum { SOURCE_OWN, SOURCE_MEM, SOURCE_FROZEN, SOURCE_TREE, SOURCE_COUNT, SOURCE_
 typedef enum iter_direction { ITER_FORWARD = 1, ITER_BACKWARD = -1 } iter_direction;
 
 typedef struct iter_bound {
-    uint8_t *key; /* NULL: unbounded */
+    uint8_t *key; /* in the iterator's memory; NULL: unbounded */
     size_t bytes;
     bool inclusive;
 } iter_bound;
@@ -76,7 +76,7 @@ struct levin_iter {
     bool value_loaded;
     txn_scan *scan;             /* NULL: nobody wants to know what is seen */
     size_t bytes;               /* of the iterator */
-    uint8_t saved_key[];        /* of the current pair, during a turn of direction; then the tree cursor's key */
+    uint8_t saved_key[];        /* of the current pair, during a turn of direction; then the tree cursor's key, then the bounds */
 };
 
 /* ---- sources ---- */
@@ -614,75 +614,67 @@ bool iter_value_inline(const levin_iter *it, levin_slice *value)
 
 /* ---- open and close ---- */
 
-/* The id of a named keyspace goes in front. */
-static levin_code bound_copy(levin_iter *it, iter_bound *bound, const void *key, size_t bytes, bool inclusive,
-                             levin_error *error)
+/* Of all bounds that iter_bounds() may set: in the iterator's own memory, each behind the id of a named keyspace. */
+enum { BOUNDS_SET_MAX = 6 };
+static size_t bounds_room(const levin_iter_options *o)
 {
-    uint8_t *copy = io_alloc(it->store->io, it->skip + bytes + 1); /* an empty bound is a bound */
-    if (!copy)
-        return error_memory(error, it->skip + bytes);
-    memcpy(copy, it->id, it->skip);
-    if (bytes)
-        memcpy(copy + it->skip, key, bytes);
-    io_free(it->store->io, bound->key, bound->bytes + 1);
-    *bound = (iter_bound){ copy, it->skip + bytes, inclusive };
-    return LEVIN_OK;
+    return BOUNDS_SET_MAX * KEYSPACE_ID_BYTES + (o->lower.data ? o->lower.size : 0) +
+           (o->upper.data ? o->upper.size : 0) + (o->prefix.data ? 2 * o->prefix.size : 0);
+}
+
+/* *room: where its bytes go; moved behind them. An empty bound is a bound. */
+static iter_bound bound_make(const levin_iter *it, uint8_t **room, levin_slice key, bool inclusive)
+{
+    const iter_bound bound = { *room, it->skip + key.size, inclusive };
+    memcpy(bound.key, it->id, it->skip);
+    if (key.size)
+        memcpy(bound.key + it->skip, key.data, key.size);
+    *room += bound.bytes;
+    return bound;
 }
 
 /* A named keyspace ends where the next id begins. */
-static levin_code bounds_add_keyspace(levin_iter *it, levin_error *error)
+static void bounds_add_keyspace(levin_iter *it, uint8_t **room)
 {
-    levin_code code = it->lower.key ? LEVIN_OK : bound_copy(it, &it->lower, NULL, 0, true, error);
-    if (code != LEVIN_OK || it->upper.key)
-        return code;
-    code = bound_copy(it, &it->upper, NULL, 0, false, error);
-    if (code == LEVIN_OK)
-        keyspace_id_store(it->upper.key, key_head32(it->id, KEYSPACE_ID_BYTES) + 1);
-    return code;
+    const levin_slice none = { NULL, 0 };
+    if (!it->lower.key)
+        it->lower = bound_make(it, room, none, true);
+    if (it->upper.key)
+        return;
+    it->upper = bound_make(it, room, none, false);
+    keyspace_id_store(it->upper.key, key_head32(it->id, KEYSPACE_ID_BYTES) + 1);
 }
 
 /* Narrows the bounds to the keys with this prefix: [prefix, the smallest key above all of them). */
-static levin_code bounds_add_prefix(levin_iter *it, levin_slice prefix, levin_error *error)
+static void bounds_add_prefix(levin_iter *it, uint8_t **room, levin_slice prefix)
 {
-    levin_code code = LEVIN_OK;
     if (!it->lower.key ||
         key_compare(it->lower.key + it->skip, it->lower.bytes - it->skip, prefix.data, prefix.size) < 0)
-        code = bound_copy(it, &it->lower, prefix.data, prefix.size, true, error);
-    size_t bytes = prefix.size;
-    while (bytes && ((const uint8_t *)prefix.data)[bytes - 1] == 0xff)
-        bytes--;
-    if (code != LEVIN_OK || !bytes) /* no key is above all of those that begin with 0xff..ff */
-        return code;
-    iter_bound after = { 0 };
-    code = bound_copy(it, &after, prefix.data, bytes, false, error);
-    if (code != LEVIN_OK)
-        return code;
+        it->lower = bound_make(it, room, prefix, true);
+    while (prefix.size && ((const uint8_t *)prefix.data)[prefix.size - 1] == 0xff)
+        prefix.size--;
+    if (!prefix.size) /* no key is above all of those that begin with 0xff..ff */
+        return;
+    const iter_bound after = bound_make(it, room, prefix, false);
     after.key[after.bytes - 1]++;
-    if (!it->upper.key || key_compare(after.key, after.bytes, it->upper.key, it->upper.bytes) <= 0) {
-        io_free(it->store->io, it->upper.key, it->upper.bytes + 1);
+    if (!it->upper.key || key_compare(after.key, after.bytes, it->upper.key, it->upper.bytes) <= 0)
         it->upper = after;
-    } else {
-        io_free(it->store->io, after.key, after.bytes + 1);
-    }
-    return LEVIN_OK;
 }
 
-static levin_code iter_bounds(levin_iter *it, const levin_iter_options *o, levin_error *error)
+static void iter_bounds(levin_iter *it, const levin_iter_options *o, uint8_t *room)
 {
-    levin_code code = LEVIN_OK;
     if (o->lower.data)
-        code = bound_copy(it, &it->lower, o->lower.data, o->lower.size, !o->lower_exclusive, error);
-    if (code == LEVIN_OK && o->upper.data)
-        code = bound_copy(it, &it->upper, o->upper.data, o->upper.size, o->upper_inclusive, error);
-    if (code == LEVIN_OK && o->prefix.data)
-        code = bounds_add_prefix(it, o->prefix, error);
-    if (code == LEVIN_OK && it->skip)
-        code = bounds_add_keyspace(it, error);
-    if (code == LEVIN_OK && it->lower.key && it->upper.key) {
+        it->lower = bound_make(it, &room, o->lower, !o->lower_exclusive);
+    if (o->upper.data)
+        it->upper = bound_make(it, &room, o->upper, o->upper_inclusive);
+    if (o->prefix.data)
+        bounds_add_prefix(it, &room, o->prefix);
+    if (it->skip)
+        bounds_add_keyspace(it, &room);
+    if (it->lower.key && it->upper.key) {
         int c = key_compare(it->lower.key, it->lower.bytes, it->upper.key, it->upper.bytes);
         it->empty = c > 0 || (c == 0 && !(it->lower.inclusive && it->upper.inclusive));
     }
-    return code;
 }
 
 static void hide(levin_iter *it, size_t *count, int below, const mem_node *mask)
@@ -711,7 +703,8 @@ levin_code iter_open_on(levin *store, const version *v, unsigned domain, const v
     levin_error error;
     *iter = NULL;
     const size_t saved_bytes = LEVIN_KEY_MAX_BYTES(store->page_bytes) + 1; /* and one byte that no key has: for seeks */
-    const size_t bytes = sizeof(levin_iter) + saved_bytes + tree_cursor_key_bytes(store->page_bytes);
+    const size_t cursor_bytes = tree_cursor_key_bytes(store->page_bytes);
+    const size_t bytes = sizeof(levin_iter) + saved_bytes + cursor_bytes + bounds_room(o);
     levin_iter *it = io_alloc(store->io, bytes);
     if (!it) {
         version_release(v);
@@ -731,11 +724,7 @@ levin_code iter_open_on(levin *store, const version *v, unsigned domain, const v
     db_reader_add(store, &it->entry, LEVIN_READER_ITERATOR, v);
     iter_sources(it, own, layers);
     tree_cursor_init(&it->tree, tree_version_of(it->v->tree, it->domain), it->saved_key + saved_bytes);
-    levin_code code = iter_bounds(it, o, &error);
-    if (code != LEVIN_OK) {
-        levin_iter_close(it);
-        return db_fail(store, &error);
-    }
+    iter_bounds(it, o, it->saved_key + saved_bytes + cursor_bytes);
     it->scan = scan;
     *iter = it;
     return LEVIN_OK;
@@ -779,8 +768,6 @@ void levin_iter_close(levin_iter *it)
         txn_scan_end(it->scan);
     }
     tree_cursor_end(&it->tree);
-    io_free(store->io, it->lower.key, it->lower.bytes + 1);
-    io_free(store->io, it->upper.key, it->upper.bytes + 1);
     io_free(store->io, it->value, it->value_capacity);
     db_reader_remove(store, &it->entry);
     version_release(it->v);

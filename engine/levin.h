@@ -1018,6 +1018,8 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(error_read_only, "with LEVIN_READ_ONLY")                                                                  \
     X(error_interrupted, "with LEVIN_INTERRUPTED")                                                              \
     X(error_conflict, "with LEVIN_CONFLICT")                                                                    \
+    X(error_exists, "with LEVIN_EXISTS")                                                                        \
+    X(error_no_keyspace, "with LEVIN_NO_KEYSPACE")                                                              \
     X(transactions, "transactions begun")                                                                       \
     X(transactions_committed, "transactions committed, those without writes included")                          \
     X(transactions_refused, "transactions refused with LEVIN_CONFLICT")                                         \
@@ -1056,7 +1058,7 @@ typedef struct levin_stats {
     LEVIN_STATS(LEVIN_STATS_FIELD)
 #undef LEVIN_STATS_FIELD
 } levin_stats;
-/* Any thread. Waits for a commit group at work, a sync included. */
+/* Any thread, at any time: waits for no write and no sync. Reads the slots of reading processes in the lock file. */
 LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
 
 /*
@@ -1075,7 +1077,8 @@ LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
     X(checkpoint, "ns", 1, "time spent on a checkpoint, those that completed")                                  \
     X(group_batches, "batches", 1, "batches in a commit group")                                                 \
     X(group_bytes, "bytes", 1, "bytes of a commit group in the log")                                            \
-    X(throttle, "ns", 1, "waits of a commit group that was held back because a checkpoint was behind")
+    X(throttle, "ns", 1, "waits of a commit group that was held back because a checkpoint was behind")           \
+    X(multi_get, "ns", 16, "levin_multi_get, a call of any number of keys")
 
 typedef enum levin_histogram_id {
 #define LEVIN_HISTOGRAM_ENUM(name, unit, sample_every, text) LEVIN_HISTOGRAM_##name,

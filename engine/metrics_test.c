@@ -11,6 +11,7 @@
 
 #include "../faults/check_main.h"
 #include "distribution.h"
+#include "io.h"
 #include "levin.h"
 
 static char directory[96];
@@ -534,7 +535,84 @@ START_TEST(metrics__calls_in_a_fixed_pattern_are_measured_too)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("metrics", TEST(distribution__quantiles_are_within_3_percent),
+START_TEST(metrics__multi_gets_are_measured)
+{
+    enum { CALLS = 20000 };
+    directory_make("");
+    levin *db = store_open();
+    char value[16];
+    for (int i = 0; i < CALLS; i++) {
+        levin_get_request r[3] = { { .key = "a", .key_bytes = 1, .buffer = value, .capacity = sizeof value },
+                                   { .key = "b", .key_bytes = 1, .buffer = value, .capacity = sizeof value },
+                                   { .key = "c", .key_bytes = 1, .buffer = value, .capacity = sizeof value } };
+        ck_assert_int_eq(levin_multi_get(db, NULL, r, 1 + (size_t)i % 3), LEVIN_OK);
+    }
+    uint64_t calls = histogram_of(db, LEVIN_HISTOGRAM_multi_get).count;
+    ck_assert_uint_ge(calls, CALLS / 16 / 2);
+    ck_assert_uint_le(calls, CALLS / 16 * 2);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
+/* Every code that a call on an open store can give has its count. */
+START_TEST(metrics__errors_are_counted_by_code)
+{
+    directory_make("");
+    levin *db = store_open();
+    levin_keyspace *ks;
+    levin_stats s;
+    ck_assert_int_eq(levin_keyspace_open(db, "none", 4, 0, &ks), LEVIN_NO_KEYSPACE);
+    ck_assert_int_eq(levin_keyspace_open(db, "one", 3, LEVIN_KEYSPACE_CREATE, &ks), LEVIN_OK);
+    levin_keyspace_close(ks);
+    ck_assert_int_eq(levin_keyspace_open(db, "one", 3, LEVIN_KEYSPACE_EXCLUSIVE, &ks), LEVIN_EXISTS);
+    levin_stats_get(db, &s);
+    ck_assert_uint_eq(s.error_no_keyspace, 1);
+    ck_assert_uint_eq(s.error_exists, 1);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
+/* The table of levin_io_posix(), but a sync of a log asks for the statistics first, in the thread that commits. */
+static levin *asked;
+static unsigned answered;
+
+static int sync_and_ask(void *context, levin_file *file)
+{
+    levin_stats s;
+    if (asked) {
+        levin_stats_get(asked, &s);
+        answered++;
+    }
+    return levin_io_posix()->sync(context, file);
+}
+
+START_TEST(metrics__statistics_wait_for_no_sync)
+{
+    directory_make("");
+    levin_io io = *levin_io_posix();
+    levin_options o;
+    levin *db;
+    io.sync = sync_and_ask;
+    levin_options_init(&o);
+    o.io = &io;
+    o.background = LEVIN_BACKGROUND_NONE;
+    ck_assert_int_eq(levin_open(directory, &o, &db, NULL), LEVIN_OK);
+    asked = db;
+    alarm(20); /* it would wait for itself */
+    ck_assert_int_eq(levin_put(db, "k", 1, "v", 1, LEVIN_SYNCED), LEVIN_OK);
+    ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
+    ck_assert_uint_ge(answered, 2);
+    asked = NULL;
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    alarm(0);
+    directory_remove();
+}
+END_TEST
+
+LEVIN_TEST_MAIN("metrics", TEST(metrics__multi_gets_are_measured), TEST(metrics__errors_are_counted_by_code),
+                TEST(metrics__statistics_wait_for_no_sync), TEST(distribution__quantiles_are_within_3_percent),
                 TEST(distribution__buckets_meet_without_gap_and_hold_their_edges),
                 TEST(metrics__counters_and_histograms_equal_what_was_done),
                 TEST(metrics__json_holds_every_counter_and_histogram),

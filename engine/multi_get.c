@@ -259,8 +259,8 @@ static levin_code get_window(levin *store, const version *v, row_cache *rows, ke
     return first;
 }
 
-static levin_code multi_get(levin *store, const levin_snapshot *snapshot, const levin_keyspace *ks, uint8_t *memory,
-                            levin_get_request *requests, size_t count)
+static levin_code all_windows(levin *store, const levin_snapshot *snapshot, const levin_keyspace *ks, uint8_t *memory,
+                              levin_get_request *requests, size_t count)
 {
     levin_code first = LEVIN_OK;
     const version *held = !snapshot && count > TREE_MANY ? version_acquire(&store->versions) : NULL;
@@ -276,6 +276,18 @@ static levin_code multi_get(levin *store, const levin_snapshot *snapshot, const 
     if (held)
         version_release(held);
     return first;
+}
+
+/* One call in METRICS_SAMPLE_multi_get of each thread is measured. */
+static levin_code multi_get(levin *store, const levin_snapshot *snapshot, const levin_keyspace *ks, uint8_t *memory,
+                            levin_get_request *requests, size_t count)
+{
+    if (!metrics_samples(read_gets_of(counter_mine(&store->counts)), METRICS_SAMPLE_multi_get))
+        return all_windows(store, snapshot, ks, memory, requests, count);
+    uint64_t began = store->io->now_ns(store->io->context);
+    levin_code code = all_windows(store, snapshot, ks, memory, requests, count);
+    metrics_add(&store->metrics, LEVIN_HISTOGRAM_multi_get, store->io->now_ns(store->io->context) - began);
+    return code;
 }
 
 levin_code levin_multi_get(levin *store, const levin_snapshot *snapshot, levin_get_request *requests, size_t count)

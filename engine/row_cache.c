@@ -131,7 +131,9 @@ static inline bool ghost_known(const row_cache *cache, uint64_t hash)
 
 uint64_t row_cache_hash(const void *key, size_t key_bytes)
 {
-    return row_key_is_middle(key_bytes) ? row_hash_middle(key, key_bytes) : XXH3_64bits(key, key_bytes);
+    return row_key_is_middle(key_bytes)   ? row_hash_middle(key, key_bytes)
+           : row_key_is_longer(key_bytes) ? row_hash_longer(key, key_bytes)
+                                          : XXH3_64bits(key, key_bytes);
 }
 
 /* ---- readers ---- */

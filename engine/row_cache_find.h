@@ -89,6 +89,11 @@ static inline bool row_key_is_middle(size_t key_bytes)
 {
     return key_bytes - 8 <= 8;
 }
+/* ... or four of them. */
+static inline bool row_key_is_longer(size_t key_bytes)
+{
+    return key_bytes - 17 <= 15;
+}
 /* Bytes of the key alone. No key with ROW_NAMED is a middle one, so that the shortest way pays nothing for it. */
 static inline size_t row_key_alone(size_t key_bytes)
 {
@@ -98,10 +103,15 @@ static inline bool item_has_key(const row_item *item, const uint8_t *key, size_t
 {
     if (item->key_bytes != key_bytes)
         return false;
-    if (!row_key_is_middle(key_bytes))
-        return memcmp(item->bytes, key, row_key_alone(key_bytes)) == 0;
-    return load_u64(item->bytes) == load_u64(key) &&
-           load_u64(item->bytes + key_bytes - 8) == load_u64(key + key_bytes - 8);
+    const uint8_t *own = item->bytes;
+    if (row_key_is_middle(key_bytes))
+        return load_u64(own) == load_u64(key) && load_u64(own + key_bytes - 8) == load_u64(key + key_bytes - 8);
+    key_bytes = row_key_alone(key_bytes);
+    if (!row_key_is_longer(key_bytes))
+        return memcmp(own, key, key_bytes) == 0;
+    const size_t last = key_bytes - 8;
+    return !((load_u64(own) ^ load_u64(key)) | (load_u64(own + 8) ^ load_u64(key + 8)) |
+             (load_u64(own + last - 8) ^ load_u64(key + last - 8)) | (load_u64(own + last) ^ load_u64(key + last)));
 }
 
 /* ---- buckets ---- */
@@ -154,8 +164,8 @@ static inline unsigned bucket_fits(const row_bucket *b, uint64_t hash)
 /* ---- the search ---- */
 
 /*
- * row_cache_hash(): for keys of 8 to 16 bytes two multiplications of 64 by 64 bits (Wang Yi, wyhash, 2019).  Nothing
- * keeps a hash beyond the process.
+ * row_cache_hash(): for keys of 8 to 16 bytes two multiplications of 64 by 64 bits (Wang Yi, wyhash, 2019), three up to
+ * 32.  Nothing keeps a hash beyond the process.
  */
 static inline uint64_t row_hash_mix(uint64_t a, uint64_t b)
 {
@@ -169,9 +179,18 @@ static inline uint64_t row_hash_middle(const void *key, size_t key_bytes)
     uint64_t mixed = row_hash_mix(first ^ 0x2d358dccaa6c78a5u, last ^ 0x8bb84b93962eacc9u);
     return row_hash_mix(mixed ^ 0x4b33a62ed433d4a3u, key_bytes ^ 0x4d5a2da51de1aa47u);
 }
+static inline uint64_t row_hash_longer(const void *key, size_t key_bytes)
+{
+    const uint8_t *first = key, *last = first + key_bytes - 8;
+    uint64_t mixed = row_hash_mix(load_u64(first) ^ 0x2d358dccaa6c78a5u, load_u64(first + 8) ^ 0x8bb84b93962eacc9u);
+    mixed ^= row_hash_mix(load_u64(last - 8) ^ 0x9e3779b97f4a7c15u, load_u64(last) ^ 0x165667b19e3779f9u);
+    return row_hash_mix(mixed ^ 0x4b33a62ed433d4a3u, key_bytes ^ 0x4d5a2da51de1aa47u);
+}
 static inline uint64_t row_hash(const void *key, size_t key_bytes)
 {
-    return row_key_is_middle(key_bytes) ? row_hash_middle(key, key_bytes) : row_cache_hash(key, key_bytes);
+    return row_key_is_middle(key_bytes)   ? row_hash_middle(key, key_bytes)
+           : row_key_is_longer(key_bytes) ? row_hash_longer(key, key_bytes)
+                                          : row_cache_hash(key, key_bytes);
 }
 
 /* row_cache_find(). Only for where each instruction counts. */

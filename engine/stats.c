@@ -71,6 +71,8 @@ static void stats_of_errors(const levin *db, levin_stats *s)
     s->error_read_only = metrics_errors(m, LEVIN_READ_ONLY);
     s->error_interrupted = metrics_errors(m, LEVIN_INTERRUPTED);
     s->error_conflict = metrics_errors(m, LEVIN_CONFLICT);
+    s->error_exists = metrics_errors(m, LEVIN_EXISTS);
+    s->error_no_keyspace = metrics_errors(m, LEVIN_NO_KEYSPACE);
 }
 
 /* While others read, an "absent" of the row cache may be half counted: then no sum is below zero, or above all gets. */
@@ -117,10 +119,10 @@ void levin_stats_get(levin *db, levin_stats *s)
     wal_counters log = { 0 };
     page_cache_counters cache;
     memset(s, 0, sizeof *s);
-    sync_mutex_lock(&db->commit_mutex);
-    if (db->log)
-        wal_count(db->log, &log), s->log_bytes = wal_memory_bytes(db->log);
-    sync_mutex_unlock(&db->commit_mutex);
+    if (db->log) { /* the same log from open to close */
+        wal_count(db->log, &log);
+        s->log_bytes = wal_memory_bytes(db->log);
+    }
     page_cache_count(db->cache, &cache);
     stats_of_versions(db, s);
     stats_of_readers(db, s);

@@ -56,8 +56,8 @@ levin_code wal_sync_file(wal *log, file *f, levin_error *error)
     const levin_io *io = log->options.io;
     uint64_t start = io->now_ns(io->context);
     levin_code code = file_sync(f, error);
-    log->counters.sync_ns += io->now_ns(io->context) - start;
-    log->counters.syncs++;
+    wal_counted(&log->counts.sync_ns, io->now_ns(io->context) - start);
+    wal_counted(&log->counts.syncs, 1);
     if (code)
         log->poisoned = true;
     return code;
@@ -74,9 +74,11 @@ levin_code wal_sync_directory(wal *log, levin_error *error)
 levin_code wal_write_file(wal *log, file *f, const void *data, size_t bytes, uint64_t offset, levin_error *error)
 {
     const levin_slice part = { data, bytes };
-    levin_code code = file_write(f, &part, 1, offset, &log->counters.writes, error);
+    uint64_t writes = 0;
+    levin_code code = file_write(f, &part, 1, offset, &writes, error);
+    wal_counted(&log->counts.writes, writes);
     if (!code)
-        log->counters.bytes += bytes;
+        wal_counted(&log->counts.bytes, bytes);
     return code;
 }
 
@@ -208,14 +210,15 @@ static levin_code pending_write(wal *log, levin_error *error)
 {
     if (!log->pending_count)
         return LEVIN_OK;
-    levin_code code = file_write(&log->current, log->parts, pending_coalesce(log), log->flushed,
-                                 &log->counters.writes, error);
+    uint64_t writes = 0;
+    levin_code code = file_write(&log->current, log->parts, pending_coalesce(log), log->flushed, &writes, error);
+    wal_counted(&log->counts.writes, writes);
     if (code) {
         if (log->touched < log->offset)
             log->touched = log->offset;
         return code;
     }
-    log->counters.bytes += log->offset - log->flushed;
+    wal_counted(&log->counts.bytes, log->offset - log->flushed);
     log->flushed = log->offset;
     log->pending_count = 0;
     if (log->touched <= log->flushed)
@@ -502,14 +505,27 @@ uint64_t wal_live_bytes(const wal *log, uint64_t from)
     return bytes;
 }
 
+static uint64_t count_of(const _Atomic uint64_t *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed); /* pairs with nothing: wal_counted() */
+}
+
+static uint64_t capacity_of(const _Atomic size_t *capacity)
+{
+    return atomic_load_explicit(capacity, memory_order_relaxed); /* as above */
+}
+
 uint64_t wal_memory_bytes(const wal *log)
 {
     return sizeof *log + log->directory_bytes + log->options.sector_bytes +
-           log->pending_capacity * (sizeof *log->pending + sizeof *log->parts) +
-           (log->live.capacity + log->spares.capacity) * sizeof *log->live.items;
+           capacity_of(&log->pending_capacity) * (sizeof *log->pending + sizeof *log->parts) +
+           (capacity_of(&log->live.capacity) + capacity_of(&log->spares.capacity)) * sizeof *log->live.items;
 }
 
 void wal_count(const wal *log, wal_counters *counters)
 {
-    *counters = log->counters;
+    const wal_counts *c = &log->counts;
+    *counters = (wal_counters){ .bytes = count_of(&c->bytes), .writes = count_of(&c->writes),
+                                .syncs = count_of(&c->syncs), .created = count_of(&c->created),
+                                .recycled = count_of(&c->recycled), .sync_ns = count_of(&c->sync_ns) };
 }

@@ -155,6 +155,7 @@ bool wal_poisoned(const wal *log);
 bool wal_needs_sync(const wal *log);     /* something appended is not known durable */
 uint64_t wal_segments(const wal *log);   /* live segments, spares apart */
 uint64_t wal_live_bytes(const wal *log, uint64_t from); /* bytes of log since that position, about */
+/* These two at any time, from any thread. */
 void wal_count(const wal *log, wal_counters *counters);
 uint64_t wal_memory_bytes(const wal *log); /* that the log itself holds; the groups are their callers' */
 

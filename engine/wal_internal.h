@@ -49,10 +49,16 @@ typedef struct wal_segment {
     uint32_t version;    /* by its header; 0: not known, or made by this process */
 } wal_segment;
 
+/* wal_counters, as they grow. */
+typedef struct wal_counts {
+    _Atomic uint64_t bytes, writes, syncs, created, recycled, sync_ns;
+} wal_counts;
+
 /* A growing array, ascending by number. Zeroed is empty. */
 typedef struct wal_segments_list {
     wal_segment *items;
-    size_t count, capacity;
+    size_t count;
+    _Atomic size_t capacity; /* as in struct wal, for wal_memory_bytes() */
 } wal_segments_list;
 
 /* Room for one more, so that the next wal_segments_add() cannot fail. */
@@ -135,7 +141,8 @@ struct wal {
 
     wal_pending *pending;   /* appended, not flushed; oldest first; [flushed, offset) */
     levin_slice *parts;     /* as many: what a flush writes */
-    size_t pending_count, pending_capacity;
+    size_t pending_count;
+    _Atomic size_t pending_capacity; /* changed by the log's caller only, read by anybody: pairs with nothing */
 
     uint64_t touched;       /* in current: a failed write may have left bytes up to here; 0: none did */
     bool fence;             /* a group that a failed write may have left was taken back: see wal.c */
@@ -149,8 +156,15 @@ struct wal {
     uint64_t next_bytes;
     bool older;             /* the current one has an older format version: no data of today goes into it */
     bool spare_made;        /* WAL_SPARE_NAME is a file of segment_bytes, to be used before it is made anew */
-    wal_counters counters;
+    wal_counts counts;
 };
+
+/* Adds to one of log->counts: only the log's caller does. */
+static inline void wal_counted(_Atomic uint64_t *count, uint64_t n)
+{
+    /* relaxed, with one writer: a count that others may read (wal_count()) pairs with nothing */
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
+}
 
 /* Counted, timed; a failure poisons the log. */
 levin_code wal_sync_file(wal *log, file *f, levin_error *error);

@@ -249,7 +249,7 @@ levin_code wal_segment_create(wal *log, uint64_t number, uint64_t bytes, file *o
     if (code)
         discard(log, out, number);
     else
-        log->counters.created++;
+        wal_counted(&log->counts.created, 1);
     return code;
 }
 
@@ -333,7 +333,7 @@ static levin_code segment_recycle(wal *log, uint64_t number, file *out, levin_er
         if (code)
             discard(log, out, number);
         else
-            log->counters.recycled++;
+            wal_counted(&log->counts.recycled, 1);
         return code;
     }
     return LEVIN_NOT_FOUND;
