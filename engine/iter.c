@@ -76,7 +76,7 @@ struct levin_iter {
     bool value_loaded;
     txn_scan *scan;             /* NULL: nobody wants to know what is seen */
     size_t bytes;               /* of the iterator */
-    uint8_t saved_key[];        /* of the current pair, during a turn of direction; then the tree cursor's key, then the bounds */
+    uint8_t saved_key[];        /* of the current pair, during a turn; then the tree cursor's key; then the bounds */
 };
 
 /* ---- sources ---- */
