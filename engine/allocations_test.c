@@ -206,8 +206,8 @@ START_TEST(allocations__keys_of_32_bytes_cost_none)
                     }
                 }
                 ck_assert_msg(counted[0] <= CALLS * calls[c].small && (!calls[c].all || counted[1] <= CALLS),
-                              "%s, keys of %zu bytes%s: %u small allocations in %u calls, %u in all", calls[c].name, bytes,
-                              where ? " in a keyspace" : "", counted[0], CALLS, counted[1]);
+                              "%s, keys of %zu bytes%s: %u small allocations in %u calls, %u in all", calls[c].name,
+                              bytes, where ? " in a keyspace" : "", counted[0], CALLS, counted[1]);
             }
             levin_iter_close(s.iter);
             levin_txn_destroy(s.txn);
