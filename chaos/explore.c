@@ -96,6 +96,13 @@ static uint64_t path_hash(const explore_options *options, const explore_path *pa
     return h;
 }
 
+uint64_t explore_crash_seed(uint64_t seed)
+{
+    const explore_options options = { .seed = seed };
+    const explore_path none = { .depth = 0 };
+    return path_hash(&options, &none);
+}
+
 /* How the state with this path is verified. */
 static verify_options options_for(const explore_options *options, const explore_path *path, bool *deeper)
 {
@@ -265,6 +272,7 @@ static bool again_level(const again *a, const trace *t, const disk_image *start,
         verify_options options = options_for(a->options, &path, &deeper);
         options.record = trace_create();
         options.tail = options.tail || !last;
+        options.script = depth == 0 ? a->options->script : NULL;
         if (a->text)
             fprintf(a->text, "legal: batches %u to %u\n", legal.first, legal.last);
         verify_result result;

@@ -16,6 +16,7 @@ typedef struct explore_path {
     struct { uint64_t point, variant; } step[EXPLORE_DEPTH_MAX];
 } explore_path;
 void explore_path_text(const explore_path *path, char text[EXPLORE_PATH_BYTES]);
+uint64_t explore_crash_seed(uint64_t seed); /* of the crash states of the workload itself */
 bool explore_path_parse(explore_path *path, const char *text);
 
 typedef struct explore_totals {
@@ -32,6 +33,7 @@ typedef struct explore_options {
     unsigned tail_one_in;  /* goes on after one recovery in so many */
     unsigned deep_one_in;  /* crashes one recovery in so many again */
     crash_limits limits, deep_limits;
+    workload_script *script; /* of explore_again(): gets what is done after the first recovery; may be NULL */
     void *context;
     /* Before each image is opened. False: stop. */
     bool (*at)(void *context, const explore_path *path, uint64_t digest);

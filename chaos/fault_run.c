@@ -155,6 +155,7 @@ typedef struct life {
     uint64_t opened; /* when the store was first open; UINT64_MAX: never */
     const plan_rules *rules; /* NULL: one rule of fault_io.h */
     plan_state *state;
+    workload_script *script; /* NULL: none */
 } life;
 
 static uint64_t life_now(void *context)
@@ -292,7 +293,8 @@ static bool check_reopened(const workload *w, life *l, uint64_t seed, fault_outc
 static bool live(life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out)
 {
     workload_target target = {
-        .io = fault_io_table(l->f), .path = VERIFY_PATH, .o = l->o, .now = life_now, .context = l->t, .faults = true
+        .io = fault_io_table(l->f), .path = VERIFY_PATH, .o = l->o, .now = life_now, .context = l->t, .faults = true,
+        .script = l->script
     };
     workload_result lived;
     bool good = workload_run(scenario->w, &target, true, &lived) || wrong(out, "life with the fault", &lived.verdict);
@@ -316,10 +318,17 @@ static bool live(life *l, const fault_scenario *scenario, uint64_t seed, fault_o
 
 bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, fault_outcome *out)
 {
+    return fault_run_scripted(s, plan, seed, NULL, out);
+}
+
+bool fault_run_scripted(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, workload_script *script,
+                        fault_outcome *out)
+{
     const fault_scenario *scenario = &s->items[plan->scenario];
     const fault_way *way = &fault_ways[plan->way];
     *out = (fault_outcome){ .verdict = { .state = ORACLE_NO_STATE } };
-    life l = { .failed_sync = way->keeps_pages ? SIMDISK_SYNC_KEEPS_PAGES : SIMDISK_SYNC_LOSES_PAGES };
+    life l = { .script = script,
+               .failed_sync = way->keeps_pages ? SIMDISK_SYNC_KEEPS_PAGES : SIMDISK_SYNC_LOSES_PAGES };
     life_begin(&l, scenario);
     fault_rule rule = { .kinds = 1u << plan->kind,
                         .operations = 1u << way->operation,

@@ -8,6 +8,7 @@
 
 #include "../faults/fatal.h"
 #include "crew.h"
+#include "reproducer.h"
 #include "shrink.h"
 
 typedef unsigned long long ull;
@@ -76,7 +77,7 @@ static void print_result(FILE *to, const shrink_result *r, const saved_finding *
 
 static int shrink_loaded(const chaos_options *o, saved_finding *f, const stanzas *data)
 {
-    FILE *const to = stdout;
+    FILE *const to = o->c ? stderr : stdout;
     report *r = fatal_alloc_zeroed(sizeof *r);
     r->options = o;
     const shrink_options options = { .data = data, .progress = show_progress, .context = r };
@@ -100,6 +101,8 @@ static int shrink_loaded(const chaos_options *o, saved_finding *f, const stanzas
             status = EXIT_HARNESS;
         else
             fprintf(to, "levin-chaos replay %s\n", path);
+        if (o->c && status == EXIT_VIOLATION && !result.interrupted && !reproducer_print(f, data, stdout))
+            status = EXIT_HARNESS;
         free(beside);
     }
     free(r);

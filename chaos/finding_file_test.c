@@ -141,7 +141,7 @@ START_TEST(workload__any_part_of_a_plan_is_a_workload)
             if (random_below(&random, 12) < operations_in)
                 ck_assert(number_set_add(&part.operations, i));
         sweep_run run;
-        sweep_prepare(&run, seed, 900, &data, &part, NULL);
+        sweep_prepare(&run, seed, 900, &data, &part, NULL, NULL);
         ck_assert_msg(!run.result.verdict.promise, "seed %d: %s", (int)seed, run.result.verdict.text);
         ck_assert_uint_eq(run.result.steps, workload_steps(run.w));
         sweep_release(&run);

@@ -217,7 +217,7 @@ static void sweep_again(again *a)
     placed_run p = { .count = 0 };
     explore_path path;
     at_place(a, "0.0");
-    sweep_prepare(&p.run, f->seed, f->operations, a->data, &f->part, at_step);
+    sweep_prepare(&p.run, f->seed, f->operations, a->data, &f->part, at_step, NULL);
     a->out->there = true;
     a->out->steps = (uint32_t)workload_steps(p.run.w);
     if (a->text)

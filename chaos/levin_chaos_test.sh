@@ -154,9 +154,41 @@ kept_finding() {
     expect "$what: the same file" 0 cmp first second
     expect "$what: nothing to make smaller in the engine as it is" 0 "$chaos" shrink "$found"
 }
+# test_of TREE: compiles the C test in kept.c against a tree, into ./kept
+test_of() {
+    rm -rf tests && mkdir -p tests/chaos && ln -s "$1/faults" "$1/engine" tests/ && cp kept.c tests/chaos/
+    # shellcheck disable=SC2086 # a compiler may come with a launcher: CC="ccache cc"
+    ${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -O1 -o kept tests/chaos/kept.c \
+        "$1"/build/release/lib{faults,levin}.a -lurcu-bp -lfiu -lcheck -lsubunit -lrt -lm -pthread
+}
+# kept_test NAME PATTERN: the finding made small as a C test fails with the bug, and only with it
+kept_test() {
+    expect "$1: it is a C test" 1 sh -c "'$planted' shrink first --c >kept.c"
+    says "$1: with calls" kept.c '^    client_open'
+    expect "$1: which compiles" 0 test_of "$scratch/planted"
+    expect "$1: and fails with the bug" 1 ./kept
+    says "$1: because of it" out "$2"
+    expect "$1: compiles without it" 0 test_of "$root"
+    expect "$1: and holds then" 0 ./kept
+    says "$1: with its one case" out '^100%: Checks: 1,'
+}
 if [ -d "$root/build/release/obj" ]; then
     expect "a tree with a planted bug" 0 planted 70
     kept_finding 8 corrupt
+    expect "damages are no C tests" 3 "$planted" shrink first --c
+    says "and it says so" err 'not written as a C test'
+    expect "a tree with another one" 0 planted 05
+    kept_finding 5 sweep
+    kept_test sweep 'TORN vs ROTTEN: power cut after'
+    expect "a tree with a third" 0 planted 16
+    kept_finding 6 faults
+    kept_test faults 'EXACT: '
+    printf 'levin-fault-plan 1\non levin/io/vlog/sync nth 999 do error EIO\non levin/io/pages/read nth 50 do error EIO\n' >hurt
+    kept_finding 6 faults --plan hurt
+    says "a plan: the rule that is needed" first '^rule on levin/io/pages/read nth [0-9]+ do error EIO'
+    expect "a plan: that one alone" 0 test "$(grep -c ^rule first)" -eq 1
+    expect "a tree with a fourth" 0 planted 15
+    kept_finding 3 ranges
 fi
 
 expect "a report in files" 0 "$chaos" ranges --ops 3 --junit junit.xml --html page.html

@@ -56,7 +56,7 @@ static int replay(const chaos_options *o, const stanzas *data)
         return EXIT_USAGE;
     }
     sweep_run run;
-    sweep_prepare(&run, o->seed, o->operations, data, NULL, NULL);
+    sweep_prepare(&run, o->seed, o->operations, data, NULL, NULL, NULL);
     printf("workload: %zu steps, %llu I/O calls, %u batches\n", run.result.steps,
            (unsigned long long)trace_length(run.t), oracle_last_batch(run.o));
     int status = EXIT_NOTHING_FOUND;

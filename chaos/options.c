@@ -25,7 +25,7 @@ static const char usage_text[] =
     "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME |\n"
     "                          --damage NAME | --ranges) [--data FILE]\n"
     "       levin-chaos replay FILE        a finding kept by --save, once more\n"
-    "       levin-chaos shrink FILE [--output FILE]\n"
+    "       levin-chaos shrink FILE [--output FILE] [--c]\n"
     "                                      a smaller one that shows the same\n"
     "\n"
     "  --seed N          first seed (default 1)\n"
@@ -49,6 +49,7 @@ static const char usage_text[] =
     "  --damages N       corrupt: so many of each kind to each kind of file, drawn by the seed (default 1000)\n"
     "  --ranges          replay: a seed of ranges\n"
     "  --output FILE     shrink: where the smaller finding goes (default: FILE.min)\n"
+    "  --c               shrink: prints it as a C test, and all else on standard error\n"
     "  --exhaustive      corrupt: all there are\n"
     "  --plan FILE       faults: a few lives under this fault plan, and what each of its rules came to\n"
     "  --threads N       soak: threads that write (default 8, at most 64)\n"
@@ -121,6 +122,7 @@ enum {
     OPT_RANGES,
     OPT_SAVE,
     OPT_OUTPUT,
+    OPT_C,
     OPT_HELP,
     OPT_VERSION
 };
@@ -141,7 +143,7 @@ static const struct option long_options[] = {
     { "damage", required_argument, NULL, OPT_DAMAGE }, { "damages", required_argument, NULL, OPT_DAMAGES },
     { "exhaustive", no_argument, NULL, OPT_EXHAUSTIVE }, { "ranges", no_argument, NULL, OPT_RANGES },
     { "plan", required_argument, NULL, OPT_PLAN },     { "save", required_argument, NULL, OPT_SAVE },
-    { "output", required_argument, NULL, OPT_OUTPUT },
+    { "output", required_argument, NULL, OPT_OUTPUT }, { "c", no_argument, NULL, OPT_C },
     { "junit", required_argument, NULL, OPT_JUNIT },   { "html", required_argument, NULL, OPT_HTML },
     { NULL, 0, NULL, 0 },
 };
@@ -202,6 +204,9 @@ static int option_parse(chaos_options *o, int option)
         return -1;
     case OPT_OUTPUT:
         o->output = optarg;
+        return -1;
+    case OPT_C:
+        o->c = true;
         return -1;
     case OPT_RANGES:
         o->ranges = true;
@@ -276,8 +281,8 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         return mistake("too many arguments", argv[optind + 1 + (o->file != NULL)]);
     if (o->command == COMMAND_SHRINK && !o->file)
         return mistake("shrink wants the file of a finding", NULL);
-    if (o->command != COMMAND_SHRINK && o->output)
-        return mistake("--output is for shrink", NULL);
+    if (o->command != COMMAND_SHRINK && (o->output || o->c))
+        return mistake("--output and --c are for shrink", NULL);
     if (o->save && (filed || o->command == COMMAND_SOAK || o->command == COMMAND_POINTS))
         return mistake("--save is for sweep, faults, corrupt, ranges and chaos", NULL);
     if (o->plan && o->command != COMMAND_FAULTS)

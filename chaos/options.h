@@ -45,6 +45,7 @@ typedef struct chaos_options {
     const char *file;      /* replay, shrink: of a kept finding; NULL: none */
     const char *save;      /* directory for findings, or NULL */
     const char *output;    /* shrink: where the smaller one goes; NULL: beside the file */
+    bool c;                /* shrink: prints it as a C test */
     const char *program;
     unsigned threads;      /* soak */
     double duration_seconds;

@@ -63,7 +63,7 @@ static uint64_t trace_now(void *context)
 }
 
 void sweep_prepare(sweep_run *run, uint64_t seed, uint32_t operations, const stanzas *data, const workload_part *part,
-                   void (*at_step)(void *run, size_t step))
+                   void (*at_step)(void *run, size_t step), workload_script *script)
 {
     workload_options options = { .seed = seed, .operations = operations, .data = data, .part = part };
     *run = (sweep_run){ .w = workload_create(&options), .t = trace_create(), .o = oracle_create() };
@@ -71,7 +71,7 @@ void sweep_prepare(sweep_run *run, uint64_t seed, uint32_t operations, const sta
     simdisk_seed(disk, seed);
     workload_target target = {
         .io = simdisk_io(disk), .path = VERIFY_PATH, .o = run->o, .now = trace_now, .context = run->t,
-        .at_step = at_step, .step_context = run
+        .at_step = at_step, .step_context = run, .script = script
     };
     workload_run(run->w, &target, false, &run->result);
     simdisk_usage usage;
@@ -155,7 +155,7 @@ static void prepare(sweep_context *c, uint64_t seed)
         sweep_release(&c->run);
     c->run_seed = seed;
     crew_at(c->worker, "%llu --at 0.0 (the workload itself)", (unsigned long long)seed);
-    sweep_prepare(&c->run, seed, c->r->options->operations, c->data, NULL, NULL);
+    sweep_prepare(&c->run, seed, c->r->options->operations, c->data, NULL, NULL, NULL);
     c->prepared = true;
 }
 

@@ -13,9 +13,9 @@ typedef struct sweep_run {
     oracle *o;
     workload_result result;
 } sweep_run;
-/* part NULL: the whole plan. at_step as in workload_target, with the run as context; may be NULL. */
+/* part NULL: the whole plan. at_step (with the run as context) and script as in workload_target; may be NULL. */
 void sweep_prepare(sweep_run *run, uint64_t seed, uint32_t operations, const stanzas *data, const workload_part *part,
-                   void (*at_step)(void *run, size_t step));
+                   void (*at_step)(void *run, size_t step), workload_script *script);
 void sweep_release(sweep_run *run);
 explore_options sweep_explore_options(uint64_t seed, unsigned depth);
 

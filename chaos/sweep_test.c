@@ -130,7 +130,7 @@ START_TEST(explore__a_lost_batch_is_found_and_found_again_by_its_path)
     stanzas data;
     stanzas_invent(&data, 400, 1);
     sweep_run run;
-    sweep_prepare(&run, 4, 60, &data, NULL, NULL);
+    sweep_prepare(&run, 4, 60, &data, NULL, NULL, NULL);
     uint64_t end = trace_length(run.t);
     oracle_put(run.o, "promised", 8, "x", 1);
     oracle_acknowledge(run.o, oracle_submit(run.o, LEVIN_SYNCED, end), end);

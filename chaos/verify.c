@@ -73,7 +73,7 @@ static bool live_on(const workload *w, simdisk *disk, levin *store, trace *recor
 {
     workload *tail = workload_create_tail(w, options->seed);
     workload_target target = { .io = simdisk_io(disk), .path = VERIFY_PATH, .o = result->after, .now = record_length,
-                               .context = record };
+                               .context = record, .script = options->script };
     workload_result lived;
     bool good = workload_continue(tail, store, &target, &lived);
     workload_destroy(tail);

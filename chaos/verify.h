@@ -14,6 +14,7 @@
 typedef struct verify_options {
     uint64_t seed;      /* of the probes and of the tail */
     bool tail;          /* go on after the recovery: batches, then close, reopen and check again */
+    workload_script *script; /* may be NULL: gets what the tail does */
     trace *record;      /* may be NULL: gets the I/O of recovery and tail */
     unsigned points, ranges;
 } verify_options;

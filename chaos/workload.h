@@ -17,6 +17,7 @@
 #include "../faults/trace.h"
 #include "number_set.h"
 #include "stanzas.h"
+#include "workload_script.h"
 
 /*
  * A part of a plan, which shrink.h makes. Zeroed: all of it. What is left does what it would do in the whole plan: its
@@ -97,6 +98,7 @@ typedef struct workload_target {
     oracle *o;
     uint64_t (*now)(void *context); /* position in the trace */
     void *context;
+    workload_script *script; /* gets what is done, as C; may be NULL */
     void (*at_step)(void *step_context, size_t step); /* before each step that is run; may be NULL */
     void *step_context;
     bool faults;        /* calls may fail: failures are recorded, not reported; off: any failure is a violation */

@@ -79,6 +79,7 @@ bool workload_step_backup(runner *r, uint64_t seed)
     options.progress = compact_meanwhile;
     options.context = r;
     r->disturbed = false;
+    workload_script_call(script_of(r), "client_backup(c)");
     snprintf(path, sizeof path, "%s.backup", r->target->path);
     directory_empty(r->target->io, path);
     levin_code code = levin_backup(r->store, path, &options, NULL);

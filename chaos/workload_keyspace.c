@@ -35,6 +35,7 @@ bool workload_step_make(runner *r, unsigned space)
     oracle *o = r->target->o;
     if (r->spaces[space])
         return true;
+    workload_script_bytes(script_of(r), "client_keyspace", space, name, (levin_slice){ NULL, 0 });
     if (oracle_has_space(o, oracle_accepted(o), model_space(r, space)))
         return workload_spaces_open(r);
     oracle_create_space(o, model_space(r, space));
@@ -49,6 +50,8 @@ static levin_txn *drop_rival(runner *r, unsigned space, bool writes)
 {
     levin_txn *t;
     levin_code code = levin_txn_begin(r->store, NULL, &t);
+    workload_script_bytes(script_of(r), writes ? "client_rival_writes" : "client_rival_reads", space,
+                          (levin_slice){ "rival", 5 }, (levin_slice){ NULL, 0 });
     if (code == LEVIN_OK)
         code = writes ? levin_txn_put_in(t, r->spaces[space], "rival", 5, "", 0)
                       : levin_txn_contains_in(t, r->spaces[space], "rival", 5);
@@ -67,6 +70,8 @@ static bool drop_is_final(runner *r, unsigned space, bool filled, levin_txn *riv
     levin_code code = levin_contains_in(r->store, r->spaces[space], NULL, "k", 1);
     if (code == LEVIN_NO_KEYSPACE && filled)
         code = levin_write(r->store, r->batches[GROUP_BATCHES_MAX - 1], LEVIN_NONE);
+    if (rival)
+        workload_script_call(script_of(r), "client_rival_refused(c)");
     if (code == LEVIN_NO_KEYSPACE && rival) {
         code = levin_txn_commit(rival, LEVIN_NONE);
         r->result->counts.conflicts += code == LEVIN_CONFLICT;
@@ -83,6 +88,8 @@ static bool drop_is_final(runner *r, unsigned space, bool filled, levin_txn *riv
 static bool write_after_failed_drop(runner *r, unsigned space)
 {
     static const levin_slice key = { "k", 1 }, value = { "not dropped", 11 };
+    workload_script_bytes(script_of(r), "client_put", space, key, value);
+    workload_script_call(script_of(r), "client_write(c, LEVIN_NONE)");
     oracle_put_in(r->target->o, model_space(r, space), key, value);
     const uint32_t number = oracle_submit(r->target->o, LEVIN_NONE, runner_now(r));
     levin_code code = levin_put_in(r->store, r->spaces[space], key.data, key.size, value.data, value.size, LEVIN_NONE);
@@ -117,6 +124,8 @@ bool workload_step_drop(runner *r, const plan_step *s)
     if (going) {
         oracle_drop_space(r->target->o, model_space(r, space));
         const uint32_t number = oracle_submit(r->target->o, durability, runner_now(r));
+        workload_script_call(script_of(r), "client_keyspace_drop(c, %u, %s)", space,
+                             workload_script_durability(durability));
         code = levin_keyspace_drop(r->store, name.data, name.size, durability);
         going = workload_answered(r, number, code, NULL);
     }

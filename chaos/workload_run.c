@@ -59,6 +59,8 @@ static uint64_t stat_checkpoints(const runner *r)
 
 /* ---- batches ---------------------------------------------------------------------------------------------- */
 
+static const levin_slice no_bytes = { NULL, 0 };
+
 bool workload_fill(runner *r, const plan_batch *b, levin_batch *batch)
 {
     levin_code code = LEVIN_OK;
@@ -70,6 +72,7 @@ bool workload_fill(runner *r, const plan_batch *b, levin_batch *batch)
         if (left_out(r, op))
             continue;
         const uint32_t space = model_space(r, op->space);
+        workload_script_operation(script_of(r), op);
         if (op->reach == REACH_RANGE) {
             code = levin_batch_delete_range_in(batch, ks, op->key, op->value);
             oracle_delete_range_in(o, space, op->key, op->value);
@@ -144,6 +147,7 @@ static bool read_back_range(runner *r, const plan_batch *b, size_t i, bool writt
         if (!plan_op_reaches(&ops[i], name))
             continue;
         seen++;
+        workload_script_bytes(script_of_reads(r), "client_get", ops[i].space, name, no_bytes);
         levin_code code = levin_get_in(r->store, r->spaces[ops[i].space], NULL, name.data, name.size, value,
                                        sizeof value, &bytes);
         if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL)
@@ -171,6 +175,7 @@ static bool read_back(runner *r, const plan_batch *b, bool written)
             continue;
         if (op->reach != REACH_KEY && !read_back_range(r, b, i, written))
             return false;
+        workload_script_bytes(script_of_reads(r), "client_get", op->space, op->key, no_bytes);
         levin_code code = levin_get_in(r->store, r->spaces[op->space], NULL, op->key.data, op->key.size, value,
                                        sizeof value, &bytes);
         if (code != LEVIN_OK && code != LEVIN_NOT_FOUND && code != LEVIN_TOO_SMALL)
@@ -275,9 +280,15 @@ static levin_txn *rival_begin(runner *r, const plan_op *op, random_stream *forms
     levin_txn_options_init(&options);
     options.isolation = random_below(forms, 2) ? LEVIN_SERIALIZABLE : LEVIN_SNAPSHOT;
     levin_code code = levin_txn_begin(r->store, &options, &t);
+    const bool iterates = options.isolation == LEVIN_SERIALIZABLE && code == LEVIN_OK && random_below(forms, 2);
+    workload_script_bytes(script_of(r),
+                          iterates                                    ? "client_rival_iterates"
+                          : options.isolation == LEVIN_SERIALIZABLE ? "client_rival_reads"
+                                                                    : "client_rival_writes",
+                          op->space, op->key, no_bytes);
     if (code == LEVIN_OK && options.isolation == LEVIN_SERIALIZABLE) {
-        code = random_below(forms, 2) ? look_at(t, ks, op, random_below(forms, 2))
-                                      : levin_txn_contains_in(t, ks, op->key.data, op->key.size);
+        code = iterates ? look_at(t, ks, op, random_below(forms, 2))
+                        : levin_txn_contains_in(t, ks, op->key.data, op->key.size);
         code = code == LEVIN_OK || code == LEVIN_NOT_FOUND ? levin_txn_put(t, "rival", 5, "", 0) : code;
     } else if (code == LEVIN_OK) {
         code = levin_txn_put_in(t, ks, op->key.data, op->key.size, "rival", 5);
@@ -292,6 +303,7 @@ static levin_txn *rival_begin(runner *r, const plan_op *op, random_stream *forms
 /* The other one is committed, or comes first in the same group. */
 static bool rival_refused(runner *r, levin_txn *rival)
 {
+    workload_script_call(script_of(r), "client_rival_refused(c)");
     levin_code code = levin_txn_commit(rival, LEVIN_NONE);
     levin_txn_destroy(rival);
     r->result->counts.conflicts += code == LEVIN_CONFLICT;
@@ -304,6 +316,7 @@ static bool rival_refused(runner *r, levin_txn *rival)
 static bool write_with_rival(runner *r, const plan_batch *b, levin_txn *rival)
 {
     levin_ticket *ticket;
+    const unsigned script = workload_script_submit(script_of(r), b->durability, false);
     const uint32_t number = oracle_submit(r->target->o, b->durability, runner_now(r));
     levin_code code = levin_write_async(r->store, r->batches[0], b->durability, &ticket);
     if (code != LEVIN_OK) {
@@ -311,6 +324,7 @@ static bool write_with_rival(runner *r, const plan_batch *b, levin_txn *rival)
         return workload_answered(r, number, code, b);
     }
     bool going = rival_refused(r, rival);
+    workload_script_wait(script_of(r), script);
     return workload_answered(r, number, levin_ticket_wait(ticket), b) && going;
 }
 
@@ -336,6 +350,11 @@ static bool step_write(runner *r, const plan_step *s)
     const bool load = random_below(&loads, 12) == 0 && !transaction && !r->held_count && workload_loadable(r, b);
     const levin_durability durability = load ? LEVIN_SYNCED : b->durability;
     uint64_t before = runner_now(r);
+    if (load)
+        workload_script_call(script_of(r), "client_load(c)");
+    else
+        workload_script_call(script_of(r), "client_%s(c, %s)", transaction ? "transaction" : "write",
+                             workload_script_durability(durability));
     levin_code code = load          ? workload_load(r, b)
                       : transaction ? write_as_transaction(r, b)
                                     : levin_write(r->store, r->batches[0], durability);
@@ -369,6 +388,7 @@ static void called_back(void *context, levin_code code)
 
 bool workload_finish_ticket(runner *r, const submission *s, bool poll, bool must_be_done)
 {
+    workload_script_wait(script_of(r), s->script);
     levin_code code = poll ? levin_ticket_poll(s->ticket) : LEVIN_PENDING;
     levin_code result = levin_ticket_wait(s->ticket);
     bool good = true;
@@ -398,13 +418,16 @@ bool workload_submit_one(runner *r, submission *s, levin_batch *batch, size_t *c
 {
     const plan_batch *b = s->batch;
     uint64_t at = runner_now(r);
+    s->script = workload_script_submit(script_of(r), b->durability, s->form == FORM_CALLBACK);
     /* the number comes before the call, for the callback may come in it */
     s->number = oracle_submit(r->target->o, b->durability, at);
     levin_code code = s->form == FORM_CALLBACK
                           ? levin_write_callback(r->store, batch, b->durability, called_back, s)
                           : levin_write_async(r->store, batch, b->durability, &s->ticket);
-    if (code != LEVIN_OK)
+    if (code != LEVIN_OK) {
+        workload_script_wait(script_of(r), s->script);
         return workload_answered(r, s->number, code, b);
+    }
     ++*count;
     return true;
 }
@@ -417,6 +440,7 @@ static bool serve(runner *r, random_stream *forms)
     if (random_below(forms, 3) == 0)
         return true;
     levin_stats_get(r->store, &before);
+    workload_script_call(script_of(r), "client_work(c, 1)");
     levin_code code = levin_work(r->store, &more);
     levin_stats_get(r->store, &after);
     r->result->counts.served += after.groups > before.groups;
@@ -438,6 +462,7 @@ static bool finish_callbacks(runner *r, submission *all, size_t count)
     }
     for (size_t i = 0; i < count; i++)
         if (all[i].form == FORM_CALLBACK) {
+            workload_script_wait(script_of(r), all[i].script);
             going = all[i].going && going;
             if (all[i].calls != 1)
                 going = violated(r, "a callback did not come with a later commit");
@@ -490,6 +515,7 @@ static bool step_group(runner *r, const plan_step *s)
 
 static bool step_durable(runner *r, enum step_kind kind)
 {
+    workload_script_call(script_of(r), kind == STEP_SYNC ? "client_sync(c)" : "client_checkpoint(c)");
     levin_code code = kind == STEP_SYNC ? levin_sync(r->store) : levin_checkpoint(r->store);
     if (code != LEVIN_OK)
         return workload_failed(r, code, kind == STEP_SYNC ? "levin_sync" : "levin_checkpoint");
@@ -515,6 +541,8 @@ static bool step_compact(runner *r, uint64_t argument)
     o.mode = argument / 16 % 3 ? LEVIN_COMPACT_ALL : LEVIN_COMPACT_END;
     o.progress = stop_after;
     o.context = &looks;
+    workload_script_call(script_of(r), "client_compact(c, LEVIN_COMPACT_%s, UINT64_C(%llu))",
+                         o.mode == LEVIN_COMPACT_ALL ? "ALL" : "END", (unsigned long long)looks);
     levin_code code = levin_compact(r->store, &o, &result);
     if (code != LEVIN_OK && !(code == LEVIN_INTERRUPTED && looks == UINT64_MAX))
         return workload_failed(r, code, "levin_compact");
@@ -526,6 +554,7 @@ static bool step_compact(runner *r, uint64_t argument)
 static bool step_work(runner *r, uint64_t steps)
 {
     bool more = true;
+    workload_script_call(script_of(r), "client_work(c, %u)", (unsigned)steps);
     while (steps-- > 0 && more) {
         levin_code code = levin_work(r->store, &more);
         if (code != LEVIN_OK)
@@ -548,6 +577,7 @@ static bool step_collect(runner *r, const plan_step *s)
         else
             going = workload_submit_one(r, &all[count], r->batches[i], &count);
     }
+    workload_script_call(script_of(r), "client_collect(c, %u)", (unsigned)s->argument);
     levin_code code = going ? levin_collect(r->store, (uint32_t)s->argument) : LEVIN_OK;
     for (size_t i = 0; i < count; i++)
         going = workload_finish_ticket(r, &all[i], false, false) && going;
@@ -561,6 +591,7 @@ static bool step_read(runner *r, const plan_step *s)
     oracle_check_options with = { .seed = s->argument, .points = 6, .ranges = 2, .faults_active = r->target->faults };
     oracle_verdict v = { .state = ORACLE_NO_STATE };
     r->result->counts.reads++;
+    workload_script_call(script_of_reads(r), "client_check(c, UINT64_C(%llu))", (unsigned long long)s->argument);
     if (s->kind == STEP_CHECK) {
         oracle_legal legal = oracle_legal_live(o);
         return workload_checked(r, oracle_check(o, &legal, r->store, &with, &v), &v, "check of the open store");
@@ -587,6 +618,8 @@ static bool step_snapshot(runner *r, uint64_t seed)
 {
     if (r->snapshot || r->reader.store)
         return true; /* the check of the last one is not in the part of the plan that is run */
+    workload_script_call(script_of(r), "client_reader(c)");
+    workload_script_call(script_of(r), "client_snapshot(c)");
     if (!workload_reader_open(&r->reader, r->w, r->target, r->checkpoint_state, r->doubtful, seed, r->result))
         return false;
     levin_code code = levin_snapshot_create(r->store, &r->snapshot);
@@ -609,6 +642,8 @@ static bool step_snapshot(runner *r, uint64_t seed)
 
 static bool step_snapshot_check(runner *r, uint64_t seed)
 {
+    workload_script_call(script_of(r), "client_reader_check(c)");
+    workload_script_call(script_of(r), "client_snapshot_check(c)");
     if (!workload_reader_close(&r->reader, r->target, r->result))
         return false;
     if (!r->snapshot)
@@ -664,6 +699,9 @@ static bool open_store(runner *r)
         options.value_log_threshold_bytes = 0;
     levin_code code = LEVIN_PENDING;
     levin_error error = { 0 };
+    workload_script_call(script_of(r), "options.value_log_threshold_bytes = %u",
+                         (unsigned)options.value_log_threshold_bytes);
+    workload_script_call(script_of(r), "client_open(c, &options)");
     for (int attempt = 0; attempt < OPEN_ATTEMPTS && code != LEVIN_OK; attempt++) {
         code = levin_open(r->target->path, &options, &r->store, &error);
         if (code != LEVIN_OK) {
@@ -700,6 +738,7 @@ static bool close_store(runner *r)
 {
     count_stats(r);
     release(r);
+    workload_script_call(script_of(r), "client_close(c)");
     levin_code code = levin_close(r->store);
     r->store = NULL;
     if (code != LEVIN_OK)

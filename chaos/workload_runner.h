@@ -17,6 +17,7 @@ typedef struct submission {
     uint32_t number;
     const plan_batch *batch;
     unsigned calls; /* of the callback */
+    unsigned script; /* number of the ticket there */
     bool going;
 } submission;
 
@@ -44,6 +45,16 @@ typedef struct runner {
 static inline uint64_t runner_now(const runner *r)
 {
     return r->target->now(r->target->context);
+}
+
+/* Where what is done is written down, or NULL; what only reads. */
+static inline workload_script *script_of(const runner *r)
+{
+    return r->target->script;
+}
+static inline workload_script *script_of_reads(const runner *r)
+{
+    return r->target->script && r->target->script->reads ? r->target->script : NULL;
 }
 
 /* A call failed: a violation when there are no faults. Returns whether to go on. */

@@ -36,7 +36,7 @@ START_TEST(workload__one_seed_is_one_run_byte_for_byte)
     char *bytes[3];
     size_t sizes[3];
     for (int i = 0; i < 3; i++) {
-        sweep_prepare(&runs[i], i < 2 ? 7 : 8, 2000, &data, NULL, NULL);
+        sweep_prepare(&runs[i], i < 2 ? 7 : 8, 2000, &data, NULL, NULL, NULL);
         ck_assert_msg(!runs[i].result.verdict.promise, "%s", runs[i].result.verdict.text);
         bytes[i] = trace_bytes(runs[i].t, &sizes[i]);
     }
@@ -57,7 +57,7 @@ START_TEST(workload__comes_to_its_counts_on_every_seed)
     for (uint64_t seed = 1; seed <= 40; seed++) {
         sweep_run run;
         char text[200];
-        sweep_prepare(&run, seed, 0, &data, NULL, NULL);
+        sweep_prepare(&run, seed, 0, &data, NULL, NULL, NULL);
         ck_assert_msg(!run.result.verdict.promise, "seed %d: %s", (int)seed, run.result.verdict.text);
         ck_assert_msg(!workload_short_of(&run.result.counts, text, sizeof text), "seed %d: %s", (int)seed, text);
         sweep_release(&run);
@@ -71,7 +71,7 @@ START_TEST(workload__one_that_falls_short_says_of_what)
     stanzas data = invented();
     sweep_run run;
     char text[200];
-    sweep_prepare(&run, 1, 100, &data, NULL, NULL);
+    sweep_prepare(&run, 1, 100, &data, NULL, NULL, NULL);
     const char *missing = workload_short_of(&run.result.counts, text, sizeof text);
     ck_assert(missing && strstr(missing, "puts and deletes, at least 2000 are needed"));
     sweep_release(&run);

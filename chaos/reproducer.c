@@ -1,0 +1,288 @@
+/*
+ * reproducer.c - findings as C tests (reproducer.h).
+ *
+ * The workload writes down what it does while it runs (workload_script.h): so its draws, and what depends on the
+ * answers of the store, are resolved.  Where the power fails is not written down: the test tries every state at every
+ * moment, for the one found may lie elsewhere in an engine that makes other calls.
+ */
+#include "reproducer.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../faults/errnos.h"
+#include "../faults/fatal.h"
+#include "crew.h"
+#include "explore.h"
+#include "fault_run.h"
+#include "faults_sweep.h"
+#include "finding_run.h"
+#include "sweep.h"
+
+typedef unsigned long long ull;
+
+typedef struct writing {
+    const saved_finding *f;
+    const stanzas *data;
+    FILE *calls, *tail; /* what is done; after a recovery */
+} writing;
+
+/* ---- in a process of its own ------------------------------------------------------------------------------ */
+
+static bool live_finding(const saved_finding *f)
+{
+    return !strcmp(f->phase, FINDING_PHASE_WORKLOAD) || (!strcmp(f->phase, FINDING_PHASE_PROCESS) &&
+                                                         !strcmp(f->place, "0.0"));
+}
+
+static void write_sweep(const writing *w)
+{
+    const saved_finding *f = w->f;
+    workload_script script = { .to = w->calls, .reads = live_finding(f) }, tail = { .to = w->tail, .reads = true };
+    sweep_run run;
+    explore_path path;
+    verify_result result;
+    sweep_prepare(&run, f->seed, f->operations, w->data, &f->part, NULL, &script);
+    if (!live_finding(f) && !run.result.verdict.promise && explore_path_parse(&path, f->place)) {
+        explore_options options = sweep_explore_options(f->seed, f->depth);
+        options.tail_one_in = f->tails;
+        options.script = &tail;
+        explore_judge judge = { .after = run.o };
+        (void)explore_again(run.w, run.t, &judge, &options, &path, NULL, &result); /* the script is what is asked for */
+        oracle_destroy(result.after);
+    }
+    sweep_release(&run);
+}
+
+static void write_fault(const writing *w)
+{
+    const saved_finding *f = w->f;
+    workload_script script = { .to = w->calls, .reads = true };
+    fault_scenarios s;
+    fault_plan plan;
+    fault_outcome out;
+    uint64_t number;
+    if (fault_scenarios_prepare(&s, f->seed, f->operations, w->data, &f->part, 1) &&
+        fault_plan_find(&s, f->place, &number, &plan))
+        (void)fault_run_scripted(&s, &plan, faults_run_seed(f->seed, number), &script, &out); /* as above */
+    fault_scenarios_release(&s);
+}
+
+static void write_calls(void *context, crew_worker *worker, uint64_t task)
+{
+    const writing *w = context;
+    (void)task;
+    crew_at(worker, "%s", w->f->place);
+    if (w->f->command == FINDING_SWEEP)
+        write_sweep(w);
+    else
+        write_fault(w);
+}
+
+static void ignore_message(void *context, unsigned type, const void *data, size_t bytes)
+{
+    (void)context, (void)type, (void)data, (void)bytes;
+}
+
+/* What it had done until then is written down. */
+static void ignore_death(void *context, const char *where, const char *how)
+{
+    (void)context, (void)where, (void)how;
+}
+
+/* ---- the text --------------------------------------------------------------------------------------------- */
+
+static const char *const kind_names[LEVIN_FILE_KIND_COUNT] = {
+    [LEVIN_FILE_PAGES] = "LEVIN_FILE_PAGES", [LEVIN_FILE_WAL] = "LEVIN_FILE_WAL", [LEVIN_FILE_VLOG] = "LEVIN_FILE_VLOG",
+    [LEVIN_FILE_LOCK] = "LEVIN_FILE_LOCK", [LEVIN_FILE_DIR] = "LEVIN_FILE_DIR",
+};
+static const char *const operation_names[FAULT_OPERATION_COUNT] = {
+#define OPERATION_NAME(name, text) [name] = #name,
+    FAULT_OPERATIONS(OPERATION_NAME)
+#undef OPERATION_NAME
+};
+
+static void copy(FILE *from, FILE *to)
+{
+    rewind(from);
+    for (int c; (c = fgetc(from)) != EOF;)
+        fputc(c, to);
+}
+
+/* "sweep_1_19_1" */
+static void test_name(const saved_finding *f, char name[64])
+{
+    snprintf(name, 64, "%s_%llu_%.30s", finding_command_text(f->command), (ull)f->seed, f->place);
+    for (char *at = name; *at; at++)
+        if (!isalnum((unsigned char)*at))
+            *at = '_';
+}
+
+static void print_head(const saved_finding *f, FILE *to)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    if (!memory)
+        fatal("no memory");
+    saved_finding_print(f, memory);
+    fclose(memory);
+    fprintf(to, "/*\n * A finding of levin-chaos, made small: %s is broken.\n *\n", f->promise);
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        for (char *at = line; at + 1 < end; at++)
+            if (at[0] == '*' && at[1] == '/') /* of a path, or of a rule */
+                at[1] = '|';
+        fprintf(to, " *     %.*s\n", (int)(end - line), line);
+    }
+    fprintf(to, " */\n#include \"../faults/check_main.h\"\n#include \"../faults/client.h\"\n\n#include <errno.h>\n\n");
+    free(text);
+}
+
+static void print_options(const saved_finding *f, const stanzas *data, FILE *to)
+{
+    const workload_options of = { .seed = f->seed, .operations = f->operations, .data = data,
+                                  .brief = f->command != FINDING_SWEEP };
+    levin_options o;
+    workload *w = workload_create(&of);
+    workload_store_options(w, NULL, &o);
+    workload_destroy(w);
+    fprintf(to, "    levin_options options;\n    levin_options_init(&options);\n"
+                "    options.background = LEVIN_BACKGROUND_NONE;\n");
+#define OPTION(name) fprintf(to, "    options.%s = %llu;\n", #name, (ull)o.name);
+    OPTION(page_bytes)
+    OPTION(cache_bytes)
+    OPTION(row_cache_bytes)
+    OPTION(memtable_bytes)
+    OPTION(value_log_segment_bytes)
+    OPTION(wal_segment_bytes)
+    OPTION(wal_sector_bytes)
+#undef OPTION
+}
+
+static void print_value_log(const saved_finding *f, const stanzas *data, FILE *to)
+{
+    const workload_options of = { .seed = f->seed, .operations = f->operations, .data = data };
+    levin_options o;
+    workload *w = workload_create(&of);
+    workload_store_options(w, NULL, &o);
+    workload_destroy(w);
+    fprintf(to, "    options.value_log_threshold_bytes = %llu;\n", (ull)o.value_log_threshold_bytes);
+}
+
+/* Which calls fail, by the name of a fault run; a life for each of them. False: there is no such run. */
+static bool print_rule(const saved_finding *f, const stanzas *data, FILE *to)
+{
+    fault_scenarios s;
+    fault_plan plan;
+    uint64_t number;
+    const bool there = fault_scenarios_prepare(&s, f->seed, f->operations, data, &f->part, 1) &&
+                       fault_plan_find(&s, f->place, &number, &plan);
+    if (there) {
+        const fault_way *way = &fault_ways[plan.way];
+        fprintf(to, "    const fault_rule rule = { .kinds = 1u << %s, .operations = 1u << %s, .nth = nth,\n"
+                    "                              .forever = %s, .effect = %s, .os_error = %s, .bytes = %zu };\n"
+                    "    client_fail(c, &rule, %s);\n",
+                kind_names[plan.kind], operation_names[way->operation], plan.forever ? "true" : "false",
+                way->effect == FAULT_SHORT ? "FAULT_SHORT"
+                : way->effect == FAULT_ERROR_AFTER ? "FAULT_ERROR_AFTER"
+                                                   : "FAULT_ERROR",
+                way->os_error ? errno_name(way->os_error) : "0", way->bytes, way->keeps_pages ? "true" : "false");
+    }
+    fault_scenarios_release(&s);
+    return there;
+}
+
+static bool expressible(const saved_finding *f)
+{
+    explore_path path;
+    const char *why = NULL;
+    if (f->command != FINDING_SWEEP && f->command != FINDING_FAULTS)
+        why = "only findings of sweep and faults can be";
+    else if (f->command == FINDING_FAULTS && strncmp(f->place, "life/", 5))
+        why = "it is not in the scenario life";
+    else if (f->command == FINDING_SWEEP && explore_path_parse(&path, f->place) && path.depth > 2)
+        why = "it is a crash of the recovery of a recovery";
+    if (why)
+        fprintf(stderr, "levin-chaos: not written as a C test: %s\n", why);
+    return !why;
+}
+
+/* The last lines of a life: what was found is asserted. */
+static void print_end(FILE *to)
+{
+    fprintf(to, "    const oracle_verdict v = client_end(c);\n"
+                "    ck_assert_msg(!v.promise, \"%%s: %%s\", v.promise ? v.promise : \"\", v.text);\n");
+}
+
+static void print_crashes(const saved_finding *f, const stanzas *data, bool tail, FILE *to)
+{
+    explore_path path;
+    const ull seed = explore_crash_seed(f->seed);
+    print_value_log(f, data, to);
+    if (f->command == FINDING_SWEEP && explore_path_parse(&path, f->place) && path.depth > 1)
+        fprintf(to, "    client_crashes_of_recovery(c, &options, UINT64_C(%llu), %llu, %llu, %s);\n", seed,
+                (ull)path.step[0].point, (ull)path.step[0].variant, tail ? "go_on" : "NULL");
+    else
+        fprintf(to, "    client_crashes(c, &options, UINT64_C(%llu), %s);\n", seed, tail ? "go_on" : "NULL");
+}
+
+static void print_sweep(const writing *w, const char *name, bool tail, FILE *to)
+{
+    fprintf(to, "START_TEST(kept__%s)\n{\n    client *c = client_create(%llu);\n", name, (ull)w->f->seed);
+    print_options(w->f, w->data, to);
+    copy(w->calls, to);
+    if (!live_finding(w->f))
+        print_crashes(w->f, w->data, tail, to);
+    print_end(to);
+}
+
+/* Each call of the series fails in one life, up to the first life in which none did. */
+static bool print_fault(const writing *w, const char *name, FILE *to)
+{
+    fprintf(to, "/* The nth of the calls fails. Returns how often it did. */\n"
+                "static uint64_t life(uint64_t nth)\n{\n    client *c = client_create(0);\n");
+    print_options(w->f, w->data, to);
+    if (!print_rule(w->f, w->data, to))
+        return false;
+    copy(w->calls, to);
+    fprintf(to, "    const uint64_t fired = client_calm(c);\n    client_check(c, 1);\n    client_close(c);\n");
+    print_crashes(w->f, w->data, false, to);
+    fprintf(to, "    client_open(c, &options);\n    client_check(c, 2);\n");
+    print_end(to);
+    fprintf(to, "    return fired;\n}\n\nSTART_TEST(kept__%s)\n{\n    uint64_t nth = 1;\n    while (life(nth))\n"
+                "        nth++;\n    ck_assert_uint_gt(nth, 1);\n", name);
+    return true;
+}
+
+bool reproducer_print(const saved_finding *f, const stanzas *data, FILE *to)
+{
+    char name[64];
+    writing w = { .f = f, .data = data };
+    bool good = true;
+    if (!expressible(f))
+        return false;
+    w.calls = tmpfile();
+    w.tail = tmpfile();
+    if (!w.calls || !w.tail)
+        fatal("no temporary file");
+    const crew_options crew = { .jobs = 1, .tasks = 1, .context = &w, .work = write_calls, .receive = ignore_message,
+                                .died = ignore_death };
+    (void)crew_run(&crew); /* a death is what the test is to show */
+    test_name(f, name);
+    print_head(f, to);
+    const bool tail = fseek(w.tail, 0, SEEK_END) == 0 && ftell(w.tail) > 0;
+    if (tail) {
+        fprintf(to, "static void go_on(client *c)\n{\n");
+        copy(w.tail, to);
+        fprintf(to, "}\n\n");
+    }
+    if (f->command == FINDING_SWEEP)
+        print_sweep(&w, name, tail, to);
+    else
+        good = print_fault(&w, name, to);
+    fprintf(to, "}\nEND_TEST\n\nLEVIN_TEST_MAIN(\"kept\", TEST(kept__%s))\n", name);
+    fclose(w.calls);
+    fclose(w.tail);
+    return good;
+}
