@@ -89,6 +89,7 @@ BENCH_SRC  := $(wildcard engine/*_bench.c faults/*_bench.c)
 DEPS_STAMP := build/deps.stamp
 DEPS := $(if $(NO_DEPS),,$(DEPS_STAMP))
 
+comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 name = $(subst /,_,$(basename $(1)))
 FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(B)/fuzz/replay_%)
@@ -254,13 +255,17 @@ planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/plan
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # The targets run in one thread over their own seams (fuzz/single_thread.c); archives give what they lack.
 FUZZ_A := $(B)/libfuzz.a
+# the text formats of the tool; nothing but fuzz_import takes them out of the archive
+FUZZ_CLI := $(addprefix engine/cli/,buffer.c source.c text.c interrupt.c) $(filter-out %_test.c,$(wildcard engine/cli/format*.c))
 # named, for nothing refers to it: it replaces a weak function of the sanitizer
 FUZZ_OPTIONS := $(B)/obj/fuzz/sanitizer_options.o
-$(FUZZ_A): $(call obj,$(FUZZ_SRC) $(filter-out engine/sync_posix.c engine/reclaim_urcu.c,$(ENGINE_SRC)))
+$(FUZZ_A): $(call obj,$(FUZZ_SRC) $(FUZZ_CLI) $(filter-out engine/sync_posix.c engine/reclaim_urcu.c,$(ENGINE_SRC)))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-fuzz_link = $(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) -lm
+# where OSS-Fuzz runs the programs there are no libraries but the C one
+LIBS_FUZZ := -Wl,--as-needed $(if $(filter oss,$(VARIANT)),-Wl$(comma)-Bstatic -ljansson -Wl$(comma)-Bdynamic,-ljansson) -lm
+fuzz_link = $(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_FUZZ)
 $(B)/fuzz/replay_%: $(B)/obj/fuzz/%.o $(B)/obj/fuzz/replay_main.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAULTS_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
@@ -273,7 +278,7 @@ $(B)/fuzz/make_seeds: $(B)/obj/fuzz/make_seeds.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAU
 $(B)/fuzz_%: $(B)/obj/fuzz/fuzz_%.o $(B)/obj/fuzz/mutate_%.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAULTS_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(if $(filter oss,$(VARIANT)),$(CXX) $(CXXFLAGS) -o $@ $^ $(LIB_FUZZING_ENGINE) -pthread -lm,$(fuzz_link) -fsanitize=fuzzer)
+	$(Q)$(if $(filter oss,$(VARIANT)),$(CXX) $(CXXFLAGS) -o $@ $^ $(LIB_FUZZING_ENGINE) -pthread $(LIBS_FUZZ),$(fuzz_link) -fsanitize=fuzzer)
 $(B)/fuzz/mutator_fuzz_%.so: $(B)/obj/fuzz/afl_mutator.o $(B)/obj/fuzz/mutate_%.o $(FUZZ_A) $(FAULTS_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")

@@ -19,6 +19,11 @@ check() { # what, command...
     fi
 }
 
+# where the programs run there is the C and the C++ library, and nothing else
+needs_nothing() { # program
+    ! ldd "$1" | grep -vE '^[[:space:]]*(/lib64/ld-linux|linux-vdso|lib(c|m|dl|rt|pthread|resolv|gcc_s|stdc\+\+)\.so)'
+}
+
 mkdir "$scratch/src" "$scratch/out" "$scratch/work"
 ln -s "$PWD" "$scratch/src/levin"
 coverage='-fsanitize=fuzzer-no-link'
@@ -28,6 +33,7 @@ check "build.sh" env SRC="$scratch/src" OUT="$scratch/out" WORK="$scratch/work" 
 for source in fuzz/fuzz_*.c; do
     target=$(basename "$source" .c)
     check "$target: its files" test -x "$scratch/out/$target" -a -s "$scratch/out/$target.dict" -a -s "$scratch/out/$target.options"
+    check "$target: libraries" needs_nothing "$scratch/out/$target"
     check "$target: seeds" unzip -q "$scratch/out/${target}_seed_corpus.zip" -d "$scratch/$target"
     check "$target: runs" env -C "$scratch" "$scratch/out/$target" -max_total_time="${SECONDS_EACH:-1}" -max_len=131072 -len_control=0 \
         -dict="$scratch/out/$target.dict" -artifact_prefix="$scratch/" "$scratch/$target"

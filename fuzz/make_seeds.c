@@ -6,7 +6,7 @@
  * fuzz_open_image: each seed store as files, with several scripts, and damages to each; fuzz_ops: sequences that
  * use each operation; fuzz_log: the log of each seed store; fuzz_vlog: values and pointers to them; fuzz_page: pages
  * of each kind out of the seed stores, and their metas; fuzz_batch: each operation, each kind of group; fuzz_iter:
- * keys and iterators over them.  The same files each time.
+ * keys and iterators over them; fuzz_import: texts of each format.  The same files each time.
  * Concurrency: one thread.
  */
 #include <stdio.h>
@@ -21,6 +21,7 @@
 #include "container.h"
 #include "damage.h"
 #include "fuzz.h"
+#include "import_input.h"
 #include "log_input.h"
 #include "ops.h"
 #include "page_input.h"
@@ -413,6 +414,31 @@ static void iter_seeds(const char *directory)
     }
 }
 
+/* ---- texts ------------------------------------------------------------------------------------------------ */
+
+/* Each format with each choice of options, in one piece and in small ones; what is malformed stands among it. */
+static void import_seeds(const char *directory)
+{
+    static const char *const texts[IMPORT_FORMATS] = {
+        "Package: b\nVersion: 1.0\n# a comment\nDescription: text\n more\n .\n\n\nno colon here\nPackage: c\n\n"
+        "package:a\nVersion:\n 2\n\tand more\n \t\nPackage: b\nVersion: 3\nPackage: twice\n\nVersion: 4\n\nPackage: z\n"
+        "Version: 5",
+        "b\tvalue\textra\na\\tb\tline\\nline\\\\\n\tno key\nno column\nc\tbad \\x\nb\tagain\n\xff\t\r\nlast\t",
+        "{\"key\":\"b\",\"value\":\"1\"}\n{\"key\":\"a\\u0000\\n\",\"value_base64\":\"/w==\"}\nno json\n[]\n"
+        "{\"a\":\"k\",\"b\":\"\\ud834\\udd1e\",\"more\":[1,{}]}\n{\"key_base64\":\"AAA=\",\"value\":\"\"}\n"
+        "{\"key\":\"b\",\"value\":\"2\"}\n{\"key\":\"x\",\"value\":1}\n{\"key\":\"y\",\"key\":\"z\",\"value\":\"\"}"
+    };
+    char variant[32];
+    for (unsigned f = 0; f < IMPORT_FORMATS; f++)
+        for (unsigned choice = 1; choice < IMPORT_CHOICES; choice++)
+            for (unsigned piece = 0; piece < 8; piece += 7) {
+                uint8_t data[1024] = { (uint8_t)f, (uint8_t)choice, (uint8_t)piece };
+                memcpy(data + IMPORT_HEADER_BYTES, texts[f], strlen(texts[f]));
+                snprintf(variant, sizeof variant, "%u-%u-%u", f, choice, piece);
+                write_seed(directory, "text", variant, data, IMPORT_HEADER_BYTES + strlen(texts[f]));
+            }
+}
+
 static const struct target {
     const char *name;
     void (*seeds)(const char *directory);
@@ -424,6 +450,7 @@ static const struct target {
     { "fuzz_vlog", vlog_seeds },
     { "fuzz_batch", batch_seeds },
     { "fuzz_iter", iter_seeds },
+    { "fuzz_import", import_seeds },
 };
 enum { TARGETS = sizeof targets / sizeof targets[0] };
 

@@ -31,6 +31,11 @@ int source_open(source *s, const char *name)
     return 0;
 }
 
+void source_over(source *s, const char *name, source_read from, void *context)
+{
+    *s = (source){ .fd = -1, .read = from, .context = context, .name = name };
+}
+
 void source_close(source *s)
 {
     if (s->fd > STDIN_FILENO)
@@ -57,7 +62,7 @@ static enum source_result fill(source *s)
     for (;;) {
         if (interrupt_wanted())
             return SOURCE_INTERRUPTED;
-        ssize_t got = read(s->fd, s->data + s->end, CHUNK);
+        ssize_t got = s->read ? s->read(s->context, s->data + s->end, CHUNK) : read(s->fd, s->data + s->end, CHUNK);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
