@@ -390,7 +390,7 @@ START_TEST(wal_recover__recycled_bytes_do_not_verify)
     uint64_t last = i;
     while (lsn_segment(wal_position(c->log)) < 4)
         assert_ok(client_put(c, ++last)); /* segment 4 is an old file, full of groups */
-    ck_assert_uint_ge(c->log->counters.recycled, 1);
+    ck_assert_uint_ge(atomic_load(&c->log->counts.recycled), 1);
     ck_assert(load_u32(bytes_at(c, 4, 512 * 5) + 8) == WAL_GROUP_MAGIC);
     client_close(c);
     disk_crash(c->d, POWER_CUT);
@@ -420,7 +420,7 @@ START_TEST(wal_recover__half_a_rename_is_harmless)
         assert_ok(wal_mark(c->log, 1, &c->error));
         assert_ok(wal_recycle(c->log, c->start.position, &c->error));
         assert_ok(wal_prepare(c->log, &c->error)); /* a spare becomes segment 4 */
-        ck_assert_uint_eq(c->log->counters.recycled, 1);
+        ck_assert_uint_eq(atomic_load(&c->log->counts.recycled), 1);
         uint64_t last = i, old = disk_segment(c->d, 1) ? 2 : 1;
         if (how == 2)
             while (lsn_segment(wal_position(c->log)) < 4)
