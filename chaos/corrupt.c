@@ -205,32 +205,3 @@ void corrupt(report *r, const stanzas *data, double deadline)
     r->interrupted = r->interrupted || crew_interrupted();
     report_progress(r, "%s", "");
 }
-
-bool corrupt_again(uint64_t seed, uint32_t operations, const stanzas *data, const char *name, FILE *text, bool *good)
-{
-    corrupt_life life;
-    corrupt_item item;
-    bool there = true;
-    *good = corrupt_life_prepare(&life, seed, operations ? operations : CORRUPT_OPERATIONS_DEFAULT, data, NULL);
-    if (!*good) {
-        fprintf(text, "without any damage, in %s: %s: %s\n", life.where, life.verdict.promise, life.verdict.text);
-    } else if (!strcmp(name, "none")) {
-        fprintf(text, "the stores without damage are as promised\n");
-    } else if (!corrupt_item_parse(&life, name, &item)) {
-        there = false;
-    } else {
-        corrupt_outcome out;
-        char words[200];
-        corrupt_item_describe(&life, &item, words, sizeof words);
-        *good = corrupt_run(&life, &item, &out);
-        fprintf(text, "%s store, %s\n", life.images[item.image].name, words);
-        if (out.first.code == LEVIN_CORRUPT)
-            fprintf(text, "told: %s\n", out.first.message);
-        if (*good)
-            fprintf(text, "as promised: %s\n", corrupt_fate_text(out.fate));
-        else
-            fprintf(text, "%s: %s: %s\n", out.phase, out.verdict.promise, out.verdict.text);
-    }
-    corrupt_life_release(&life);
-    return there;
-}

@@ -182,32 +182,3 @@ void faults_sweep(report *r, const stanzas *data, double deadline)
     r->interrupted = r->interrupted || crew_interrupted();
     report_progress(r, "%s", "");
 }
-
-bool faults_again(uint64_t seed, uint32_t operations, const stanzas *data, const char *name, FILE *text, bool *good)
-{
-    fault_scenarios s;
-    fault_plan plan;
-    uint64_t number;
-    bool there = true;
-    *good = fault_scenarios_prepare(&s, seed, operations ? operations : FAULTS_OPERATIONS_DEFAULT, data, NULL,
-                                    FAULT_SCENARIOS);
-    if (!*good) {
-        fprintf(text, "without any fault, in %s: %s: %s\n", s.where, s.verdict.promise, s.verdict.text);
-    } else if (!strcmp(name, "none")) {
-        fprintf(text, "the runs without faults are as promised\n");
-    } else if (!fault_plan_find(&s, name, &number, &plan)) {
-        there = false;
-    } else {
-        fault_outcome out;
-        *good = fault_run(&s, &plan, faults_run_seed(seed, number), &out);
-        fprintf(text, "%s: call %llu of %llu, fired %llu times, %llu calls of the store failed\n", name,
-                (unsigned long long)plan.nth, (unsigned long long)plan.calls, (unsigned long long)out.fired,
-                (unsigned long long)out.failures);
-        if (*good)
-            fprintf(text, "all as promised\n");
-        else
-            fprintf(text, "%s: %s: %s\n", out.phase, out.verdict.promise, out.verdict.text);
-    }
-    fault_scenarios_release(&s);
-    return there;
-}

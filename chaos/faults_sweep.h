@@ -15,7 +15,4 @@ enum { FAULTS_OPERATIONS_DEFAULT = 160 }; /* also under a plan */
 /* What the run of the plan with that number is verified by. */
 uint64_t faults_run_seed(uint64_t seed, uint64_t number);
 
-/* Does the run of that name again and tells about it. False: there is no such run. */
-bool faults_again(uint64_t seed, uint32_t operations, const stanzas *data, const char *name, FILE *text, bool *good);
-
 #endif

@@ -312,7 +312,7 @@ static void fault_near(again *a, const fault_scenarios *s)
     }
 }
 
-static void faults_again_kept(again *a)
+static void faults_again(again *a)
 {
     fault_scenarios s;
     if (prepare(a, &s)) {
@@ -406,7 +406,7 @@ static void damage_near(again *a, const corrupt_life *life)
         damage_exactly(a, life, &item);
 }
 
-static void corrupt_again_kept(again *a)
+static void corrupt_again(again *a)
 {
     const saved_finding *f = a->f;
     corrupt_life life;
@@ -439,7 +439,7 @@ static bool at_ranges(void *context)
     return true;
 }
 
-static void ranges_again_kept(again *a)
+static void ranges_again(again *a)
 {
     const ranges_kept kept = { a->f->part.steps, a->f->walks };
     ranges_outcome out;
@@ -465,8 +465,8 @@ void finding_run(const saved_finding *f, const stanzas *data, const finding_near
                  void (*at)(void *context, const char *place), void *context, finding_outcome *out)
 {
     static void (*const by_command[FINDING_COMMAND_COUNT])(again *a) = {
-        [FINDING_SWEEP] = sweep_again, [FINDING_FAULTS] = faults_again_kept, [FINDING_PLAN] = plan_again,
-        [FINDING_CORRUPT] = corrupt_again_kept, [FINDING_RANGES] = ranges_again_kept,
+        [FINDING_SWEEP] = sweep_again, [FINDING_FAULTS] = faults_again, [FINDING_PLAN] = plan_again,
+        [FINDING_CORRUPT] = corrupt_again, [FINDING_RANGES] = ranges_again,
     };
     again a = { .f = f, .data = data, .near = near, .text = text, .at = at, .context = context, .out = out };
     *out = (finding_outcome){ .depth = f->depth };

@@ -13,7 +13,7 @@
 #include "plan_command.h"
 #include "ranges.h"
 #include "finding_command.h"
-#include "finding_file.h"
+#include "finding_run.h"
 #include "soak_command.h"
 #include "sweep.h"
 
@@ -30,55 +30,31 @@ static bool load(const chaos_options *o, stanzas *data, report *r)
     return true;
 }
 
+/* In this process, where a debugger can follow it. */
 static int replay(const chaos_options *o, const stanzas *data)
 {
-    if (o->ranges)
-        return ranges_again(o->seed, o->operations, stdout) ? EXIT_NOTHING_FOUND : EXIT_VIOLATION;
-    if (o->damage) {
-        bool good;
-        if (!corrupt_again(o->seed, o->operations, data, o->damage, stdout, &good)) {
-            fprintf(stderr, "levin-chaos: there is no such damage: %s\n", o->damage);
-            return EXIT_USAGE;
-        }
-        return good ? EXIT_NOTHING_FOUND : EXIT_VIOLATION;
-    }
-    if (o->fault) {
-        bool good;
-        if (!faults_again(o->seed, o->operations, data, o->fault, stdout, &good)) {
-            fprintf(stderr, "levin-chaos: there is no such fault run: %s\n", o->fault);
-            return EXIT_USAGE;
-        }
-        return good ? EXIT_NOTHING_FOUND : EXIT_VIOLATION;
-    }
+    finding item = { .seed = o->seed };
+    saved_finding f;
+    finding_outcome out;
     explore_path path;
-    if (!explore_path_parse(&path, o->at)) {
+    int status = EXIT_USAGE;
+    if (o->at && !explore_path_parse(&path, o->at)) {
         fprintf(stderr, "levin-chaos: not a path of the form POINT.VARIANT[/POINT.VARIANT...]: %s\n", o->at);
         return EXIT_USAGE;
     }
-    sweep_run run;
-    sweep_prepare(&run, o->seed, o->operations, data, NULL, NULL, NULL);
-    printf("workload: %zu steps, %llu I/O calls, %u batches\n", run.result.steps,
-           (unsigned long long)trace_length(run.t), oracle_last_batch(run.o));
-    int status = EXIT_NOTHING_FOUND;
-    if (run.result.verdict.promise) {
-        printf("the workload itself: %s: %s\n", run.result.verdict.promise, run.result.verdict.text);
-        status = EXIT_VIOLATION;
+    snprintf(item.replay, sizeof item.replay, "%s %s",
+             o->at ? "--at" : o->fault ? "--fault" : o->damage ? "--damage" : "--ranges",
+             o->at ? o->at : o->fault ? o->fault : o->damage ? o->damage : "");
+    if (!saved_finding_make(&f, &item, o, NULL, NULL)) {
+        fprintf(stderr, "levin-chaos: the name of the data file is too long\n");
     } else {
-        explore_options options = sweep_explore_options(o->seed, o->depth);
-        explore_judge judge = { .after = run.o };
-        verify_result result;
-        if (!explore_again(run.w, run.t, &judge, &options, &path, stdout, &result)) {
-            fprintf(stderr, "levin-chaos: there is no such state: %s\n", o->at);
-            status = EXIT_USAGE;
-        } else if (result.verdict.promise) {
-            printf("%s: %s: %s\n", result.phase, result.verdict.promise, result.verdict.text);
-            status = EXIT_VIOLATION;
-        } else {
-            printf("as promised: the store is as after batch %u\n", result.state);
-        }
-        oracle_destroy(result.after);
+        finding_run(&f, data, NULL, stdout, NULL, NULL, &out);
+        if (out.there)
+            status = out.broken ? EXIT_VIOLATION : EXIT_NOTHING_FOUND;
+        else
+            fprintf(stderr, "levin-chaos: there is no such place: %s\n", f.place);
     }
-    sweep_release(&run);
+    saved_finding_free(&f);
     return status;
 }
 

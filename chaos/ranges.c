@@ -113,22 +113,3 @@ void ranges(report *r, double deadline)
     r->interrupted = r->interrupted || crew_interrupted();
     report_progress(r, "%s", "");
 }
-
-static bool go_on(void *context)
-{
-    (void)context;
-    return true;
-}
-
-bool ranges_again(uint64_t seed, uint32_t steps, FILE *text)
-{
-    ranges_outcome out;
-    if (ranges_run(seed, steps ? steps : RANGES_STEPS_DEFAULT, NULL, go_on, NULL, &out)) {
-        fprintf(text, "as promised: %llu combinations of bounds\n", (unsigned long long)out.counts.walks);
-        return true;
-    }
-    finding f;
-    ranges_tell(&f, seed, &out);
-    fprintf(text, "%s: %s: %s\n", f.phase, f.promise, f.text);
-    return false;
-}

@@ -13,7 +13,4 @@ void ranges(report *r, double deadline);
 /* What was found, as a finding. */
 void ranges_tell(finding *f, uint64_t seed, const ranges_outcome *out);
 
-/* Runs the seed again and tells about it. */
-bool ranges_again(uint64_t seed, uint32_t steps, FILE *text);
-
 #endif
