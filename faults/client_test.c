@@ -117,7 +117,8 @@ START_TEST(client__a_history_of_all_calls_keeps_its_promises)
     history(c, &options);
     client_close(c);
     client_crashes(c, &options, 1, go_on);
-    client_crashes_of_recovery(c, &options, 1, 400, 0, go_on);
+    for (uint64_t point = 20; point < 500; point += 40)
+        client_crashes_of_recovery(c, &options, 1, point, point / 40 % 3, go_on);
     kept(c);
 }
 END_TEST
@@ -156,6 +157,8 @@ START_TEST(client__calls_may_fail)
         client_close(c);
         client_open(c, &options);
         client_check(c, 6);
+        if (nth % 9 == 0)
+            client_crashes(c, &options, 1, NULL);
         kept(c);
     }
     ck_assert_uint_gt(nth, 20);
