@@ -318,16 +318,10 @@ static bool live(life *l, const fault_scenario *scenario, uint64_t seed, fault_o
 
 bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, fault_outcome *out)
 {
-    return fault_run_scripted(s, plan, seed, NULL, out);
-}
-
-bool fault_run_scripted(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, workload_script *script,
-                        fault_outcome *out)
-{
     const fault_scenario *scenario = &s->items[plan->scenario];
     const fault_way *way = &fault_ways[plan->way];
     *out = (fault_outcome){ .verdict = { .state = ORACLE_NO_STATE } };
-    life l = { .script = script,
+    life l = { .script = s->script,
                .failed_sync = way->keeps_pages ? SIMDISK_SYNC_KEEPS_PAGES : SIMDISK_SYNC_LOSES_PAGES };
     life_begin(&l, scenario);
     fault_rule rule = { .kinds = 1u << plan->kind,
@@ -372,7 +366,7 @@ bool fault_run_plan(const fault_scenarios *s, size_t scenario_index, const plan_
 {
     const fault_scenario *scenario = &s->items[scenario_index];
     *out = (fault_outcome){ .verdict = { .state = ORACLE_NO_STATE } };
-    life l = { .failed_sync = SIMDISK_SYNC_LOSES_PAGES, .rules = rules, .state = state };
+    life l = { .script = s->script, .failed_sync = SIMDISK_SYNC_LOSES_PAGES, .rules = rules, .state = state };
     life_begin(&l, scenario);
     fault_io_set_judge(l.f, plan_judge, state);
     bool good = live(&l, scenario, seed, out) || is_told(&l, out);

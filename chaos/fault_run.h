@@ -27,6 +27,7 @@ typedef struct fault_scenarios {
     oracle *o;
     fault_scenario items[FAULT_SCENARIOS];
     size_t count;
+    workload_script *script;  /* gets what the scenario of a run does; NULL at first */
     oracle_verdict verdict;   /* of the runs without faults */
     char where[32];
 } fault_scenarios;
@@ -73,9 +74,6 @@ typedef struct fault_outcome {
     bool unjudged;            /* a plan lost or damaged writes: power cut and reopening were not judged */
     uint64_t digest;          /* under a plan: of the files at the end */
 } fault_outcome;
-/* script (may be NULL) gets what the scenario does. */
-bool fault_run_scripted(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, workload_script *script,
-                        fault_outcome *outcome);
 bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, fault_outcome *outcome);
 /*
  * The scenario of that index under a fault plan (plan.h), state being that of rules and new.  Damage that the plan

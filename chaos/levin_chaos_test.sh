@@ -187,6 +187,7 @@ if [ -d "$root/build/release/obj" ]; then
     kept_finding 6 faults --plan hurt
     says "a plan: the rule that is needed" first '^rule on levin/io/pages/read nth [0-9]+ do error EIO'
     expect "a plan: that one alone" 0 test "$(grep -c ^rule first)" -eq 1
+    kept_test plan 'EXACT: '
     expect "a tree with a fourth" 0 planted 15
     kept_finding 3 ranges
 fi

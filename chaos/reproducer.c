@@ -18,6 +18,7 @@
 #include "fault_run.h"
 #include "faults_sweep.h"
 #include "finding_run.h"
+#include "plan_command.h"
 #include "sweep.h"
 
 typedef unsigned long long ull;
@@ -64,8 +65,27 @@ static void write_fault(const writing *w)
     fault_outcome out;
     uint64_t number;
     if (fault_scenarios_prepare(&s, f->seed, f->operations, w->data, &f->part, 1) &&
-        fault_plan_find(&s, f->place, &number, &plan))
-        (void)fault_run_scripted(&s, &plan, faults_run_seed(f->seed, number), &script, &out); /* as above */
+        fault_plan_find(&s, f->place, &number, &plan)) {
+        s.script = &script;
+        (void)fault_run(&s, &plan, faults_run_seed(f->seed, number), &out); /* as above */
+    }
+    fault_scenarios_release(&s);
+}
+
+static void write_plan(const writing *w)
+{
+    const saved_finding *f = w->f;
+    workload_script script = { .to = w->calls, .reads = true };
+    fault_scenarios s;
+    fault_outcome out;
+    plan_rules rules;
+    saved_finding_rules(f, &rules);
+    if (fault_scenarios_prepare(&s, f->seed, f->operations, w->data, &f->part, 1)) {
+        plan_state *state = plan_begin(&rules, plan_run_seed(f->seed, 0));
+        s.script = &script;
+        (void)fault_run_plan(&s, 0, &rules, state, f->seed, &out); /* as above */
+        plan_end(state);
+    }
     fault_scenarios_release(&s);
 }
 
@@ -76,8 +96,10 @@ static void write_calls(void *context, crew_worker *worker, uint64_t task)
     crew_at(worker, "%s", w->f->place);
     if (w->f->command == FINDING_SWEEP)
         write_sweep(w);
-    else
+    else if (w->f->command == FINDING_FAULTS)
         write_fault(w);
+    else
+        write_plan(w);
 }
 
 static void ignore_message(void *context, unsigned type, const void *data, size_t bytes)
@@ -135,7 +157,8 @@ static void print_head(const saved_finding *f, FILE *to)
                 at[1] = '|';
         fprintf(to, " *     %.*s\n", (int)(end - line), line);
     }
-    fprintf(to, " */\n#include \"../faults/check_main.h\"\n#include \"../faults/client.h\"\n\n#include <errno.h>\n\n");
+    fprintf(to, " */\n#include \"../faults/check_main.h\"\n#include \"../faults/client.h\"\n\n"
+                "#include <errno.h>\n#include <stdio.h>\n\n");
     free(text);
 }
 
@@ -193,14 +216,51 @@ static bool print_rule(const saved_finding *f, const stanzas *data, FILE *to)
     return there;
 }
 
+static bool plan_damages(const saved_finding *f)
+{
+    plan_rules rules;
+    bool damages = false;
+    saved_finding_rules(f, &rules);
+    for (size_t i = 0; i < rules.count; i++)
+        damages = damages || plan_effect_damages(rules.rules[i].effect);
+    return damages;
+}
+
+/* The plan as one literal; of the one rule the number behind nth is the parameter. */
+static void print_plan(const saved_finding *f, FILE *to)
+{
+    const char *nth = f->rule_count == 1 ? strstr(f->rules[0], " nth ") : NULL;
+    fprintf(to, nth ? "    char plan[%d];\n    snprintf(plan, sizeof plan, \"levin-fault-plan 1\\n\""
+                    : "    static const char plan[] = \"levin-fault-plan 1\\n\"", PLAN_RULE_BYTES + 64);
+    for (size_t i = 0; i < f->rule_count; i++) {
+        fprintf(to, "\n        \"");
+        for (const char *at = f->rules[i]; *at; at++) {
+            if (nth && at == nth) {
+                fprintf(to, " nth %%llu");
+                at += strlen(" nth ");
+                at += strspn(at, " ");
+                at += strspn(at, "0123456789");
+                at--;
+            } else {
+                fprintf(to, *at == '"' || *at == '\\' ? "\\%c" : nth && *at == '%' ? "%%%c" : "%c", *at);
+            }
+        }
+        fprintf(to, "\\n\"");
+    }
+    fprintf(to, nth ? ",\n        (unsigned long long)nth);\n" : ";\n");
+    fprintf(to, "    client_plan(c, plan, UINT64_C(%llu));\n", (ull)plan_run_seed(f->seed, 0));
+}
+
 static bool expressible(const saved_finding *f)
 {
     explore_path path;
     const char *why = NULL;
-    if (f->command != FINDING_SWEEP && f->command != FINDING_FAULTS)
+    if (f->command == FINDING_CORRUPT || f->command == FINDING_RANGES)
         why = "only findings of sweep and faults can be";
-    else if (f->command == FINDING_FAULTS && strncmp(f->place, "life/", 5))
+    else if (f->command != FINDING_SWEEP && strncmp(f->place, "life", 4))
         why = "it is not in the scenario life";
+    else if (f->command == FINDING_PLAN && plan_damages(f))
+        why = "the plan damages bytes";
     else if (f->command == FINDING_SWEEP && explore_path_parse(&path, f->place) && path.depth > 2)
         why = "it is a crash of the recovery of a recovery";
     if (why)
@@ -240,18 +300,25 @@ static void print_sweep(const writing *w, const char *name, bool tail, FILE *to)
 /* Each call of the series fails in one life, up to the first life in which none did. */
 static bool print_fault(const writing *w, const char *name, FILE *to)
 {
-    fprintf(to, "/* The nth of the calls fails. Returns how often it did. */\n"
-                "static uint64_t life(uint64_t nth)\n{\n    client *c = client_create(0);\n");
+    const bool plan = w->f->command == FINDING_PLAN;
+    const bool counted = !plan || (w->f->rule_count == 1 && strstr(w->f->rules[0], " nth "));
+    fprintf(to, "%sstatic uint64_t life(%s)\n{\n    client *c = client_create(0);\n",
+            counted ? "/* The nth of the calls fails. Returns how often it did. */\n"
+                    : "/* Returns how many calls failed. */\n",
+            counted ? "uint64_t nth" : "void");
     print_options(w->f, w->data, to);
-    if (!print_rule(w->f, w->data, to))
+    if (plan)
+        print_plan(w->f, to);
+    else if (!print_rule(w->f, w->data, to))
         return false;
     copy(w->calls, to);
     fprintf(to, "    const uint64_t fired = client_calm(c);\n    client_check(c, 1);\n    client_close(c);\n");
     print_crashes(w->f, w->data, false, to);
     fprintf(to, "    client_open(c, &options);\n    client_check(c, 2);\n");
     print_end(to);
-    fprintf(to, "    return fired;\n}\n\nSTART_TEST(kept__%s)\n{\n    uint64_t nth = 1;\n    while (life(nth))\n"
-                "        nth++;\n    ck_assert_uint_gt(nth, 1);\n", name);
+    fprintf(to, "    return fired;\n}\n\nSTART_TEST(kept__%s)\n{\n%s", name,
+            counted ? "    uint64_t nth = 1;\n    while (life(nth))\n        nth++;\n    ck_assert_uint_gt(nth, 1);\n"
+                    : "    ck_assert_uint_gt(life(), 0);\n");
     return true;
 }
 

@@ -50,6 +50,12 @@ static bool absent(const client *c, unsigned space)
 
 /* ---- life and death --------------------------------------------------------------------------------------- */
 
+static void keep_pages(void *context, levin_file *file)
+{
+    const client *c = context;
+    simdisk_fail_sync(c->disk, file, SIMDISK_SYNC_KEEPS_PAGES);
+}
+
 static void lose_pages(void *context, levin_file *file)
 {
     client *c = context;
@@ -64,6 +70,7 @@ client *client_on(const disk_image *start, uint64_t seed)
     simdisk_seed(c->disk, seed);
     c->f = fault_io_create(simdisk_io(c->disk));
     fault_io_on_failed_sync(c->f, lose_pages, c);
+    fault_io_on_kept_sync(c->f, keep_pages, c);
     c->verdict.state = ORACLE_NO_STATE;
     return c;
 }
@@ -121,6 +128,15 @@ static levin_code release(client *c)
     return store ? levin_close(store) : LEVIN_OK; /* the last callbacks come */
 }
 
+static void forget_plan(client *c)
+{
+    fault_io_set_judge(c->f, NULL, NULL);
+    plan_end(c->plan);
+    free(c->rules);
+    c->plan = NULL;
+    c->rules = NULL;
+}
+
 oracle_verdict client_end(client *c)
 {
     const bool open = c->store != NULL;
@@ -135,6 +151,7 @@ oracle_verdict client_end(client *c)
     const oracle_verdict verdict = c->verdict;
     forget_operations(c);
     free(c->operations);
+    forget_plan(c);
     fault_io_destroy(c->f);
     (void)simdisk_destroy(c->disk, NULL); /* what is left was counted */
     trace_destroy(c->t);
@@ -150,10 +167,28 @@ void client_fail(client *c, const fault_rule *rule, bool keeps_pages)
     fault_io_set_rules(c->f, rule, 1);
 }
 
+void client_plan(client *c, const char *text, uint64_t seed)
+{
+    plan_error error;
+    forget_plan(c);
+    c->rules = fatal_alloc(sizeof *c->rules);
+    if (!plan_parse(c->rules, text, strlen(text), &error))
+        fatal("%u:%u: %s", error.line, error.column, error.text);
+    for (size_t i = 0; i < c->rules->count; i++)
+        if (plan_effect_damages(c->rules->rules[i].effect))
+            fatal("a plan that damages bytes is not for a client");
+    c->plan = plan_begin(c->rules, seed);
+    c->failing = c->hurt = true;
+    fault_io_set_judge(c->f, plan_judge, c->plan);
+}
+
 uint64_t client_calm(client *c)
 {
-    const uint64_t fired = fault_io_fired(c->f, 0);
+    uint64_t fired = c->plan ? 0 : fault_io_fired(c->f, 0);
+    for (size_t i = 0; c->plan && i < c->rules->count; i++)
+        fired += plan_fired(c->plan, i);
     c->failing = false;
+    forget_plan(c);
     fault_io_set_rules(c->f, NULL, 0);
     return fired;
 }

@@ -36,6 +36,8 @@ oracle_verdict client_end(client *c);
 
 /* From now on calls may fail by the rule (its count begins); keeps_pages: a failed sync leaves the pages dirty. */
 void client_fail(client *c, const fault_rule *rule, bool keeps_pages);
+/* From now on calls are hurt by the plan (plan.h), which damages no bytes and is right, or the program ends. */
+void client_plan(client *c, const char *text, uint64_t seed);
 /* Calls do not fail any more; returns how many have. */
 uint64_t client_calm(client *c);
 

@@ -5,6 +5,7 @@
 #define LEVIN_FAULTS_CLIENT_STATE_H
 
 #include "client.h"
+#include "plan.h"
 #include "simdisk.h"
 
 enum { CLIENT_NAME_BYTES = 64 };
@@ -36,6 +37,8 @@ struct client {
     fault_io *f;
     oracle *o;
     bool failing, hurt, kept; /* calls may fail now; they could once; a failed sync keeps its pages */
+    plan_rules *rules; /* NULL: no plan */
+    plan_state *plan;
     levin *store;
     char names[CLIENT_SPACES][CLIENT_NAME_BYTES];
     size_t name_bytes[CLIENT_SPACES];
