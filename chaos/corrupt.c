@@ -106,7 +106,7 @@ static void prepare(corrupt_context *c, crew_worker *worker, uint64_t seed, bool
     crew_at(worker, "%llu --damage none", (unsigned long long)seed);
     c->prepared = true;
     c->prepared_seed = seed;
-    c->usable = corrupt_life_prepare(&c->life, seed, operations_of(c->r->options), c->data, NULL);
+    c->usable = corrupt_life_prepare(&c->life, seed, operations_of(c->r->options), c->data, NULL, NULL);
     if (!c->usable && tell)
         send_finding(worker, seed, "none", c->life.where, &c->life.verdict, "");
 }

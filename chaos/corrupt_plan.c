@@ -35,10 +35,12 @@ static uint64_t now_and_then(void *context)
         for (unsigned i = 0; i < CORRUPT_OLDER_MAX; i += 2) {
             disk_image_unref(l->older[i]);
             l->older[i / 2] = l->older[i + 1];
+            l->older_at[i / 2] = l->older_at[i + 1];
         }
         l->older_count /= 2;
         m->step *= 2;
     }
+    l->older_at[l->older_count] = now;
     l->older[l->older_count++] = simdisk_image(m->disk);
     m->next = now + m->step;
     return now;
@@ -159,7 +161,7 @@ static bool image_prepare(corrupt_life *life, corrupt_image *i)
 }
 
 bool corrupt_life_prepare(corrupt_life *life, uint64_t seed, uint32_t operations, const stanzas *data,
-                          const workload_part *part)
+                          const workload_part *part, workload_script *script)
 {
     workload_options options = {
         .seed = seed, .operations = operations, .data = data, .brief = operations <= CORRUPT_BRIEF_OPERATIONS,
@@ -171,7 +173,8 @@ bool corrupt_life_prepare(corrupt_life *life, uint64_t seed, uint32_t operations
     simdisk_seed(disk, seed);
     moments m = { .life = life, .disk = disk, .step = 8 };
     workload_target target = {
-        .io = simdisk_io(disk), .path = VERIFY_PATH, .o = life->o, .now = now_and_then, .context = &m
+        .io = simdisk_io(disk), .path = VERIFY_PATH, .o = life->o, .now = now_and_then, .context = &m,
+        .script = script
     };
     bool good = workload_run(life->w, &target, true, &result);
     life->images[0] = (corrupt_image){ .name = "killed", .image = simdisk_image(disk), .end = trace_length(life->t) };

@@ -50,15 +50,19 @@ typedef struct corrupt_life {
     trace *t;
     oracle *o;
     const disk_image *older[CORRUPT_OLDER_MAX];
+    uint64_t older_at[CORRUPT_OLDER_MAX]; /* when, in calls */
     unsigned older_count;
     corrupt_image images[CORRUPT_IMAGES];
     oracle_verdict verdict;   /* of the undamaged stores */
     const char *where;
 } corrupt_life;
 
-/* part NULL: the whole plan. False when an undamaged store breaks a promise: verdict and where tell. */
+/*
+ * part NULL: the whole plan; script (may be NULL) gets its calls.  False when an undamaged store breaks a promise:
+ * verdict and where tell.
+ */
 bool corrupt_life_prepare(corrupt_life *life, uint64_t seed, uint32_t operations, const stanzas *data,
-                          const workload_part *part);
+                          const workload_part *part, workload_script *script);
 void corrupt_life_release(corrupt_life *life);
 
 /* One damage: the number counts those of its kind to that file. */

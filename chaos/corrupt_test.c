@@ -57,7 +57,7 @@ START_TEST(corrupt__names_lead_back)
     corrupt_life life;
     stanzas data;
     stanzas_invent(&data, 400, 1);
-    ck_assert_msg(corrupt_life_prepare(&life, 3, OPERATIONS, &data, NULL), "%s", life.verdict.text);
+    ck_assert_msg(corrupt_life_prepare(&life, 3, OPERATIONS, &data, NULL, NULL), "%s", life.verdict.text);
     for (unsigned i = 0; i < CORRUPT_IMAGES; i++)
         for (unsigned k = 0; k < CORRUPT_KIND_COUNT; k++)
             for (unsigned c = 0; c < CORRUPT_CLASS_COUNT; c++) {
@@ -86,7 +86,7 @@ START_TEST(corrupt__a_wrong_answer_is_seen)
     corrupt_outcome out;
     stanzas data;
     stanzas_invent(&data, 400, 1);
-    ck_assert(corrupt_life_prepare(&life, 3, OPERATIONS, &data, NULL));
+    ck_assert(corrupt_life_prepare(&life, 3, OPERATIONS, &data, NULL, NULL));
     corrupt_item item = { .image = 1, .kind = CORRUPT_LOST };
     while (strcmp(life.images[1].files[item.file].name, "lock") != 0)
         item.file++;

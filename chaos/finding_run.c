@@ -413,7 +413,7 @@ static void corrupt_again(again *a)
     corrupt_item item;
     const bool none = !strcmp(f->place, "none");
     at_place(a, "none");
-    const bool good = corrupt_life_prepare(&life, f->seed, f->operations, a->data, &f->part);
+    const bool good = corrupt_life_prepare(&life, f->seed, f->operations, a->data, &f->part, NULL);
     a->out->there = true;
     a->out->steps = (uint32_t)workload_steps(life.w);
     if (!good) {

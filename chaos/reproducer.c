@@ -13,6 +13,7 @@
 
 #include "../faults/errnos.h"
 #include "../faults/fatal.h"
+#include "corrupt_plan.h"
 #include "crew.h"
 #include "explore.h"
 #include "fault_run.h"
@@ -26,7 +27,7 @@ typedef unsigned long long ull;
 typedef struct writing {
     const saved_finding *f;
     const stanzas *data;
-    FILE *calls, *tail; /* what is done; after a recovery */
+    FILE *calls, *tail; /* what is done; after a recovery, or the damage */
 } writing;
 
 /* ---- in a process of its own ------------------------------------------------------------------------------ */
@@ -89,6 +90,36 @@ static void write_plan(const writing *w)
     fault_scenarios_release(&s);
 }
 
+/* After the calls: the damage. */
+static void write_damage(const writing *w)
+{
+    static const char *const names[DAMAGE_OPERATIONS] = {
+#define DAMAGE_NAME(name, text) #name,
+        DAMAGE_LIST(DAMAGE_NAME)
+#undef DAMAGE_NAME
+    };
+    const saved_finding *f = w->f;
+    workload_script script = { .to = w->calls };
+    corrupt_life life;
+    corrupt_item item;
+    if (corrupt_life_prepare(&life, f->seed, f->operations, w->data, &f->part, &script) &&
+        corrupt_item_parse(&life, f->place, &item)) {
+        const damage d = corrupt_item_damage(&life, &item);
+        uint64_t moment = UINT64_MAX;
+        for (unsigned i = 0; i < life.older_count; i++)
+            moment = d.older == life.older[i] ? life.older_at[i] : moment;
+        if (!strcmp(life.images[item.image].name, "closed"))
+            workload_script_call(&script, "client_close(c)");
+        fprintf(w->tail, "    const damage what = { .operation = %s, .name = \"%s\", .offset = %llu, .length = %u,\n"
+                         "                          .parameter = %u, .other = %s%s%s };\n"
+                         "    client_damaged(c, &options, &what, UINT64_C(%llu));\n",
+                names[d.operation], d.name, (ull)d.offset, d.length, d.parameter, d.other ? "\"" : "",
+                d.other ? d.other : "NULL", d.other ? "\"" : "", (ull)moment);
+        fflush(w->tail);
+    }
+    corrupt_life_release(&life);
+}
+
 static void write_calls(void *context, crew_worker *worker, uint64_t task)
 {
     const writing *w = context;
@@ -98,8 +129,10 @@ static void write_calls(void *context, crew_worker *worker, uint64_t task)
         write_sweep(w);
     else if (w->f->command == FINDING_FAULTS)
         write_fault(w);
-    else
+    else if (w->f->command == FINDING_PLAN)
         write_plan(w);
+    else
+        write_damage(w);
 }
 
 static void ignore_message(void *context, unsigned type, const void *data, size_t bytes)
@@ -162,10 +195,16 @@ static void print_head(const saved_finding *f, FILE *to)
     free(text);
 }
 
+static bool is_brief(const saved_finding *f)
+{
+    return f->command != FINDING_SWEEP &&
+           (f->command != FINDING_CORRUPT || f->operations <= CORRUPT_BRIEF_OPERATIONS);
+}
+
 static void print_options(const saved_finding *f, const stanzas *data, FILE *to)
 {
     const workload_options of = { .seed = f->seed, .operations = f->operations, .data = data,
-                                  .brief = f->command != FINDING_SWEEP };
+                                  .brief = is_brief(f) };
     levin_options o;
     workload *w = workload_create(&of);
     workload_store_options(w, NULL, &o);
@@ -255,9 +294,11 @@ static bool expressible(const saved_finding *f)
 {
     explore_path path;
     const char *why = NULL;
-    if (f->command == FINDING_CORRUPT || f->command == FINDING_RANGES)
-        why = "only findings of sweep and faults can be";
-    else if (f->command != FINDING_SWEEP && strncmp(f->place, "life", 4))
+    if (f->command == FINDING_RANGES)
+        why = "findings of ranges cannot be";
+    else if (!strcmp(f->place, "none"))
+        why = "it is found without a fault or damage: sweep has the better finding";
+    else if (f->command != FINDING_SWEEP && f->command != FINDING_CORRUPT && strncmp(f->place, "life", 4))
         why = "it is not in the scenario life";
     else if (f->command == FINDING_PLAN && plan_damages(f))
         why = "the plan damages bytes";
@@ -294,6 +335,16 @@ static void print_sweep(const writing *w, const char *name, bool tail, FILE *to)
     copy(w->calls, to);
     if (!live_finding(w->f))
         print_crashes(w->f, w->data, tail, to);
+    print_end(to);
+}
+
+static void print_damage(const writing *w, const char *name, FILE *to)
+{
+    fprintf(to, "START_TEST(kept__%s)\n{\n    client *c = client_create(%llu);\n", name, (ull)w->f->seed);
+    print_options(w->f, w->data, to);
+    copy(w->calls, to);
+    print_value_log(w->f, w->data, to);
+    copy(w->tail, to);
     print_end(to);
 }
 
@@ -338,7 +389,7 @@ bool reproducer_print(const saved_finding *f, const stanzas *data, FILE *to)
     (void)crew_run(&crew); /* a death is what the test is to show */
     test_name(f, name);
     print_head(f, to);
-    const bool tail = fseek(w.tail, 0, SEEK_END) == 0 && ftell(w.tail) > 0;
+    const bool tail = f->command == FINDING_SWEEP && fseek(w.tail, 0, SEEK_END) == 0 && ftell(w.tail) > 0;
     if (tail) {
         fprintf(to, "static void go_on(client *c)\n{\n");
         copy(w.tail, to);
@@ -346,6 +397,8 @@ bool reproducer_print(const saved_finding *f, const stanzas *data, FILE *to)
     }
     if (f->command == FINDING_SWEEP)
         print_sweep(&w, name, tail, to);
+    else if (f->command == FINDING_CORRUPT)
+        print_damage(&w, name, to);
     else
         good = print_fault(&w, name, to);
     fprintf(to, "}\nEND_TEST\n\nLEVIN_TEST_MAIN(\"kept\", TEST(kept__%s))\n", name);

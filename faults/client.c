@@ -13,7 +13,6 @@
 #include "fatal.h"
 #include "simdisk.h"
 
-#define PATH "db"
 #define BACKUP_PATH "db.backup"
 enum { POINTS = 8, RANGES = 3, VALUE_BYTES = 1 << 16, OPEN_ATTEMPTS = 3, PATH_BYTES = 256 };
 
@@ -230,7 +229,7 @@ bool client_open_store(client *c, const levin_options *options)
     with.io = fault_io_table(c->f);
     c->options = with;
     for (int i = 0; i < OPEN_ATTEMPTS && code != LEVIN_OK && (i == 0 || c->failing); i++)
-        code = levin_open(PATH, &with, &c->store, &error);
+        code = levin_open(CLIENT_PATH, &with, &c->store, &error);
     if (code == LEVIN_OK)
         return true;
     c->store = NULL;
@@ -773,7 +772,7 @@ void client_reader(client *c)
 {
     if (!client_going(c) || c->reader)
         return;
-    c->reader = open_to_read(c, PATH);
+    c->reader = open_to_read(c, CLIENT_PATH);
     oracle_legal legal = oracle_legal_live(c->o);
     legal.first = c->checkpoint_state;
     if (c->reader && !client_compare(c, c->reader, &legal, 1, false, &c->reader_state)) {

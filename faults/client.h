@@ -21,6 +21,7 @@
 #ifndef LEVIN_FAULTS_CLIENT_H
 #define LEVIN_FAULTS_CLIENT_H
 
+#include "damage.h"
 #include "fault_io.h"
 #include "oracle.h"
 #include "trace.h"
@@ -97,5 +98,12 @@ void client_crashes(client *c, const levin_options *options, uint64_t seed, void
 /* One of these states (crash.h), and all that another power cut may leave of its recovery and what go_on does then. */
 void client_crashes_of_recovery(client *c, const levin_options *options, uint64_t seed, uint64_t point,
                                 uint64_t variant, void (*go_on)(client *recovered));
+
+/*
+ * The files as they are now, the store open or closed, damaged in one way (directory and older are set here): opened,
+ * read in every way, checked; each answer must be right or LEVIN_CORRUPT.  moment: of stale bytes, how many I/O calls
+ * had been made when they were there; UINT64_MAX: none are stale.  Nothing, when there is no such file or place.
+ */
+void client_damaged(client *c, const levin_options *options, const damage *what, uint64_t moment);
 
 #endif

@@ -8,6 +8,7 @@
 #include "plan.h"
 #include "simdisk.h"
 
+#define CLIENT_PATH "db"
 enum { CLIENT_NAME_BYTES = 64 };
 
 typedef enum client_operation_kind {

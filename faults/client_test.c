@@ -165,6 +165,55 @@ START_TEST(client__calls_may_fail)
 }
 END_TEST
 
+START_TEST(client__a_plan_hurts_calls)
+{
+    static const char plan[] = "levin-fault-plan 1\non levin/io/*/sync nth 9 do error-kept EIO\n"
+                               "on levin/mem/alloc probability 0.01 do error ENOMEM\n";
+    const levin_options options = options_of(700);
+    client *c = client_create(6);
+    client_open(c, &options);
+    client_plan(c, plan, 7);
+    history(c, &options);
+    ck_assert_uint_gt(client_calm(c), 1);
+    ck_assert_uint_eq(client_calm(c), 0);
+    client_close(c);
+    client_open(c, &options);
+    client_check(c, 7);
+    client_plan(c, plan, 8); /* and ends under it */
+    history(c, &options);
+    kept(c);
+}
+END_TEST
+
+/* Damages of several kinds all over the files, of the store as left open and as closed. */
+START_TEST(client__damage_is_told_or_harmless)
+{
+    static const damage_operation operations[] = { DAMAGE_FLIP, DAMAGE_ZERO, DAMAGE_CUT, DAMAGE_STALE };
+    const levin_options options = options_of(700);
+    client *c = client_create(5);
+    client_open(c, &options);
+    history(c, &options);
+    for (unsigned i = 0; i < 8; i++) { /* a tail of the log that the pages do not hold */
+        put(c, 0, 40 + i, 300);
+        client_write(c, i % 3 ? LEVIN_LOGGED : LEVIN_SYNCED);
+    }
+    for (int closed = 0; closed < 2; closed++) {
+        for (uint64_t i = 0; i < 900; i++) {
+            char name[40] = "pages";
+            if (i % 13) /* as far as they are there */
+                snprintf(name, sizeof name, "%s-%016u", i % 2 ? "wal" : "vlog", (unsigned)(i % 13));
+            const damage what = { .operation = operations[i % 4], .name = name, .offset = i * 97 % 16000,
+                                  .length = 512, .parameter = (uint8_t)i };
+            client_damaged(c, &options, &what, i % 4 == 3 ? 40 + i : UINT64_MAX);
+        }
+        const damage lost = { .operation = DAMAGE_LOST, .name = "pages" };
+        client_damaged(c, &options, &lost, UINT64_MAX);
+        client_close(c);
+    }
+    kept(c);
+}
+END_TEST
+
 /* A poisoned store refuses writes also when no call fails any more, and the client says so. */
 START_TEST(client__a_failure_without_a_fault_is_told)
 {
@@ -189,4 +238,5 @@ START_TEST(client__a_failure_without_a_fault_is_told)
 END_TEST
 
 LEVIN_TEST_MAIN("client", TEST(client__a_history_of_all_calls_keeps_its_promises), TEST(client__may_end_in_the_middle),
-                TEST(client__calls_may_fail), TEST(client__a_failure_without_a_fault_is_told))
+                TEST(client__calls_may_fail), TEST(client__damage_is_told_or_harmless),
+                TEST(client__a_plan_hurts_calls), TEST(client__a_failure_without_a_fault_is_told))
