@@ -4,7 +4,8 @@
  * Invariants checked:
  *   - beside a leader that raises and publishes, no hit is older than what its reader has seen published before, nor
  *     newer than what is published, while items are replaced and segments emptied and used again; counters add up;
- *   - gets, puts and deletes of a whole store are linearizable, key by key.
+ *   - reads of all kinds (get, get_alloc, pinned, multi-get, at a snapshot), puts and deletes of a whole store are
+ *     linearizable, key by key: keys short, of the two lengths with a way of their own, and of a named keyspace.
  * The check of linearizability is the search of Wing and Gong ("Testing and verifying concurrent objects", 1993) with
  * the configurations seen remembered (Lowe, "Testing for linearizability", 2017).  Invocations and responses are
  * ordered by one counter.
@@ -173,9 +174,10 @@ END_TEST
 
 enum {
     CLIENTS = 3,
-    CELLS = 2,         /* keys whose history is checked */
-    STEPS = 10,        /* of a client in a round; a cell's history has at most CLIENTS * STEPS operations */
-    ROUNDS = SANITIZED ? 400 : 3000,
+    CELLS = 4,         /* keys whose history is checked */
+    CELL_NAMED = 3,    /* that one is in a named keyspace */
+    STEPS = 20,        /* of a client in a round; a cell's history has at most CLIENTS * STEPS operations */
+    ROUNDS = SANITIZED ? 300 : 2000,
     NEIGHBOURS = 100,  /* other keys written in the same batch, so that raising and publishing take a while */
     SEEN = 1 << 14,
     NOTHING = 0        /* the value of an absent key */
@@ -254,6 +256,7 @@ END_TEST
 
 typedef struct arena_of_clients {
     levin *db;
+    levin_keyspace *named;
     pthread_barrier_t barrier;
     _Atomic uint64_t clock;
     _Atomic uint64_t next_value;
@@ -268,38 +271,88 @@ typedef struct client {
     history histories[CELLS]; /* of this client and round */
 } client;
 
-static size_t cell_key(char key[16], uint64_t cell)
+enum { CELL_KEY_MAX = 24 };
+
+static levin_slice cell_key(char key[CELL_KEY_MAX], uint64_t cell)
 {
-    return (size_t)snprintf(key, 16, "cell-%02llu", (unsigned long long)cell);
+    static const size_t bytes[CELLS] = { 7, 12, CELL_KEY_MAX, 12 };
+    memset(key, '-', CELL_KEY_MAX);
+    memcpy(key, "cell-", 5);
+    key[5] = (char)('0' + cell);
+    return (levin_slice){ key, bytes[cell] };
 }
 
-static uint64_t read_cell(levin *db, const levin_snapshot *snapshot, uint64_t cell)
+static levin_keyspace *cell_space(const arena_of_clients *a, uint64_t cell)
 {
-    char key[16];
-    uint64_t value = NOTHING;
-    size_t bytes, key_bytes = cell_key(key, cell);
-    levin_code code = levin_get(db, snapshot, key, key_bytes, &value, sizeof value, &bytes);
-    return code == LEVIN_OK ? value : code == LEVIN_NOT_FOUND ? NOTHING : UINT64_MAX;
+    return cell == CELL_NAMED ? a->named : NULL;
+}
+
+static uint64_t value_found(levin_code code, const void *value, size_t bytes)
+{
+    uint64_t v;
+    if (code == LEVIN_NOT_FOUND)
+        return NOTHING;
+    if (code != LEVIN_OK || bytes != sizeof v)
+        return UINT64_MAX;
+    memcpy(&v, value, sizeof v);
+    return v;
+}
+
+enum read_kind { READ_GET, READ_ALLOC, READ_PINNED, READ_MANY, READ_KINDS };
+
+static uint64_t read_cell(const arena_of_clients *a, const levin_snapshot *snapshot, uint64_t cell, unsigned kind)
+{
+    char key[CELL_KEY_MAX], other[CELL_KEY_MAX];
+    const levin_slice k = cell_key(key, cell), o = cell_key(other, cell);
+    const levin_keyspace *ks = cell_space(a, cell);
+    uint64_t value[2] = { 0 }, found;
+    size_t bytes = 0;
+    levin_code code;
+    if (kind == READ_ALLOC) {
+        void *copy;
+        code = levin_get_alloc_in(a->db, ks, snapshot, k.data, k.size, &copy, &bytes);
+        found = value_found(code, copy, bytes);
+        levin_free(a->db, copy);
+    } else if (kind == READ_PINNED) {
+        levin_pinned pinned;
+        code = levin_get_pinned_in(a->db, ks, snapshot, k.data, k.size, &pinned);
+        found = value_found(code, pinned.value.data, pinned.value.size);
+        levin_pinned_release(&pinned);
+    } else if (kind == READ_MANY) { /* twice: at one state they are the same */
+        levin_get_request r[2] = {
+            { .key = k.data, .key_bytes = k.size, .buffer = &value[0], .capacity = sizeof value[0] },
+            { .key = o.data, .key_bytes = o.size, .buffer = &value[1], .capacity = sizeof value[1] } };
+        code = levin_multi_get_in(a->db, ks, snapshot, r, 2);
+        found = code == LEVIN_OK ? value_found(r[0].code, &value[0], r[0].value_bytes) : UINT64_MAX;
+        if (found != value_found(r[1].code, &value[1], r[1].value_bytes))
+            found = UINT64_MAX;
+    } else {
+        code = levin_get_in(a->db, ks, snapshot, k.data, k.size, value, sizeof value[0], &bytes);
+        found = value_found(code, value, bytes);
+    }
+    return found;
 }
 
 /* Past the row cache. */
-static uint64_t read_cell_at_snapshot(levin *db, uint64_t cell)
+static uint64_t read_cell_at_snapshot(const arena_of_clients *a, uint64_t cell, unsigned kind)
 {
     levin_snapshot *snapshot;
-    if (levin_snapshot_create(db, &snapshot) != LEVIN_OK)
+    if (levin_snapshot_create(a->db, &snapshot) != LEVIN_OK)
         return UINT64_MAX;
-    uint64_t value = read_cell(db, snapshot, cell);
+    uint64_t value = read_cell(a, snapshot, cell, kind);
     levin_snapshot_release(snapshot);
     return value;
 }
 
 static bool write_cell(client *c, uint64_t cell, uint64_t value)
 {
-    char key[16];
-    size_t key_bytes = cell_key(key, cell);
+    char key[CELL_KEY_MAX];
+    const levin_slice k = cell_key(key, cell);
+    levin *db = c->a->db;
+    levin_keyspace *ks = cell_space(c->a, cell);
     if (random_next(&c->random) % 2)
-        return (value == NOTHING ? levin_delete(c->a->db, key, key_bytes, LEVIN_NONE)
-                                 : levin_put(c->a->db, key, key_bytes, &value, sizeof value, LEVIN_NONE)) == LEVIN_OK;
+        return (value == NOTHING ? levin_delete_in(db, ks, k.data, k.size, LEVIN_NONE)
+                                 : levin_put_in(db, ks, k.data, k.size, &value, sizeof value, LEVIN_NONE)) == LEVIN_OK;
     levin_batch_clear(c->batch);
     bool ok = true;
     for (uint64_t n = 0; n < NEIGHBOURS && ok; n++) {
@@ -307,15 +360,16 @@ static bool write_cell(client *c, uint64_t cell, uint64_t value)
         size_t bytes = (size_t)snprintf(other, sizeof other, "other-%03u", (unsigned)n);
         ok = levin_batch_put(c->batch, other, bytes, &value, sizeof value) == LEVIN_OK;
     }
-    ok = ok && (value == NOTHING ? levin_batch_delete(c->batch, key, key_bytes)
-                                 : levin_batch_put(c->batch, key, key_bytes, &value, sizeof value)) == LEVIN_OK;
-    return ok && levin_write(c->a->db, c->batch, LEVIN_NONE) == LEVIN_OK;
+    ok = ok && (value == NOTHING ? levin_batch_delete_in(c->batch, ks, k.data, k.size)
+                                 : levin_batch_put_in(c->batch, ks, k.data, k.size, &value, sizeof value)) == LEVIN_OK;
+    return ok && levin_write(db, c->batch, LEVIN_NONE) == LEVIN_OK;
 }
 
 static void client_step(client *c)
 {
     arena_of_clients *a = c->a;
     uint64_t choice = random_next(&c->random) % 16, cell = random_next(&c->random) % CELLS;
+    unsigned kind = (unsigned)(random_next(&c->random) % READ_KINDS);
     history *h = &c->histories[cell];
     event *e = &h->events[h->count++];
     e->action = choice < 4 ? ACTION_WRITE : ACTION_READ;
@@ -323,7 +377,7 @@ static void client_step(client *c)
         e->value = choice ? 1 + atomic_fetch_add(&a->next_value, 1) : NOTHING;
     e->invoked = atomic_fetch_add(&a->clock, 1);
     if (e->action == ACTION_READ)
-        e->value = choice < 7 ? read_cell_at_snapshot(a->db, cell) : read_cell(a->db, NULL, cell);
+        e->value = choice < 7 ? read_cell_at_snapshot(a, cell, kind) : read_cell(a, NULL, cell, kind);
     else if (!write_cell(c, cell, e->value))
         atomic_fetch_add(&a->failures, 1);
     e->returned = atomic_fetch_add(&a->clock, 1);
@@ -365,7 +419,7 @@ static bool round_is_linearizable(client *clients, uint64_t begin[CELLS])
             h.count += part->count;
         }
         /* what is read past the cache when all is quiet ends the history */
-        begin[cell] = read_cell_at_snapshot(clients[0].a->db, (uint64_t)cell);
+        begin[cell] = read_cell_at_snapshot(clients[0].a, (uint64_t)cell, READ_GET);
         h.events[h.count++] = (event){ ACTION_READ, begin[cell], UINT64_MAX - 1, UINT64_MAX };
         memset(&c, 0, sizeof c);
         if (linearizes(&h, 0, h.begin, &c))
@@ -390,6 +444,7 @@ static void linearizable(levin_background background, uint64_t row_cache_bytes)
     o.row_cache_bytes = row_cache_bytes;
     o.memtable_bytes = 256 << 10;
     ck_assert_int_eq(levin_open("/store", &o, &a.db, NULL), LEVIN_OK);
+    ck_assert_int_eq(levin_keyspace_open(a.db, "named", 5, LEVIN_KEYSPACE_CREATE, &a.named), LEVIN_OK);
     ck_assert_int_eq(pthread_barrier_init(&a.barrier, NULL, CLIENTS + 1), 0);
     for (int i = 0; i < CLIENTS; i++) {
         memset(&clients[i], 0, sizeof clients[i]);
@@ -409,6 +464,7 @@ static void linearizable(levin_background background, uint64_t row_cache_bytes)
         levin_batch_destroy(clients[i].batch);
     }
     levin_stats_get(a.db, &stats);
+    levin_keyspace_close(a.named);
     ck_assert(good);
     ck_assert_int_eq(atomic_load(&a.failures), 0);
     if (row_cache_bytes)
