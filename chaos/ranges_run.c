@@ -24,7 +24,8 @@
 #define PATH "db"
 #define SPACE_NAME "ranges"
 
-enum { LETTERS = 3, KEYS = 16, LIMITS = KEYS + 2, PREFIXES = 9, HELD = 4, VALUE_MOST = 1300, WALKS_A_STEP = 6 };
+enum { LETTERS = 3, KEYS = 16, LIMITS = KEYS + 2, PREFIXES = 9, HELD = 4, WALKS_A_STEP = 6, PROBES = 12 };
+enum { VALUE_MOST = 1600, VALUE_USUAL = 1200 /* of many: so that the same room is used again by one of that length */ };
 enum { EXHAUST_EVERY = 40 };
 /* Each step draws from streams of its own: it is the same when others are left out. */
 #define STREAM_STEPS (UINT64_C(1) << 32)
@@ -196,6 +197,15 @@ static bool walk(life *l, uint32_t number, bool faults)
     return wrong(l, faults ? "a walk with a failing call" : "a walk");
 }
 
+/* Point reads of all kinds, past and through the caches. */
+static bool probe(life *l)
+{
+    const oracle_pairs expected = expected_at(l, oracle_accepted(l->o));
+    const oracle_check_options options = { .keyspace = l->keyspace, .seed = random_next(&l->walk), .points = PROBES };
+    l->out->counts.probes += PROBES;
+    return oracle_probe_points(&expected, l->store, &options, &l->out->verdict) || wrong(l, "point reads");
+}
+
 /* Opens one at the present state, or moves one of an earlier state. */
 static bool move_held(life *l, held *h)
 {
@@ -255,7 +265,8 @@ static bool write_batch(life *l)
         const levin_slice key = random_of(l, l->keys, KEYS);
         const uint64_t draw = random_below(&l->plan, 100);
         if (draw < 70) {
-            const size_t bytes = (size_t)random_below(&l->plan, random_chance(&l->plan, 2) ? 30 : VALUE_MOST);
+            size_t bytes = (size_t)random_below(&l->plan, random_chance(&l->plan, 2) ? 30 : VALUE_MOST);
+            bytes = bytes > VALUE_USUAL / 2 ? VALUE_USUAL : bytes;
             random_fill(&l->plan, value, bytes);
             oracle_put_in(l->o, l->space, key, (levin_slice){ value, bytes });
             code = levin_batch_put_in(batch, l->keyspace, key.data, key.size, value, bytes);
@@ -341,6 +352,7 @@ static bool between_steps(life *l, uint32_t n, bool (*at)(void *context), void *
         good = move_held(l, &l->held[i]);
     for (unsigned i = 0; i < WALKS_A_STEP && good; i++)
         good = walk(l, (uint32_t)random_below(&l->walk, COMBINATIONS), i % 3 == 2);
+    good = good && probe(l);
     const bool all = n % EXHAUST_EVERY == EXHAUST_EVERY - 1;
     for (uint32_t i = 0; i < COMBINATIONS && good && all; i++) {
         good = walk(l, i, false);
@@ -368,7 +380,7 @@ bool ranges_run(uint64_t seed, uint32_t steps, const ranges_kept *part, bool (*a
     l.options.row_cache_bytes = 0;
     l.options.memtable_bytes = 64 << 10;
     l.options.wal_segment_bytes = 32 << 10;
-    l.options.value_log_threshold_bytes = 700;
+    l.options.value_log_threshold_bytes = seed / 2 % 2 ? 700 : 0; /* in the value log, or in extents */
     l.options.value_log_segment_bytes = 16 << 10;
     bool good = open_store(&l) && write_beside(&l);
     for (uint32_t n = 0; n < steps && good && at(context); n++) {

@@ -15,6 +15,7 @@
     X(held, "moves of iterators opened at an earlier state")                                                    \
     X(faults, "iterators that met a failing call")                                                              \
     X(resumed, "of them that went on after it")                                                                 \
+    X(probes, "point reads between the steps")                                                                   \
     X(writes, "batches written meanwhile")                                                                      \
     X(flushes, "checkpoints, compactions, collections")
 typedef struct ranges_counts {

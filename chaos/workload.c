@@ -33,6 +33,7 @@ enum {
     SPACE_OP_PERCENT = 14,
     LARGE_VALUE_LEAST = 4097,
     LARGE_VALUE_MOST = 12000,
+    LARGE_VALUE_USUAL = 6000, /* of every other one: so that the same room is used again by one of the same length */
     TAIL_OPERATIONS = 10
 };
 
@@ -119,6 +120,7 @@ static levin_slice small_value(maker *m, const stanza *s)
 static levin_slice large_value(maker *m)
 {
     size_t bytes = between(&m->values, LARGE_VALUE_LEAST, LARGE_VALUE_MOST);
+    bytes = bytes % 2 ? bytes : LARGE_VALUE_USUAL;
     unsigned char *value = plan_reserve(m->w, bytes);
     random_fill(&m->values, value, bytes);
     m->revision++;
