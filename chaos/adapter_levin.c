@@ -338,6 +338,13 @@ static store_result levin_adapter_compact(store_session *session)
     return session_result(session, levin_compact(session->s->db, NULL, NULL));
 }
 
+static uint64_t levin_adapter_checkpoints(store_session *session)
+{
+    levin_stats stats;
+    levin_stats_get(session->s->db, &stats);
+    return stats.checkpoints;
+}
+
 const store_adapter adapter_levin = {
     .abi = STORE_ABI,
     .name = "levin",
@@ -358,5 +365,6 @@ const store_adapter adapter_levin = {
     .multi_get = levin_adapter_multi_get,
     .scan = levin_adapter_scan,
     .check = levin_adapter_check,
+    .checkpoints = levin_adapter_checkpoints,
     .compact = levin_adapter_compact,
 };

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_ABI 2u
+#define STORE_ABI 3u
 
 typedef enum store_result {
     STORE_OK = 0,
@@ -111,6 +111,8 @@ typedef struct store_adapter {
     store_result (*multi_get)(store_session *session, store_get *gets, size_t count); /* may be NULL */
     store_result (*scan)(store_session *session, const store_range *range, store_visit visit, void *context);
     store_result (*check)(store_session *session); /* may be NULL */
+    /* How often what writes had left in memory was written out, since the store was opened. NULL: it does not say. */
+    uint64_t (*checkpoints)(store_session *session);
     /*
      * Brings the files to rest: writes out what is buffered, merges, and gives back room as far as the store can
      * (wholly with STORE_CAN_COMPACT). No other session may be open.

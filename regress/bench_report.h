@@ -23,7 +23,7 @@ typedef struct bench_cell {
     bool cut; /* its one round was ended early */
     uint64_t not_found;
     histogram latency; /* of all rounds */
-    uint64_t beside_operations, beside_max_ns; /* likewise */
+    uint64_t beside_operations, beside_max_ns, beside_checkpoints; /* likewise */
 } bench_cell;
 
 typedef struct bench_setup {

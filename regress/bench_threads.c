@@ -158,6 +158,7 @@ bool bench_threads_run(const workload *w, store *db, const store_adapter *a, con
     if (ok && all > n) {
         sum->beside_operations = threads[n].result.beside_operations;
         sum->beside_max_ns = threads[n].result.beside_max_ns;
+        sum->beside_checkpoints = threads[n].result.beside_checkpoints;
     }
     free(threads);
     return ok;

@@ -110,8 +110,9 @@ static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint32_t e
             n = (uint32_t)(b->count - i);
         for (; k < n; k++)
             bench_key_format(keys[k], b->o->key_bytes, random_below(&b->random, among));
+        const uint32_t turn = (uint32_t)random_below(&b->random, every); /* of one in `every`: not always the first */
         for (k = 0; k < n && ok; k++)
-            ok = read_key(b, keys[k], buffer, value_bytes, (k & (every - 1)) == 0);
+            ok = read_key(b, keys[k], buffer, value_bytes, (k & (every - 1)) == turn);
         b->r->operations += k;
         i += k;
     }
@@ -148,6 +149,7 @@ static bool beside_write(bench *b)
     const uint32_t key_bytes = b->o->key_bytes, value_bytes = b->o->value_bytes;
     char keys[BATCH][BENCH_KEY_MAX_BYTES];
     store_operation operations[BATCH];
+    const uint64_t before = b->a->checkpoints ? b->a->checkpoints(b->session) : 0;
     /* acquire: nothing is read after it, but the count is then never older than the last thread's end */
     while (atomic_load_explicit(b->running, memory_order_acquire) && !stopped(b)) {
         for (uint32_t n = 0; n < BATCH; n++) {
@@ -161,6 +163,7 @@ static bool beside_write(bench *b)
         b->r->beside_max_ns = took > b->r->beside_max_ns ? took : b->r->beside_max_ns;
         b->r->beside_operations += BATCH;
     }
+    b->r->beside_checkpoints = b->a->checkpoints ? b->a->checkpoints(b->session) - before : 0;
     return true;
 }
 

@@ -38,7 +38,8 @@ typedef struct bench_result {
     double seconds;            /* wall time, from the first thread's start to the last one's end */
     bool cut;                  /* ended early */
     histogram latency;         /* of calls; sampled for reads */
-    uint64_t beside_operations, beside_max_ns; /* of the thread beside: keys written, and its longest call */
+    /* Of the thread beside: keys written, its longest call, and how often they were written out meanwhile. */
+    uint64_t beside_operations, beside_max_ns, beside_checkpoints;
 } bench_result;
 
 struct bench; /* one thread's state */
