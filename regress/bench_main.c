@@ -238,11 +238,24 @@ static void choose_benches(bench_setup *s, char *list)
         bad_usage("no benchmark given", "--benchmarks=");
 }
 
+/* What the table decides itself. */
+static bool table_decides(int id)
+{
+    static const int decided[] = { OPTION_BENCHMARKS, OPTION_THREADS, OPTION_LARGE_VALUE, OPTION_SYNC,
+                                   OPTION_READS,      OPTION_SYNCS };
+    for (size_t i = 0; i < sizeof decided / sizeof *decided; i++)
+        if (decided[i] == id)
+            return true;
+    return false;
+}
+
 static void parse(bench_setup *s, int argc, char **argv, char *bench_list, char *store_list)
 {
     bench_options *o = &s->o;
+    const char *decided = NULL; /* an option that the table would pass over */
     for (int id, index = 0; (id = getopt_long(argc, argv, "", options, &index)) != -1;) {
         const char *name = id >= OPTION_BENCHMARKS ? options[index].name : "", *text = optarg;
+        decided = table_decides(id) ? name : decided;
         switch (id) {
         case OPTION_BENCHMARKS: snprintf(bench_list, BENCH_PATH_BYTES, "%s", text); break;
         case OPTION_STORE: snprintf(store_list, BENCH_PATH_BYTES, "%s", text); break;
@@ -280,6 +293,8 @@ static void parse(bench_setup *s, int argc, char **argv, char *bench_list, char 
     }
     if (optind < argc)
         bad_usage("unexpected argument", argv[optind]);
+    if (s->table && decided)
+        bad_usage("the table decides that itself", decided);
 }
 
 static void check_options(const bench_setup *s)

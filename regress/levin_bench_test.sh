@@ -90,6 +90,8 @@ check "and stays" test -e kept/levin.0-0/pages -a -e kept/lmdb.1-0
 check "a store that is not there" exits 2 "$bench" --db=kept --use_existing_db --store=lmdb --benchmarks=readrandom
 check "no directory to look in" exits 2 "$bench" --use_existing_db --benchmarks=readrandom
 check "nothing left to do" exits 2 "$bench" --db=kept --use_existing_db --benchmarks=fillseq
+check "what the table decides itself" sh -c "'$bench' --table --threads=4 2>&1 | grep -q 'the table decides that itself: threads'"
+check "exits so" exits 2 "$bench" --threads=4 --quick
 check "the table makes its own" exits 2 "$bench" --db=kept --use_existing_db --table
 check "a directory that cannot be made" exits 3 "$bench" --db=/proc/levin-bench
 check "help" sh -c "'$bench' --help | grep -q '^Exit codes'"
