@@ -21,6 +21,8 @@ Q := $(if $(filter 1,$(V)),,@)
 TARGET ?=
 FUZZER ?=
 TIME ?= 60
+# ... and how many fuzzers at once, over one corpus a target
+JOBS ?= 1
 
 # ---- variants ------------------------------------------------------------------------------------------------
 # Only the engine is instrumented: what the fuzzers see as new is new in the engine, and the harness costs less.
@@ -40,13 +42,17 @@ else ifeq ($(VARIANT),libfuzzer)
 else ifeq ($(VARIANT),afl)
   CC = $(if $(harness_source),clang,afl-clang-fast)
   VFLAGS = $(if $(harness_source),-O2 -g,$(FUZZ_FLAGS))
+else ifeq ($(VARIANT),cmplog)
+  # what AFL++ runs beside the first to see what is compared with what; no sanitizer, for that one has them
+  CC = $(if $(harness_source),clang,env AFL_LLVM_CMPLOG=1 afl-clang-fast)
+  VFLAGS = -O2 -g
 else ifeq ($(VARIANT),oss)
   # OSS-Fuzz and ClusterFuzzLite (.clusterfuzzlite/build.sh): their compilers, flags and engine, out of the environment
   VFLAGS =
 else
-  $(error VARIANT is one of release, debug, asan, tsan; make fuzz uses libfuzzer and afl)
+  $(error VARIANT is one of release, debug, asan, tsan; make fuzz uses libfuzzer, afl and cmplog)
 endif
-B := $(if $(filter libfuzzer afl,$(VARIANT)),build/fuzz/$(VARIANT),$(if $(filter oss,$(VARIANT)),$(OSS_BUILD),build/$(VARIANT)))
+B := $(if $(filter libfuzzer afl cmplog,$(VARIANT)),build/fuzz/$(VARIANT),$(if $(filter oss,$(VARIANT)),$(OSS_BUILD),build/$(VARIANT)))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wundef -Wvla \
         -Wcast-qual -Wwrite-strings -Wformat=2 -Werror
@@ -292,12 +298,13 @@ fuzz-mutators: $(FUZZ_TARGETS:%=$(B)/fuzz/mutator_%.so)
 fuzzers := $(or $(strip $(FUZZER)),libfuzzer afl)
 fuzz_run = '$(or $(strip $(TARGET)),$(FUZZ_TARGETS))' '$(fuzzers)' '$(TIME)'
 .PHONY: fuzz
-fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET='fuzz_ops ...', FUZZER='libfuzzer afl', TIME=seconds for each)
-	$(Q)fuzz/run.sh --check $(fuzz_run)
+fuzz: $(DEPS) ## fuzz the targets of fuzz/ (TARGET='fuzz_ops ...', FUZZER='libfuzzer afl', TIME=seconds for each, JOBS=n at once)
+	$(Q)JOBS='$(JOBS)' fuzz/run.sh --check $(fuzz_run)
 	$(Q)$(SUBMAKE) VARIANT=libfuzzer fuzz-libfuzzer
 	$(Q)$(if $(filter afl,$(fuzzers)),AFL_QUIET=1 $(SUBMAKE) VARIANT=afl fuzz-afl,:)
 	$(Q)$(if $(filter afl,$(fuzzers)),$(SUBMAKE) VARIANT=release fuzz-mutators,:)
-	$(Q)fuzz/run.sh $(fuzz_run)
+	$(Q)$(if $(and $(filter afl,$(fuzzers)),$(filter-out 1,$(JOBS))),AFL_QUIET=1 $(SUBMAKE) VARIANT=cmplog fuzz-afl,:)
+	$(Q)JOBS='$(JOBS)' fuzz/run.sh $(fuzz_run)
 
 .PHONY: fuzz-triage fuzz-keep fuzz-oss-check
 fuzz-triage: ## what crashed in `make fuzz`, each cause once, with replay lines

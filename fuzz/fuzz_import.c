@@ -266,6 +266,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < IMPORT_HEADER_BYTES)
         return -1;
+    if (size > IMPORT_HEADER_BYTES + IMPORT_TEXT_MAX)
+        size = IMPORT_HEADER_BYTES + IMPORT_TEXT_MAX;
     const request q = read_request(data);
     const plain_text empty = { .text = data + IMPORT_HEADER_BYTES, .size = size - IMPORT_HEADER_BYTES };
     plain_text whole = empty, parts = empty, plain = empty;

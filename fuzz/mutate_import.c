@@ -79,6 +79,9 @@ static size_t mutate_lines(random_stream *random, uint8_t *text, size_t size, si
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed)
 {
     random_stream random = random_open(seed, 0);
+    if (capacity > IMPORT_HEADER_BYTES + IMPORT_TEXT_MAX)
+        capacity = IMPORT_HEADER_BYTES + IMPORT_TEXT_MAX;
+    size = size < capacity ? size : capacity;
     if (size < IMPORT_HEADER_BYTES || capacity < IMPORT_HEADER_BYTES || random_chance(&random, 8))
         return LLVMFuzzerMutate(data, size, capacity);
     uint8_t *text = data + IMPORT_HEADER_BYTES;
@@ -108,7 +111,7 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8
     const span front = pick_line(&random, data1 + IMPORT_HEADER_BYTES, size1 - IMPORT_HEADER_BYTES);
     const span end = pick_line(&random, data2 + IMPORT_HEADER_BYTES, size2 - IMPORT_HEADER_BYTES);
     const size_t front_bytes = IMPORT_HEADER_BYTES + front.at, end_bytes = size2 - IMPORT_HEADER_BYTES - end.at;
-    if (front_bytes + end_bytes > capacity)
+    if (front_bytes + end_bytes > capacity || front_bytes + end_bytes > IMPORT_HEADER_BYTES + IMPORT_TEXT_MAX)
         return 0;
     memcpy(out, data1, front_bytes);
     memcpy(out + front_bytes, data2 + IMPORT_HEADER_BYTES + end.at, end_bytes);

@@ -37,6 +37,10 @@ for arguments in "fuzz_ops typo 5" "fuzz_ops afl abc" "fuzz_ops libfuzzer 0" "fu
     read -ra words <<<"$arguments"
     check "run.sh $arguments is refused" refused fuzz/run.sh --check "${words[@]}"
 done
+for number in 0 -1 two; do
+    check "run.sh JOBS=$number is refused" refused env JOBS="$number" fuzz/run.sh --check fuzz_ops afl 5
+done
+check "run.sh takes jobs" env JOBS=4 fuzz/run.sh --check fuzz_ops 'libfuzzer afl' 5
 check "run.sh takes two targets and fuzzers" fuzz/run.sh --check 'fuzz_ops fuzz_open_image' 'libfuzzer afl' 5
 
 for source in fuzz/fuzz_*.c; do
