@@ -119,6 +119,18 @@ expect "ranges" 0 "$chaos" ranges --ops 6 --seeds 2 --json
 expect "their JSON" 0 jq -e '.verdict == "nothing found" and .ranges.complete and .ranges.walks > 50' out
 expect "one seed of them again" 0 "$chaos" replay --ops 6 --ranges
 
+# interrupted COMMAND...: sends it an interrupt once it would catch it, and returns its status
+interrupted() {
+    local pid
+    "$@" >out 2>err &
+    pid=$!
+    # It catches SIGINT, and is no longer the shell that is about to become it, which would run the trap above.
+    until grep -q '^levin-chaos$' "/proc/$pid/comm" 2>/dev/null &&
+        grep -q 'SigCgt:.*[2367abef]$' "/proc/$pid/status" 2>/dev/null; do kill -0 "$pid" || break; done
+    kill -INT "$pid"
+    wait "$pid"
+}
+
 # A planted bug: what is found is kept, found again, made small, still found there, and not in the engine as it is.
 # planted NUMBER: leaves levin-chaos of a tree with that bug in $planted
 planted() {
@@ -130,13 +142,14 @@ planted() {
     patch -s -d planted -p1 --fuzz=0 -f <"$patch" &&
         ${MAKE:-make} -s -C planted NO_DEPS=1 CFLAGS=-Wno-unused build/release/bin/levin-chaos
 }
-# kept_finding MOST_STEPS DETECTOR OPTION...
+# kept_finding MOST_STEPS DETECTOR OPTION...: leaves the file in $kept, the small one in first
 kept_finding() {
     local most=$1 what=$2 found min steps
     shift
     rm -rf found
     expect "$what: the bug is found" 1 "$planted" "$@" --fail-fast --quiet --jobs 1 --save found
     found=$(find found -name '*.finding' | sort | head -n 1) min=$found.min
+    kept=$found
     expect "$what: the finding is kept" 0 test -s "$found"
     expect "$what: and found again" 1 "$planted" replay "$found"
     says "$what: as it was" out '^the same finding'
@@ -179,6 +192,14 @@ if [ -d "$root/build/release/obj" ]; then
     expect "a tree with another one" 0 planted 05
     kept_finding 5 sweep
     kept_test sweep 'TORN vs ROTTEN: power cut after'
+    # at any moment: before it was seen that the finding is there, or with the best so far
+    checks=$((checks + 1))
+    interrupted "$planted" shrink "$kept" --output least
+    case $? in
+    1) expect "an interrupted shrink leaves what shows it" 1 "$planted" replay least ;;
+    130) expect "an interrupted shrink that has seen nothing leaves nothing" 1 test -e least ;;
+    *) failures=$((failures + 1)) && echo "FAILED: an interrupted shrink" ;;
+    esac
     expect "a tree with a third" 0 planted 16
     kept_finding 6 faults
     kept_test faults 'EXACT: '
@@ -210,13 +231,7 @@ for sweep in sweep faults; do # until the budget is long enough for a beginning
 done
 
 checks=$((checks + 1))
-"$chaos" sweep --seeds 100 --jobs 1 --budget 200 >out 2>err &
-pid=$!
-# It catches SIGINT, and is no longer the shell that is about to become it, which would run the trap above.
-until grep -q '^levin-chaos$' "/proc/$pid/comm" 2>/dev/null &&
-    grep -q 'SigCgt:.*[2367abef]$' "/proc/$pid/status" 2>/dev/null; do kill -0 "$pid" || break; done
-kill -INT "$pid"
-wait "$pid"
+interrupted "$chaos" sweep --seeds 100 --jobs 1 --budget 200
 status=$?
 [ "$status" -eq 130 ] || { failures=$((failures + 1)); echo "FAILED: interrupt: exit $status, not 130"; }
 says "an interrupted sweep reports" out 'nothing found, interrupted'
