@@ -220,7 +220,7 @@ static uint64_t units_of(const corrupt_file *f, uint32_t unit)
     return (f->size + unit - 1) / unit;
 }
 
-uint64_t corrupt_file_count(const corrupt_image *i, size_t file, corrupt_kind kind)
+static uint64_t file_count(const corrupt_image *i, size_t file, corrupt_kind kind)
 {
     const corrupt_file *f = &i->files[file];
     const uint64_t units = units_of(f, unit_of(f));
@@ -252,7 +252,7 @@ uint64_t corrupt_group_count(const corrupt_image *image, corrupt_kind kind, corr
 {
     uint64_t count = 0;
     for (size_t f = 0; f < image->file_count; f++)
-        count += image->files[f].class == class ? corrupt_file_count(image, f, kind) : 0;
+        count += image->files[f].class == class ? file_count(image, f, kind) : 0;
     return count;
 }
 
@@ -261,7 +261,7 @@ corrupt_item corrupt_group_item(const corrupt_life *life, unsigned image, corrup
 {
     const corrupt_image *i = &life->images[image];
     for (size_t f = 0; f < i->file_count; f++) {
-        const uint64_t count = i->files[f].class == class ? corrupt_file_count(i, f, kind) : 0;
+        const uint64_t count = i->files[f].class == class ? file_count(i, f, kind) : 0;
         if (number < count)
             return (corrupt_item){ image, kind, f, number };
         number -= count;
@@ -289,8 +289,28 @@ bool corrupt_item_parse(const corrupt_life *life, const char *name, corrupt_item
                 *item = (corrupt_item){ i, (corrupt_kind)k, f, number };
                 corrupt_item_name(life, item, candidate);
                 if (!strcmp(candidate, name))
-                    return number < corrupt_file_count(&life->images[i], f, (corrupt_kind)k);
+                    return number < file_count(&life->images[i], f, (corrupt_kind)k);
             }
+    return false;
+}
+
+bool corrupt_group_parse(const corrupt_life *life, const char *name, unsigned *image, corrupt_kind *kind,
+                         corrupt_class *class)
+{
+    for (unsigned i = 0; i < CORRUPT_IMAGES; i++)
+        for (unsigned k = 0; k < CORRUPT_KIND_COUNT; k++) {
+            char head[CORRUPT_NAME_BYTES];
+            const int bytes = snprintf(head, sizeof head, "%s/%s/", life->images[i].name,
+                                       corrupt_kind_text((corrupt_kind)k));
+            if (strncmp(name, head, (size_t)bytes))
+                continue;
+            char file[DISK_NAME_MAX + 1];
+            snprintf(file, sizeof file, "%.*s", (int)strcspn(name + bytes, "/"), name + bytes);
+            *image = i;
+            *kind = (corrupt_kind)k;
+            *class = class_of(file);
+            return true;
+        }
     return false;
 }
 

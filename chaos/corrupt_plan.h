@@ -75,14 +75,15 @@ typedef struct corrupt_item {
 
 /* How many there are of a kind to the files of a class. */
 uint64_t corrupt_group_count(const corrupt_image *image, corrupt_kind kind, corrupt_class class);
-/* How many there are of a kind to one file. */
-uint64_t corrupt_file_count(const corrupt_image *image, size_t file, corrupt_kind kind);
 /* The damage of that number in the group. */
 corrupt_item corrupt_group_item(const corrupt_life *life, unsigned image, corrupt_kind kind, corrupt_class class,
                                 uint64_t number);
 /* "closed/flip/pages/4711" */
 void corrupt_item_name(const corrupt_life *life, const corrupt_item *item, char name[CORRUPT_NAME_BYTES]);
 bool corrupt_item_parse(const corrupt_life *life, const char *name, corrupt_item *item);
+/* The group that a name belongs to, also when there is no such file, or not so many damages. False: it is no name. */
+bool corrupt_group_parse(const corrupt_life *life, const char *name, unsigned *image, corrupt_kind *kind,
+                         corrupt_class *class);
 damage corrupt_item_damage(const corrupt_life *life, const corrupt_item *item);
 /* In words: "bit 3 of byte 588 of pages". */
 void corrupt_item_describe(const corrupt_life *life, const corrupt_item *item, char *text, size_t capacity);

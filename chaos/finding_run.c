@@ -385,25 +385,23 @@ static void damage_exactly(again *a, const corrupt_life *life, const corrupt_ite
         keep(a, name, out.phase ? out.phase : "", &out.verdict);
 }
 
-/* The same kind to the same file: the same number, then spread over all there are. */
+/* The same damage; then those of the same kind to files of the same class, spread over all there are. */
 static void damage_near(again *a, const corrupt_life *life)
 {
-    char name[sizeof a->f->place + 24];
     corrupt_item item;
-    const char *slash = strrchr(a->f->place, '/');
-    if (!slash)
+    corrupt_kind kind;
+    corrupt_class class;
+    unsigned image;
+    if (corrupt_item_parse(life, a->f->place, &item))
+        damage_exactly(a, life, &item);
+    if (!corrupt_group_parse(life, a->f->place, &image, &kind, &class))
         return;
-    const uint64_t same = strtoull(slash + 1, NULL, 10);
-    snprintf(name, sizeof name, "%.*s/0", (int)(slash - a->f->place), a->f->place);
-    if (!corrupt_item_parse(life, name, &item))
-        return;
-    const uint64_t count = corrupt_file_count(&life->images[item.image], item.file, item.kind);
+    const uint64_t count = corrupt_group_count(&life->images[image], kind, class);
     const uint64_t stride = count / a->near->limit + 1;
-    item.number = same;
-    if (same < count)
+    for (uint64_t n = 0; n < count && !a->out->broken && !exhausted(a); n += stride) {
+        item = corrupt_group_item(life, image, kind, class, n);
         damage_exactly(a, life, &item);
-    for (item.number = 0; item.number < count && !a->out->broken && !exhausted(a); item.number += stride)
-        damage_exactly(a, life, &item);
+    }
 }
 
 static void corrupt_again(again *a)

@@ -8,7 +8,7 @@
  *            the step's beginning; of a finding of depth 2 and more, also crashes of those recoveries
  *   faults   the calls of the same series, first those as far from its beginning and from its end
  *   plan     the plan; with one rule that says nth, other numbers of it
- *   corrupt  damages of the same kind to the same file, first that of the same number
+ *   corrupt  damages of the same kind to files of the same class (pages, log, values, ...), first that of the same name
  *   ranges   the part itself
  */
 #ifndef CHAOS_FINDING_RUN_H
