@@ -213,8 +213,8 @@ bool client_compare(client *c, levin *store, const oracle_legal *legal, uint64_t
         c->verdict = v;
         return false;
     }
-    const levin_code code = structure && !c->failing ? levin_check(store, NULL, NULL, NULL) : LEVIN_OK;
-    if (code != LEVIN_OK) {
+    const levin_code code = structure ? levin_check(store, NULL, NULL, NULL) : LEVIN_OK;
+    if (code == LEVIN_CORRUPT || (code != LEVIN_OK && !c->failing)) {
         levin_last_error(store, &error);
         oracle_fault(&c->verdict, "DETECT", "levin_check: %s: %s", levin_code_name(code), error.message);
     }
@@ -531,20 +531,30 @@ static void rival_begin(client *c, levin_isolation isolation)
     failed(c, code, "levin_txn_begin");
 }
 
+/* One that has not done what it was to do is none. */
+static void rival_ready(client *c, levin_code code)
+{
+    failed(c, code, "a transaction");
+    if (code == LEVIN_OK)
+        return;
+    levin_txn_destroy(c->rival);
+    c->rival = NULL;
+}
+
 void client_rival_writes(client *c, unsigned space, const void *key, size_t key_bytes)
 {
     if (!client_going(c) || absent(c, space) || c->rival)
         return;
     rival_begin(c, LEVIN_SNAPSHOT);
     if (c->rival)
-        failed(c, levin_txn_put_in(c->rival, c->spaces[space], key, key_bytes, "rival", 5), "levin_txn_put_in");
+        rival_ready(c, levin_txn_put_in(c->rival, c->spaces[space], key, key_bytes, "rival", 5));
 }
 
 static void rival_looked(client *c, levin_code code)
 {
     if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
         code = levin_txn_put(c->rival, "rival", 5, "", 0);
-    failed(c, code, "a transaction");
+    rival_ready(c, code);
 }
 
 void client_rival_reads(client *c, unsigned space, const void *key, size_t key_bytes)

@@ -61,7 +61,10 @@ void client_submit(client *c, levin_durability durability);
 void client_submit_callback(client *c, levin_durability durability);
 void client_wait(client *c, unsigned ticket);
 
-/* A transaction that must be refused once the next write has changed the key: it writes, reads or iterates over it. */
+/*
+ * A transaction that must be refused once the next write has changed the key (what it had before does not count): it
+ * writes, reads or iterates over it.
+ */
 void client_rival_writes(client *c, unsigned space, const void *key, size_t key_bytes);
 void client_rival_reads(client *c, unsigned space, const void *key, size_t key_bytes);
 void client_rival_iterates(client *c, unsigned space, const void *key, size_t key_bytes);

@@ -180,7 +180,10 @@ START_TEST(client__a_plan_hurts_calls)
     client_open(c, &options);
     client_check(c, 7);
     client_plan(c, plan, 8); /* and ends under it */
-    history(c, &options);
+    for (unsigned i = 0; i < 40; i++) {
+        put(c, 0, 100 + i, 1000);
+        client_write(c, LEVIN_SYNCED);
+    }
     kept(c);
 }
 END_TEST
