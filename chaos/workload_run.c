@@ -20,7 +20,7 @@
 #include "workload_runner.h"
 
 enum { OPEN_ATTEMPTS = 3, READ_BACK = 3, READ_BACK_RANGE = 8, READ_BACK_BYTES = 4096 };
-enum { STREAM_WAITS = 520, STREAM_FORMS = 521, STREAM_TXNS = 522, STREAM_LOADS = 523 };
+enum { STREAM_WAITS = 520, STREAM_FORMS = 521, STREAM_TXNS = 522, STREAM_LOADS = 523, STREAM_SWAPS = 524 };
 
 bool workload_failed(runner *r, levin_code code, const char *what)
 {
@@ -348,18 +348,21 @@ static bool step_write(runner *r, const plan_step *s)
         return write_with_rival(r, b, rival);
     random_stream loads = random_open(r->w->options.seed + r->result->steps, STREAM_LOADS);
     const bool load = random_below(&loads, 12) == 0 && !transaction && !r->held_count && workload_loadable(r, b);
+    random_stream swaps = random_open(r->w->options.seed + r->result->steps, STREAM_SWAPS);
+    const plan_op *swap = load || transaction || random_below(&swaps, 2) ? NULL : workload_swappable(r, b);
     const levin_durability durability = load ? LEVIN_SYNCED : b->durability;
     uint64_t before = runner_now(r);
     if (load)
         workload_script_call(script_of(r), "client_load(c)");
     else
-        workload_script_call(script_of(r), "client_%s(c, %s)", transaction ? "transaction" : "write",
+        workload_script_call(script_of(r), "client_%s(c, %s)", swap ? "swap" : transaction ? "transaction" : "write",
                              workload_script_durability(durability));
     levin_code code = load          ? workload_load(r, b)
+                      : swap        ? workload_swap(r, swap, durability)
                       : transaction ? write_as_transaction(r, b)
                                     : levin_write(r->store, r->batches[0], durability);
     const uint32_t number = oracle_submit(r->target->o, durability, before);
-    bool going = workload_answered(r, number, code, b);
+    bool going = !r->result->verdict.promise && workload_answered(r, number, code, b);
     if (load && code != LEVIN_OK && code != LEVIN_POISONED) /* poisoned before, it did nothing */
         r->doubtful = number;
     if (rival && going && code == LEVIN_OK)

@@ -88,6 +88,9 @@ bool workload_spaces_open(runner *r);
 /* Whether the batch, with what is left out of it, can be written as a bulk load; and that, durable when it is done. */
 bool workload_loadable(const runner *r, const plan_batch *b);
 levin_code workload_load(runner *r, const plan_batch *b);
+/* The only operation of the batch, on a key, for a compare-and-swap; or NULL. And that; a flaw is in the verdict. */
+const plan_op *workload_swappable(const runner *r, const plan_batch *b);
+levin_code workload_swap(runner *r, const plan_op *op, levin_durability durability);
 /* Steps. */
 bool workload_step_backup(runner *r, uint64_t seed);
 bool workload_step_make(runner *r, unsigned space);

@@ -12,6 +12,7 @@
 
 #include "fatal.h"
 #include "simdisk.h"
+#include "swap.h"
 
 #define BACKUP_PATH "db.backup"
 enum { POINTS = 8, RANGES = 3, VALUE_BYTES = 1 << 16, OPEN_ATTEMPTS = 3, PATH_BYTES = 256 };
@@ -357,6 +358,22 @@ void client_write(client *c, levin_durability durability)
         code = levin_write(c->store, batch, durability);
     answered(c, number, code, "levin_write");
     levin_batch_destroy(batch);
+}
+
+void client_swap(client *c, levin_durability durability)
+{
+    const char *flaw = NULL;
+    if (!client_going(c) || c->count != 1)
+        return;
+    const client_operation *op = &c->operations[0];
+    const levin_slice *desired = op->kind == CLIENT_PUT ? &op->value : NULL;
+    const uint32_t number = oracle_submit(c->o, durability, client_now(c));
+    levin_code code = swap_key(c->store, c->spaces[op->space], op->key, desired, durability, &flaw);
+    forget_operations(c);
+    if (flaw)
+        oracle_fault(&c->verdict, "EXACT", "%s", flaw);
+    else
+        answered(c, number, code, "levin_compare_and_swap");
 }
 
 void client_transaction(client *c, levin_durability durability)

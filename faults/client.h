@@ -56,6 +56,8 @@ void client_delete_prefix(client *c, unsigned space, const void *prefix, size_t 
 void client_write(client *c, levin_durability durability);
 void client_transaction(client *c, levin_durability durability);
 void client_load(client *c);
+/* The one operation, on a key, as a compare-and-swap, after one that must be refused. */
+void client_swap(client *c, levin_durability durability);
 /* They are submitted; the tickets are numbered from 0, anew once all were waited for. */
 void client_submit(client *c, levin_durability durability);
 void client_submit_callback(client *c, levin_durability durability);

@@ -80,6 +80,12 @@ static void history(client *c, const levin_options *options)
     client_delete_prefix(c, 0, "key-7", 5);
     client_delete(c, 0, "key-2", 5);
     client_write(c, LEVIN_SYNCED);
+    put(c, 0, 9, 30); /* there; not there; away */
+    client_swap(c, LEVIN_LOGGED);
+    put(c, 1, 12, 30);
+    client_swap(c, LEVIN_NONE);
+    client_delete(c, 1, "key-12", 6);
+    client_swap(c, LEVIN_SYNCED);
     client_work(c, 3);
     client_collect(c, 90);
     client_compact(c, LEVIN_COMPACT_ALL, UINT64_MAX);
