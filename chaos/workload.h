@@ -1,13 +1,14 @@
 /*
  * workload.h - what a client does to a store, as a plan made from a seed, and the running of it.
  *
- * A plan is a pure function of its options: batches with mixed durability, with deletes of ranges and prefixes, groups
- * of several submitters (asynchronous writes on one thread: tickets, waited for at once or polled after the next step,
- * and callbacks), bulk loads, compare-and-swaps, transactions and rivals that must be refused, syncs, checkpoints,
- * compactions, backups, bounded steps of background work, snapshots and reading handles held across checkpoints, reads
- * checked at once, reopening; and named keyspaces, made, written to in batches and transactions together with the default one, dropped
- * and made again. Running it tells the oracle all that the store promised. Keys are bounded in number, so that a state
- * stays small: a window over the names, which moves on; what falls out of it is deleted.
+ * A plan is a pure function of its options: batches with mixed durability, with deletes of ranges and prefixes,
+ * groups of several submitters (asynchronous writes on one thread: tickets, waited for at once or polled after the
+ * next step, and callbacks), bulk loads, compare-and-swaps, transactions and rivals that must be refused, syncs,
+ * checkpoints, compactions, backups, bounded steps of background work, snapshots and reading handles held across
+ * checkpoints, reads checked at once, reopening; and named keyspaces, made, written to in batches and transactions
+ * together with the default one, dropped and made again. Running it tells the oracle all that the store promised.
+ * Keys are bounded in number, so that a state stays small: a window over the names, which moves on; what falls out
+ * of it is deleted.
  */
 #ifndef CHAOS_WORKLOAD_H
 #define CHAOS_WORKLOAD_H
