@@ -249,6 +249,8 @@ static levin_code load_admit(void *context, const version *v, levin_error *error
     const unsigned domain = l->keyspace ? DOMAIN_NAMED : DOMAIN_PLAIN;
     if (l->keyspace && keyspace_dropped(l->keyspace))
         return error_set(error, LEVIN_NO_KEYSPACE, NULL, "the keyspace was dropped");
+    if (v->frozen) /* by a writer, a moment ago; the checkpoint that it needs has not come to it yet */
+        return error_set(error, LEVIN_CONFLICT, NULL, "the memtable filled up while a bulk load was open");
     if (written_meanwhile(l, &v->of[domain].mem))
         return error_set(error, LEVIN_CONFLICT, NULL,
                          "a key between the first and the last of the bulk load was written since its beginning");
