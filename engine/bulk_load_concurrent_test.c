@@ -70,7 +70,7 @@ static void *writer_run(void *argument)
         n++;
         for (unsigned i = 0; i < PAIR; i++) {
             char key[32];
-            int bytes = snprintf(key, sizeof key, "%s-%u-%u", n % 2 ? "after" : "mill", w->id, i); /* around the loads */
+            int bytes = snprintf(key, sizeof key, "%s-%u-%u", n % 2 ? "after" : "mill", w->id, i);
             require(levin_batch_put(batch, key, (size_t)bytes, &n, sizeof n) == LEVIN_OK);
         }
         require(levin_write(w->s->db, batch, n % 50 ? LEVIN_NONE : LEVIN_SYNCED) == LEVIN_OK);
@@ -145,7 +145,8 @@ static void expect_all(const shared *s)
             for (unsigned i = 0; i < PAIR; i++) {
                 char key[32];
                 uint64_t value = 0;
-                size_t bytes, key_bytes = (size_t)snprintf(key, sizeof key, "%s-%u-%u", which ? "after" : "mill", id, i);
+                size_t bytes;
+                size_t key_bytes = (size_t)snprintf(key, sizeof key, "%s-%u-%u", which ? "after" : "mill", id, i);
                 ck_assert_int_eq(levin_get(s->db, NULL, key, key_bytes, &value, sizeof value, &bytes),
                                  last > !which ? LEVIN_OK : LEVIN_NOT_FOUND);
                 if (last > !which)

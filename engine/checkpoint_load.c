@@ -1,8 +1,9 @@
 /*
  * checkpoint_load.c - a bulk load as a checkpoint (bulk_load.h): begun, fed, given up, and its commit.
  *
- * Invariant: while db->bulk_load is set, db->running is its checkpoint, in MERGE.  A writer may freeze its full memtable
- * then: the next checkpoint_work_locked() drops the load for it, or the load's commit finds it and refuses.  Failure, order and crash safety: checkpoint.c.
+ * Invariant: while db->bulk_load is set, db->running is its checkpoint, in MERGE.  A writer may freeze its full
+ * memtable then: the next checkpoint_work_locked() drops the load for it, or the load's commit finds it and refuses.
+ * Failure, order and crash safety: checkpoint.c.
  *
  * Concurrency: under work_mutex; the commit takes commit_mutex, too, and keeps it till MARK is in the log and the load
  * is published.

@@ -618,8 +618,14 @@ bool iter_value_inline(const levin_iter *it, levin_slice *value)
 enum { BOUNDS_SET_MAX = 6 };
 static size_t bounds_room(const levin_iter_options *o)
 {
-    return BOUNDS_SET_MAX * KEYSPACE_ID_BYTES + (o->lower.data ? o->lower.size : 0) +
-           (o->upper.data ? o->upper.size : 0) + (o->prefix.data ? 2 * o->prefix.size : 0);
+    return BOUNDS_SET_MAX * KEYSPACE_ID_BYTES + o->lower.size + o->upper.size + 2 * o->prefix.size;
+}
+
+/* What of a bound decides: a byte more than any key has is compared like all that may follow. */
+static levin_slice bound_cut(const levin *store, levin_slice bound)
+{
+    const size_t most = LEVIN_KEY_MAX_BYTES(store->page_bytes) + 1;
+    return (levin_slice){ bound.data, !bound.data ? 0 : bound.size < most ? bound.size : most };
 }
 
 /* *room: where its bytes go; moved behind them. An empty bound is a bound. */
@@ -701,10 +707,14 @@ levin_code iter_open_on(levin *store, const version *v, unsigned domain, const v
                         const mem_roots *own, txn_scan *scan, const levin_iter_options *o, levin_iter **iter)
 {
     levin_error error;
+    levin_iter_options cut = *o;
+    cut.lower = bound_cut(store, o->lower);
+    cut.upper = bound_cut(store, o->upper);
+    cut.prefix = bound_cut(store, o->prefix);
     *iter = NULL;
     const size_t saved_bytes = LEVIN_KEY_MAX_BYTES(store->page_bytes) + 1; /* and one byte that no key has: for seeks */
     const size_t cursor_bytes = tree_cursor_key_bytes(store->page_bytes);
-    const size_t bytes = sizeof(levin_iter) + saved_bytes + cursor_bytes + bounds_room(o);
+    const size_t bytes = sizeof(levin_iter) + saved_bytes + cursor_bytes + bounds_room(&cut);
     levin_iter *it = io_alloc(store->io, bytes);
     if (!it) {
         version_release(v);
@@ -724,7 +734,7 @@ levin_code iter_open_on(levin *store, const version *v, unsigned domain, const v
     db_reader_add(store, &it->entry, LEVIN_READER_ITERATOR, v);
     iter_sources(it, own, layers);
     tree_cursor_init(&it->tree, tree_version_of(it->v->tree, it->domain), it->saved_key + saved_bytes);
-    iter_bounds(it, o, it->saved_key + saved_bytes + cursor_bytes);
+    iter_bounds(it, &cut, it->saved_key + saved_bytes + cursor_bytes);
     it->scan = scan;
     *iter = it;
     return LEVIN_OK;

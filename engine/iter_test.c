@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../faults/check_main.h"
+#include "../faults/simdisk.h"
 #include "levin.h"
 
 enum { KEYS = 3000, LONG_VALUE = 3000, KEY_ROOM = 40 };
@@ -284,7 +285,61 @@ START_TEST(iter__a_snapshot_is_walked_as_it_was)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("iter", TEST(iter__walks_over_leaves_equal_the_model_with_empty_memtables),
+/* Bounds longer than any key, of whatever length they say: what counts of them is their beginning. */
+START_TEST(iter__bounds_may_be_of_any_length)
+{
+    simdisk *disk = simdisk_create(NULL, NULL);
+    levin_options o;
+    levin *db;
+    levin_keyspace *named;
+    static char longest[4096];
+    memset(longest, 'b', sizeof longest);
+    levin_options_init(&o);
+    o.io = simdisk_io(disk);
+    o.background = LEVIN_BACKGROUND_NONE;
+    o.page_bytes = 4096;
+    const size_t most = LEVIN_KEY_MAX_BYTES(o.page_bytes);
+    ck_assert_int_eq(levin_open("s", &o, &db, NULL), LEVIN_OK);
+    ck_assert_int_eq(levin_keyspace_open(db, "n", 1, LEVIN_KEYSPACE_CREATE, &named), LEVIN_OK);
+    for (int where = 0; where < 2; where++) {
+        levin_keyspace *ks = where ? named : NULL;
+        const size_t bytes = where ? most - 4 : most; /* the id counts */
+        ck_assert_int_eq(levin_put_in(db, ks, "a", 1, "", 0, LEVIN_NONE), LEVIN_OK);
+        ck_assert_int_eq(levin_put_in(db, ks, longest, bytes, "", 0, LEVIN_NONE), LEVIN_OK);
+        ck_assert_int_eq(levin_put_in(db, ks, "c", 1, "", 0, LEVIN_NONE), LEVIN_OK);
+        /* past the longest key of 'b's, before "c": no more of it is looked at, whatever the length says */
+        const size_t sizes[] = { most + 1, sizeof longest, SIZE_MAX / 2 + 1, SIZE_MAX };
+        for (size_t i = 0; i < 4; i++) {
+            const levin_slice far = { longest, sizes[i] };
+            const struct {
+                levin_iter_options o;
+                unsigned keys;
+            } cases[] = { { { .lower = far }, 1 },
+                          { { .upper = far }, 2 },
+                          { { .upper = far, .upper_inclusive = true }, 2 },
+                          { { .prefix = far }, 0 },
+                          { { .lower = far, .upper = far, .prefix = far }, 0 } };
+            for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+                levin_iter_options options = cases[c].o;
+                levin_iter *it;
+                unsigned keys = 0;
+                options.keyspace = ks;
+                ck_assert_int_eq(levin_iter_open(db, &options, &it), LEVIN_OK);
+                for (bool on = levin_iter_first(it); on; on = levin_iter_next(it))
+                    keys++;
+                ck_assert_msg(keys == cases[c].keys, "case %zu of length %zu: %u keys", c, sizes[i], keys);
+                levin_iter_close(it);
+            }
+        }
+    }
+    levin_keyspace_close(named);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    ck_assert(simdisk_destroy(disk, NULL));
+}
+END_TEST
+
+LEVIN_TEST_MAIN("iter", TEST(iter__bounds_may_be_of_any_length),
+                TEST(iter__walks_over_leaves_equal_the_model_with_empty_memtables),
                 TEST(iter__walks_over_leaves_equal_the_model_with_few_and_many_keys_in_memory),
                 TEST(iter__walks_over_leaves_equal_the_model_with_ranges_deleted_in_memory),
                 TEST(iter__a_snapshot_is_walked_as_it_was))

@@ -174,7 +174,7 @@ levin_code keyspace_check_version(levin *db, const version *v,
     if (code != LEVIN_OK)
         return code;
     code = catalogue_read(&k, &account);
-    if (code == LEVIN_OK && account.alive != k.count)
+    if (code == LEVIN_OK && !k.stopped && account.alive != k.count)
         fault(&k, "the account counts other keyspaces than there are names", k.count, account.alive);
     if (code == LEVIN_OK)
         numbers_check(&k);

@@ -1058,7 +1058,10 @@ typedef struct levin_stats {
     LEVIN_STATS(LEVIN_STATS_FIELD)
 #undef LEVIN_STATS_FIELD
 } levin_stats;
-/* Any thread, at any time: waits for no write and no sync. Reads the slots of reading processes in the lock file. */
+/*
+ * Any thread, at any time but from a visitor of levin_readers_list(): waits for no write and no sync.  Reads the slots
+ * of reading processes in the lock file.
+ */
 LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
 
 /*

@@ -535,6 +535,56 @@ START_TEST(metrics__calls_in_a_fixed_pattern_are_measured_too)
 }
 END_TEST
 
+/* Whatever has fallen is a gauge. */
+START_TEST(metrics__what_falls_is_a_gauge)
+{
+    static const char *const names[] = {
+#define NAME_OF(name, text) #name,
+        LEVIN_STATS(NAME_OF)
+#undef NAME_OF
+    };
+    static char value[20000];
+    union {
+        levin_stats s;
+        uint64_t field[sizeof(levin_stats) / sizeof(uint64_t)];
+    } before, after;
+    levin_keyspace *ks;
+    levin_snapshot *snapshot;
+    directory_make("");
+    levin *db = store_open();
+    ck_assert_int_eq(levin_keyspace_open(db, "one", 3, LEVIN_KEYSPACE_CREATE, &ks), LEVIN_OK);
+    levin_keyspace_close(ks);
+    for (int i = 0; i < 40; i++)
+        ck_assert_int_eq(levin_put(db, &i, sizeof i, value, i % 2 ? sizeof value : 100, LEVIN_NONE), LEVIN_OK);
+    ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
+    ck_assert_int_eq(levin_snapshot_create(db, &snapshot), LEVIN_OK);
+    for (int i = 0; i < 40; i++)
+        ck_assert_int_eq(levin_delete(db, &i, sizeof i, LEVIN_NONE), LEVIN_OK);
+    ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
+    levin_stats_get(db, &before.s);
+    levin_snapshot_release(snapshot);
+    ck_assert_int_eq(levin_keyspace_drop(db, "one", 3, LEVIN_NONE), LEVIN_OK);
+    ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
+    ck_assert_int_eq(levin_collect(db, 100), LEVIN_OK);
+    levin_stats_get(db, &after.s);
+    char *text = text_of(db, LEVIN_STATS_PROMETHEUS), line[128];
+    unsigned fallen = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const size_t bytes = strlen(names[i]);
+        const bool seconds = bytes > 3 && !strcmp(names[i] + bytes - 3, "_ns");
+        snprintf(line, sizeof line, "# TYPE levin_%.*s%s gauge\n", (int)(bytes - (seconds ? 3 : 0)), names[i],
+                 seconds ? "_seconds" : "");
+        fallen += after.field[i] < before.field[i];
+        ck_assert_msg(after.field[i] >= before.field[i] || strstr(text, line), "%s falls", names[i]);
+    }
+    ck_assert_uint_ge(fallen, 8);
+    ck_assert_ptr_nonnull(strstr(text, "# TYPE levin_write_pressure gauge\n"));
+    levin_free(db, text);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
 START_TEST(metrics__multi_gets_are_measured)
 {
     enum { CALLS = 20000 };
@@ -555,7 +605,6 @@ START_TEST(metrics__multi_gets_are_measured)
 }
 END_TEST
 
-/* Every code that a call on an open store can give has its count. */
 START_TEST(metrics__errors_are_counted_by_code)
 {
     directory_make("");
@@ -611,7 +660,8 @@ START_TEST(metrics__statistics_wait_for_no_sync)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("metrics", TEST(metrics__multi_gets_are_measured), TEST(metrics__errors_are_counted_by_code),
+LEVIN_TEST_MAIN("metrics", TEST(metrics__what_falls_is_a_gauge),
+                TEST(metrics__multi_gets_are_measured), TEST(metrics__errors_are_counted_by_code),
                 TEST(metrics__statistics_wait_for_no_sync), TEST(distribution__quantiles_are_within_3_percent),
                 TEST(distribution__buckets_meet_without_gap_and_hold_their_edges),
                 TEST(metrics__counters_and_histograms_equal_what_was_done),

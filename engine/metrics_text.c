@@ -117,9 +117,10 @@ static void put_json(sink *s, const gathered *g)
 /* Names that begin so are one family, the rest of the name is the label. */
 static const struct {
     const char *prefix, *family, *label, *text;
+    bool seconds; /* of histograms; or of counts */
 } families[] = {
-    { "error_", "errors", "code", "calls that failed, by code" },
-    { "write_", "write", "durability", "time that writes took" },
+    { "error_", "errors", "code", "calls that failed, by code", false },
+    { "write_", "write", "durability", "time that writes took", true },
 };
 
 typedef struct family {
@@ -136,7 +137,7 @@ static family family_of(const char *name, const char *text, bool seconds)
     size_t bytes = strlen(name);
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
         size_t prefix = strlen(families[i].prefix);
-        if (strncmp(name, families[i].prefix, prefix) != 0)
+        if (seconds != families[i].seconds || strncmp(name, families[i].prefix, prefix) != 0)
             continue;
         snprintf(f.name, sizeof f.name, "%s%s", families[i].family, seconds ? "_seconds" : "");
         f.label = families[i].label;
@@ -156,7 +157,10 @@ static bool is_gauge(const char *name)
                                           "free_pages", "keys", "generation", "replayed_batches",
                                           "replayed_operations", "recovery_ns", "snapshots", "versions",
                                           "memory_bytes", "memory_peak_bytes", "versions_bytes", "log_bytes",
-                                          "handle_bytes" };
+                                          "handle_bytes", "keyspaces", "oldest_reader_ns", "oldest_reader_batches",
+                                          "oldest_reader_file_bytes", "oldest_reader_memory_bytes", "write_pressure",
+                                          "vlog_segments", "vlog_bytes", "vlog_live_bytes", "vlog_memory_bytes",
+                                          "large_bytes", "reader_processes", "reader_processes_bytes" };
     for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
         if (!strcmp(gauges[i], name))
             return true;

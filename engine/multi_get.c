@@ -287,6 +287,8 @@ static levin_code multi_get(levin *store, const levin_snapshot *snapshot, const 
     uint64_t began = store->io->now_ns(store->io->context);
     levin_code code = all_windows(store, snapshot, ks, memory, requests, count);
     metrics_add(&store->metrics, LEVIN_HISTOGRAM_multi_get, store->io->now_ns(store->io->context) - began);
+    if (store->rows && row_cache_note_reads(store->rows, METRICS_SAMPLE_multi_get * count))
+        db_wake(store);
     return code;
 }
 

@@ -275,7 +275,7 @@ enum { CELL_KEY_MAX = 24 };
 
 static levin_slice cell_key(char key[CELL_KEY_MAX], uint64_t cell)
 {
-    static const size_t bytes[CELLS] = { 7, 12, CELL_KEY_MAX, 12 };
+    static const size_t bytes[CELLS] = { 7, 12, CELL_KEY_MAX, 16 }; /* the last with an id in front */
     memset(key, '-', CELL_KEY_MAX);
     memcpy(key, "cell-", 5);
     key[5] = (char)('0' + cell);
@@ -474,6 +474,53 @@ static void linearizable(levin_background background, uint64_t row_cache_bytes)
     ck_assert(simdisk_destroy(disk, NULL));
 }
 
+static void *read_present(void *argument)
+{
+    arena_of_clients *a = argument;
+    uint64_t value;
+    size_t bytes;
+    while (!atomic_load(&a->next_value)) /* set when the reading is to end */
+        if (levin_get(a->db, NULL, "a present key", 13, &value, sizeof value, &bytes) != LEVIN_OK)
+            atomic_fetch_add(&a->failures, 1);
+    return NULL;
+}
+
+static void counts_beside_a_reader(uint64_t row_cache_bytes)
+{
+    simdisk *disk = simdisk_create(NULL, NULL);
+    arena_of_clients a = { 0 };
+    pthread_t thread;
+    levin_options o;
+    levin_stats s, before = { 0 };
+    levin_options_init(&o);
+    o.io = simdisk_io(disk);
+    o.background = LEVIN_BACKGROUND_NONE;
+    o.row_cache_bytes = row_cache_bytes;
+    ck_assert_int_eq(levin_open("/store", &o, &a.db, NULL), LEVIN_OK);
+    ck_assert_int_eq(levin_put(a.db, "a present key", 13, "12345678", 8, LEVIN_NONE), LEVIN_OK);
+    ck_assert_int_eq(pthread_create(&thread, NULL, read_present, &a), 0);
+    for (int i = 0; i < (SANITIZED ? 20000 : 200000); i++, before = s) {
+        levin_stats_get(a.db, &s);
+        ck_assert_uint_ge(s.gets, before.gets);
+        ck_assert_uint_ge(s.get_hits, before.get_hits);
+        ck_assert_uint_le(s.get_hits, s.gets);
+    }
+    atomic_store(&a.next_value, 1);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(atomic_load(&a.failures), 0);
+    levin_stats_get(a.db, &s);
+    ck_assert_uint_eq(s.get_hits, s.gets);
+    ck_assert_int_eq(levin_close(a.db), LEVIN_OK);
+    ck_assert(simdisk_destroy(disk, NULL));
+}
+
+START_TEST(row_cache__counts_beside_a_reader_never_fall)
+{
+    counts_beside_a_reader(ROW_CACHE_MIN_BYTES);
+    counts_beside_a_reader(0);
+}
+END_TEST
+
 START_TEST(row_cache__a_store_with_it_is_linearizable)
 {
     linearizable(LEVIN_BACKGROUND_NONE, ROW_CACHE_MIN_BYTES);
@@ -492,7 +539,8 @@ START_TEST(row_cache__a_store_without_it_is_linearizable)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("row_cache_concurrent", TEST(row_cache__beside_a_leader_no_hit_is_stale),
+LEVIN_TEST_MAIN("row_cache_concurrent", TEST(row_cache__counts_beside_a_reader_never_fall),
+                TEST(row_cache__beside_a_leader_no_hit_is_stale),
                 TEST(linearizability__the_search_can_tell), TEST(row_cache__a_store_with_it_is_linearizable),
                 TEST(row_cache__a_store_with_it_and_a_thread_is_linearizable),
                 TEST(row_cache__a_store_without_it_is_linearizable))

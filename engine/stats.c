@@ -75,14 +75,17 @@ static void stats_of_errors(const levin *db, levin_stats *s)
     s->error_no_keyspace = metrics_errors(m, LEVIN_NO_KEYSPACE);
 }
 
-/* While others read, an "absent" of the row cache may be half counted: then no sum is below zero, or above all gets. */
+/*
+ * While others read, an "absent" of the row cache may be half counted, and gets are counted between the reads here.
+ * What was found is read first, so that it is at most a little behind: never below zero, nor above all gets.
+ */
 static void stats_of_gets(const levin *db, levin_stats *s)
 {
-    const uint64_t below = counter_read(&db->counts, COUNT_GETS_BELOW);
-    const uint64_t found = counter_read(&db->counts, COUNT_GET_HITS_BELOW);
+    const uint64_t found = counter_read(&db->counts, COUNT_GET_HITS_BELOW); /* absent rows lower it: mod 2^64 */
     s->row_hits = counter_read(&db->counts, COUNT_ROW_HITS);
-    s->gets = below + s->row_hits;
-    s->get_hits = found + s->row_hits <= s->gets ? found + s->row_hits : 0;
+    s->gets = counter_read(&db->counts, COUNT_GETS_BELOW) + s->row_hits;
+    const uint64_t hits = found + s->row_hits;
+    s->get_hits = (int64_t)hits < 0 ? 0 : hits < s->gets ? hits : s->gets;
 }
 
 static void stats_of_values(levin *db, levin_stats *s)

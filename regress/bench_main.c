@@ -241,8 +241,9 @@ static void choose_benches(bench_setup *s, char *list)
 /* What the table decides itself. */
 static bool table_decides(int id)
 {
-    static const int decided[] = { OPTION_BENCHMARKS, OPTION_THREADS, OPTION_LARGE_VALUE, OPTION_SYNC,
-                                   OPTION_READS,      OPTION_SYNCS };
+    static const int decided[] = { OPTION_BENCHMARKS, OPTION_THREADS, OPTION_LARGE_VALUE, OPTION_SYNC, OPTION_READS,
+                                   OPTION_SYNCS,      OPTION_BATCH,   OPTION_LARGE_BATCH, OPTION_MULTI, OPTION_NEXTS,
+                                   OPTION_HOT };
     for (size_t i = 0; i < sizeof decided / sizeof *decided; i++)
         if (decided[i] == id)
             return true;

@@ -110,7 +110,7 @@ static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint32_t e
             n = (uint32_t)(b->count - i);
         for (; k < n; k++)
             bench_key_format(keys[k], b->o->key_bytes, random_below(&b->random, among));
-        const uint32_t turn = (uint32_t)random_below(&b->random, every); /* of one in `every`: not always the first */
+        const uint32_t turn = (uint32_t)random_below(&b->random, every < n ? every : n); /* not always the first */
         for (k = 0; k < n && ok; k++)
             ok = read_key(b, keys[k], buffer, value_bytes, (k & (every - 1)) == turn);
         b->r->operations += k;
