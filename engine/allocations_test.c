@@ -264,7 +264,9 @@ START_TEST(allocations__keys_of_32_bytes_cost_none)
                         counted[1] += all;
                     }
                 }
-                ck_assert_msg(counted[0] <= CALLS * calls[c].small && (!calls[c].all || counted[1] <= CALLS * calls[c].all),
+                const bool few = counted[0] <= CALLS * calls[c].small &&
+                                 (!calls[c].all || counted[1] <= CALLS * calls[c].all);
+                ck_assert_msg(few,
                               "%s, keys of %zu bytes%s: %u small allocations in %u calls, %u in all", calls[c].name,
                               bytes, s.named ? " in a keyspace" : "", counted[0], CALLS, counted[1]);
             }
