@@ -18,7 +18,7 @@ enum { NUM = 1000, SYNCS = 101, LARGE = 13 };
 /* ---- a store that counts ---- */
 
 struct store {
-    _Atomic uint64_t writes, puts, synced, gets, scans, sessions, unbound; /* statistics, read after the join */
+    _Atomic uint64_t writes, puts, synced, gets, scans, sessions, tries, unbound; /* statistics, read after the join */
     _Atomic uint8_t written[2 * NUM]; /* YCSB inserts keys behind the others */
     uint64_t fail_after; /* writes; 0: never */
 };
@@ -41,7 +41,7 @@ static store_result counting_open(store *s, store_session **session)
 static store_result counting_open_fails_third(store *s, store_session **session)
 {
     *session = NULL;
-    return s->sessions++ == 2 ? STORE_FAILED : counting_open(s, session);
+    return s->tries++ == 2 ? STORE_FAILED : counting_open(s, session);
 }
 
 static void counting_close(store_session *session)
