@@ -382,7 +382,7 @@ levin_code levin_check(levin *store, levin_check_report report, void *context, l
             code = check_memtable(&c, v->of[domain].mem.keys);
     }
     if (code == LEVIN_OK && c.stopped)
-        code = LEVIN_INTERRUPTED;
+        code = db_refuse(store, LEVIN_INTERRUPTED, "the check was stopped on request");
     if (code == LEVIN_OK && c.result->faults) {
         error_set(&error, LEVIN_CORRUPT, NULL, "%llu faults were found in the store",
                   (unsigned long long)c.result->faults);

@@ -348,7 +348,7 @@ levin_code levin_keyspace_list(levin *store, const levin_snapshot *snapshot,
         levin_slice key = levin_iter_key(it);
         more = visit(context, (levin_slice){ (const uint8_t *)key.data + 1, key.size - 1 });
     }
-    code = more ? levin_iter_status(it) : LEVIN_INTERRUPTED;
+    code = more ? levin_iter_status(it) : db_refuse(store, LEVIN_INTERRUPTED, "the list was stopped on request");
     levin_iter_close(it);
     return code;
 }

@@ -605,6 +605,20 @@ START_TEST(metrics__multi_gets_are_measured)
 }
 END_TEST
 
+static bool stop_at_reader(void *context, const levin_reader *reader)
+{
+    (void)context;
+    (void)reader;
+    return false;
+}
+
+static bool stop_at_name(void *context, levin_slice name)
+{
+    (void)context;
+    (void)name;
+    return false;
+}
+
 START_TEST(metrics__errors_are_counted_by_code)
 {
     directory_make("");
@@ -618,6 +632,13 @@ START_TEST(metrics__errors_are_counted_by_code)
     levin_stats_get(db, &s);
     ck_assert_uint_eq(s.error_no_keyspace, 1);
     ck_assert_uint_eq(s.error_exists, 1);
+    levin_snapshot *snapshot;
+    ck_assert_int_eq(levin_snapshot_create(db, &snapshot), LEVIN_OK);
+    ck_assert_int_eq(levin_readers_list(db, stop_at_reader, NULL), LEVIN_INTERRUPTED);
+    levin_snapshot_release(snapshot);
+    ck_assert_int_eq(levin_keyspace_list(db, NULL, stop_at_name, NULL), LEVIN_INTERRUPTED);
+    levin_stats_get(db, &s);
+    ck_assert_uint_eq(s.error_interrupted, 2);
     ck_assert_int_eq(levin_close(db), LEVIN_OK);
     directory_remove();
 }

@@ -117,11 +117,11 @@ levin_code levin_readers_list(levin *store, levin_reader_visit visit, void *cont
     bool stopped;
     uint64_t now = store->io->now_ns(store->io->context);
     if (!reader_list_visit(&store->readers, &store->versions, store->page_bytes, now, visit, context))
-        return LEVIN_INTERRUPTED;
+        return db_refuse(store, LEVIN_INTERRUPTED, "the list was stopped on request");
     levin_code code = visit_slots(store, visit, context, now, &stopped, &error);
     if (code != LEVIN_OK)
         return db_fail(store, &error);
-    return stopped ? LEVIN_INTERRUPTED : LEVIN_OK;
+    return stopped ? db_refuse(store, LEVIN_INTERRUPTED, "the list was stopped on request") : LEVIN_OK;
 }
 
 void db_reader_watch(levin *db)

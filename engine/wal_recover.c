@@ -34,7 +34,7 @@
 #include "wal_internal.h"
 
 /* Sectors that claim to be groups worth a checksum may cost this many times the log's size, in all. */
-enum { SCAN_FACTOR = 64 };
+enum { SCAN_FACTOR = 64, COMPARE_BYTES = 4096 };
 
 typedef struct walk {
     wal *log;
@@ -409,6 +409,29 @@ static size_t verified_prefix(const wal_reader *r, const uint8_t *data, size_t b
     return at;
 }
 
+/*
+ * Reads [at, end) once more and compares the copy with it: for bytes that were not verified by the very read that they
+ * were copied from.  A read that goes wrong once is then no damage that lasts.
+ */
+static levin_code copy_same(wal_reader *r, file *copy, uint64_t at, uint64_t end, levin_error *error)
+{
+    uint8_t copied[COMPARE_BYTES];
+    levin_code code = LEVIN_OK;
+    r->have = 0;
+    while (!code && at < end) {
+        const size_t step = end - at < sizeof copied ? (size_t)(end - at) : sizeof copied;
+        const uint8_t *data;
+        size_t done = 0;
+        code = wal_reader_need(r, at, step, &data, error);
+        if (!code)
+            code = file_read(copy, copied, step, at, &done, error);
+        if (!code && (!data || done < step || memcmp(data, copied, step) != 0))
+            code = reread_failed(r, at, error);
+        at += step;
+    }
+    return code;
+}
+
 /* Copies one group that is longer than the window. *end is where it ends. */
 static levin_code copy_long(walk *w, wal_reader *r, file *f, uint64_t offset, uint64_t *end, levin_error *error)
 {
@@ -432,15 +455,14 @@ static levin_code copy_long(walk *w, wal_reader *r, file *f, uint64_t offset, ui
             return code;
         at += step;
     }
-    r->have = 0;
-    code = wal_reader_verify(r, offset, &g, &good, error); /* what was copied, as it stands now */
-    return code || good ? code : reread_failed(r, offset, error);
+    return copy_same(r, f, offset, *end, error);
 }
 
-/* Copies [at, end) as it is: what the checksums of nobody who reads it now depend on. */
-static levin_code copy_raw(walk *w, wal_reader *r, file *f, uint64_t at, uint64_t end, levin_error *error)
+/* Copies [at, end) as it is: the header, and groups that only an older meta page needs. */
+static levin_code copy_raw(walk *w, wal_reader *r, file *f, uint64_t from, uint64_t end, levin_error *error)
 {
     levin_code code = LEVIN_OK;
+    uint64_t at = from;
     while (!code && at < end) {
         size_t step = end - at < WAL_WINDOW_BYTES ? (size_t)(end - at) : (size_t)WAL_WINDOW_BYTES;
         const uint8_t *data;
@@ -451,7 +473,7 @@ static levin_code copy_raw(walk *w, wal_reader *r, file *f, uint64_t at, uint64_
             code = wal_write_file(w->log, f, data, step, at, error);
         at += step;
     }
-    return code;
+    return code ? code : copy_same(r, f, from, end, error);
 }
 
 /* Copies the groups [from, segment->used), each verified as it is copied. */
