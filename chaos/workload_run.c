@@ -212,11 +212,13 @@ static levin_code write_as_transaction(runner *r, const plan_batch *b)
         if (left_out(r, op))
             continue;
         code = levin_txn_contains_in(t, ks, op->key.data, op->key.size);
+        if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
+            break;
         if (op->reach == REACH_RANGE)
             code = levin_txn_delete_range_in(t, ks, op->key, op->value);
         else if (op->reach == REACH_PREFIX)
             code = levin_txn_delete_prefix_in(t, ks, op->key.data, op->key.size);
-        else if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
+        else
             code = op->deletes ? levin_txn_delete_in(t, ks, op->key.data, op->key.size)
                                : levin_txn_put_in(t, ks, op->key.data, op->key.size, op->value.data, op->value.size);
     }

@@ -507,7 +507,46 @@ START_TEST(bulk_load__a_full_disk_at_any_write_leaves_all_or_nothing)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("bulk_load", TEST(bulk_load__fills_an_empty_store), TEST(bulk_load__is_merged_with_what_is_there),
+/* A writer freezes its full memtable, and nothing has come to the checkpoint yet when the load is committed. */
+START_TEST(bulk_load__beside_a_memtable_just_frozen_is_refused)
+{
+    static char value[1000];
+    unsigned refused = 0, done = 0;
+    threshold = 0;
+    for (unsigned puts = 0; puts < 90; puts++) {
+        levin *db = begin();
+        levin_bulk_load *load;
+        size_t bytes;
+        char found[8];
+        ck_assert_int_eq(levin_bulk_load_begin(db, NULL, &load), LEVIN_OK);
+        ck_assert_int_eq(levin_bulk_load_add(load, "load", 4, "1", 1), LEVIN_OK);
+        for (unsigned i = 0; i < puts; i++) {
+            char key[8];
+            const int key_bytes = snprintf(key, sizeof key, "put%02u", i % 100);
+            ck_assert_int_eq(levin_put(db, key, (size_t)key_bytes, value, sizeof value, LEVIN_NONE), LEVIN_OK);
+        }
+        levin_code code = levin_bulk_load_commit(load);
+        ck_assert(code == LEVIN_OK || code == LEVIN_CONFLICT);
+        levin_bulk_load_destroy(load);
+        refused += code == LEVIN_CONFLICT;
+        done += code == LEVIN_OK;
+        const levin_code there = code == LEVIN_OK ? LEVIN_OK : LEVIN_NOT_FOUND;
+        ck_assert_int_eq(levin_get(db, NULL, "load", 4, found, sizeof found, &bytes), there);
+        ck_assert_int_eq(levin_put(db, "after", 5, "1", 1, LEVIN_SYNCED), LEVIN_OK);
+        db = reopen(db);
+        ck_assert_int_eq(levin_get(db, NULL, "load", 4, found, sizeof found, &bytes), there);
+        ck_assert_int_eq(levin_get(db, NULL, "after", 5, found, sizeof found, &bytes), LEVIN_OK);
+        ck_assert_int_eq(levin_check(db, NULL, NULL, NULL), LEVIN_OK);
+        end(db, LEVIN_OK);
+        finish();
+    }
+    ck_assert_uint_gt(done, 10);
+    ck_assert_uint_gt(refused, 20);
+}
+END_TEST
+
+LEVIN_TEST_MAIN("bulk_load", TEST(bulk_load__beside_a_memtable_just_frozen_is_refused),
+                 TEST(bulk_load__fills_an_empty_store), TEST(bulk_load__is_merged_with_what_is_there),
                 TEST(bulk_load__into_an_empty_keyspace_of_a_store), TEST(bulk_load__names_the_first_key_out_of_order),
                 TEST(bulk_load__is_seen_by_all_at_once), TEST(bulk_load__gives_way_to_others),
                 TEST(bulk_load__stands_others_beside_its_range),

@@ -605,10 +605,10 @@ START_TEST(metrics__multi_gets_are_measured)
 }
 END_TEST
 
-static bool stop_at_reader(void *context, const levin_reader *reader)
+static bool stop_at_reader(void *context, const levin_reader *oldest)
 {
     (void)context;
-    (void)reader;
+    (void)oldest;
     return false;
 }
 

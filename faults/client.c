@@ -390,11 +390,13 @@ void client_transaction(client *c, levin_durability durability)
         const levin_keyspace *ks = c->spaces[op->space];
         code = levin_txn_contains_in(t, ks, op->key.data, op->key.size);
         code = code == LEVIN_NOT_FOUND ? LEVIN_OK : code;
+        if (code != LEVIN_OK)
+            break;
         if (op->kind == CLIENT_DELETE_RANGE)
             code = levin_txn_delete_range_in(t, ks, op->key, op->value);
         else if (op->kind == CLIENT_DELETE_PREFIX)
             code = levin_txn_delete_prefix_in(t, ks, op->key.data, op->key.size);
-        else if (code == LEVIN_OK)
+        else
             code = op->kind == CLIENT_DELETE
                        ? levin_txn_delete_in(t, ks, op->key.data, op->key.size)
                        : levin_txn_put_in(t, ks, op->key.data, op->key.size, op->value.data, op->value.size);
