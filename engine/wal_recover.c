@@ -458,7 +458,7 @@ static levin_code copy_long(walk *w, wal_reader *r, file *f, uint64_t offset, ui
     return copy_same(r, f, offset, *end, error);
 }
 
-/* Copies [at, end) as it is: the header, and groups that only an older meta page needs. */
+/* Copies [from, end) as it is, and reads it again. */
 static levin_code copy_raw(walk *w, wal_reader *r, file *f, uint64_t from, uint64_t end, levin_error *error)
 {
     levin_code code = LEVIN_OK;
@@ -474,6 +474,25 @@ static levin_code copy_raw(walk *w, wal_reader *r, file *f, uint64_t from, uint6
         at += step;
     }
     return code ? code : copy_same(r, f, from, end, error);
+}
+
+/* Copies [at, end), the groups that only an older meta page needs: each verified, up to the first that does not stand. */
+static levin_code copy_older(walk *w, wal_reader *r, file *f, uint64_t at, uint64_t end, levin_error *error)
+{
+    while (at < end) {
+        const size_t bytes = end - at < WAL_WINDOW_BYTES ? (size_t)(end - at) : (size_t)WAL_WINDOW_BYTES;
+        const uint8_t *data;
+        levin_code code = wal_reader_need(r, at, bytes, &data, error);
+        const size_t good = !code && data ? verified_prefix(r, data, bytes, at) : 0;
+        if (!code && !good)
+            return copy_raw(w, r, f, at, end, error);
+        if (!code)
+            code = wal_write_file(w->log, f, data, good, at, error);
+        if (code)
+            return code;
+        at += good;
+    }
+    return LEVIN_OK;
 }
 
 /* Copies the groups [from, segment->used), each verified as it is copied. */
@@ -517,7 +536,9 @@ static levin_code replace_segment(walk *w, const wal_segment *segment, uint64_t 
     if (!code)
         code = file_preallocate(copy, segment->bytes, error);
     if (!code)
-        code = copy_raw(w, &r, copy, 0, from, error);
+        code = copy_raw(w, &r, copy, 0, o->sector_bytes, error);
+    if (!code)
+        code = copy_older(w, &r, copy, o->sector_bytes, from, error);
     if (!code)
         code = copy_groups(w, &r, copy, from, segment->used, error);
     wal_reader_close(&r);
