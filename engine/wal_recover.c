@@ -476,7 +476,7 @@ static levin_code copy_raw(walk *w, wal_reader *r, file *f, uint64_t from, uint6
     return code ? code : copy_same(r, f, from, end, error);
 }
 
-/* Copies [at, end), the groups that only an older meta page needs: each verified, up to the first that does not stand. */
+/* Copies [at, end), the groups that only an older meta page needs: verified, up to the first that does not stand. */
 static levin_code copy_older(walk *w, wal_reader *r, file *f, uint64_t at, uint64_t end, levin_error *error)
 {
     while (at < end) {
