@@ -35,9 +35,13 @@ int replay_file(const chaos_options *o)
     crew_catch_signals();
     if (!finding_run_apart(&f, &data, NULL, stdout, &out)) {
         status = EXIT_INTERRUPTED;
-    } else if (!out.there) {
-        fprintf(stderr, "levin-chaos: %s: there is no such place any more: %s\n", o->file, f.place);
+    } else if (!out.there && f.command == FINDING_SWEEP) { /* a sync more, and fewer states can be left by a crash */
+        printf("gone: no crash leaves the state %s any more\n", f.place);
         status = EXIT_NOTHING_FOUND;
+    } else if (!out.there) {
+        fprintf(stderr, "levin-chaos: %s: there is no such place any more, so it cannot be judged: %s\n", o->file,
+                f.place);
+        status = EXIT_USAGE;
     } else if (!out.broken) {
         printf("gone: %s is not broken there\n", f.promise);
         status = EXIT_NOTHING_FOUND;

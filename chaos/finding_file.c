@@ -82,7 +82,9 @@ static bool read_text(words_reader *r, char *to, size_t capacity, const char *wh
     return true;
 }
 
-/* N or N-M, ascending; to the end of the line. */
+/* N or N-M, ascending; to the end of the line. So few that each can be kept. */
+enum { NUMBERS_MAX = 10000000 };
+
 static bool read_set(words_reader *r, number_set *set)
 {
     number_set_begin(set);
@@ -92,8 +94,8 @@ static bool read_set(words_reader *r, number_set *set)
         uint64_t first, last;
         if (!words_digits(r->word, size, &first) ||
             !(dash ? words_digits(dash + 1, r->size - size - 1, &last) : (last = first, true)) || last < first ||
-            last > UINT32_MAX / 2 || last - first > 10000000)
-            return words_refuse(r, "expected a number N, or N-M");
+            last > NUMBERS_MAX)
+            return words_refuse(r, "expected a number N, or N-M, to %d", NUMBERS_MAX);
         for (uint64_t i = first; i <= last; i++)
             if (!number_set_add(set, (uint32_t)i))
                 return words_refuse(r, "expected numbers that ascend");
@@ -458,6 +460,26 @@ bool findings_directory(const char *path)
     return false;
 }
 
+/* Whether the file is there and holds another finding than this. */
+static bool is_another(const saved_finding *f, const char *path)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *there = fopen(path, "r"), *memory = there ? open_memstream(&text, &bytes) : NULL;
+    bool same = memory != NULL;
+    if (memory) {
+        saved_finding_print(f, memory);
+        same = fclose(memory) == 0;
+        for (size_t i = 0; i < bytes && same; i++)
+            same = getc(there) == (unsigned char)text[i];
+        same = same && getc(there) == EOF;
+    }
+    free(text);
+    if (there)
+        fclose(there);
+    return there && !same;
+}
+
 bool finding_save(const finding *item, const chaos_options *options, const plan_rules *rules, const char *plan_text)
 {
     saved_finding f;
@@ -470,9 +492,12 @@ bool finding_save(const finding *item, const chaos_options *options, const plan_
     for (char *at = name; *at; at++)
         if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789.-", *at))
             *at = '_';
-    const size_t room = strlen(options->save) + strlen(name) + sizeof "/";
+    const size_t room = strlen(options->save) + strlen(name) + sizeof "/-4294967295";
     char *path = fatal_alloc(room);
     snprintf(path, room, "%s/%s", options->save, name);
+    const int stem = (int)(strlen(name) - strlen(".finding"));
+    for (unsigned n = 2; good && is_another(&f, path) && n; n++) /* of other operations, or another plan */
+        snprintf(path, room, "%s/%.*s-%u.finding", options->save, stem, name, n);
     good = good && saved_finding_store(&f, path);
     free(path);
     saved_finding_free(&f);

@@ -270,7 +270,7 @@ run_jobs() { # target
         [ ${#fuzzers[@]} -eq 1 ] || { fuzzer=libfuzzer; [ $((number % 2)) -eq 0 ] || fuzzer=afl; }
         [ "$number" -gt 1 ] || name=main
         names+=("$name")
-        JOB=$name JOBS=1 SEED=$((seed + number - 1)) fuzz/run.sh "$target" "$fuzzer" "$seconds" \
+        JOB=$name JOBS=1 SEED=$((10#$seed + number - 1)) fuzz/run.sh "$target" "$fuzzer" "$seconds" \
             >"$root/$target-$name.out" 2>"$root/$target-$name.err" &
         pids+=($!)
     done
