@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../faults/check_main.h"
 #include "finding_run.h"
@@ -42,6 +43,7 @@ START_TEST(finding_file__errors_have_their_place)
     refused(HEAD "ranges\noperations 1\n", 3, 1, "expected a line of a finding of ranges");
     refused(HEAD "faults\nsteps 1 5-3\n", 3, 9, "expected a number N, or N-M");
     refused(HEAD "faults\nsteps 1 5-\n", 3, 9, "expected a number N, or N-M");
+    refused(HEAD "faults\nsteps 0-9000000 9000001-18000000\n", 3, 17, "expected a number N, or N-M, to 10000000");
     refused(HEAD "faults\nsteps 1-5 4\n", 3, 11, "expected numbers that ascend");
     refused(HEAD "faults\nvalues 31\n", 3, 8, "expected a number from 32");
     refused(HEAD "faults\nseed 1\nops 9\npromise   \n", 5, 11, "expected a promise, not the end");
@@ -123,6 +125,42 @@ START_TEST(finding_file__a_finding_of_a_detector_is_kept_whole)
 }
 END_TEST
 
+START_TEST(finding__what_breaks_without_a_fault_is_another)
+{
+    saved_finding f = { .command = FINDING_FAULTS };
+    finding_outcome out = { .there = true, .broken = true, .place = "none", .promise = "FAULT", .phase = "process" };
+    strcpy(f.promise, "FAULT");
+    strcpy(f.phase, "process");
+    strcpy(f.place, "life/vlog.sync/eio/once/1");
+    ck_assert(!finding_is_expected(&f, &out));
+    strcpy(out.place, f.place);
+    ck_assert(finding_is_expected(&f, &out));
+    strcpy(f.place, "none");
+    strcpy(out.place, "none");
+    ck_assert(finding_is_expected(&f, &out));
+}
+END_TEST
+
+START_TEST(finding_file__another_finding_of_one_name_has_a_file_of_its_own)
+{
+    char directory[] = "/tmp/levin-findings-XXXXXX", path[2][80], command[100];
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    chaos_options options = { .depth = 2, .save = directory };
+    finding item = { .seed = 7, .replay = "--at 0.0", .promise = "FAULT", .phase = "process", .text = "died" };
+    for (int round = 0; round < 2; round++) /* the same once more: in the same file */
+        ck_assert(finding_save(&item, &options, NULL, NULL));
+    snprintf(path[0], sizeof path[0], "%s/sweep-7-0.0.finding", directory);
+    snprintf(path[1], sizeof path[1], "%s/sweep-7-0.0-2.finding", directory);
+    ck_assert_int_eq(access(path[0], F_OK), 0);
+    ck_assert_int_ne(access(path[1], F_OK), 0);
+    options.operations = 300;
+    ck_assert(finding_save(&item, &options, NULL, NULL));
+    ck_assert_int_eq(access(path[1], F_OK), 0);
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 /* Whatever is left out, the model and the store stay together: no part of a plan is a finding by itself. */
 START_TEST(workload__any_part_of_a_plan_is_a_workload)
 {
@@ -154,4 +192,6 @@ END_TEST
 
 LEVIN_TEST_MAIN("finding_file", TEST(finding_file__errors_have_their_place),
                 TEST(finding_file__is_read_as_it_is_written), TEST(finding_file__a_finding_of_a_detector_is_kept_whole),
+                TEST(finding__what_breaks_without_a_fault_is_another),
+                TEST(finding_file__another_finding_of_one_name_has_a_file_of_its_own),
                 TEST(workload__any_part_of_a_plan_is_a_workload))

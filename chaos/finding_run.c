@@ -54,7 +54,9 @@ static bool expected(const saved_finding *f, const char *promise, const char *ph
 
 bool finding_is_expected(const saved_finding *f, const finding_outcome *out)
 {
-    return out->broken && expected(f, out->promise, out->phase);
+    /* what is broken without any fault is another one, whatever it looks like */
+    const bool unprovoked = !strcmp(out->place, "none") && strcmp(f->place, "none") != 0;
+    return out->broken && !unprovoked && expected(f, out->promise, out->phase);
 }
 
 /* Keeps the verdict, when it is one. Near a place only the promise expected counts. */
