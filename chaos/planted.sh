@@ -55,6 +55,8 @@ detect() { # name, detector
         strike "$1" "$2" "$seed" >"$scratch/$1/$2.$seed.log" 2>&1
         status=$?
         [ "$status" = 0 ] && continue
+        # a run that was too slow under valgrind is no word of valgrind's
+        [ "$2" = memcheck ] && ! grep -q '^==[0-9]*== ' "$scratch/$1/$2.$seed.log" && status=3
         if [ "$status" = 1 ]; then
             caught=$seed
             promise=$(grep -m1 -oE '^[A-Z][A-Za-z ]+ \(' "$scratch/$1/$2.$seed.log" | sed 's/ (//')
