@@ -345,6 +345,12 @@ void saved_finding_print(const saved_finding *f, FILE *to)
     print_text(to, "found", f->text);
 }
 
+const char *saved_rule_nth(const char *rule)
+{
+    const char *at = strstr(rule, " nth "), *comment = strchr(rule, '#');
+    return at && (!comment || at < comment) ? at : NULL;
+}
+
 bool saved_finding_store(const saved_finding *f, const char *path)
 {
     const size_t room = strlen(path) + sizeof ".new";

@@ -87,6 +87,8 @@ bool saved_finding_load(saved_finding *f, const char *path);
 void saved_finding_print(const saved_finding *f, FILE *to);
 /* Writes it whole or not at all; explains on stderr why it cannot. */
 bool saved_finding_store(const saved_finding *f, const char *path);
+/* Where a rule says " nth ", NULL: nowhere, but perhaps in its comment. */
+const char *saved_rule_nth(const char *rule);
 /* The rules of a finding under a plan. They were read before. */
 void saved_finding_rules(const saved_finding *f, plan_rules *rules);
 

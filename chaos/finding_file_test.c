@@ -125,6 +125,14 @@ START_TEST(finding_file__a_finding_of_a_detector_is_kept_whole)
 }
 END_TEST
 
+START_TEST(finding_file__a_rule_counts_in_its_words_and_not_in_its_comment)
+{
+    ck_assert_ptr_nonnull(saved_rule_nth("on levin/io/wal/sync nth 3 do error EIO # every 5"));
+    ck_assert_ptr_null(saved_rule_nth("on levin/io/wal/sync every 3 do error EIO # nth 3 fails, too"));
+    ck_assert_ptr_null(saved_rule_nth("on levin/io/wal/sync do error EIO"));
+}
+END_TEST
+
 START_TEST(finding__what_breaks_without_a_fault_is_another)
 {
     saved_finding f = { .command = FINDING_FAULTS };
@@ -192,6 +200,7 @@ END_TEST
 
 LEVIN_TEST_MAIN("finding_file", TEST(finding_file__errors_have_their_place),
                 TEST(finding_file__is_read_as_it_is_written), TEST(finding_file__a_finding_of_a_detector_is_kept_whole),
+                TEST(finding_file__a_rule_counts_in_its_words_and_not_in_its_comment),
                 TEST(finding__what_breaks_without_a_fault_is_another),
                 TEST(finding_file__another_finding_of_one_name_has_a_file_of_its_own),
                 TEST(workload__any_part_of_a_plan_is_a_workload))

@@ -268,7 +268,7 @@ static bool plan_damages(const saved_finding *f)
 /* The plan as one literal; of the one rule the number behind nth is the parameter. */
 static void print_plan(const saved_finding *f, FILE *to)
 {
-    const char *nth = f->rule_count == 1 ? strstr(f->rules[0], " nth ") : NULL;
+    const char *nth = f->rule_count == 1 ? saved_rule_nth(f->rules[0]) : NULL;
     fprintf(to, nth ? "    char plan[%d];\n    snprintf(plan, sizeof plan, \"levin-fault-plan 1\\n\""
                     : "    static const char plan[] = \"levin-fault-plan 1\\n\"", PLAN_RULE_BYTES + 64);
     for (size_t i = 0; i < f->rule_count; i++) {
@@ -352,7 +352,7 @@ static void print_damage(const writing *w, const char *name, FILE *to)
 static bool print_fault(const writing *w, const char *name, FILE *to)
 {
     const bool plan = w->f->command == FINDING_PLAN;
-    const bool counted = !plan || (w->f->rule_count == 1 && strstr(w->f->rules[0], " nth "));
+    const bool counted = !plan || (w->f->rule_count == 1 && saved_rule_nth(w->f->rules[0]));
     fprintf(to, "%sstatic uint64_t life(%s)\n{\n    client *c = client_create(0);\n",
             counted ? "/* The nth of the calls fails. Returns how often it did. */\n"
                     : "/* Returns how many calls failed. */\n",

@@ -100,11 +100,11 @@ shrink_size shrink_size_of(const saved_finding *f, const stanzas *data)
 static void set_nth(char rule[PLAN_RULE_BYTES], uint64_t nth)
 {
     char changed[PLAN_RULE_BYTES];
-    char *at = strstr(rule, " nth ");
+    const char *at = saved_rule_nth(rule);
     if (!at)
         return;
     at += strlen(" nth ");
-    char *rest = at + strspn(at, " \t");
+    const char *rest = at + strspn(at, " \t");
     rest += strspn(rest, "0123456789");
     snprintf(changed, sizeof changed, "%.*s%llu%s", (int)(at - rule), rule, (unsigned long long)nth, rest);
     memcpy(rule, changed, sizeof changed);
