@@ -177,6 +177,7 @@ test_of() {
 # kept_test NAME PATTERN: the finding made small as a C test fails with the bug, and only with it
 kept_test() {
     expect "$1: it is a C test" 1 sh -c "'$planted' shrink first --c >kept.c"
+    expect "$1: a full device is told" 3 sh -c "'$planted' shrink first --c >/dev/full"
     says "$1: with calls" kept.c '^    client_open'
     expect "$1: which compiles" 0 test_of "$scratch/planted"
     expect "$1: and fails with the bug" 1 ./kept

@@ -8,6 +8,7 @@
 #include "reproducer.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -387,6 +388,7 @@ bool reproducer_print(const saved_finding *f, const stanzas *data, FILE *to)
     const crew_options crew = { .jobs = 1, .tasks = 1, .context = &w, .work = write_calls, .receive = ignore_message,
                                 .died = ignore_death };
     (void)crew_run(&crew); /* a death is what the test is to show */
+    good = !crew_interrupted(); /* then the calls are not all there */
     test_name(f, name);
     print_head(f, to);
     const bool tail = f->command == FINDING_SWEEP && fseek(w.tail, 0, SEEK_END) == 0 && ftell(w.tail) > 0;
@@ -400,8 +402,12 @@ bool reproducer_print(const saved_finding *f, const stanzas *data, FILE *to)
     else if (f->command == FINDING_CORRUPT)
         print_damage(&w, name, to);
     else
-        good = print_fault(&w, name, to);
+        good = print_fault(&w, name, to) && good;
     fprintf(to, "}\nEND_TEST\n\nLEVIN_TEST_MAIN(\"kept\", TEST(kept__%s))\n", name);
+    if (ferror(w.calls) || ferror(w.tail) || fflush(to) != 0 || ferror(to)) {
+        fprintf(stderr, "levin-chaos: the C test could not be written: %s\n", strerror(errno));
+        good = false;
+    }
     fclose(w.calls);
     fclose(w.tail);
     return good;
