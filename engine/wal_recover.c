@@ -432,32 +432,6 @@ static levin_code copy_same(wal_reader *r, file *copy, uint64_t at, uint64_t end
     return code;
 }
 
-/* Copies one group that is longer than the window. *end is where it ends. */
-static levin_code copy_long(walk *w, wal_reader *r, file *f, uint64_t offset, uint64_t *end, levin_error *error)
-{
-    wal_group g;
-    bool good;
-    const uint8_t *data;
-    levin_code code = wal_reader_header(r, offset, &g, &good, error);
-    if (!code && good)
-        code = wal_reader_verify(r, offset, &g, &good, error);
-    if (code || !good)
-        return code ? code : reread_failed(r, offset, error);
-    *end = offset + wal_group_total(g.payload_bytes, r->sector_bytes);
-    for (uint64_t at = offset; at < *end;) {
-        size_t step = *end - at < WAL_WINDOW_BYTES ? (size_t)(*end - at) : (size_t)WAL_WINDOW_BYTES;
-        code = wal_reader_need(r, at, step, &data, error);
-        if (!code && !data)
-            code = reread_failed(r, at, error);
-        if (!code)
-            code = wal_write_file(w->log, f, data, step, at, error);
-        if (code)
-            return code;
-        at += step;
-    }
-    return copy_same(r, f, offset, *end, error);
-}
-
 /* Copies [from, end) as it is, and reads it again. */
 static levin_code copy_raw(walk *w, wal_reader *r, file *f, uint64_t from, uint64_t end, levin_error *error)
 {
@@ -476,39 +450,39 @@ static levin_code copy_raw(walk *w, wal_reader *r, file *f, uint64_t from, uint6
     return code ? code : copy_same(r, f, from, end, error);
 }
 
-/* Copies [at, end), the groups that only an older meta page needs: verified, up to the first that does not stand. */
-static levin_code copy_older(walk *w, wal_reader *r, file *f, uint64_t at, uint64_t end, levin_error *error)
+/* Copies one group that is longer than the window. *end is where it ends. */
+static levin_code copy_long(walk *w, wal_reader *r, file *f, uint64_t offset, uint64_t *end, levin_error *error)
 {
-    while (at < end) {
-        const size_t bytes = end - at < WAL_WINDOW_BYTES ? (size_t)(end - at) : (size_t)WAL_WINDOW_BYTES;
-        const uint8_t *data;
-        levin_code code = wal_reader_need(r, at, bytes, &data, error);
-        const size_t good = !code && data ? verified_prefix(r, data, bytes, at) : 0;
-        if (!code && !good)
-            return copy_raw(w, r, f, at, end, error);
-        if (!code)
-            code = wal_write_file(w->log, f, data, good, at, error);
-        if (code)
-            return code;
-        at += good;
-    }
-    return LEVIN_OK;
+    wal_group g;
+    bool good;
+    levin_code code = wal_reader_header(r, offset, &g, &good, error);
+    if (!code && good)
+        code = wal_reader_verify(r, offset, &g, &good, error);
+    if (code || !good)
+        return code ? code : reread_failed(r, offset, error);
+    *end = offset + wal_group_total(g.payload_bytes, r->sector_bytes);
+    return copy_raw(w, r, f, offset, *end, error);
 }
 
-/* Copies the groups [from, segment->used), each verified as it is copied. */
-static levin_code copy_groups(walk *w, wal_reader *r, file *f, uint64_t from, uint64_t end, levin_error *error)
+/*
+ * Copies the groups [from, end), each verified as it is copied.  older: only an older meta page needs them; from the
+ * first that does not stand they are copied as they are.
+ */
+static levin_code copy_groups(walk *w, wal_reader *r, file *f, uint64_t from, uint64_t end, bool older,
+                              levin_error *error)
 {
     levin_code code = LEVIN_OK;
     while (!code && from < end) {
-        uint64_t left = end - from;
-        size_t bytes = left < WAL_WINDOW_BYTES ? (size_t)left : (size_t)WAL_WINDOW_BYTES, good;
+        const size_t bytes = end - from < WAL_WINDOW_BYTES ? (size_t)(end - from) : (size_t)WAL_WINDOW_BYTES;
         const uint8_t *data;
         code = wal_reader_need(r, from, bytes, &data, error);
         if (!code && !data)
             code = reread_failed(r, from, error);
         if (code)
             break;
-        good = verified_prefix(r, data, bytes, from);
+        const size_t good = verified_prefix(r, data, bytes, from);
+        if (!good && older)
+            return copy_raw(w, r, f, from, end, error);
         if (good) {
             code = wal_write_file(w->log, f, data, good, from, error);
             from += good;
@@ -538,9 +512,9 @@ static levin_code replace_segment(walk *w, const wal_segment *segment, uint64_t 
     if (!code)
         code = copy_raw(w, &r, copy, 0, o->sector_bytes, error);
     if (!code)
-        code = copy_older(w, &r, copy, o->sector_bytes, from, error);
+        code = copy_groups(w, &r, copy, o->sector_bytes, from, true, error);
     if (!code)
-        code = copy_groups(w, &r, copy, from, segment->used, error);
+        code = copy_groups(w, &r, copy, from, segment->used, false, error);
     wal_reader_close(&r);
     if (!code)
         code = wal_sync_file(w->log, copy, error);
