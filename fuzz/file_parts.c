@@ -181,7 +181,8 @@ void mutate_blindly(random_stream *random, container *c)
     }
 }
 
-void cross_files(random_stream *random, container *out, const uint8_t *data1, size_t size1, const uint8_t *data2,
+/* The files of two inputs; of those that both have, one. The caller finishes *out. */
+static void cross_files(random_stream *random, container *out, const uint8_t *data1, size_t size1, const uint8_t *data2,
                  size_t size2)
 {
     container b;
@@ -200,4 +201,32 @@ void cross_files(random_stream *random, container *out, const uint8_t *data1, si
     }
     out->form = INPUT_FILES;
     container_fini(&b);
+}
+
+size_t mutate_container(uint8_t *data, size_t size, size_t capacity, unsigned seed, container_change *change,
+                        container_change *settle)
+{
+    random_stream random = random_open(seed, 0);
+    container c;
+    container_decode(&c, data, size);
+    if (!c.count)
+        return LLVMFuzzerMutate(data, size, capacity);
+    for (uint64_t i = random_below(&random, 3) + 1; i > 0; i--)
+        change(&random, &c);
+    settle(&random, &c);
+    size_t used = container_encode(&c, data, capacity);
+    container_fini(&c);
+    return used ? used : LLVMFuzzerMutate(data, size, capacity);
+}
+
+size_t cross_containers(const uint8_t *data1, size_t size1, const uint8_t *data2, size_t size2, uint8_t *out,
+                        size_t capacity, unsigned seed, container_change *settle)
+{
+    random_stream random = random_open(seed, 1);
+    container c;
+    cross_files(&random, &c, data1, size1, data2, size2);
+    settle(&random, &c);
+    size_t used = c.count ? container_encode(&c, out, capacity) : 0;
+    container_fini(&c);
+    return used;
 }

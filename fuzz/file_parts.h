@@ -14,9 +14,16 @@ void mutate_segment(random_stream *random, const container_file *segment);
 void mutate_values(random_stream *random, const container_file *f);
 /* Anywhere in any file of one or more: bytes, sectors, sizes, names; nothing of the formats is known. */
 void mutate_blindly(random_stream *random, container *c);
-/* The files of two inputs; of those that both have, one. The caller finishes *out. */
-void cross_files(random_stream *random, container *out, const uint8_t *data1, size_t size1, const uint8_t *data2,
-                 size_t size2);
+
+/*
+ * The two functions of mutate.h for inputs that are a container of files: one to three times `change`, or the files of
+ * both inputs, of those that both have one; then `settle`, which makes right again what should be.
+ */
+typedef void container_change(random_stream *random, container *c);
+size_t mutate_container(uint8_t *data, size_t size, size_t capacity, unsigned seed, container_change *change,
+                        container_change *settle);
+size_t cross_containers(const uint8_t *data1, size_t size1, const uint8_t *data2, size_t size2, uint8_t *out,
+                        size_t capacity, unsigned seed, container_change *settle);
 
 /* One record of a payload of `size` bytes, which may grow to `room`. Returns its bytes. */
 size_t mutate_records(random_stream *random, uint8_t *payload, size_t size, size_t room);

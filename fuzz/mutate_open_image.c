@@ -129,33 +129,28 @@ static size_t mutate_damage(random_stream *random, uint8_t *data, size_t size, s
 
 /* ---- the interface ---------------------------------------------------------------------------------------- */
 
+static void repair_sometimes(random_stream *random, container *c)
+{
+    if (random_chance(random, 2))
+        repair_files(c, random_chance(random, 4) ? REPAIR_ALL & ~(unsigned)REPAIR_HEADS : REPAIR_ALL);
+}
+
+static void repair_whole(random_stream *random, container *c)
+{
+    if (random_chance(random, 2))
+        repair_files(c, REPAIR_ALL);
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed)
 {
     random_stream random = random_open(seed, 0);
-    container c;
     if (size > 0 && (data[0] & 1) == INPUT_DAMAGE)
         return mutate_damage(&random, data, size, capacity);
-    container_decode(&c, data, size);
-    if (!c.count)
-        return LLVMFuzzerMutate(data, size, capacity);
-    for (uint64_t i = random_below(&random, 3) + 1; i > 0; i--)
-        mutate_files(&random, &c);
-    if (random_chance(&random, 2))
-        repair_files(&c, random_chance(&random, 4) ? REPAIR_ALL & ~(unsigned)REPAIR_HEADS : REPAIR_ALL);
-    size_t used = container_encode(&c, data, capacity);
-    container_fini(&c);
-    return used ? used : LLVMFuzzerMutate(data, size, capacity);
+    return mutate_container(data, size, capacity, seed, mutate_files, repair_sometimes);
 }
 
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8_t *data2, size_t size2, uint8_t *out,
                                  size_t capacity, unsigned seed)
 {
-    random_stream random = random_open(seed, 1);
-    container c;
-    cross_files(&random, &c, data1, size1, data2, size2);
-    if (random_chance(&random, 2))
-        repair_files(&c, REPAIR_ALL);
-    size_t used = c.count ? container_encode(&c, out, capacity) : 0;
-    container_fini(&c);
-    return used;
+    return cross_containers(data1, size1, data2, size2, out, capacity, seed, repair_whole);
 }
