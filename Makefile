@@ -61,18 +61,18 @@ CPPFLAGS_ALL := -D_GNU_SOURCE $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) $(VFLAGS) -fPIC -fvisibility=hidden -pthread -MMD -MP $(CFLAGS)
 LIBS_ENGINE := -lurcu-bp -pthread
 LIBS_FAULTS := -lfiu
-# The stores beside Levin and LMDB: compiled in when their header is there; STORES='sqlite' (or nothing) chooses fewer.
-# Programs that use no adapter need none of their libraries at run time either.
+# The stores beside Levin are plug-ins, $(B)/stores/NAME.so of chaos/adapter_NAME.c: built when their header is there;
+# STORES='sqlite' (or nothing) chooses fewer.  No program needs any of their libraries.
+store_header_lmdb := lmdb.h
 store_header_rocksdb := rocksdb/c.h
 store_header_leveldb := leveldb/c.h
 store_header_wiredtiger := wiredtiger.h
 store_header_sqlite := sqlite3.h
 store_lib_sqlite := sqlite3
 header_of = $(firstword $(wildcard $(addsuffix /$(store_header_$(1)),/usr/include /usr/local/include)))
-STORES_KNOWN := rocksdb leveldb wiredtiger sqlite
+STORES_KNOWN := lmdb rocksdb leveldb wiredtiger sqlite
 STORES ?= $(foreach s,$(STORES_KNOWN),$(if $(call header_of,$(s)),$(s)))
 STORES := $(strip $(STORES))
-LIBS_STORES := -Wl,--as-needed -llmdb $(foreach s,$(STORES),-l$(or $(store_lib_$(s)),$(s))) -Wl,--no-as-needed
 LIBS_TEST := -lcheck -lsubunit -lrt -lm
 
 # ---- what there is -------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ not_library = %_test.c %_bench.c
 ENGINE_SRC := $(filter-out $(not_library),$(wildcard engine/*.c))
 CLI_SRC    := $(filter-out %_test.c,$(wildcard engine/cli/*.c))
 FAULTS_SRC := $(filter-out $(not_library),$(wildcard faults/*.c))
-CHAOS_SRC  := $(filter-out $(not_library) $(patsubst %,chaos/adapter_%.c,$(filter-out $(STORES),$(STORES_KNOWN))),$(wildcard chaos/*.c))
+CHAOS_SRC  := $(filter-out $(not_library) $(STORES_KNOWN:%=chaos/adapter_%.c),$(wildcard chaos/*.c))
 REGRESS_SRC := $(filter-out $(not_library),$(wildcard regress/*.c))
 FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 # what is not shared by all targets
@@ -105,6 +105,7 @@ BENCHES := $(foreach s,$(BENCH_SRC),$(B)/bench/$(call name,$(s)))
 # ENGINE_A=file: link the tools with another engine's archive (the gate does, with that of an earlier revision)
 LIB_A  := $(or $(ENGINE_A),$(B)/liblevin.a)
 LIB_SO := $(B)/liblevin.so.$(VERSION)
+PLUGINS := $(STORES:%=$(B)/stores/%.so)
 # the archive that is installed: one object in which all but levin_* is local, so that it clashes with no name of its user
 LIB_STATIC := $(B)/install/liblevin.a
 FAULTS_A := $(B)/libfaults.a
@@ -121,7 +122,7 @@ BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/l
 .DELETE_ON_ERROR:
 
 .PHONY: all
-all: $(LIB_A) $(LIB_SO) $(BIN) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
+all: $(LIB_A) $(LIB_SO) $(BIN) $(PLUGINS) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
 
 $(DEPS_STAMP): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
 	@ci/deps.sh
@@ -162,31 +163,30 @@ $(FAULTS_A): $(call obj,$(FAULTS_SRC))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-# changes when another set of stores is there, and only then
+# plug-ins of another set of stores go
 STORES_STAMP := $(B)/stores.stamp
-$(if $(filter-out clean help uninstall,$(or $(MAKECMDGOALS),all)),$(shell mkdir -p $(B) && echo '$(STORES)' | cmp -s - $(STORES_STAMP) || echo '$(STORES)' > $(STORES_STAMP)))
-define store_rule # a store: its adapter is in the list
-$(B)/obj/chaos/adapters.o: CPPFLAGS_ALL += -DLEVIN_STORE_$(shell echo $(1) | tr a-z A-Z)
-endef
-$(foreach s,$(STORES),$(eval $(call store_rule,$(s))))
-$(B)/obj/chaos/adapters.o: $(STORES_STAMP)
+$(if $(filter-out clean help uninstall,$(or $(MAKECMDGOALS),all)),$(shell mkdir -p $(B) && echo '$(STORES)' | cmp -s - $(STORES_STAMP) || { rm -rf $(B)/stores; echo '$(STORES)' > $(STORES_STAMP); }))
+$(B)/stores/%.so: $(B)/obj/chaos/adapter_%.o $(STORES_STAMP)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -o $@ $(filter %.o,$^) $(LDFLAGS) -l$(or $(store_lib_$*),$*)
 # the version stands in a header for C++ alone
 $(B)/obj/chaos/adapter_rocksdb.o: CPPFLAGS_ALL += -DLEVIN_ROCKSDB_VERSION='"$(shell sed -n -E \
     's/^.define ROCKSDB_(MAJOR|MINOR|PATCH) //p' $(dir $(call header_of,rocksdb))version.h | paste -sd.)"'
 
-$(CHAOS_A): $(call obj,$(filter-out $(CHAOS_MAIN),$(CHAOS_SRC))) $(STORES_STAMP)
+$(CHAOS_A): $(call obj,$(filter-out $(CHAOS_MAIN),$(CHAOS_SRC)))
 	$(if $(Q),@echo "  AR    $@")
-	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(B)/bin/levin: $(call obj,$(CLI_SRC)) $(LIB_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) -ljansson
 
-$(B)/bin/levin-chaos: $(call obj,$(CHAOS_MAIN)) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
+$(B)/bin/levin-chaos: $(call obj,$(CHAOS_MAIN)) $(CHAOS_A) $(FAULTS_A) $(LIB_A) | $(PLUGINS)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) $(LIBS_STORES) -ljansson -lm
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ldl -ljansson -lm
 
 $(REGRESS_A): $(call obj,$(filter-out $(REGRESS_MAINS),$(REGRESS_SRC)))
 	$(if $(Q),@echo "  AR    $@")
@@ -199,16 +199,16 @@ $(B)/bin/levin-gate: $(call obj,$(filter-out $(not_library),$(wildcard regress/g
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ljansson
 
 # regress/bench_main.c is levin-bench, and so on
-$(B)/bin/levin-%: $(B)/obj/regress/%_main.o $(REGRESS_A) $(CHAOS_A) $(FAULTS_A) $(LIB_A)
+$(B)/bin/levin-%: $(B)/obj/regress/%_main.o $(REGRESS_A) $(CHAOS_A) $(FAULTS_A) $(LIB_A) | $(PLUGINS)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) $(LIBS_STORES) -ljansson -lm
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ldl -ljansson -lm
 
 define program_rule # source, output
-$(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A) $(CHAOS_A)) $(FAULTS_A) $(LIB_A)
+$(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter regress/%,$(1)),$(REGRESS_A) $(CHAOS_A)) $(FAULTS_A) $(LIB_A) | $$(if $$(filter chaos/% regress/%,$(1)),$(PLUGINS))
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
-	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) $$(LIBS_STORES) $$(if $$(filter %_bench.c,$(1)),-lurcu-cds) $$(LIBS_TEST) -ljansson
+	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) -ldl $$(if $$(filter %_bench.c,$(1)),-lurcu-cds) $$(LIBS_TEST) -ljansson
 endef
 $(foreach s,$(TEST_SRC),$(eval $(call program_rule,$(s),$(B)/test/$(call name,$(s)))))
 $(foreach s,$(BENCH_SRC),$(eval $(call program_rule,$(s),$(B)/bench/$(call name,$(s)))))
@@ -331,13 +331,15 @@ COMPDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 .PHONY: install uninstall
 install: all $(LIB_STATIC) ## install library, headers, tools and manual pages under DESTDIR/PREFIX
-	$(Q)install -d $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(COMPDIR)
+	$(Q)install -d $(BINDIR) $(LIBDIR)/pkgconfig $(LIBDIR)/levin/stores $(INCDIR) $(MANDIR) $(COMPDIR)
 	$(Q)install -m 755 $(BIN) $(BINDIR)
+	$(Q)$(if $(PLUGINS),install -m 755 $(PLUGINS) $(LIBDIR)/levin/stores)
 	$(Q)install -m 644 $(LIB_STATIC) $(LIBDIR)
 	$(Q)install -m 755 $(LIB_SO) $(LIBDIR)
 	$(Q)ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
 	$(Q)ln -sf liblevin.so.$(SOVERSION) $(LIBDIR)/liblevin.so
 	$(Q)install -m 644 engine/levin.h engine/io.h $(INCDIR)
+	$(Q)install -m 644 chaos/store.h $(INCDIR)/store.h
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ci/levin.pc.in > $(LIBDIR)/pkgconfig/levin.pc
 	$(Q)chmod 644 $(LIBDIR)/pkgconfig/levin.pc
 	$(Q)install -m 644 $(MAN1) $(MANDIR)
@@ -347,8 +349,9 @@ install: all $(LIB_STATIC) ## install library, headers, tools and manual pages u
 uninstall: ## remove what install put there
 	$(Q)rm -f $(addprefix $(BINDIR)/,$(notdir $(BIN))) $(addprefix $(MANDIR)/,$(notdir $(MAN1)))
 	$(Q)rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
-	$(Q)rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
-	$(Q)rmdir $(INCDIR) 2>/dev/null || true
+	$(Q)rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(INCDIR)/store.h $(COMPDIR)/levin
+	$(Q)rm -rf $(LIBDIR)/levin/stores
+	$(Q)rmdir $(LIBDIR)/levin $(INCDIR) 2>/dev/null || true
 
 # ---- checks one by one ---------------------------------------------------------------------------------------
 .PHONY: check-layering check-headers check-style

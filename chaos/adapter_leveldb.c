@@ -261,11 +261,11 @@ static store_result leveldb_compact(store_session *session)
     return STORE_OK;
 }
 
-const store_adapter adapter_leveldb = {
+const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "leveldb",
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY | STORE_CAN_COMPACT |
-                    STORE_HAS_WRITE_BUFFER,
+                    STORE_HAS_WRITE_BUFFER | STORE_IS_TUNED,
     .version = leveldb_version_text,
     .configuration = leveldb_configuration,
     .open = leveldb_adapter_open,

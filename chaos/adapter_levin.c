@@ -349,8 +349,7 @@ const store_adapter adapter_levin = {
     .abi = STORE_ABI,
     .name = "levin",
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_MULTI_GET | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY |
-                    STORE_CAN_COMPACT |
-                    STORE_HAS_WRITE_BUFFER,
+                    STORE_CAN_COMPACT | STORE_HAS_WRITE_BUFFER | STORE_IS_TUNED,
     .version = levin_version,
     .configuration = levin_adapter_configuration,
     .option_names = option_names,

@@ -239,10 +239,10 @@ static store_result lmdb_compact(store_session *session)
     return session_result(session, mdb_env_sync(session->s->env, 1));
 }
 
-const store_adapter adapter_lmdb = {
+const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "lmdb",
-    .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_WRITE_CONCURRENTLY,
+    .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_WRITE_CONCURRENTLY | STORE_IS_TUNED,
     .version = lmdb_version_text,
     .configuration = lmdb_configuration,
     .open = lmdb_open,

@@ -304,11 +304,11 @@ static store_result rocksdb_compact(store_session *session)
     return result_of(error, session->text);
 }
 
-const store_adapter adapter_rocksdb = {
+const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "rocksdb",
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_MULTI_GET | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY |
-                    STORE_CAN_COMPACT | STORE_HAS_WRITE_BUFFER,
+                    STORE_CAN_COMPACT | STORE_HAS_WRITE_BUFFER | STORE_IS_TUNED,
     .version = rocksdb_version_text,
     .configuration = rocksdb_configuration,
     .open = rocksdb_adapter_open,

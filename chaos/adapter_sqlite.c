@@ -374,10 +374,11 @@ static store_result sqlite_compact(store_session *session)
     return result;
 }
 
-const store_adapter adapter_sqlite = {
+const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "sqlite",
-    .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY | STORE_CAN_COMPACT,
+    .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY | STORE_CAN_COMPACT |
+                    STORE_IS_TUNED,
     .version = sqlite3_libversion,
     .configuration = sqlite_configuration,
     .open = sqlite_open,

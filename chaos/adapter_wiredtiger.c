@@ -329,10 +329,11 @@ static store_result wiredtiger_compact(store_session *session)
     return without_cursor(session, compact_table);
 }
 
-const store_adapter adapter_wiredtiger = {
+const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "wiredtiger",
-    .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY | STORE_CAN_COMPACT,
+    .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY | STORE_CAN_COMPACT |
+                    STORE_IS_TUNED,
     .version = wiredtiger_version_text,
     .configuration = wiredtiger_configuration,
     .spare_files = "WiredTigerPreplog",

@@ -1,5 +1,5 @@
 /*
- * adapters.h - the adapters themselves, for adapters.c, and what they share.
+ * adapters.h - the adapter that is built in, and what all of them share.
  */
 #ifndef LEVIN_CHAOS_ADAPTERS_H
 #define LEVIN_CHAOS_ADAPTERS_H
@@ -9,12 +9,6 @@
 #include "store.h"
 
 extern const store_adapter adapter_levin;
-extern const store_adapter adapter_lmdb;
-/* Compiled when their library is installed (the Makefile's STORES). */
-extern const store_adapter adapter_rocksdb;
-extern const store_adapter adapter_leveldb;
-extern const store_adapter adapter_wiredtiger;
-extern const store_adapter adapter_sqlite;
 
 /* The order of all stores here: bytes as unsigned, then length. */
 static inline int slice_compare(store_slice a, store_slice b)

@@ -15,6 +15,7 @@
 #include "finding_command.h"
 #include "finding_run.h"
 #include "soak_command.h"
+#include "stores_command.h"
 #include "sweep.h"
 
 #define DPKG_STATUS "/var/lib/dpkg/status"
@@ -100,6 +101,8 @@ static void require_work(report *r)
 int main(int argc, char **argv)
 {
     chaos_options options;
+    if (argc > 1 && !strcmp(argv[1], "stores"))
+        return stores_command(argc - 1, argv + 1);
     int status = chaos_options_parse(&options, argc, argv);
     if (status >= 0)
         return status;

@@ -27,6 +27,7 @@ static const char usage_text[] =
     "       levin-chaos replay FILE        a finding kept by --save, once more\n"
     "       levin-chaos shrink FILE [--output FILE] [--c]\n"
     "                                      a smaller one that shows the same\n"
+    "       levin-chaos stores [STORE...]  the stores that can be struck, their settings, and what is missing\n"
     "\n"
     "  --seed N          first seed (default 1)\n"
     "  --seeds N         so many seeds (default 1; with --budget as many as fit)\n"

@@ -3,8 +3,10 @@
  *
  * An adapter is one constant struct store_adapter.  Everything goes through sessions: a session belongs to one
  * thread, so that an adapter can keep a read transaction, a cursor or a buffer in it.  Results are store_result;
- * the text of a failure is left in the session (or in the message of open).  Adapters live in chaos/adapter_NAME.c
- * and are listed in adapters.c.
+ * the text of a failure is left in the session (or in the message of open).
+ *
+ * An adapter is a plug-in: a shared object that exports `levin_store`, its struct store_adapter.  chaos/adapter_NAME.c
+ * becomes stores/NAME.so beside the programs' directory; anybody's own is named by its path.
  *
  * Durability is the caller's word, the adapter maps it to the store's own recommended setting and says so in
  * `configuration`, which is printed with every result: a store is never blamed, or praised, for a setting.
@@ -18,7 +20,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_ABI 3u
+#define STORE_ABI 4u
+
+/* In front of a plug-in's adapter: const store_adapter levin_store STORE_EXPORT = { .abi = STORE_ABI, ... }; */
+#define STORE_EXPORT __attribute__((visibility("default")))
+#define STORE_SYMBOL "levin_store"
 
 typedef enum store_result {
     STORE_OK = 0,
@@ -34,7 +40,9 @@ enum store_capability {
     STORE_CAN_CHECK = 4,          /* can verify its files */
     STORE_CAN_WRITE_CONCURRENTLY = 8, /* several sessions may write at once (they may still queue) */
     STORE_CAN_COMPACT = 16,       /* can give back the room of what was overwritten and deleted */
-    STORE_HAS_WRITE_BUFFER = 32   /* keeps writes in memory of their own; the others hold them in their cache */
+    STORE_HAS_WRITE_BUFFER = 32,  /* keeps writes in memory of their own; the others hold them in their cache */
+    STORE_IS_TUNED = 64,          /* set up for speed too: levin-bench takes it when no store is named */
+    STORE_HAS_NO_BATCH = 128      /* a batch of several operations may be half there after a crash */
 };
 
 typedef struct store store;
@@ -61,6 +69,7 @@ typedef struct store_config {
     bool background;         /* a store that can do without threads does so when false */
     const store_option *options;
     size_t option_count;
+    const char *argument;    /* what follows the colon, for an adapter that takes_argument; else NULL */
 } store_config;
 
 /* A put, or a delete when value.data is NULL. An empty value has data that is not NULL. */
@@ -99,6 +108,13 @@ typedef struct store_adapter {
     const char *const *option_names; /* NULL at the end; NULL: none */
     /* Files whose names begin so are spare: made ahead of use, they hold no data after a clean close. May be NULL. */
     const char *spare_files;
+    /* Options (NAME=NUMBER:...) under which files are switched and merged after some hundred KiB. May be NULL. */
+    const char *small_options;
+    /* Options worth a row of their own in a scoreboard ("paranoid=1"); NULL at the end. May be NULL. */
+    const char *const *variants;
+    /* What its documentation leaves to the user, so that nobody blames it for that: a sentence. May be NULL. */
+    const char *not_promised;
+    bool takes_argument;      /* everything after the first colon is one argument, not options (pipe:COMMAND) */
     store_result (*open)(const store_config *config, store **s, char message[STORE_MESSAGE_BYTES]);
     store_result (*close)(store *s, char message[STORE_MESSAGE_BYTES]);
     store_result (*session_open)(store *s, store_session **session);
@@ -120,16 +136,25 @@ typedef struct store_adapter {
     store_result (*compact)(store_session *session);
 } store_adapter;
 
-/* A store whose adapter was not compiled in, because the package that it needs is not installed. */
+/* A store that cannot be loaded here: its plug-in was not built, because the package that it needs is not installed. */
 typedef struct store_absence {
     const char *name, *package;
 } store_absence;
 
-/* The adapter of that name, or NULL. */
+/*
+ * Loads the adapter of that name, or of a plug-in by its path (with a slash, or ending in .so); once loaded it stays.
+ * NULL with a sentence in `message` when there is none, or when it was built for another STORE_ABI.  One thread at a
+ * time; all that a process will use is best loaded before it makes threads or forks.
+ */
+const store_adapter *store_adapter_load(const char *name, char message[STORE_MESSAGE_BYTES]);
+/* The same, of a known name and without a sentence. */
 const store_adapter *store_adapter_find(const char *name);
-/* All of them, in a fixed order; NULL at the end. */
+/* Those of known names that can be loaded, in a fixed order; NULL at the end. */
 const store_adapter *const *store_adapters(void);
-/* Those that are not built in; the name is NULL at the end. */
+/* Those that cannot; the name is NULL at the end. */
 const store_absence *store_absences(void);
+
+/* Of a plug-in. */
+extern const store_adapter levin_store STORE_EXPORT;
 
 #endif

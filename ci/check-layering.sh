@@ -29,7 +29,7 @@ allowed() {
     faults/*) echo '(engine/(levin|io|sync|reclaim)\.h|faults/.*)' ;;
     fuzz/*) echo '(engine/.*|faults/.*|fuzz/.*)' ;;
     chaos/*) echo '(engine/(levin|io)\.h|faults/.*|chaos/.*)' ;;
-    regress/*) echo '(engine/(levin|io)\.h|faults/.*|chaos/store\.h|regress/.*)' ;;
+    regress/*) echo '(engine/(levin|io)\.h|faults/.*|chaos/store(_spec)?\.h|regress/.*)' ;;
     esac
 }
 mapfile -t sources < <(find engine faults fuzz chaos regress \( -name '*.c' -o -name '*.h' \) 2>/dev/null | sort)

@@ -60,7 +60,13 @@ static void usage(FILE *to)
     fprintf(to,
             "  --store=LIST          stores, interleaved round by round (default levin); known:");
     for (const store_adapter *const *a = store_adapters(); *a; a++)
-        fprintf(to, " %s", (*a)->name);
+        if ((*a)->capabilities & STORE_IS_TUNED)
+            fprintf(to, " %s", (*a)->name);
+    fprintf(to, "\n                        not set up for speed, but there:");
+    for (const store_adapter *const *a = store_adapters(); *a; a++)
+        if (!((*a)->capabilities & STORE_IS_TUNED))
+            fprintf(to, " %s", (*a)->name);
+    fprintf(to, "; or the path of a plug-in");
     for (const store_absence *absence = store_absences(); absence->name; absence++)
         fprintf(to, "\n                        %s: not built; make deps-stores installs %s", absence->name,
                 absence->package);
@@ -215,7 +221,7 @@ static void choose_stores(bench_setup *s, char *list)
         char message[STORE_MESSAGE_BYTES] = "";
         if (s->stores == BENCH_STORES_MAX)
             bad_usage("too many stores", name);
-        if (!bench_store_parse(name, &s->store[s->stores++], message))
+        if (!store_spec_parse(name, &s->store[s->stores++], message))
             bad_usage("--store", message);
     }
     if (!s->stores)
@@ -331,7 +337,8 @@ static void choose_defaults(bench_setup *s, char store_list[BENCH_PATH_BYTES])
         snprintf(store_list, BENCH_PATH_BYTES, "levin");
     size_t used = 0;
     for (const store_adapter *const *a = store_adapters(); s->table && *a; a++)
-        used += (size_t)snprintf(store_list + used, BENCH_PATH_BYTES - used, "%s%s", used ? "," : "", (*a)->name);
+        if ((*a)->capabilities & STORE_IS_TUNED)
+            used += (size_t)snprintf(store_list + used, BENCH_PATH_BYTES - used, "%s%s", used ? "," : "", (*a)->name);
 }
 
 /* What begins with an empty store has nothing to do in one that is kept. */

@@ -51,7 +51,7 @@ START_TEST(bench_report__map_has_room_for_four_times_the_data)
     s.o.num = 300000000;
     ck_assert_uint_ge(bench_map_bytes(&s), 4 * s.o.num * 116);
     ck_assert_uint_eq(bench_map_bytes(&s) % gib, 0);
-    ck_assert(bench_store_parse("lmdb", &s.store[0], message));
+    ck_assert(store_spec_parse("lmdb", &s.store[0], message));
     ck_assert_msg(strstr(bench_configuration(&s, 0, true, text), "map of 151552 MiB"), "%s", text);
     s.o.num = 1;
     s.o.large = 10000000;

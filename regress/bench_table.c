@@ -160,7 +160,7 @@ static bool part_16k(part_run *p)
 static bool part_64k_tree(part_run *p)
 {
     bench_store plain = *p->store;
-    if (strcmp(plain.adapter->name, "levin") != 0 || plain.options == BENCH_STORE_OPTIONS_MAX)
+    if (strcmp(plain.adapter->name, "levin") != 0 || plain.options == STORE_OPTIONS_MAX)
         return true;
     plain.option[plain.options++] = (store_option){ "value_log_threshold_bytes", 0 };
     p->store = &plain;
