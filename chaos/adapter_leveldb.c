@@ -3,7 +3,8 @@
  *
  * Configuration: Bloom filters of 10 bits a key, as its documentation recommends; no compression, for the other stores
  * have none; WriteOptions.sync for each batch; paranoid_checks, which RocksDB has on by default (without, a damaged
- * index block is an empty table and nobody is told).  Its reads allocate their result, there is no pinned get and no
+ * index block is an empty table and nobody is told; option paranoid=0 is its default).  Option verify=1: reads verify
+ * the checksum of each block, which is not its default.  Its reads allocate their result, there is no pinned get and no
  * multi-get.  An iterator is made for each scan: it shows the state at its birth and cannot be refreshed.
  *
  * LevelDB always has its one background thread: `background` is not used.
@@ -21,6 +22,7 @@ struct store {
     leveldb_options_t *options;
     leveldb_cache_t *cache;
     leveldb_filterpolicy_t *filter;
+    bool verify;
 };
 
 struct store_session {
@@ -59,9 +61,11 @@ static uint64_t write_buffer_bytes_of(const store_config *config)
 static void leveldb_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
     snprintf(text, STORE_MESSAGE_BYTES,
-             "%s, paranoid_checks, no compression, block cache %llu MiB, write buffer %llu KiB, Bloom filter of %d "
-             "bits",
+             "%s, paranoid_checks%s, verify_checksums%s, no compression, block cache %llu MiB, "
+             "write buffer %llu KiB, Bloom filter of %d bits",
              config->sync ? "WriteOptions.sync for each batch" : "log written, not synced",
+             option_value(config, "paranoid", 1) ? "" : "=false (its default)",
+             option_value(config, "verify", 0) ? "" : "=false (its default)",
              (unsigned long long)(cache_bytes_of(config) >> 20),
              (unsigned long long)(write_buffer_bytes_of(config) >> 10), BITS_PER_KEY);
 }
@@ -96,11 +100,12 @@ static store_result leveldb_adapter_open(const store_config *config, store **out
         snprintf(message, STORE_MESSAGE_BYTES, "out of memory");
         return STORE_FAILED;
     }
+    s->verify = option_value(config, "verify", 0) != 0;
     s->options = leveldb_options_create();
     s->cache = leveldb_cache_create_lru(cache_bytes_of(config));
     s->filter = leveldb_filterpolicy_create_bloom(BITS_PER_KEY);
     leveldb_options_set_create_if_missing(s->options, config->create);
-    leveldb_options_set_paranoid_checks(s->options, 1);
+    leveldb_options_set_paranoid_checks(s->options, option_value(config, "paranoid", 1) != 0);
     leveldb_options_set_compression(s->options, leveldb_no_compression);
     leveldb_options_set_write_buffer_size(s->options, write_buffer_bytes_of(config));
     leveldb_options_set_cache(s->options, s->cache);
@@ -133,6 +138,7 @@ static store_result leveldb_session_open(store *s, store_session **session)
     n->write_synced = leveldb_writeoptions_create();
     leveldb_writeoptions_set_sync(n->write_synced, 1);
     n->read = leveldb_readoptions_create();
+    leveldb_readoptions_set_verify_checksums(n->read, s->verify);
     n->verify = leveldb_readoptions_create();
     leveldb_readoptions_set_verify_checksums(n->verify, 1);
     leveldb_readoptions_set_fill_cache(n->verify, 0);
@@ -261,6 +267,9 @@ static store_result leveldb_compact(store_session *session)
     return STORE_OK;
 }
 
+static const char *const option_names[] = { "paranoid", "verify", NULL };
+static const char *const variants[] = { "paranoid=0", "verify=1", NULL };
+
 const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "leveldb",
@@ -268,6 +277,9 @@ const store_adapter levin_store STORE_EXPORT = {
                     STORE_HAS_WRITE_BUFFER | STORE_IS_TUNED,
     .version = leveldb_version_text,
     .configuration = leveldb_configuration,
+    .option_names = option_names,
+    .variants = variants,
+    .not_promised = "reads verify checksums of data blocks only where asked to (verify)",
     .open = leveldb_adapter_open,
     .close = leveldb_adapter_close,
     .session_open = leveldb_session_open,

@@ -353,6 +353,7 @@ const store_adapter adapter_levin = {
     .version = levin_version,
     .configuration = levin_adapter_configuration,
     .option_names = option_names,
+    .small_options = "wal_segment_bytes=65536:page_bytes=4096:memtable_bytes=65536:value_log_segment_bytes=262144",
     .spare_files = "wal-",
     .open = levin_adapter_open,
     .close = levin_adapter_close,

@@ -245,6 +245,7 @@ const store_adapter levin_store STORE_EXPORT = {
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_WRITE_CONCURRENTLY | STORE_IS_TUNED,
     .version = lmdb_version_text,
     .configuration = lmdb_configuration,
+    .not_promised = "it has no checksums; its map ends in a signal where its file ends too early",
     .open = lmdb_open,
     .close = lmdb_close,
     .session_open = lmdb_session_open,

@@ -4,7 +4,9 @@
  * Configuration: what its tuning guide recommends ("Setup options and basic tuning" in its wiki) where that does not
  * cost speed at the sizes measured here: Bloom filters of 10 bits a key, a hash index in data blocks, dynamic level
  * sizes, bytes_per_sync; index and filter blocks stay outside the block cache, which is the default and the faster
- * choice.  No compression, for the other stores have none.  WriteOptions.sync for each batch; pinned gets; the
+ * choice.  paranoid_checks and verify_checksums are its defaults; option absolute=1 is wal_recovery_mode
+ * kAbsoluteConsistency, which refuses a damaged log, and one with a torn tail too.  No compression, for the other
+ * stores have none.  WriteOptions.sync for each batch; pinned gets; the
  * batched multi-get, which needs a column family handle, so the default family is opened by name.  An iterator is
  * made for each scan: it shows the state at its birth, and this version's C interface cannot refresh one.
  *
@@ -39,7 +41,7 @@ struct store_session {
 #define LEVIN_ROCKSDB_VERSION "(version unknown)"
 #endif
 
-enum { BITS_PER_KEY = 10, INFO_LOG_WARN = 2 };
+enum { BITS_PER_KEY = 10, INFO_LOG_WARN = 2, RECOVER_ABSOLUTE = 1, RECOVER_POINT_IN_TIME = 2 };
 static const uint64_t CACHE_BYTES_DEFAULT = 8u << 20; /* RocksDB's own, as the next */
 static const uint64_t WRITE_BUFFER_BYTES_DEFAULT = 64u << 20;
 
@@ -58,14 +60,21 @@ static uint64_t write_buffer_bytes_of(const store_config *config)
     return config->write_buffer_bytes ? config->write_buffer_bytes : WRITE_BUFFER_BYTES_DEFAULT;
 }
 
+static bool absolute_of(const store_config *config)
+{
+    return option_value(config, "absolute", 0) != 0;
+}
+
 static void rocksdb_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
     snprintf(text, STORE_MESSAGE_BYTES,
              "%s, no compression, block cache %llu MiB, write buffer %llu KiB, Bloom filter of %d bits, hash index in "
-             "data blocks, dynamic level bytes, bytes_per_sync 1 MiB, pinned gets, batched multi-get",
+             "data blocks, dynamic level bytes, bytes_per_sync 1 MiB, pinned gets, batched multi-get, paranoid_checks, "
+             "verify_checksums, wal_recovery_mode=%s",
              config->sync ? "WriteOptions.sync for each batch" : "log written, not synced",
              (unsigned long long)(cache_bytes_of(config) >> 20),
-             (unsigned long long)(write_buffer_bytes_of(config) >> 10), BITS_PER_KEY);
+             (unsigned long long)(write_buffer_bytes_of(config) >> 10), BITS_PER_KEY,
+             absolute_of(config) ? "kAbsoluteConsistency" : "kPointInTimeRecovery (its default)");
 }
 
 /* Takes the store's error text into `message` and frees it; NULL is no error. */
@@ -88,6 +97,8 @@ static rocksdb_options_t *options_create(const store_config *config)
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_options_set_bytes_per_sync(o, 1 << 20);
     rocksdb_options_set_info_log_level(o, INFO_LOG_WARN);
+    rocksdb_options_set_paranoid_checks(o, 1); /* its default */
+    rocksdb_options_set_wal_recovery_mode(o, absolute_of(config) ? RECOVER_ABSOLUTE : RECOVER_POINT_IN_TIME);
 
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
     rocksdb_cache_t *cache = rocksdb_cache_create_lru(cache_bytes_of(config));
@@ -304,6 +315,9 @@ static store_result rocksdb_compact(store_session *session)
     return result_of(error, session->text);
 }
 
+static const char *const option_names[] = { "absolute", NULL };
+static const char *const variants[] = { "absolute=1", NULL };
+
 const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "rocksdb",
@@ -311,6 +325,9 @@ const store_adapter levin_store STORE_EXPORT = {
                     STORE_CAN_COMPACT | STORE_HAS_WRITE_BUFFER | STORE_IS_TUNED,
     .version = rocksdb_version_text,
     .configuration = rocksdb_configuration,
+    .option_names = option_names,
+    .variants = variants,
+    .not_promised = "with kPointInTimeRecovery, damage in the log ends it there, and the writes behind it are gone",
     .open = rocksdb_adapter_open,
     .close = rocksdb_adapter_close,
     .session_open = rocksdb_session_open,

@@ -1,6 +1,11 @@
 /*
  * adapter_sqlite.c - SQLite behind store.h: one table (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID.
  *
+ * Options: rollback=1, a rollback journal (journal_mode=DELETE) instead of the log; extra=1, synchronous=EXTRA, which
+ * also syncs the directory after the journal is gone, so that a commit cannot be undone by a power cut; paranoid=1,
+ * PRAGMA cell_size_check and, at open, PRAGMA integrity_check: it finds a broken structure, not a changed value.  Page
+ * checksums (cksumvfs) are an extension that Debian does not build.
+ *
  * Configuration: WAL mode.  For synced writes synchronous=FULL: the log is synced at each commit, which is what makes
  * a commit durable in WAL mode.  Otherwise synchronous=NORMAL: the log is synced at its checkpoints only, so a power
  * cut loses the last commits but never damages the store (OFF could); this is its recommended setting for WAL.  A
@@ -43,7 +48,7 @@ static const char *const scan_sql[SCANS] = {
 struct store {
     char path[PATH_BYTES];
     uint64_t cache_bytes, log_bytes;
-    bool sync;
+    bool sync, rollback_journal, extra, paranoid;
     pthread_mutex_t writer;
     _Atomic uint64_t commits; /* raised (release) before a write returns; a read looks (acquire) before it begins */
     sqlite3 *connection; /* keeps the log and its index open between sessions; used by open and close alone */
@@ -68,14 +73,28 @@ static uint64_t log_bytes_of(const store_config *config)
     return config->write_buffer_bytes ? config->write_buffer_bytes : LOG_BYTES_DEFAULT;
 }
 
+static bool is_rollback(const store_config *config)
+{
+    return option_value(config, "rollback", 0) != 0;
+}
+
+static const char *synchronous_of(bool sync, bool rollback_journal, bool extra)
+{
+    /* without the log, NORMAL may damage the store: what need not be synced is then as safe as FULL makes it */
+    return extra ? "EXTRA" : sync || rollback_journal ? "FULL" : "NORMAL";
+}
+
 static void sqlite_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
     snprintf(text, STORE_MESSAGE_BYTES,
-             "WITHOUT ROWID table, WAL, synchronous=%s, cache %llu KiB a connection, checkpoint at %llu KiB of log, "
-             "pages of 4 KiB, prepared statements, writers queue on a mutex, read transaction kept until "
-             "the next commit",
-             config->sync ? "FULL (log synced at each commit)" : "NORMAL (log synced at checkpoints)",
-             (unsigned long long)(cache_bytes_of(config) >> 10), (unsigned long long)(log_bytes_of(config) >> 10));
+             "WITHOUT ROWID table, %s, synchronous=%s%s, cache %llu KiB a connection, checkpoint at %llu KiB of log, "
+             "pages of 4 KiB, prepared statements, writers queue on a mutex, read transaction kept until %s%s",
+             is_rollback(config) ? "rollback journal (DELETE)" : "WAL",
+             synchronous_of(config->sync, is_rollback(config), option_value(config, "extra", 0)),
+             is_rollback(config) ? "" : config->sync ? " (log synced at each commit)" : " (log synced at checkpoints)",
+             (unsigned long long)(cache_bytes_of(config) >> 10), (unsigned long long)(log_bytes_of(config) >> 10),
+             is_rollback(config) ? "the end of a read" : "the next commit",
+             option_value(config, "paranoid", 0) ? ", cell_size_check, integrity_check at open" : "");
 }
 
 static store_result result_of(int code)
@@ -117,11 +136,32 @@ static int connect_to(const store *s, bool create, sqlite3 **connection)
         return code;
     sqlite3_busy_timeout(*connection, BUSY_MS);
     snprintf(sql, sizeof sql,
-             "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s; PRAGMA cache_size=-%llu;"
-             "PRAGMA wal_autocheckpoint=%llu;",
-             PAGE_BYTES, s->sync ? "FULL" : "NORMAL", (unsigned long long)(s->cache_bytes >> 10),
-             (unsigned long long)(s->log_bytes / PAGE_BYTES));
+             "PRAGMA page_size=%d; PRAGMA journal_mode=%s; PRAGMA synchronous=%s; PRAGMA cache_size=-%llu;"
+             "PRAGMA wal_autocheckpoint=%llu; PRAGMA cell_size_check=%s;",
+             PAGE_BYTES, s->rollback_journal ? "DELETE" : "WAL",
+             synchronous_of(s->sync, s->rollback_journal, s->extra), (unsigned long long)(s->cache_bytes >> 10),
+             (unsigned long long)(s->log_bytes / PAGE_BYTES), s->paranoid ? "ON" : "OFF");
     return sqlite3_exec(*connection, sql, NULL, NULL, NULL);
+}
+
+/* The first line of what integrity_check says; SQLITE_CORRUPT when that is not "ok". */
+static int integrity(sqlite3 *connection, char message[STORE_MESSAGE_BYTES])
+{
+    sqlite3_stmt *statement;
+    int code = sqlite3_prepare_v2(connection, "PRAGMA integrity_check(1)", -1, &statement, NULL);
+    if (code) {
+        snprintf(message, STORE_MESSAGE_BYTES, "%s (%s)", sqlite3_errmsg(connection), sqlite3_errstr(code));
+        return code;
+    }
+    code = sqlite3_step(statement);
+    const char *line = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    if (code != SQLITE_ROW)
+        snprintf(message, STORE_MESSAGE_BYTES, "%s (%s)", sqlite3_errmsg(connection), sqlite3_errstr(code));
+    else if (!line || strcmp(line, "ok") != 0)
+        snprintf(message, STORE_MESSAGE_BYTES, "%s", line ? line : "integrity_check says nothing");
+    code = code != SQLITE_ROW ? code : !line || strcmp(line, "ok") != 0 ? SQLITE_CORRUPT : SQLITE_OK;
+    sqlite3_finalize(statement);
+    return code;
 }
 
 static store_result sqlite_open(const store_config *config, store **out, char message[STORE_MESSAGE_BYTES])
@@ -139,16 +179,22 @@ static store_result sqlite_open(const store_config *config, store **out, char me
     s->cache_bytes = cache_bytes_of(config);
     s->log_bytes = log_bytes_of(config);
     s->sync = config->sync;
+    s->rollback_journal = is_rollback(config);
+    s->extra = option_value(config, "extra", 0) != 0;
+    s->paranoid = option_value(config, "paranoid", 0) != 0;
     pthread_mutex_init(&s->writer, NULL);
     int code = connect_to(s, config->create, &s->connection);
     if (!code)
         code = sqlite3_exec(s->connection, "CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) "
                                            "WITHOUT ROWID", NULL, NULL, NULL);
+    if (code)
+        snprintf(message, STORE_MESSAGE_BYTES, "%s (%s)", sqlite3_errmsg(s->connection), sqlite3_errstr(code));
+    else if (s->paranoid)
+        code = integrity(s->connection, message);
     if (!code) {
         *out = s;
         return STORE_OK;
     }
-    snprintf(message, STORE_MESSAGE_BYTES, "%s (%s)", sqlite3_errmsg(s->connection), sqlite3_errstr(code));
     sqlite3_close(s->connection);
     pthread_mutex_destroy(&s->writer);
     free(s);
@@ -235,6 +281,12 @@ static int read_end(store_session *session)
     return run(session->commit);
 }
 
+/* With a rollback journal no writer can commit beside a reader. */
+static int read_done(store_session *session)
+{
+    return session->s->rollback_journal ? read_end(session) : SQLITE_OK;
+}
+
 /* The state is taken by the first read after BEGIN: no older than the count that was read before. */
 static int read_begin(store_session *session)
 {
@@ -312,7 +364,8 @@ static store_result sqlite_get(store_session *session, store_slice key, void *bu
     if (code == SQLITE_ROW)
         value_copy(column(statement, 0), buffer, capacity, bytes);
     bool absent = code == SQLITE_DONE;
-    int reset = sqlite3_reset(statement);
+    int reset = sqlite3_reset(statement), ended = read_done(session);
+    reset = reset ? reset : ended;
     return absent ? STORE_NOT_FOUND : session_result(session, code == SQLITE_ROW ? reset : code);
 }
 
@@ -333,7 +386,8 @@ static store_result sqlite_scan(store_session *session, const store_range *range
     while ((code = sqlite3_step(*statement)) == SQLITE_ROW)
         if (!visit(context, column(*statement, 0), column(*statement, 1)) || !--left)
             break;
-    int reset = sqlite3_reset(*statement);
+    int reset = sqlite3_reset(*statement), ended = read_done(session);
+    reset = reset ? reset : ended;
     return session_result(session, code == SQLITE_ROW || code == SQLITE_DONE ? reset : code);
 }
 
@@ -341,25 +395,8 @@ static store_result sqlite_scan(store_session *session, const store_range *range
 
 static store_result sqlite_check(store_session *session)
 {
-    sqlite3_stmt *statement;
     int code = read_end(session);
-    if (!code)
-        code = statement_make(session, "PRAGMA integrity_check(1)", &statement);
-    if (code)
-        return session_result(session, code);
-    store_result result = STORE_OK;
-    code = sqlite3_step(statement);
-    if (code == SQLITE_ROW) {
-        const char *line = (const char *)sqlite3_column_text(statement, 0);
-        if (!line || strcmp(line, "ok") != 0) {
-            snprintf(session->text, sizeof session->text, "%s", line ? line : "integrity_check says nothing");
-            result = STORE_DAMAGED;
-        }
-    } else {
-        result = session_result(session, code);
-    }
-    sqlite3_finalize(statement);
-    return result;
+    return code ? session_result(session, code) : result_of(integrity(session->connection, session->text));
 }
 
 static store_result sqlite_compact(store_session *session)
@@ -374,6 +411,9 @@ static store_result sqlite_compact(store_session *session)
     return result;
 }
 
+static const char *const option_names[] = { "rollback", "extra", "paranoid", NULL };
+static const char *const variants[] = { "paranoid=1", "rollback=1", "rollback=1:extra=1", NULL };
+
 const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "sqlite",
@@ -381,6 +421,10 @@ const store_adapter levin_store STORE_EXPORT = {
                     STORE_IS_TUNED,
     .version = sqlite3_libversion,
     .configuration = sqlite_configuration,
+    .option_names = option_names,
+    .variants = variants,
+    .not_promised = "its file format has no checksums of pages or values; with a rollback journal and synchronous=FULL "
+                    "a power cut may undo the last commit",
     .open = sqlite_open,
     .close = sqlite_close,
     .session_open = sqlite_session_open,

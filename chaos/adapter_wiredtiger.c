@@ -59,20 +59,27 @@ static uint64_t cache_bytes_of(const store_config *config)
     return config->cache_bytes ? config->cache_bytes : CACHE_BYTES_DEFAULT;
 }
 
+enum { LOG_FILE_BYTES_DEFAULT = 100 << 20 }; /* WiredTiger's own */
+
 static void connection_text(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
-    snprintf(text, STORE_MESSAGE_BYTES, "%scache_size=%llu,log=(enabled=true),transaction_sync=(enabled=%s,"
-             "method=fsync),session_max=1200%s", config->create ? "create," : "",
-             (unsigned long long)cache_bytes_of(config), config->sync ? "true" : "false",
-             config->background ? ",checkpoint=(wait=60,log_size=2GB)" : "");
+    snprintf(text, STORE_MESSAGE_BYTES, "%scache_size=%llu,log=(enabled=true,file_max=%llu),"
+             "transaction_sync=(enabled=%s,method=fsync),session_max=1200", config->create ? "create," : "",
+             (unsigned long long)cache_bytes_of(config),
+             (unsigned long long)option_value(config, "log_file_bytes", LOG_FILE_BYTES_DEFAULT),
+             config->sync ? "true" : "false");
+    const size_t used = strlen(text);
+    if (config->background)
+        snprintf(text + used, STORE_MESSAGE_BYTES - used, ",checkpoint=(wait=60,log_size=%llu)",
+                 (unsigned long long)option_value(config, "checkpoint_bytes", 2u << 30));
 }
 
 static void wiredtiger_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
     char connection[STORE_MESSAGE_BYTES];
     connection_text(config, connection);
-    snprintf(text, STORE_MESSAGE_BYTES, "%.300s; row-store table with default pages, isolation=snapshot, one cursor a "
-             "session", connection);
+    snprintf(text, STORE_MESSAGE_BYTES, "%.300s; row-store table with default pages, each with a checksum (for none is "
+             "compressed), isolation=snapshot, one cursor a session", connection);
 }
 
 static int on_error(WT_EVENT_HANDLER *handler, WT_SESSION *session, int code, const char *message)
@@ -329,6 +336,8 @@ static store_result wiredtiger_compact(store_session *session)
     return without_cursor(session, compact_table);
 }
 
+static const char *const option_names[] = { "log_file_bytes", "checkpoint_bytes", NULL };
+
 const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "wiredtiger",
@@ -336,6 +345,8 @@ const store_adapter levin_store STORE_EXPORT = {
                     STORE_IS_TUNED,
     .version = wiredtiger_version_text,
     .configuration = wiredtiger_configuration,
+    .option_names = option_names,
+    .small_options = "log_file_bytes=131072:checkpoint_bytes=262144",
     .spare_files = "WiredTigerPreplog",
     .open = wiredtiger_adapter_open,
     .close = wiredtiger_adapter_close,

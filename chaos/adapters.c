@@ -26,6 +26,10 @@ static const known_store known[] = {
     { "leveldb", "libleveldb-dev", NULL },
     { "wiredtiger", "libwiredtiger-dev", NULL },
     { "sqlite", "libsqlite3-dev", NULL },
+    { "tkrzw", "libtkrzw-dev", NULL },
+    { "bdb", "libdb5.3-dev", NULL },
+    { "kyotocabinet", "libkyotocabinet-dev", NULL },
+    { "gdbm", "libgdbm-dev", NULL },
 };
 enum { KNOWN = sizeof known / sizeof known[0] };
 

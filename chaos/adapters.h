@@ -26,6 +26,15 @@ static inline bool range_holds(const store_range *range, store_slice key)
     return range->reverse ? c > 0 : c < 0;
 }
 
+/* The value of one of the adapter's own options. */
+static inline uint64_t option_value(const store_config *config, const char *name, uint64_t otherwise)
+{
+    for (size_t i = 0; i < config->option_count; i++)
+        if (strcmp(config->options[i].name, name) == 0)
+            return config->options[i].value;
+    return otherwise;
+}
+
 /* Hands a value to a caller of get: as much as fits, and its whole size. */
 static inline void value_copy(store_slice value, void *buffer, size_t capacity, size_t *bytes)
 {

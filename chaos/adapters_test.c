@@ -7,6 +7,7 @@
  * damage is told where a store can check; what a store says about itself.
  */
 #include "adapters.h"
+#include "store_spec.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -48,6 +49,7 @@ typedef struct subject {
     store *db;
     store_session *session;
     store_session *other; /* of the same thread, when a second one is wanted */
+    const store_spec *spec; /* of a variant, or NULL */
     char directory[PATH_BYTES], path[PATH_BYTES + 16];
 } subject;
 
@@ -55,7 +57,9 @@ static void subject_open(subject *s, bool sync)
 {
     char message[STORE_MESSAGE_BYTES] = "";
     const store_config config = { .path = s->path, .create = true, .sync = sync, .cache_bytes = 4 << 20,
-                                  .write_buffer_bytes = 256 << 10, .map_bytes = 64 << 20, .background = true };
+                                  .write_buffer_bytes = 256 << 10, .map_bytes = 64 << 20, .background = true,
+                                  .options = s->spec ? s->spec->option : NULL,
+                                  .option_count = s->spec ? s->spec->options : 0 };
     ck_assert_msg(s->a->open(&config, &s->db, message) == STORE_OK, "%s: %s", s->a->name, message);
     ck_assert_msg(s->a->session_open(s->db, &s->session) == STORE_OK, "%s: no session", s->a->name);
 }
@@ -276,13 +280,15 @@ static void step_scan(subject *s, model *m)
     STORE_CHECK(s, s->a->scan(s->session, &range, expect_pair, &c));
     if (c.seen == range.limit || c.seen == c.stop_after)
         return;
-    ck_assert_msg(model_next(&c) == NULL, "%s: seed %d step %u: the scan ended early", s->a->name, SEED, m->step);
+    ck_assert_msg(model_next(&c) == NULL, "%s: seed %d step %u: the scan ended early (%llu pairs, %s)",
+                  s->a->name, SEED, m->step, (unsigned long long)c.seen, range.reverse ? "back" : "on");
 }
 
-static void run_model(const store_adapter *a, bool sync, unsigned steps)
+static void run_model(const store_adapter *a, const store_spec *spec, bool sync, unsigned steps)
 {
     static subject s;
     static model m;
+    s.spec = spec;
     model_make(&m, SEED);
     subject_begin(&s, a, sync);
     for (m.step = 0; m.step < steps; m.step++) {
@@ -308,14 +314,42 @@ static void run_model(const store_adapter *a, bool sync, unsigned steps)
 START_TEST(adapters__equal_the_model)
 {
     for (const store_adapter *const *a = store_adapters(); *a; a++)
-        run_model(*a, false, 400);
+        run_model(*a, NULL, false, 400);
 }
 END_TEST
 
 START_TEST(adapters__equal_the_model_synced)
 {
     for (const store_adapter *const *a = store_adapters(); *a; a++)
-        run_model(*a, true, 150);
+        run_model(*a, NULL, true, 150);
+}
+END_TEST
+
+/* The options of a small store on top: files are switched and merged all the time. */
+START_TEST(adapters__variants_equal_the_model)
+{
+    static const char *const plain[] = { "", NULL };
+    unsigned configurations = 0;
+    for (const store_adapter *const *a = store_adapters(); *a; a++)
+        for (int small = 0; small < 2; small++)
+            for (const char *const *v = small ? plain : (*a)->variants; v && *v; v++) {
+                char label[STORE_LABEL_BYTES], message[STORE_MESSAGE_BYTES], text[STORE_MESSAGE_BYTES] = "";
+                char usual[STORE_MESSAGE_BYTES] = "";
+                store_spec spec;
+                snprintf(label, sizeof label, "%s:%s", (*a)->name, *v);
+                ck_assert_msg(store_spec_parse(label, &spec, message), "%s: %s", label, message);
+                ck_assert_msg(store_spec_add(&spec, (*a)->small_options, message), "%s: %s", label, message);
+                store_config config = { .path = ".", .sync = true, .options = spec.option,
+                                        .option_count = spec.options };
+                (*a)->configuration(&config, text);
+                config.option_count = 0;
+                (*a)->configuration(&config, usual);
+                if (spec.options)
+                    ck_assert_msg(strcmp(text, usual) != 0, "%s does not tell its options: %s", label, text);
+                run_model(*a, &spec, true, 130);
+                configurations++;
+            }
+    ck_assert_uint_ge(configurations, 1);
 }
 END_TEST
 
@@ -330,7 +364,7 @@ START_TEST(adapters__values_of_all_sizes)
     for (size_t i = 0; i < sizeof value; i++)
         value[i] = (uint8_t)random_next(&r);
     for (const store_adapter *const *a = store_adapters(); *a; a++) {
-        subject s;
+        subject s = { .spec = NULL };
         subject_begin(&s, *a, false);
         for (size_t i = 0; i < SIZES; i++) {
             const store_operation put = { { sizes + i, sizeof sizes[0] }, { value, sizes[i] } };
@@ -375,7 +409,7 @@ START_TEST(adapters__a_batch_is_whole_or_absent)
     static uint8_t key[LONG];
     memset(key, 'k', sizeof key);
     for (const store_adapter *const *a = store_adapters(); *a; a++) {
-        subject s;
+        subject s = { .spec = NULL };
         char buffer[8];
         size_t bytes, there = 0;
         subject_begin(&s, *a, true);
@@ -458,7 +492,7 @@ static bool see_turn(void *context, store_slice key, store_slice value)
 START_TEST(adapters__two_sessions_on_two_threads_see_whole_batches)
 {
     for (const store_adapter *const *a = store_adapters(); *a; a++) {
-        subject s;
+        subject s = { .spec = NULL };
         pthread_t writer;
         turns t = { .s = &s };
         subject_begin(&s, *a, false);
@@ -490,7 +524,7 @@ END_TEST
 START_TEST(adapters__two_writers_on_the_same_keys_both_get_through)
 {
     for (const store_adapter *const *a = store_adapters(); *a; a++) {
-        subject s;
+        subject s = { .spec = NULL };
         pthread_t writers[2];
         pthread_barrier_t start;
         turns t[2] = { { .s = &s, .start = &start }, { .s = &s, .start = &start } };
@@ -583,10 +617,10 @@ START_TEST(adapters__damage_is_told)
 {
     static const struct { const char *name, *suffix; } files[] = {
         { "levin", "/pages" }, { "rocksdb", ".sst" }, { "leveldb", ".ldb" }, { "wiredtiger", "/kv.wt" },
-        { "sqlite", "/store.sqlite" },
+        { "sqlite", "/store.sqlite" }, { "bdb", "/store.bdb" },
     };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        subject s;
+        subject s = { .spec = NULL };
         char message[STORE_MESSAGE_BYTES] = "";
         const store_adapter *a = store_adapter_find(files[i].name);
         if (!a)
@@ -645,7 +679,7 @@ START_TEST(adapters__say_what_they_are)
         ck_assert(strstr(absence->package, "-dev"));
         absent++;
     }
-    ck_assert_uint_eq(built + absent, 6);
+    ck_assert_uint_eq(built + absent, 10);
 }
 END_TEST
 
@@ -705,6 +739,7 @@ START_TEST(adapters__levin_takes_its_options)
 END_TEST
 
 LEVIN_TEST_MAIN("adapters", TEST(adapters__equal_the_model), TEST(adapters__equal_the_model_synced),
+                TEST(adapters__variants_equal_the_model),
                 TEST(adapters__values_of_all_sizes), TEST(adapters__a_batch_is_whole_or_absent),
                 TEST(adapters__two_sessions_on_two_threads_see_whole_batches),
                 TEST(adapters__two_writers_on_the_same_keys_both_get_through),
