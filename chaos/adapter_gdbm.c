@@ -232,8 +232,8 @@ const store_adapter levin_store STORE_EXPORT = {
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_WRITE_CONCURRENTLY | STORE_CAN_COMPACT | STORE_HAS_NO_BATCH,
     .version = gdbm_version_text,
     .configuration = gdbm_configuration,
-    .not_promised = "it has no checksums and no transactions; a crash may damage it, but for copies of a file system that "
-                    "makes reflinks",
+    .not_promised = "it has no checksums and no transactions; a crash may damage it, unless its file system "
+                    "makes reflink copies",
     .open = gdbm_adapter_open,
     .close = gdbm_adapter_close,
     .session_open = plain_session_open,
