@@ -1,0 +1,168 @@
+/*
+ * guarded.c - a child process with limits of time and memory, and what it leaves in a shared page.
+ *
+ * The end of the child is the end of a pipe that it alone holds the other side of.  A child whose caller dies, dies.
+ */
+#include "guarded.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../faults/fatal.h"
+#include "crew.h"
+
+enum { SECONDS_DEFAULT = 30 };
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static const bool limits_memory = false;
+#else
+static const bool limits_memory = true;
+#endif
+
+typedef struct shared {
+    volatile bool done;
+    outcome what;
+    char text[GUARDED_TEXT_BYTES];
+} shared;
+
+const char *outcome_text(outcome what)
+{
+    static const char *const texts[] = {
+#define OUTCOME_TEXT(name, text) text,
+        OUTCOMES(OUTCOME_TEXT)
+#undef OUTCOME_TEXT
+    };
+    return (unsigned)what < OUTCOME_COUNT ? texts[what] : "?";
+}
+
+bool outcome_is_bad(outcome what)
+{
+    return what != OUTCOME_RIGHT && what != OUTCOME_DETECTED;
+}
+
+/* ---- in the child ---- */
+
+static uint64_t address_space(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%llu", &pages) != 1)
+        pages = 0;
+    if (file)
+        fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void limit(int resource, uint64_t value)
+{
+    const struct rlimit l = { .rlim_cur = value, .rlim_max = value };
+    setrlimit((__rlimit_resource_t)resource, &l);
+}
+
+static void limits_set(const guarded_limits *l, double seconds)
+{
+    static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU, SIGTERM, SIGINT };
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_CPU, (uint64_t)seconds + 1);
+    if (l->memory_bytes && limits_memory)
+        limit(RLIMIT_AS, address_space() + l->memory_bytes);
+    for (size_t i = 0; i < sizeof fatal_signals / sizeof fatal_signals[0]; i++)
+        signal(fatal_signals[i], SIG_DFL); /* also those of a sanitizer, which would exit */
+    const int null = open("/dev/null", O_RDWR);
+    if (null >= 0) {
+        dup2(null, STDOUT_FILENO);
+        dup2(null, STDERR_FILENO);
+        close(null);
+    }
+}
+
+_Noreturn static void child(const guarded_limits *l, double seconds, guarded_body *body, void *context, shared *s)
+{
+    limits_set(l, seconds);
+    s->what = body(context, s->text);
+    s->done = true;
+    _exit(0);
+}
+
+/* ---- in the caller ---- */
+
+/* False when the time is over and the child still there. */
+static bool wait_for_end(int pipe_end, double seconds)
+{
+    const double deadline = crew_clock() + seconds;
+    for (;;) {
+        const double left = deadline - crew_clock();
+        struct pollfd p = { .fd = pipe_end, .events = POLLIN };
+        if (left <= 0)
+            return false;
+        const int ready = poll(&p, 1, (int)(left * 1000) + 1);
+        if (ready > 0)
+            return true;
+        if (ready < 0 && errno != EINTR)
+            fatal("poll: %s", strerror(errno));
+    }
+}
+
+static void say(char text[GUARDED_TEXT_BYTES], const char *what)
+{
+    const size_t used = strnlen(text, GUARDED_TEXT_BYTES - 1);
+    snprintf(text + used, GUARDED_TEXT_BYTES - used, "%s%s", used ? ": " : "", what);
+}
+
+static outcome judge_end(const shared *s, int status, bool in_time, char text[GUARDED_TEXT_BYTES])
+{
+    char how[64];
+    memcpy(text, s->text, GUARDED_TEXT_BYTES);
+    text[GUARDED_TEXT_BYTES - 1] = '\0';
+    if (!in_time || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)) {
+        say(text, "no end in time");
+        return OUTCOME_HANG;
+    }
+    if (WIFSIGNALED(status)) {
+        snprintf(how, sizeof how, "SIG%s", sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status)) : "?");
+        say(text, how);
+        return OUTCOME_SIGNAL;
+    }
+    if (s->done && status == 0)
+        return s->what;
+    snprintf(how, sizeof how, "exit with status %d", WEXITSTATUS(status));
+    say(text, how);
+    return OUTCOME_SIGNAL;
+}
+
+outcome guarded_run(const guarded_limits *limits, guarded_body *body, void *context, char text[GUARDED_TEXT_BYTES])
+{
+    const double seconds = limits->seconds > 0 ? limits->seconds : SECONDS_DEFAULT;
+    int ends[2], status = 0;
+    shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s == MAP_FAILED || pipe2(ends, O_CLOEXEC) != 0)
+        fatal("no room for a child: %s", strerror(errno));
+    fflush(NULL);
+    const pid_t pid = fork();
+    if (pid < 0)
+        fatal("fork: %s", strerror(errno));
+    if (pid == 0) {
+        close(ends[0]);
+        child(limits, seconds, body, context, s);
+    }
+    close(ends[1]);
+    const bool in_time = wait_for_end(ends[0], seconds);
+    if (!in_time)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    close(ends[0]);
+    const outcome what = judge_end(s, status, in_time, text);
+    munmap(s, sizeof *s);
+    return what;
+}

@@ -1,0 +1,97 @@
+/*
+ * guarded_test.c - what a child that ends well, dies, exits, hangs or wants all memory is taken for.
+ */
+#include "guarded.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "../faults/check_main.h"
+
+static outcome ends_well(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    snprintf(text, GUARDED_TEXT_BYTES, "seen %d", *(int *)context);
+    *(int *)context = 99; /* in the child's copy */
+    return OUTCOME_HOLE;
+}
+
+static outcome dies(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    snprintf(text, GUARDED_TEXT_BYTES, "reading");
+    kill(getpid(), *(int *)context);
+    return OUTCOME_RIGHT;
+}
+
+static outcome leaves(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    (void)context;
+    (void)text;
+    exit(7);
+    return OUTCOME_RIGHT;
+}
+
+static outcome sleeps(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    (void)text;
+    while (!context)
+        pause();
+    return OUTCOME_RIGHT;
+}
+
+static outcome computes(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    (void)text;
+    volatile int *i = context;
+    while (*i >= 0)
+        *i = (*i + 1) % 1000;
+    return OUTCOME_RIGHT;
+}
+
+static outcome eats(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    (void)context;
+    (void)text;
+    return malloc((size_t)1 << 30) ? OUTCOME_RIGHT : OUTCOME_DETECTED;
+}
+
+START_TEST(guarded__tells_how_a_child_ended)
+{
+    char text[GUARDED_TEXT_BYTES];
+    int number = 5, bus = SIGBUS;
+    const guarded_limits plenty = { 0 }, brief = { .seconds = 0.2 };
+    ck_assert_int_eq(guarded_run(&plenty, ends_well, &number, text), OUTCOME_HOLE);
+    ck_assert_str_eq(text, "seen 5");
+    ck_assert_int_eq(number, 5);
+    ck_assert_int_eq(guarded_run(&plenty, dies, &bus, text), OUTCOME_SIGNAL);
+    ck_assert_str_eq(text, "reading: SIGBUS");
+    ck_assert_int_eq(guarded_run(&plenty, leaves, NULL, text), OUTCOME_SIGNAL);
+    ck_assert_str_eq(text, "exit with status 7");
+    ck_assert_int_eq(guarded_run(&brief, sleeps, NULL, text), OUTCOME_HANG);
+    ck_assert_str_eq(text, "no end in time");
+    ck_assert_int_eq(guarded_run(&brief, computes, &number, text), OUTCOME_HANG);
+}
+END_TEST
+
+START_TEST(guarded__memory_has_a_limit)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    char text[GUARDED_TEXT_BYTES];
+    const guarded_limits little = { .memory_bytes = 64 << 20 }, plenty = { .memory_bytes = (uint64_t)2 << 30 };
+    ck_assert_int_eq(guarded_run(&little, eats, NULL, text), OUTCOME_DETECTED);
+    ck_assert_int_eq(guarded_run(&plenty, eats, NULL, text), OUTCOME_RIGHT);
+#else
+    (void)eats;
+#endif
+}
+END_TEST
+
+START_TEST(guarded__outcomes_have_names)
+{
+    ck_assert_str_eq(outcome_text(OUTCOME_LOCK), "leaked lock");
+    ck_assert(!outcome_is_bad(OUTCOME_RIGHT) && !outcome_is_bad(OUTCOME_DETECTED) && outcome_is_bad(OUTCOME_LOST));
+}
+END_TEST
+
+LEVIN_TEST_MAIN("guarded", TEST(guarded__tells_how_a_child_ended), TEST(guarded__memory_has_a_limit),
+                TEST(guarded__outcomes_have_names))
