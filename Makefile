@@ -86,6 +86,8 @@ ENGINE_SRC := $(filter-out $(not_library),$(wildcard engine/*.c))
 CLI_SRC    := $(filter-out %_test.c,$(wildcard engine/cli/*.c))
 FAULTS_SRC := $(filter-out $(not_library),$(wildcard faults/*.c))
 CHAOS_SRC  := $(filter-out $(not_library) $(STORES_KNOWN:%=chaos/adapter_%.c),$(wildcard chaos/*.c))
+# preloaded into programs that are recorded: of x86-64 alone, never instrumented
+RECORDER_SRC := $(if $(filter x86_64,$(shell uname -m)),$(wildcard faults/preload/*.c))
 REGRESS_SRC := $(filter-out $(not_library),$(wildcard regress/*.c))
 FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 # what is not shared by all targets
@@ -114,6 +116,7 @@ PLUGINS := $(STORES:%=$(B)/stores/%.so)
 # the archive that is installed: one object in which all but levin_* is local, so that it clashes with no name of its user
 LIB_STATIC := $(B)/install/liblevin.a
 FAULTS_A := $(B)/libfaults.a
+RECORDER := $(if $(RECORDER_SRC),$(B)/lib/levin-recorder.so)
 CHAOS_MAIN := chaos/main.c
 CHAOS_A := $(B)/libchaos.a
 REGRESS_MAINS := $(wildcard regress/*_main.c)
@@ -127,7 +130,7 @@ BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/l
 .DELETE_ON_ERROR:
 
 .PHONY: all
-all: $(LIB_A) $(LIB_SO) $(BIN) $(PLUGINS) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
+all: $(LIB_A) $(LIB_SO) $(BIN) $(PLUGINS) $(RECORDER) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
 
 $(DEPS_STAMP): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
 	@ci/deps.sh
@@ -167,6 +170,12 @@ $(LIB_STATIC): $(call obj,$(ENGINE_SRC))
 $(FAULTS_A): $(call obj,$(FAULTS_SRC))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(call obj,$(RECORDER_SRC)): VFLAGS := -O2 -g
+$(RECORDER): $(call obj,$(RECORDER_SRC))
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) -shared -Wl,-z,initfirst -Wl,-z,now -o $@ $^ $(LDFLAGS)
 
 # plug-ins of another set of stores go
 STORES_STAMP := $(B)/stores.stamp
@@ -217,6 +226,9 @@ $(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter
 endef
 $(foreach s,$(TEST_SRC),$(eval $(call program_rule,$(s),$(B)/test/$(call name,$(s)))))
 $(foreach s,$(BENCH_SRC),$(eval $(call program_rule,$(s),$(B)/bench/$(call name,$(s)))))
+
+# tests that record find the library beside them
+$(TESTS): | $(RECORDER)
 
 .PHONY: tests benches concurrent-tests
 tests: $(TESTS) $(FUZZ_REPLAYS) $(if $(FUZZ_TARGETS),$(B)/fuzz/make_seeds) ## build the test programs of $(VARIANT) into build/$(VARIANT)/test
@@ -339,6 +351,7 @@ install: all $(LIB_STATIC) ## install library, headers, tools and manual pages u
 	$(Q)install -d $(BINDIR) $(LIBDIR)/pkgconfig $(LIBDIR)/levin/stores $(INCDIR) $(MANDIR) $(COMPDIR)
 	$(Q)install -m 755 $(BIN) $(BINDIR)
 	$(Q)$(if $(PLUGINS),install -m 755 $(PLUGINS) $(LIBDIR)/levin/stores)
+	$(Q)$(if $(RECORDER),install -d $(LIBDIR)/levin && install -m 755 $(RECORDER) $(LIBDIR)/levin)
 	$(Q)install -m 644 $(LIB_STATIC) $(LIBDIR)
 	$(Q)install -m 755 $(LIB_SO) $(LIBDIR)
 	$(Q)ln -sf $(notdir $(LIB_SO)) $(LIBDIR)/liblevin.so.$(SOVERSION)
@@ -357,6 +370,9 @@ uninstall: ## remove what install put there
 	$(Q)rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(INCDIR)/store.h $(COMPDIR)/levin
 	$(Q)rm -rf $(LIBDIR)/levin/stores
 	$(Q)rmdir $(LIBDIR)/levin $(INCDIR) 2>/dev/null || true
+	$(Q)rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
+	$(Q)rm -f $(LIBDIR)/levin/levin-recorder.so
+	$(Q)rmdir $(INCDIR) $(LIBDIR)/levin 2>/dev/null || true
 
 # ---- checks one by one ---------------------------------------------------------------------------------------
 .PHONY: check-layering check-headers check-style

@@ -407,6 +407,8 @@ crash_explorer *crash_open(const trace *t, const disk_image *start, uint64_t see
         crash_limits_init(&e->limits);
     if (e->limits.subset_operations > 16 || e->limits.torn_sectors > 12)
         fatal("crash limits: subset_operations is at most 16 and torn_sectors at most 12");
+    if (e->limits.first_point < trace_start(t)) /* before it there was no run */
+        e->limits.first_point = trace_start(t);
     if (e->limits.last_point > trace_length(t))
         e->limits.last_point = trace_length(t);
     e->model = crash_model_open(t, start, e->limits.lying_sync);

@@ -36,6 +36,13 @@
  * takes the page's other lost bytes along.  (That some of the pages had reached the device before the error is
  * covered by the crash before the failed sync's return, not in combination with what is written afterwards.)
  *
+ * Sync of a range (msync, O_DSYNC).  The bytes of the range, rounded to pages of 4 KiB, are durable, and so is the
+ * size, as far as they need it; what the file's other unsynced writes hold is not. sync() and syncfs() make all
+ * durable, data and names. sync_file_range() promises nothing.
+ *
+ * Links.  One more name for a file is an operation on one entry, like a create; the name in a create may be missing
+ * (O_TMPFILE): then the file has no entry until it is linked.
+ *
  * Lying sync (on request).  A sync, of file or directory, takes effect only when the same one is synced again.
  *
  * Not modelled: damage to durable bytes (corruption campaigns do that), writes to the wrong place.
@@ -65,7 +72,7 @@ typedef struct lost_block {
 struct crash_model {
     const trace *t;
     bool lying_sync;
-    uint64_t point;
+    uint64_t point, start; /* entries of the start image in the trace itself */
     disk_image *durable, *cache;
     pending *list;
     size_t count, capacity;
@@ -110,7 +117,7 @@ static pending *pending_add(crash_model *m, const trace_entry *call, pending_typ
         m->list = fatal_realloc(m->list, m->capacity * sizeof m->list[0]);
     }
     pending *op = &m->list[m->count++];
-    *op = (pending){ .type = type, .entry = m->point, .call = call, .node = call->node, .offset = call->offset,
+    *op = (pending){ .type = type, .entry = m->point - 1, .call = call, .node = call->node, .offset = call->offset,
                      .bytes = call->bytes, .data = call->data, .after = { PENDING_NONE, PENDING_NONE } };
     if (type != PENDING_NAME)
         op->size_before = disk_image_size(m->cache, call->node);
@@ -294,7 +301,8 @@ static void apply_name(disk_image *image, const pending *op, const fate *f)
         return;
     switch (call->op) {
     case TRACE_CREATE:
-    case TRACE_MAKE_DIR: disk_image_link(image, call->directory, call->name, op->node); break;
+    case TRACE_MAKE_DIR:
+    case TRACE_LINK: disk_image_link(image, call->directory, call->name, op->node); break;
     case TRACE_UNLINK: disk_image_unlink(image, call->directory, call->name); break;
     case TRACE_RENAME:
         if (f->kind != FATE_NO_NAME && !op->linked)
@@ -358,6 +366,75 @@ static void take_sync(crash_model *m, disk_node node)
         apply(m->durable, op, &kept);
         gone[i] = true;
     }
+    pending_compact(m, gone);
+    free(gone);
+}
+
+/* The part of a write in [from, to), which lies within it. */
+static pending write_part(const pending *op, uint64_t from, uint64_t to)
+{
+    pending part = *op;
+    part.offset = from;
+    part.bytes = to - from;
+    part.blocks = NULL;
+    part.owned = NULL;
+    part.data = op->data + (from - op->offset);
+    if (op->owned)
+        part.data = part.owned = memcpy(fatal_alloc((size_t)part.bytes), part.data, (size_t)part.bytes);
+    return part;
+}
+
+/* The pages of [from, to) of a file: what unsynced writes hold there is durable, the rest of them stays unsynced. */
+static void take_sync_range(crash_model *m, disk_node node, uint64_t from, uint64_t to)
+{
+    const size_t count = m->count;
+    pending *list = fatal_alloc(2 * (count + 1) * sizeof *list);
+    size_t n = 0;
+    from = from / DISK_BLOCK_BYTES * DISK_BLOCK_BYTES;
+    to = (to + DISK_BLOCK_BYTES - 1) / DISK_BLOCK_BYTES * DISK_BLOCK_BYTES;
+    for (size_t i = 0; i < count; i++) {
+        pending *op = &m->list[i];
+        const uint64_t end = op->offset + op->bytes;
+        const bool sized = op->type == PENDING_RESIZE || op->type == PENDING_GROW;
+        if (op->type == PENDING_NAME || op->node != node || (!sized && (end <= from || op->offset >= to)) ||
+            !promote(m, op)) {
+            list[n++] = *op;
+            continue;
+        }
+        if (sized) { /* sizes come in order, and the data needs the last */
+            apply(m->durable, op, &kept);
+            pending_fini(op);
+            continue;
+        }
+        const uint64_t inner = op->offset > from ? op->offset : from, outer = end < to ? end : to;
+        pending part = write_part(op, inner, outer);
+        apply(m->durable, &part, &kept);
+        pending_fini(&part);
+        if (op->offset < inner)
+            list[n++] = write_part(op, op->offset, inner);
+        if (outer < end)
+            list[n++] = write_part(op, outer, end);
+        pending_fini(op);
+    }
+    if (n > m->capacity) {
+        m->capacity = 2 * n;
+        m->list = fatal_realloc(m->list, m->capacity * sizeof m->list[0]);
+    }
+    memcpy(m->list, list, n * sizeof *list);
+    m->count = n;
+    free(list);
+    order_names(m, 0);
+    chain_drop(m);
+}
+
+static void take_sync_all(crash_model *m)
+{
+    bool *gone = fatal_alloc_zeroed(m->count * sizeof *gone);
+    for (size_t i = 0; i < m->count; i++)
+        if (promote(m, &m->list[i])) {
+            apply(m->durable, &m->list[i], &kept);
+            gone[i] = true;
+        }
     pending_compact(m, gone);
     free(gone);
 }
@@ -495,7 +572,12 @@ static bool fits(const crash_model *m, const trace_entry *call)
         return disk_image_has(m->durable, call->node) && disk_image_has(m->durable, call->directory) &&
                disk_image_has(m->durable, call->to_directory);
     case TRACE_UNLINK:
+    case TRACE_LINK:
         return disk_image_has(m->durable, call->node) && disk_image_has(m->durable, call->directory);
+    case TRACE_SYNC_ALL:
+    case TRACE_START:
+    case TRACE_MARK:
+    case TRACE_NOTE: return true;
     default: return disk_image_has(m->durable, call->node);
     }
 }
@@ -506,9 +588,29 @@ static void take_name(crash_model *m, const trace_entry *call)
         disk_image_add(m->durable, call->node, call->op == TRACE_MAKE_DIR);
         disk_image_add(m->cache, call->node, call->op == TRACE_MAKE_DIR);
         chain_drop(m); /* the links of the chain don't have the node */
+        if (!*call->name)
+            return; /* a file without a name is nowhere */
     }
     pending_add(m, call, PENDING_NAME);
     order_names(m, m->count - 1);
+}
+
+/* An entry of the start image: durable at once. */
+static void take_start(crash_model *m, const trace_entry *call)
+{
+    const bool node = call->op == TRACE_CREATE || call->op == TRACE_MAKE_DIR;
+    pending op = { .type = call->op == TRACE_WRITE ? PENDING_WRITE
+                           : call->op == TRACE_TRUNCATE ? PENDING_RESIZE : PENDING_NAME,
+                   .call = call, .node = call->node, .offset = call->offset, .bytes = call->bytes, .data = call->data };
+    if (call->op == TRACE_START)
+        return;
+    for (int k = 0; k < 2; k++) {
+        disk_image *image = k ? m->cache : m->durable;
+        if (node)
+            disk_image_add(image, call->node, call->op == TRACE_MAKE_DIR);
+        apply(image, &op, &kept);
+    }
+    pending_fini(&op);
 }
 
 void crash_model_advance(crash_model *m)
@@ -517,6 +619,10 @@ void crash_model_advance(crash_model *m)
     if (!fits(m, call))
         fatal("entry %llu of the trace does not fit the image that it is said to start from",
               (unsigned long long)m->point + 1);
+    if (m->point++ < m->start) {
+        take_start(m, call);
+        return;
+    }
     switch (call->op) {
     case TRACE_WRITE: take_write(m, call); break;
     case TRACE_TRUNCATE:
@@ -533,10 +639,16 @@ void crash_model_advance(crash_model *m)
     case TRACE_CREATE:
     case TRACE_MAKE_DIR:
     case TRACE_RENAME:
+    case TRACE_LINK:
     case TRACE_UNLINK: take_name(m, call); break;
     case TRACE_SYNC_DIR: take_sync_dir(m, call->node); break;
+    case TRACE_SYNC_RANGE: take_sync_range(m, call->node, call->offset, call->offset + call->bytes); break;
+    case TRACE_SYNC_ALL: take_sync_all(m); break;
+    case TRACE_START:
+    case TRACE_FLUSH:
+    case TRACE_MARK:
+    case TRACE_NOTE: break;
     }
-    m->point++;
 }
 
 /* ---- Building -------------------------------------------------------------------------------------------- */
@@ -610,6 +722,7 @@ crash_model *crash_model_open(const trace *t, const disk_image *start, bool lyin
     crash_model *m = fatal_alloc_zeroed(sizeof *m);
     m->t = t;
     m->lying_sync = lying_sync;
+    m->start = trace_start(t);
     m->durable = start ? disk_image_fork(start) : disk_image_create();
     m->cache = disk_image_fork(m->durable);
     return m;

@@ -15,7 +15,7 @@ typedef enum pending_type {
     PENDING_WRITE,
     PENDING_RESIZE, /* a truncate: up or down */
     PENDING_GROW,   /* preallocation, or the new size that is left of a write whose pages were lost */
-    PENDING_NAME    /* create, make_dir, rename, unlink */
+    PENDING_NAME    /* create, make_dir, link, rename, unlink */
 } pending_type;
 
 #define PENDING_NONE UINT32_MAX

@@ -7,7 +7,8 @@
  * trace_length() is the end.  A runner that notes trace_length() at an event has its time stamp.
  *
  * Node numbers are those of the image that the run started from; a create or make_dir gives the number of the new
- * node.
+ * node.  A create without a name makes a file that a link names later.  The trace of a foreign program (recorder.h)
+ * begins with its start image, as creates and writes up to a TRACE_START, so that one file says all.
  *
  * Threads: one writer at a time (simdisk.c appends under its own lock); readers when the writer is done.
  */
@@ -33,7 +34,14 @@
     X(TRACE_RENAME, 8, "rename")           /* node, directory, name, to_directory, to_name */                   \
     X(TRACE_UNLINK, 9, "unlink")           /* node, directory, name */                                          \
     X(TRACE_MAKE_DIR, 10, "make_dir")      /* node, directory, name */                                          \
-    X(TRACE_SYNC_DIR, 11, "sync_dir")      /* node */
+    X(TRACE_SYNC_DIR, 11, "sync_dir")      /* node */                                                           \
+    X(TRACE_LINK, 12, "link")              /* node, directory, name: one more name for it */                    \
+    X(TRACE_SYNC_RANGE, 13, "sync of a range") /* node, offset, bytes: these, and the size that they need */    \
+    X(TRACE_SYNC_ALL, 14, "sync of all")   /* sync(), syncfs() */                                               \
+    X(TRACE_FLUSH, 15, "flush")            /* node, offset, bytes: sync_file_range(), which promises nothing */ \
+    X(TRACE_START, 16, "start")            /* what stands before is durable: the image that the run began with */ \
+    X(TRACE_MARK, 17, "mark")              /* bytes, data: the program has said this to its user */             \
+    X(TRACE_NOTE, 18, "note")              /* call: what could not be recorded */
 typedef enum trace_op {
 #define TRACE_OP_ENUM(name, value, text) name = value,
     TRACE_OPS(TRACE_OP_ENUM)
@@ -50,7 +58,9 @@ typedef struct trace_entry {
     const char *to_name;    /* rename only */
     uint64_t offset;
     uint64_t bytes;
-    const uint8_t *data;    /* write only */
+    const uint8_t *data;    /* write and mark only */
+    uint32_t thread;        /* of a foreign program, from 1 in the order in which they are met; 0: not known */
+    const char *call;       /* of a foreign program: "pwrite64", "rename a/x to b/y", ...; or NULL */
 } trace_entry;
 
 typedef struct trace trace;
@@ -64,6 +74,9 @@ void trace_append(trace *t, const trace_entry *entry);
 uint64_t trace_length(const trace *t);
 /* Entry `index` in [0, length): entry index + 1 in the words above. Valid until the trace is destroyed. */
 const trace_entry *trace_at(const trace *t, uint64_t index);
+
+/* How many entries make up the start image: all up to the TRACE_START; 0: there is none. */
+uint64_t trace_start(const trace *t);
 
 const char *trace_op_text(trace_op op);
 /* One line for people: "#12 write wal wal-0000000000000001 +512 [1024]". Returns its length as snprintf() does. */
