@@ -369,10 +369,8 @@ uninstall: ## remove what install put there
 	$(Q)rm -f $(addprefix $(LIBDIR)/,liblevin.a liblevin.so liblevin.so.$(SOVERSION) $(notdir $(LIB_SO)) pkgconfig/levin.pc)
 	$(Q)rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(INCDIR)/store.h $(COMPDIR)/levin
 	$(Q)rm -rf $(LIBDIR)/levin/stores
-	$(Q)rmdir $(LIBDIR)/levin $(INCDIR) 2>/dev/null || true
-	$(Q)rm -f $(INCDIR)/levin.h $(INCDIR)/io.h $(COMPDIR)/levin
 	$(Q)rm -f $(LIBDIR)/levin/levin-recorder.so
-	$(Q)rmdir $(INCDIR) $(LIBDIR)/levin 2>/dev/null || true
+	$(Q)rmdir $(LIBDIR)/levin $(INCDIR) 2>/dev/null || true
 
 # ---- checks one by one ---------------------------------------------------------------------------------------
 .PHONY: check-layering check-headers check-style

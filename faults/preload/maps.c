@@ -3,9 +3,9 @@
  *
  * A map gets a shadow, private memory with the contents of the file, when it is made writable.  Comparing finds the
  * pages that differ, writes down the bytes between the first and the last difference, and brings the shadow up to
- * date.  It is done before everything that could make stores durable or end the map: msync, sync calls on the
- * file, munmap, exec, exit; and for small maps before every recorded call, so that stores and calls have an order.  Pages that
- * are not in memory have not been stored into and are not looked at.
+ * date.  It is done before everything that could make stores durable or end the map: msync, sync calls on the file,
+ * munmap, exec, exit; and for small maps before every recorded call, so that stores and calls have an order.  Pages
+ * that are not in memory have not been stored into and are not looked at.
  *
  * Invariants: shadow[i] belongs to at[i]; what is cut from a map is cut from its shadow.  A map is read by
  * process_vm_readv(), which returns an error where a load would be a signal: past the end of the file, or in a map
