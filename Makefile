@@ -210,7 +210,25 @@ $(REGRESS_A): $(call obj,$(filter-out $(REGRESS_MAINS),$(REGRESS_SRC)))
 $(B)/bin/levin-gate: $(call obj,$(filter-out $(not_library),$(wildcard regress/gate_*.c))) $(FAULTS_A) $(LIB_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ljansson
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ljansson -lm
+
+# A side of the gate's time tier (regress/gate_side.h): an engine and the recorded runs around it, everything but one symbol
+# hidden, so that two of them live in one process; what the runs and the simulated disk allocate comes out of a region.
+SIDE_SRC := $(addprefix regress/,side_shim.c side_heap.c gate_run.c gate_work.c gate_io.c gate_arena.c gate_table.c)
+# compiled for themselves, with smaller stores (regress/gate_run.h)
+SIDE_OBJ := $(SIDE_SRC:%.c=$(B)/obj/side/%.o)
+$(B)/obj/side/%.o: %.c Makefile | $(DEPS)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC    $<")
+	$(Q)$(CC) $(CPPFLAGS_ALL) -DGATE_RUN_SMALL $(CFLAGS_ALL) -c $< -o $@
+SIDE_WRAP := $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc aligned_alloc free)
+SIDE_LINK = $(CC) $(CFLAGS_ALL) -shared -Wl,-soname,gate-side -Wl,-Bsymbolic -Wl,-z,now \
+    -Wl,--version-script=regress/side.map $(SIDE_WRAP) $(LDFLAGS)
+# links of a side, one for each process of the tier
+LINKS ?= 24
+$(B)/sides/0.so: $(SIDE_OBJ) $(FAULTS_A) $(LIB_A) regress/side.map regress/link_sides.sh
+	$(if $(Q),@echo "  LD    $(@D)")
+	$(Q)regress/link_sides.sh $(@D) $(LINKS) $(LIB_A) $(FAULTS_A) $(SIDE_OBJ) -- $(SIDE_LINK)
 
 # regress/bench_main.c is levin-bench, and so on
 $(B)/bin/levin-%: $(B)/obj/regress/%_main.o $(REGRESS_A) $(CHAOS_A) $(FAULTS_A) $(LIB_A) | $(PLUGINS)

@@ -1,5 +1,6 @@
 #!/bin/bash
-# `make gate`: builds levin-gate twice, around the engine of this tree and around that of the base revision, and runs it.
+# `make gate`: builds levin-gate twice, around the engine of this tree and around that of the base revision, and the links of
+# both sides for the time tier, and runs it.
 #
 #   BASE=rev     what to compare with (default: GATE_BASE, or the commit before HEAD; HEAD when tracked files have changes,
 #                or engine/ has files that git does not know)
@@ -63,23 +64,25 @@ fi
 # Debug information goes: valgrind 3.19 gives up on clang's.
 # MAKEFLAGS of a calling make would bring its variables (VARIANT, B) along.
 unset MAKEFLAGS MFLAGS MAKELEVEL
+# A function begins a line of the cache: one that did not change does not become slower because another one grew.
+layout=-falign-functions=64
 build() { # log, arguments of make
     local log=$1
     shift
-    make --no-print-directory "$jobs" VARIANT=release CC="${CC:-cc}" CFLAGS="${CFLAGS:-}" CPPFLAGS="${CPPFLAGS:-}" \
+    make --no-print-directory "$jobs" VARIANT=release CC="${CC:-cc}" CFLAGS="$layout ${CFLAGS:-}" CPPFLAGS="${CPPFLAGS:-}" \
         LDFLAGS="${LDFLAGS:-} -Wl,--strip-debug" "$@" >"$log" 2>&1
 }
 
 # What both sides were built with: a directory of builds for each.
 # shellcheck disable=SC2086 # a compiler may come with a launcher: CC="ccache cc"
-key=$({ ${CC:-cc} --version | head -n 1; echo "${CFLAGS:-} ${CPPFLAGS:-} ${LDFLAGS:-}"; } | cksum | cut -d ' ' -f 1)
+key=$({ ${CC:-cc} --version | head -n 1; echo "$layout ${CFLAGS:-} ${CPPFLAGS:-} ${LDFLAGS:-}"; } | cksum | cut -d ' ' -f 1)
 root=build/gate/$key
 mkdir -p "$root"
 
 # ---- this tree ----
 now=$root/now
 mkdir -p "$now" && touch "$now"
-if ! build "$root/now.log" B="$now" "$now/bin/levin-gate"; then
+if ! build "$root/now.log" B="$now" "$now/bin/levin-gate" "$now/sides/0.so"; then
     tail -n 30 "$root/now.log" >&2
     die "this tree does not build"
 fi
@@ -88,7 +91,8 @@ if [ "${1:-}" = --accept ]; then
 fi
 
 # ---- the base ----
-# Prints the program to compare with, or nothing and the reason on standard error.
+# Prints the program to compare with, beside which its links for the time tier stand in ../sides; or nothing and the reason on
+# standard error.
 base_program() { # revision
     local dir=$root/$1 work
     if [ ! -e "$dir/engine.ok" ]; then
@@ -110,7 +114,7 @@ base_program() { # revision
     cp -a regress faults "$work"
     cp -p Makefile "$work"
     ln -sfn ../tree/engine "$work/engine"
-    if build "$dir/runner.log" -C "$work" NO_DEPS=1 B=build ENGINE_A=../tree/build/liblevin.a build/bin/levin-gate; then
+    if build "$dir/runner.log" -C "$work" NO_DEPS=1 B=build ENGINE_A=../tree/build/liblevin.a build/bin/levin-gate build/sides/0.so; then
         echo "$work/build/bin/levin-gate"
         return
     fi
@@ -118,17 +122,21 @@ base_program() { # revision
     grep -m 3 -E 'error|Error' "$dir/runner.log" >&2 || true
     if build "$dir/own.log" -C "$dir/tree" B=build build/bin/levin-gate; then
         say "comparing with the base's own levin-gate: what differs may be the runs"
+        build "$dir/own.log" -C "$dir/tree" B=build build/sides/0.so || say "which has no sides for the time tier: it is left out"
         echo "$dir/tree/build/bin/levin-gate"
     else
         say "and the base has no levin-gate that builds"
     fi
 }
 
-name='' program=''
+name='' program='' sides=''
 if [ -n "$base" ]; then
     name=$(git rev-parse --short "$base")
     program=$(base_program "$base")
+    sides=${program%/bin/levin-gate}/sides
+    [ -e "$sides/0.so" ] || sides=''
 fi
 
 # shellcheck disable=SC2086 # flags are words
-exec "$now/bin/levin-gate" --counters="$counters" ${program:+--base="$program" --base-name="$name"} ${GATE_FLAGS:-}
+exec "$now/bin/levin-gate" --counters="$counters" ${program:+--base="$program" --base-name="$name"} \
+    ${sides:+--base-sides="$sides" --now-sides="$now/sides"} ${GATE_FLAGS:-}

@@ -28,6 +28,14 @@ bool gate_arena_init(gate_arena *a, size_t capacity)
     return true;
 }
 
+void gate_arena_init_at(gate_arena *a, void *memory, size_t bytes)
+{
+    memset(a, 0, sizeof *a);
+    a->base = memory;
+    a->capacity = bytes;
+    a->table_bytes = a->used = a->capacity >> UNIT_BITS;
+}
+
 void gate_arena_fini(gate_arena *a)
 {
     if (a->mapping)
@@ -38,6 +46,13 @@ void gate_arena_fini(gate_arena *a)
 size_t gate_arena_peak(const gate_arena *a)
 {
     return a->used - a->table_bytes; /* blocks given back are used again before it grows */
+}
+
+void gate_arena_ranges(const gate_arena *a, gate_arena_range ranges[GATE_ARENA_RANGES])
+{
+    const size_t first = a->table_bytes >> UNIT_BITS, end = (a->used + (1u << UNIT_BITS) - 1) >> UNIT_BITS;
+    ranges[0] = (gate_arena_range){ a->base + first, end - first };
+    ranges[1] = (gate_arena_range){ a->base + a->table_bytes, a->used - a->table_bytes };
 }
 
 static uint8_t *class_of(const gate_arena *a, const void *block)
@@ -65,6 +80,11 @@ void *gate_arena_alloc(gate_arena *a, size_t bytes, size_t alignment)
     }
     a->held_blocks++;
     return block;
+}
+
+size_t gate_arena_size(const gate_arena *a, const void *memory)
+{
+    return (size_t)1 << *class_of(a, memory);
 }
 
 void gate_arena_free(gate_arena *a, void *memory)

@@ -1,10 +1,10 @@
 /*
  * gate_main.c - levin-gate: has the engine become more expensive?
  *
- * Two tiers, neither of which looks at a clock.  Counters: calls, bytes, syncs and allocations of fixed recorded
- * runs, which must equal those in a file.  Instructions: of the same runs, in user mode, beside a levin-gate that is
- * linked with the engine of the base revision (regress/gate.sh builds it); both sides are run as `levin-gate
- * --run=instructions`.
+ * Three tiers.  Counters: calls, bytes, syncs and allocations of fixed recorded runs, which must equal those in a
+ * file.  Instructions: of the same runs, in user mode, beside a levin-gate that is linked with the engine of the base
+ * revision (regress/gate.sh builds it); both sides are run as `levin-gate --run=instructions`.  Time: CPU time of the
+ * same runs with both engines in one process (gate_time.h), in processes that are run as `levin-gate --run=slices`.
  *
  * Exit codes: 0 as before or better, 1 regression, 2 usage, 3 the gate itself failed or had nothing to compare;
  * 130 after Ctrl-C.
@@ -22,12 +22,14 @@
 #include "gate_ratio.h"
 #include "gate_report.h"
 #include "gate_sides.h"
+#include "gate_slices.h"
+#include "gate_time.h"
 #include "gate_work.h"
 
 enum { EXIT_OK, EXIT_REGRESSION, EXIT_USAGE, EXIT_GATE, EXIT_INTERRUPTED = 130 };
 enum { WORKLOADS_MAX = 64, REPETITIONS_MAX = 101, PERF_REPETITIONS = 5 };
 
-typedef enum run_mode { RUN_GATE, RUN_COUNTERS, RUN_INSTRUCTIONS } run_mode;
+typedef enum run_mode { RUN_GATE, RUN_COUNTERS, RUN_INSTRUCTIONS, RUN_SLICES } run_mode;
 typedef enum method_choice { METHOD_AUTO, METHOD_PERF, METHOD_CALLGRIND } method_choice;
 
 typedef struct gate_options {
@@ -36,27 +38,17 @@ typedef struct gate_options {
     const char *counters, *base, *base_name, *program, *workloads;
     double tolerance_percent;
     unsigned repetitions; /* 0: what the method needs */
+    time_options time; /* base and now NULL: not asked for */
     bool accept, json;
 } gate_options;
 
 /* ---- which runs ---- */
 
-static bool chosen(const char *list, const char *name)
-{
-    size_t bytes = strlen(name);
-    for (const char *at = list; at; at = strchr(at, ',')) {
-        at += *at == ',';
-        if (!strncmp(at, name, bytes) && (at[bytes] == ',' || !at[bytes]))
-            return true;
-    }
-    return !list;
-}
-
 static bool any_chosen(const char *list)
 {
     const gate_work *w;
     for (size_t i = 0; (w = gate_work_at(i)); i++)
-        if (chosen(list, gate_work_name(w)))
+        if (gate_list_holds(list, gate_work_name(w)))
             return true;
     fprintf(stderr, "levin-gate: --workloads=%s chooses no run: there is nothing to compare\n", list);
     return false;
@@ -89,7 +81,7 @@ static bool count_all(const gate_options *o, gate_table *counters)
 {
     const gate_work *w;
     for (size_t i = 0; (w = gate_work_at(i)); i++) {
-        if (!chosen(o->workloads, gate_work_name(w)))
+        if (!gate_list_holds(o->workloads, gate_work_name(w)))
             continue;
         progress("counters", gate_work_name(w));
         if (!gate_work_run(w, NULL, counters))
@@ -189,7 +181,7 @@ static int run_instructions(const gate_options *o)
     for (size_t i = 0; ok && (w = gate_work_at(i)); i++) {
         uint64_t instructions = 0;
         const char *name = gate_work_name(w);
-        if (chosen(o->workloads, name))
+        if (gate_list_holds(o->workloads, name))
             ok = measure_one(w, method, repetitions, &instructions) &&
                  gate_table_add(&table, name, "operations", gate_work_operations(w)) &&
                  gate_table_add(&table, name, "instructions", instructions);
@@ -223,7 +215,7 @@ static bool read_counters(const gate_options *o, gate_table *expected)
     if (!ok)
         fprintf(stderr, "levin-gate: %s: %s\n", o->counters, message);
     for (size_t i = 0; i < all.count && ok; i++)
-        if (chosen(o->workloads, all.rows[i].workload))
+        if (gate_list_holds(o->workloads, all.rows[i].workload))
             ok = gate_table_add(expected, all.rows[i].workload, all.rows[i].counter, all.rows[i].value);
     gate_table_fini(&all);
     gate_table_sort(expected);
@@ -297,12 +289,23 @@ static int gate(const gate_options *o)
             report.compared += gate_ratio_compared(&ratios[i]);
         }
     }
+    if (o->time.base) {
+        progress("time", "base and now");
+        time_outcome outcome = gate_time_run(&o->time, &report.time);
+        progress(NULL, NULL);
+        report.time_options = &o->time;
+        if (outcome != TIME_OK) {
+            code = outcome == TIME_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_GATE;
+            goto out;
+        }
+    }
     if (o->json && !gate_report_json(&report, stdout))
         goto out;
     if (!o->json)
         gate_report_text(&report, stdout);
-    code = report.differences || report.slower ? EXIT_REGRESSION : gate_report_empty(&report) ? EXIT_GATE : EXIT_OK;
+    code = gate_report_regression(&report) ? EXIT_REGRESSION : gate_report_empty(&report) ? EXIT_GATE : EXIT_OK;
 out:
+    free(report.time.rows);
     gate_table_fini(&expected);
     gate_table_fini(&found);
     for (int i = 0; i < GATE_SIDES; i++)
@@ -316,7 +319,7 @@ static void usage(FILE *to)
 {
     fprintf(to, "usage: levin-gate --counters=FILE [--base=PROGRAM] [options]\n"
                 "       levin-gate --accept --counters=FILE\n\n"
-                "Tells whether the engine has become more expensive; looks at no clock.  `make gate` runs it.\n\n"
+                "Tells whether the engine has become more expensive.  `make gate` runs it.\n\n"
                 "  --counters=FILE       calls, bytes, syncs and allocations of the recorded runs must equal FILE\n"
                 "  --accept              write them to FILE instead, and show what changes\n"
                 "  --base=PROGRAM        a levin-gate linked with the engine to compare with: user-mode\n"
@@ -326,10 +329,20 @@ static void usage(FILE *to)
                 "  --tolerance=PERCENT   slower by more is a regression (default 0.5)\n"
                 "  --method=METHOD       auto (default): perf where the processor counts, else callgrind\n"
                 "  --repetitions=N       of each run, of which the median counts (default: perf 5, callgrind 1)\n"
+                "  --base-sides=DIR --now-sides=DIR\n"
+                "                        links of both sides (regress/link_sides.sh): CPU time, side by side in\n"
+                "                        one process\n"
+                "  --processes=N         processes before each look (default 12)\n"
+                "  --rounds=N            looks at most, 2 or more (default 4)\n"
+                "  --slice-budget=MS     CPU time for a workload in a process (default 60)\n"
+                "  --floor=PERCENT       the smallest effect that counts (default 0.5)\n"
+                "  --alpha=SHARE         level of the verdicts over all workloads together (default 0.01)\n"
+                "  --seed=N              of the orders and the resampling (default 1)\n"
                 "  --workloads=LIST      only these, comma-separated\n"
                 "  --list                the workloads\n"
                 "  --run=WHAT            counters or instructions: run the workloads here, print\n"
-                "                        workload,counter,value and end\n"
+                "                        workload,counter,value and end; slices: one process of the time\n"
+                "                        tier, --base-sides and --now-sides naming one link each\n"
                 "  --json                JSON instead of text\n"
                 "  --help, --version\n"
                 "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed or compared nothing,\n"
@@ -351,13 +364,28 @@ static double tolerance_of(const char *text)
     return v;
 }
 
-static unsigned repetitions_of(const char *text)
+static uint64_t number_of(const char *text, uint64_t least, uint64_t most, const char *what)
 {
     char *end;
-    unsigned long v = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || v < 1 || v > REPETITIONS_MAX)
-        bad_usage("repetitions are 1 to 101", text);
-    return (unsigned)v;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || v < least || v > most)
+        bad_usage(what, text);
+    return v;
+}
+
+static unsigned repetitions_of(const char *text)
+{
+    return (unsigned)number_of(text, 1, REPETITIONS_MAX, "repetitions are 1 to 101");
+}
+
+static double alpha_of(const char *text)
+{
+    char *end;
+    double v = strtod(text, &end);
+    if (end == text || *end || !(v > 0 && v <= 0.5))
+        bad_usage("a level is a share above 0, to 0.5", text);
+    return v;
 }
 
 static int choice_of(const char *option, const char *text, const char *const *names)
@@ -385,11 +413,15 @@ static void parse(gate_options *o, int argc, char **argv)
         { "method", required_argument, NULL, 'm' },      { "repetitions", required_argument, NULL, 'r' },
         { "workloads", required_argument, NULL, 'w' },   { "list", no_argument, NULL, 'l' },
         { "run", required_argument, NULL, 'R' },         { "json", no_argument, NULL, 'j' },
+        { "base-sides", required_argument, NULL, 'B' },  { "now-sides", required_argument, NULL, 'N' },
+        { "processes", required_argument, NULL, 'P' },   { "rounds", required_argument, NULL, 'L' },
+        { "slice-budget", required_argument, NULL, 'S' }, { "floor", required_argument, NULL, 'f' },
+        { "alpha", required_argument, NULL, 'A' },       { "seed", required_argument, NULL, 's' },
         { "help", no_argument, NULL, 'h' },              { "version", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
     };
     static const char *const methods[] = { "auto", "perf", "callgrind", NULL };
-    static const char *const runs[] = { "", "counters", "instructions", NULL };
+    static const char *const runs[] = { "", "counters", "instructions", "slices", NULL };
     for (int id; (id = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (id) {
         case 'c': o->counters = optarg; break;
@@ -402,8 +434,16 @@ static void parse(gate_options *o, int argc, char **argv)
         case 'r': o->repetitions = repetitions_of(optarg); break;
         case 'w': o->workloads = optarg; break;
         case 'l': list_workloads(); exit(EXIT_OK);
-        case 'R': o->run = (run_mode)choice_of("--run is counters or instructions", optarg, runs); break;
+        case 'R': o->run = (run_mode)choice_of("--run is counters, instructions or slices", optarg, runs); break;
         case 'j': o->json = true; break;
+        case 'B': o->time.base = optarg; break;
+        case 'N': o->time.now = optarg; break;
+        case 'P': o->time.round = (unsigned)number_of(optarg, 3, 64, "processes are 3 to 64"); break;
+        case 'L': o->time.rounds = (unsigned)number_of(optarg, 2, 8, "rounds are 2 to 8"); break;
+        case 'S': o->time.budget_ms = (unsigned)number_of(optarg, 1, 60000, "a slice budget is 1 to 60000 ms"); break;
+        case 'f': o->time.floor = tolerance_of(optarg) / 100; break;
+        case 'A': o->time.alpha = alpha_of(optarg); break;
+        case 's': o->time.seed = number_of(optarg, 0, UINT64_MAX, "a seed is a number"); break;
         case 'h': usage(stdout); exit(EXIT_OK);
         case 'v': printf("levin-gate %s\n", LEVIN_VERSION); exit(EXIT_OK);
         default: fprintf(stderr, "levin-gate: see levin-gate --help\n"); exit(EXIT_USAGE);
@@ -411,18 +451,32 @@ static void parse(gate_options *o, int argc, char **argv)
     }
     if (optind < argc)
         bad_usage("unexpected argument", argv[optind]);
-    if (!list_is_known(o->workloads))
+    if (!o->run && !list_is_known(o->workloads))
         exit(EXIT_USAGE);
+    if (!o->time.base != !o->time.now)
+        bad_usage("--base-sides and --now-sides go together", NULL);
+    if (o->run == RUN_SLICES && !o->time.base)
+        bad_usage("--run=slices takes --base-sides=FILE and --now-sides=FILE", NULL);
+    o->time.workloads = o->workloads;
+    o->time.program = o->program;
     if (o->accept && (!o->counters || o->workloads || o->base || o->run))
         bad_usage("--accept takes --counters=FILE and nothing else, for it writes them all", NULL);
-    if (!o->run && !o->counters && !o->base)
-        bad_usage("nothing to compare with: --counters=FILE or --base=PROGRAM", NULL);
+    if (!o->run && !o->counters && !o->base && !o->time.base)
+        bad_usage("nothing to compare with: --counters=FILE, --base=PROGRAM or --base-sides=DIR", NULL);
 }
 
 int main(int argc, char **argv)
 {
-    gate_options o = { .program = "/proc/self/exe", .tolerance_percent = 0.5 };
+    gate_options o = { .program = "/proc/self/exe", .tolerance_percent = 0.5,
+                       .time = { .round = 12, .rounds = 4, .budget_ms = 60, .floor = 0.005, .alpha = 0.01,
+                                 .seed = 1 } };
     parse(&o, argc, argv);
+    if (o.run == RUN_SLICES) {
+        const slices_options slices = { .base = o.time.base, .now = o.time.now, .budget_ms = o.time.budget_ms,
+                                        .workloads = o.workloads && *o.workloads ? o.workloads : NULL,
+                                        .seed = o.time.seed };
+        return slices_run(&slices, stdout) ? EXIT_OK : EXIT_GATE;
+    }
     if (!any_chosen(o.workloads))
         return EXIT_GATE;
     if (o.accept)

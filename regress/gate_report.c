@@ -4,13 +4,24 @@
 #include "gate_report.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 
 #include "../engine/levin.h"
 
 bool gate_report_empty(const gate_report *r)
 {
-    return (r->found && !r->found->count) || (r->base_name && !r->compared);
+    return (r->found && !r->found->count) || (r->base_name && !r->compared) || (r->time_options && !r->time.count);
+}
+
+bool gate_report_regression(const gate_report *r)
+{
+    return r->differences || r->slower || r->time.slower;
+}
+
+static double percent(double log_ratio)
+{
+    return (exp(log_ratio) - 1) * 100;
 }
 
 /* ---- text ---- */
@@ -86,6 +97,24 @@ static void instructions_text(const gate_report *r, FILE *to)
                 r->base_name);
 }
 
+static void time_text(const gate_report *r, FILE *to)
+{
+    fprintf(to, "%-14s %9s %9s %9s %18s %5s %9s  %s\n", "workload", "base us", "now us", "change", "interval", "runs",
+            "could see", "verdict");
+    for (size_t i = 0; i < r->time.count; i++) {
+        time_row *t = &r->time.rows[i];
+        char interval[64];
+        snprintf(interval, sizeof interval, "%+.2f..%+.2f%%", percent(t->b.lower), percent(t->b.upper));
+        fprintf(to, "%-14s %9.1f %9.1f %+8.2f%% %18s %5zu %8.2f%%  %s\n", t->workload,
+                statistics_median(t->base_ns, t->processes) / 1000, statistics_median(t->now_ns, t->processes) / 1000,
+                percent(t->b.estimate), interval, t->processes, percent(t->smallest), time_verdict_text(t->verdict));
+    }
+    fprintf(to, "time: CPU time, base and now side by side, floor %g%%: %zu of %zu slower, %zu undecided\n",
+            r->time_options->floor * 100, r->time.slower, r->time.count, r->time.undecided);
+    if (!r->time.count)
+        fprintf(to, "time: no run does the same work on both sides: nothing was compared\n");
+}
+
 void gate_report_text(const gate_report *r, FILE *to)
 {
     if (r->found)
@@ -94,9 +123,11 @@ void gate_report_text(const gate_report *r, FILE *to)
         instructions_text(r, to);
     else
         fprintf(to, "instructions: not compared, no base was given\n");
-    fprintf(to, "gate: %s\n", r->differences || r->slower ? "REGRESSION"
-                             : gate_report_empty(r)      ? "NOTHING COMPARED"
-                                                         : "ok");
+    if (r->time_options)
+        time_text(r, to);
+    fprintf(to, "gate: %s\n", gate_report_regression(r) ? "REGRESSION"
+                             : gate_report_empty(r)    ? "NOTHING COMPARED"
+                                                       : "ok");
 }
 
 /* ---- JSON ---- */
@@ -138,11 +169,35 @@ static json_t *instructions_json(const gate_report *r)
                      "workloads", workloads);
 }
 
+static json_t *time_json(const gate_report *r)
+{
+    json_t *workloads = json_array();
+    if (!r->time_options) {
+        json_decref(workloads);
+        return json_null();
+    }
+    for (size_t i = 0; i < r->time.count; i++) {
+        time_row *t = &r->time.rows[i];
+        json_t *ratios = json_array();
+        for (size_t k = 0; k < t->processes; k++)
+            json_array_append_new(ratios, json_real(percent(t->ratio[k])));
+        json_array_append_new(workloads, json_pack(
+            "{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:o}", "workload", t->workload, "operations",
+            (json_int_t)t->operations, "base_ns", statistics_median(t->base_ns, t->processes), "now_ns",
+            statistics_median(t->now_ns, t->processes), "change_percent", percent(t->b.estimate), "lower_percent",
+            percent(t->b.lower), "upper_percent", percent(t->b.upper), "could_see_percent", percent(t->smallest),
+            "verdict", time_verdict_text(t->verdict), "process_percent", ratios));
+    }
+    return json_pack("{s:f, s:f, s:I, s:I, s:I, s:o}", "floor_percent", r->time_options->floor * 100, "alpha",
+                     r->time_options->alpha, "compared", (json_int_t)r->time.count, "slower",
+                     (json_int_t)r->time.slower, "undecided", (json_int_t)r->time.undecided, "workloads", workloads);
+}
+
 bool gate_report_json(const gate_report *r, FILE *to)
 {
-    json_t *root = json_pack("{s:s, s:b, s:o, s:o}", "version", LEVIN_VERSION, "ok",
-                             !r->differences && !r->slower && !gate_report_empty(r),
-                             "counters", counters_json(r), "instructions", instructions_json(r));
+    json_t *root = json_pack("{s:s, s:b, s:o, s:o, s:o}", "version", LEVIN_VERSION, "ok",
+                             !gate_report_regression(r) && !gate_report_empty(r), "counters", counters_json(r),
+                             "instructions", instructions_json(r), "time", time_json(r));
     bool ok = root && json_dumpf(root, to, JSON_INDENT(1)) == 0;
     fputc('\n', to);
     json_decref(root);

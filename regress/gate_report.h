@@ -6,6 +6,7 @@
 
 #include "gate_ratio.h"
 #include "gate_table.h"
+#include "gate_time.h"
 
 typedef struct gate_report {
     /* counters; found NULL: not compared */
@@ -17,8 +18,12 @@ typedef struct gate_report {
     double tolerance_percent;
     const gate_ratio *ratios;
     size_t ratio_count, compared, slower; /* compared: of the ratios, those of the same work on both sides */
+    /* time; time_options NULL: not compared */
+    const time_options *time_options;
+    time_result time;
 } gate_report;
 
+bool gate_report_regression(const gate_report *r);
 /* Whether a tier that was asked for had nothing to compare: that is no success. */
 bool gate_report_empty(const gate_report *r);
 /* The differences of two sorted tables, one a line. */

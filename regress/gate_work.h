@@ -7,6 +7,7 @@
 #ifndef LEVIN_GATE_WORK_H
 #define LEVIN_GATE_WORK_H
 
+#include "gate_arena.h"
 #include "gate_table.h"
 
 typedef struct gate_work gate_work; /* a recorded run; constant */
@@ -25,6 +26,20 @@ typedef struct gate_probe {
     void (*end)(void *context);
     void *context;
 } gate_probe;
+
+/*
+ * The same in parts, for those who measure by a clock.  memory: zeros aligned to 2 MiB, from which the engine's
+ * memory is taken, or NULL.  After gate_run_measure() only gate_run_end() is left, unless every byte of the run's
+ * memory is put back as it was before: then it can be measured again.
+ */
+typedef struct gate_run gate_run;
+/* NULL with a message: the store failed. */
+gate_run *gate_run_prepare(const gate_work *w, void *memory, size_t bytes);
+bool gate_run_measure(gate_run *r);
+/* What gate_run_measure() does: more than gate_work_operations() where it reads several times over. */
+uint64_t gate_run_operations(const gate_work *w);
+const gate_arena *gate_run_arena(const gate_run *r);
+bool gate_run_end(gate_run *r);
 
 /*
  * Runs it once with the probe (may be NULL) around its measured part, and adds every counter that is not 0 to

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.." || exit 3
 here=$PWD
 gate=$PWD/${LEVIN_GATE:-build/release/bin/levin-gate}
 csv=$PWD/regress/counters.csv
+sides=build/release/sides
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
 export TMPDIR=$scratch
@@ -93,6 +94,55 @@ expect "a side that fails" 3 'oh no' both base fails
 expect "a side that babbles" 3 'cannot be read' both babbles same
 expect "a side that is not there" 3 'No such file' both nowhere same
 expect "nothing is left behind" 1 '' sh -c "ls -d '$scratch'/levin-gate-* 2>/dev/null && exit 0; exit 1"
+
+# ---- time ----
+# A side with one run that counts down from some number; a shared object of its own, as the real ones are.
+time_side() { # directory, turns, what else a slice does
+    mkdir -p "$1"
+    cat >"$1/side.c" <<END
+#include "$here/regress/gate_side.h"
+static volatile char *here;
+static const char *name(size_t i) { return i ? 0 : "count"; }
+static uint64_t operations(size_t i) { return 1000 + i; }
+static bool prepare(size_t i, void *region, size_t bytes) { here = region; here[0] = 7; return i < bytes; }
+static size_t ranges(gate_side_range *r) { r[0] = (gate_side_range){ (void *)here, 4096 }; return 1; }
+static bool measure(void)
+{
+    static int turns;
+    for (volatile int i = 0; i < $2; i++) continue;
+    turns++;
+    $3
+    return here[0] == 7 && turns;
+}
+extern const gate_side_v1 levin_gate_side_v1;
+const gate_side_v1 levin_gate_side_v1 = { sizeof(gate_side_v1), name, operations, prepare, ranges, measure };
+END
+    cc -O1 -shared -fPIC -o "$1/0.so" "$1/side.c" && cp "$1/0.so" "$1/1.so"
+}
+timed() { # base, now, more options
+    local base=$1 now=$2
+    shift 2
+    "$gate" --base-sides="$base" --now-sides="$now" --slice-budget=10 --processes=6 "$@"
+}
+time_side t100 100000 '' && time_side also100 100000 '' && time_side t105 105000 '' && time_side reset 100000 'here[0] = 9; here[0] = 7; here[9]++;'
+mkdir none_of_them && cp "$csv" none_of_them/0.so
+time_side stray 100000 'if (turns > 6) here[3000]++;' && time_side failing 100000 'return false;'
+expect "as fast" 0 '^count .* (same|undecided)$' timed t100 also100
+expect "5 % slower" 1 '^count .* SLOWER$' timed t100 t105
+expect "and told" 1 '^time: .* 1 of 1 slower' timed t100 t105
+expect "5 % faster" 0 '^count .* faster$' timed t105 t100
+expect "below the floor" 0 '^count .* (same|undecided)$' timed t100 also100 --floor=10
+expect "what a slice changes is put back" 0 '^count .* (same|undecided)$' timed t100 reset
+expect "what changes other places each time cannot be" 3 'not deterministic' timed t100 stray
+expect "a side whose run fails" 3 'slices of count failed' timed t100 failing
+expect "a side that is none" 3 'is no side' timed t100 none_of_them
+expect "no side at all" 3 'no 0.so' timed t100 nowhere
+expect "one side alone" 2 'go together' "$gate" --now-sides=t100
+timed t100 t105 --json >out.json 2>&1
+expect "JSON of times" 0 '^true$' jq '.ok == false and .counters == null and .time.slower == 1 and
+    .time.workloads[0].verdict == "SLOWER" and (.time.workloads[0].process_percent | length) >= 12' out.json
+make -s -C "$here" VARIANT=release NO_DEPS=1 LINKS=2 "$sides/0.so" >/dev/null || exit 3
+expect "the engine beside itself" 0 '^put-synced .*(same|undecided)$' timed "$here/$sides" "$here/$sides" --workloads=put-synced,scan
 
 # ---- which revision is the base ----
 git init -q -b main tree && mkdir -p tree/regress tree/engine && cp "$here/regress/gate.sh" tree/regress && touch tree/engine/levin.h

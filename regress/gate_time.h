@@ -1,0 +1,68 @@
+/*
+ * gate_time.h - the time tier: is the working tree slower than the base in CPU time?
+ *
+ * Processes are run one after the other, each of which gives a median log ratio for each workload (gate_slices.h).
+ * Each loads another link of both sides, its objects in another random order, so that where code happens to lie is a
+ * part of what varies and not of the result (Mytkowicz et al. 2009; Curtsinger and Berger 2013).  A workload is slower
+ * when the bootstrapped middle of its processes lies above the floor, at a family-wise level over all workloads
+ * (Holm 1979), at two looks in turn.
+ */
+#ifndef LEVIN_GATE_TIME_H
+#define LEVIN_GATE_TIME_H
+
+#include "gate_statistics.h"
+#include "gate_table.h"
+
+/* X(name, text) */
+#define TIME_VERDICTS(X)                                                                                        \
+    X(TIME_UNDECIDED, "undecided") /* neither of the others */                                                  \
+    X(TIME_SAME, "same") /* no effect of twice the floor, either way, is left in the interval */                \
+    X(TIME_SLOWER, "SLOWER")                                                                                    \
+    X(TIME_FASTER, "faster")
+typedef enum time_verdict {
+#define TIME_VERDICT_ENUM(name, text) name,
+    TIME_VERDICTS(TIME_VERDICT_ENUM)
+#undef TIME_VERDICT_ENUM
+} time_verdict;
+const char *time_verdict_text(time_verdict verdict);
+
+enum { TIME_PROCESSES_MAX = 256, TIME_WORKLOADS_MAX = 64 };
+
+typedef struct time_options {
+    const char *program;   /* a levin-gate, run with --run=slices */
+    const char *base, *now; /* directories of links of a side: 0.so, 1.so, ... (regress/link_sides.sh) */
+    const char *workloads; /* comma-separated, or NULL for all */
+    unsigned round;        /* processes before each look */
+    unsigned rounds;       /* looks at most, 2 or more: one is never enough for TIME_SLOWER */
+    unsigned budget_ms;    /* of CPU time for a workload in a process */
+    double floor;          /* the smallest effect that counts, as a share: 0.005 */
+    double alpha;          /* family-wise level over the workloads */
+    uint64_t seed;
+} time_options;
+
+typedef struct time_row {
+    char workload[GATE_NAME_BYTES];
+    uint64_t operations;
+    double ratio[TIME_PROCESSES_MAX], base_ns[TIME_PROCESSES_MAX], now_ns[TIME_PROCESSES_MAX];
+    size_t processes;
+    bootstrap_result b; /* of ln(now / base) */
+    double smallest;    /* the effect that would have been called slower in 19 of 20 cases, as a share */
+    time_verdict verdict;
+    unsigned slower_looks; /* in turn */
+    bool settled;          /* needs no further process */
+} time_row;
+
+typedef struct time_result {
+    time_row *rows; /* TIME_WORKLOADS_MAX; to be freed */
+    size_t count, slower, undecided;
+} time_result;
+
+typedef enum time_outcome { TIME_OK, TIME_FAILED, TIME_INTERRUPTED } time_outcome;
+
+/* Failures are told on standard error; result->rows is the caller's in any case. */
+time_outcome gate_time_run(const time_options *o, time_result *result);
+
+/* The part that decides: looks at what the rows hold, fills b, smallest, verdict, slower_looks, settled. */
+void gate_time_look(time_row *rows, size_t count, const time_options *o);
+
+#endif
