@@ -95,6 +95,7 @@ FUZZ_OWN   := $(FUZZ_TARGETS:%=fuzz/%.c) $(wildcard fuzz/mutate_*.c) fuzz/replay
              fuzz/sanitizer_options.c
 FUZZ_SRC   := $(filter-out $(not_library) $(FUZZ_OWN),$(wildcard fuzz/*.c))
 TEST_SRC   := $(wildcard engine/*_test.c engine/cli/*_test.c faults/*_test.c chaos/*_test.c regress/*_test.c fuzz/*_test.c)
+SCHEDULE_TEST_SRC := $(wildcard faults/schedule/*_test.c chaos/schedules/*_test.c)
 TEST_SH    := $(wildcard engine/*_test.sh engine/cli/*_test.sh faults/*_test.sh chaos/*_test.sh regress/*_test.sh fuzz/*_test.sh ci/*_test.sh)
 BENCH_SRC  := $(wildcard engine/*_bench.c faults/*_bench.c)
 
@@ -105,8 +106,12 @@ DEPS := $(if $(NO_DEPS),,$(DEPS_STAMP))
 comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 name = $(subst /,_,$(basename $(1)))
+# thread schedules: the scheduler, and the program that runs the engine under it
+SCHEDULE_SRC := $(filter-out $(not_library),$(wildcard faults/schedule/*.c))
+SCHEDULES_MAIN := chaos/schedules/main.c
+SCHEDULES_SRC := $(filter-out $(not_library) $(SCHEDULES_MAIN),$(wildcard chaos/schedules/*.c))
 FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(B)/fuzz/replay_%)
-TESTS   := $(foreach s,$(TEST_SRC),$(B)/test/$(call name,$(s)))
+TESTS   := $(foreach s,$(TEST_SRC) $(SCHEDULE_TEST_SRC),$(B)/test/$(call name,$(s)))
 BENCHES := $(foreach s,$(BENCH_SRC),$(B)/bench/$(call name,$(s)))
 
 # ENGINE_A=file: link the tools with another engine's archive (the gate does, with that of an earlier revision)
@@ -122,7 +127,7 @@ CHAOS_A := $(B)/libchaos.a
 REGRESS_MAINS := $(wildcard regress/*_main.c)
 REGRESS_A := $(B)/libregress.a
 BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/levin-chaos) \
-       $(REGRESS_MAINS:regress/%_main.c=$(B)/bin/levin-%)
+       $(if $(wildcard $(SCHEDULES_MAIN)),$(B)/bin/levin-chaos-schedules) $(REGRESS_MAINS:regress/%_main.c=$(B)/bin/levin-%)
 
 .DEFAULT_GOAL := all
 .SUFFIXES:
@@ -202,6 +207,38 @@ $(B)/bin/levin-chaos: $(call obj,$(CHAOS_MAIN)) $(CHAOS_A) $(FAULTS_A) $(LIB_A) 
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_ENGINE) $(LIBS_FAULTS) -ldl -ljansson -lm
 
+# The engine as the scheduler runs it (faults/schedule/schedule.h): its atomics and accesses call tsan_calls.c instead of
+# ThreadSanitizer's library, its assertions hold, memory functions are watched.  The same in every variant.  Not
+# instrumented: checksums (pure, and most of all accesses) and meters of memory.
+SCHEDULE_A := $(B)/schedule/libschedule.a
+SCHEDULES_A := $(B)/schedule/libschedules.a
+SCHEDULE_ENGINE_A := $(B)/schedule/liblevin.a
+SCHEDULE_ENGINE_SRC := $(filter-out engine/sync_posix.c engine/reclaim_urcu.c,$(ENGINE_SRC))
+schedule_plain := engine/checksum.c engine/metered_io.c
+schedule_seams = -include faults/schedule/engine_seams.h -include faults/schedule/quiet_begin.h -include engine/counter.h \
+    -include engine/metrics.h -include faults/schedule/quiet_end.h
+$(B)/schedule/obj/engine/%.o: engine/%.c Makefile | $(DEPS)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC    $< (schedules)")
+	$(Q)$(CC) $(CPPFLAGS_ALL) -std=c11 $(WARN) -O2 -g $(if $(filter $(schedule_plain),$<),,-fsanitize=thread) $(schedule_seams) \
+	    -fPIC -fvisibility=hidden -pthread -MMD -MP $(CFLAGS) -c $< -o $@
+	$(Q)objcopy $(foreach f,memcpy memmove memset memcmp,--redefine-sym $(f)=schedule_$(f)) \
+	    --redefine-sym __assert_fail=schedule_assert_fail $@
+
+$(SCHEDULE_ENGINE_A): $(patsubst %.c,$(B)/schedule/obj/%.o,$(SCHEDULE_ENGINE_SRC))
+$(SCHEDULE_A): $(call obj,$(SCHEDULE_SRC))
+$(SCHEDULES_A): $(call obj,$(SCHEDULES_SRC))
+$(SCHEDULE_ENGINE_A) $(SCHEDULE_A) $(SCHEDULES_A):
+	$(if $(Q),@echo "  AR    $@")
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+# the scheduler's seams come before any that the harness's archives would bring
+$(B)/bin/levin-chaos-schedules: $(call obj,$(SCHEDULES_MAIN)) $(SCHEDULES_A) $(SCHEDULE_ENGINE_A) $(SCHEDULE_A) $(CHAOS_A) $(FAULTS_A)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)$(CC) $(CFLAGS_ALL) -no-pie -o $@ $^ $(LDFLAGS) -pthread -lm
+
 $(REGRESS_A): $(call obj,$(filter-out $(REGRESS_MAINS),$(REGRESS_SRC)))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -243,6 +280,13 @@ $(2): $(call obj,$(1)) $$(if $$(filter chaos/%,$(1)),$(CHAOS_A)) $$(if $$(filter
 	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_ENGINE) $$(LIBS_FAULTS) -ldl $$(if $$(filter %_bench.c,$(1)),-lurcu-cds) $$(LIBS_TEST) -ljansson
 endef
 $(foreach s,$(TEST_SRC),$(eval $(call program_rule,$(s),$(B)/test/$(call name,$(s)))))
+define schedule_test_rule # source, output
+$(2): $(call obj,$(1)) $(SCHEDULES_A) $(SCHEDULE_ENGINE_A) $(SCHEDULE_A) $(CHAOS_A) $(FAULTS_A)
+	@mkdir -p $$(@D)
+	$$(if $$(Q),@echo "  LD    $$@")
+	$$(Q)$$(CC) $$(CFLAGS_ALL) -no-pie -o $$@ $$^ $$(LDFLAGS) $$(LIBS_TEST) -pthread
+endef
+$(foreach s,$(SCHEDULE_TEST_SRC),$(eval $(call schedule_test_rule,$(s),$(B)/test/$(call name,$(s)))))
 $(foreach s,$(BENCH_SRC),$(eval $(call program_rule,$(s),$(B)/bench/$(call name,$(s)))))
 
 # tests that record find the library beside them

@@ -12,6 +12,7 @@
 #include "faults_sweep.h"
 #include "plan_command.h"
 #include "ranges.h"
+#include "schedules_command.h"
 #include "finding_command.h"
 #include "finding_run.h"
 #include "soak_command.h"
@@ -20,6 +21,7 @@
 
 #define DPKG_STATUS "/var/lib/dpkg/status"
 enum { CHAOS_BUDGET_SECONDS = 56 };
+#define SCHEDULES_SHARE 0.1 /* of it */
 
 /* Names and values: the file asked for; for `chaos` the machine's own package list; otherwise made-up ones. */
 static bool load(const chaos_options *o, stanzas *data, report *r)
@@ -63,6 +65,8 @@ static void sweeps(report *r, const stanzas *data)
 {
     const chaos_options *o = r->options;
     double begun = crew_clock(), budget = o->budget_seconds;
+    if (o->command == COMMAND_CHAOS)
+        budget *= 1 - SCHEDULES_SHARE;
     if (o->command == COMMAND_SWEEP) {
         sweep(r, data, budget > 0 ? begun + budget : 0);
     } else if (o->command == COMMAND_FAULTS) {
@@ -103,6 +107,8 @@ int main(int argc, char **argv)
     chaos_options options;
     if (argc > 1 && !strcmp(argv[1], "stores"))
         return stores_command(argc - 1, argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "schedules"))
+        return schedules_command(argv + 1);
     int status = chaos_options_parse(&options, argc, argv);
     if (status >= 0)
         return status;
@@ -110,6 +116,8 @@ int main(int argc, char **argv)
         return soak_command(&options);
     if (options.command == COMMAND_POINTS)
         return points_command(&options);
+    if (options.file && schedules_finding(options.file))
+        return schedules_finding_command(&options);
     if (options.file)
         return options.command == COMMAND_SHRINK ? shrink_command(&options) : replay_file(&options);
     if (options.save && !findings_directory(options.save))
@@ -136,6 +144,10 @@ int main(int argc, char **argv)
         sweeps(r, &data);
         require_work(r);
         status = report_print(r);
+        if (options.command == COMMAND_CHAOS && !crew_interrupted()) {
+            const int schedules = schedules_part(&options, options.budget_seconds * SCHEDULES_SHARE);
+            status = status ? status : schedules;
+        }
     }
     stanzas_free(&data);
     free(r);

@@ -19,6 +19,7 @@ static const char usage_text[] =
     "       levin-chaos faults [options]   every I/O call and allocation made to fail, one at a time\n"
     "       levin-chaos corrupt [options]  single damages to every file: answers right, or LEVIN_CORRUPT\n"
     "       levin-chaos ranges [options]   iterators with every combination of bounds, while the store goes on\n"
+    "       levin-chaos schedules [options]  threads of the engine under a seeded scheduler (schedules --help)\n"
     "       levin-chaos chaos  [options]   these, over the machine's own package list, and a table\n"
     "       levin-chaos soak   [options]   real files and threads, killed again and again, and compared\n"
     "       levin-chaos points [--json]    where calls can be made to fail, with which effects and errors\n"

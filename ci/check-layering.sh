@@ -117,6 +117,12 @@ else
     rule "the shared library"
 fi
 
+# The scheduler (faults/schedule/) has the engine's objects compiled for itself; those of the library know nothing of it.
+bad=$(for object in "${engine_objects[@]}" ${library:+"$library"}; do
+    nm "$object" | awk '{ print $NF }' | grep -E '^(schedule|race|fiber)_|^__tsan_' | sed "s|^|$object has |"
+done)
+rule "the thread scheduler in the library"
+
 # The outer folders use the engine through levin.h and the seams only.
 internal=$(grep -vE '^(levin|sync|reclaim)_' <<<"$engine_symbols")
 for folder in engine/cli faults chaos regress; do

@@ -1,0 +1,174 @@
+/*
+ * campaign.c - a campaign on a crew (crew.h).  A worker takes a handful of seeds at a time.
+ *
+ * Concurrency: processes; totals are sums, findings the smallest seeds, so they depend neither on the number of workers
+ * nor on their speed, as long as the seeds are given and not a budget.
+ */
+#include "campaign.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../faults/fatal.h"
+#include "../../faults/random.h"
+#include "../crew.h"
+#include "run.h"
+
+enum { SEEDS_A_TASK = 64, HANG_SECONDS = 120 };
+enum { MESSAGE_TOTALS, MESSAGE_FINDING, MESSAGE_DISTINCT };
+
+scenario campaign_scenario(const campaign_options *o, uint64_t seed)
+{
+    return scenario_make(seed, &o->sizes);
+}
+
+static void add(campaign_totals *to, const campaign_totals *from)
+{
+    to->scenarios += from->scenarios;
+    to->schedules += from->schedules;
+    to->points += from->points;
+    to->preemptions += from->preemptions;
+    to->calls += from->calls;
+    to->crash_states += from->crash_states;
+    to->faults += from->faults;
+    to->cuts += from->cuts;
+    to->findings += from->findings;
+    to->digest += from->digest;
+    to->trees_complete += from->trees_complete;
+}
+
+static void count(campaign_totals *t, const run_result *r, uint64_t seed)
+{
+    t->schedules++;
+    t->points += r->outcome.points;
+    t->preemptions += r->outcome.preemptions;
+    t->calls += r->calls.count;
+    t->crash_states += r->crash_states;
+    t->faults += r->fault_fired;
+    t->cuts += r->cut;
+    t->findings += r->found;
+    t->digest += random_mix(r->digest ^ random_mix(seed));
+}
+
+/* Runs the scenario once, or all its schedules. Returns whether something was found. */
+static bool run_seed(const campaign_options *o, uint64_t seed, campaign_totals *t, distinct *d, run_result *r,
+                     crew_worker *w)
+{
+    scenario s = campaign_scenario(o, seed);
+    bool found = false, more = s.strategy == SCHEDULE_TREE;
+    if (more)
+        s.tree = schedule_tree_create(o->preemptions);
+    uint64_t runs = 0;
+    do {
+        run_result_free(r);
+        run_scenario(&s, o->races, r);
+        count(t, r, seed);
+        distinct_add(d, random_mix(r->outcome.digest + seed));
+        found = r->found;
+        runs++;
+        if (s.tree) {
+            more = schedule_tree_next(s.tree);
+            t->trees_complete += !more;
+            more &= runs < o->tree_max && !crew_should_stop(w);
+            if (runs % SEEDS_A_TASK == 0)
+                crew_at(w, "%llu", (unsigned long long)seed);
+        }
+    } while (more && !found);
+    t->scenarios++;
+    schedule_tree_destroy(s.tree);
+    scenario_free(&s);
+    return found;
+}
+
+static void work(void *context, crew_worker *w, uint64_t task)
+{
+    const campaign *c = context;
+    const campaign_options *o = c->options;
+    const uint64_t a_task = o->sizes.strategy == SCHEDULE_TREE ? 1 : SEEDS_A_TASK;
+    static distinct sketch;
+    static run_result result;
+    campaign_totals totals = { 0 };
+    memset(&sketch, 0, sizeof sketch);
+    for (uint64_t i = task * a_task; i < (task + 1) * a_task && (!o->seeds || i < o->seeds); i++) {
+        if (crew_should_stop(w))
+            break;
+        const uint64_t seed = o->seed + i;
+        crew_at(w, "%llu", (unsigned long long)seed);
+        if (run_seed(o, seed, &totals, &sketch, &result, w)) {
+            campaign_finding f = { .seed = seed };
+            memcpy(f.kind, result.kind, sizeof f.kind);
+            memcpy(f.text, result.text, sizeof f.text);
+            crew_send(w, MESSAGE_FINDING, &f, sizeof f);
+        }
+    }
+    crew_send(w, MESSAGE_TOTALS, &totals, sizeof totals);
+    crew_send(w, MESSAGE_DISTINCT, &sketch, sizeof sketch);
+}
+
+static void keep(campaign *c, const campaign_finding *f)
+{
+    unsigned at = 0;
+    while (at < c->kept && c->found[at].seed <= f->seed)
+        at++;
+    if (at == CAMPAIGN_FINDINGS_KEPT)
+        return;
+    if (c->kept < CAMPAIGN_FINDINGS_KEPT)
+        c->kept++;
+    memmove(&c->found[at + 1], &c->found[at], (c->kept - 1 - at) * sizeof *f);
+    c->found[at] = *f;
+    c->stop |= c->options->fail_fast;
+}
+
+static void receive(void *context, unsigned type, const void *data, size_t bytes)
+{
+    campaign *c = context;
+    (void)bytes;
+    if (type == MESSAGE_TOTALS) {
+        campaign_totals t;
+        memcpy(&t, data, sizeof t);
+        add(&c->totals, &t);
+    } else if (type == MESSAGE_DISTINCT) {
+        distinct_merge(&c->schedules, data);
+    } else {
+        campaign_finding f;
+        memcpy(&f, data, sizeof f);
+        keep(c, &f);
+    }
+}
+
+static void died(void *context, const char *where, const char *how)
+{
+    campaign *c = context;
+    campaign_finding f = { .seed = strtoull(where, NULL, 10), .kind = "death" };
+    snprintf(f.text, sizeof f.text, "the worker that ran it %s", how);
+    c->totals.findings++;
+    keep(c, &f);
+}
+
+static void progress(void *context, uint64_t tasks, uint64_t ticks)
+{
+    const campaign *c = context;
+    (void)tasks;
+    if (!c->options->quiet && isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%llu schedules, %u findings ", (unsigned long long)ticks, c->kept);
+}
+
+void campaign_run(campaign *c)
+{
+    const campaign_options *o = c->options;
+    const double begin = crew_clock();
+    const uint64_t a_task = o->sizes.strategy == SCHEDULE_TREE ? 1 : SEEDS_A_TASK;
+    const crew_options crew = { .jobs = o->jobs,
+                                .tasks = o->seeds ? (o->seeds + a_task - 1) / a_task : UINT64_MAX / a_task,
+                                .deadline = o->budget_seconds > 0 ? begin + o->budget_seconds : 0,
+                                .stop = &c->stop, .hang_seconds = HANG_SECONDS, .context = c, .work = work,
+                                .receive = receive, .died = died, .progress = progress };
+    crew_catch_signals();
+    crew_run(&crew);
+    c->interrupted = crew_interrupted();
+    c->seconds = crew_clock() - begin;
+    if (!o->quiet && isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+}

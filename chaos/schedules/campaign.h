@@ -1,0 +1,48 @@
+/*
+ * campaign.h - many scenarios, one seed after the other, on all workers, and what they came to.
+ */
+#ifndef CHAOS_SCHEDULES_CAMPAIGN_H
+#define CHAOS_SCHEDULES_CAMPAIGN_H
+
+#include "distinct.h"
+#include "scenario.h"
+
+enum { CAMPAIGN_FINDINGS_KEPT = 24 };
+
+typedef struct campaign_options {
+    uint64_t seed, seeds;      /* seeds 0: as many as the budget allows */
+    double budget_seconds;     /* 0: no limit */
+    unsigned jobs;
+    scenario_sizes sizes;
+    unsigned preemptions;      /* exhaustive: of each scenario all schedules with at most so many */
+    uint64_t tree_max;         /* exhaustive: of one scenario at most so many */
+    bool races, fail_fast, quiet;
+} campaign_options;
+
+typedef struct campaign_finding {
+    uint64_t seed;
+    char kind[32];
+    char text[400];
+} campaign_finding;
+
+/* A sum over all scenarios: the same whoever has run them. */
+typedef struct campaign_totals {
+    uint64_t scenarios, schedules, points, preemptions, calls, crash_states, faults, cuts, findings, digest;
+    uint64_t trees_complete;   /* exhaustive: scenarios of which all was seen */
+} campaign_totals;
+
+typedef struct campaign {
+    const campaign_options *options;
+    campaign_totals totals;
+    distinct schedules;        /* digests */
+    campaign_finding found[CAMPAIGN_FINDINGS_KEPT]; /* the smallest seeds */
+    unsigned kept;
+    bool stop, interrupted;
+    double seconds;
+} campaign;
+
+void campaign_run(campaign *c);
+/* One scenario of the campaign, as its workers run it; the caller frees it. */
+scenario campaign_scenario(const campaign_options *o, uint64_t seed);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * history.h - what was called and answered in one run, and whether any order of the calls explains it.
+ *
+ * A store is a map of a few keys to numbers (0: absent).  A call reads some keys at one moment and, at the same moment,
+ * writes some.  All calls together must be linearizable: there is an order, in which a call that had returned comes
+ * before one that began after that, and in which every call reads what it read (Herlihy and Wing, 1990).  A snapshot
+ * is a call that reads when it is taken; a batch or a committed transaction one that writes all its keys.  So
+ * atomicity of batches, consistency of snapshots and serializability come with it.
+ *
+ * After a crash the store shows one state: that after some prefix of such an order, a prefix with every call in it
+ * whose durability was acknowledged (durable linearizability: Izraelevitz, Mendes and Scott, 2016; with Levin's
+ * PREFIX: no hole).  What failed may follow, whole, in any order, when nothing acknowledged comes behind the prefix.
+ *
+ * The search is that of Wing and Gong (1993), with the configurations seen remembered (Lowe, 2017).  One thread.
+ */
+#ifndef CHAOS_HISTORY_H
+#define CHAOS_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HISTORY_KEYS = 4, HISTORY_CALLS_MAX = 60 };
+#define HISTORY_PENDING UINT64_MAX
+
+typedef uint8_t history_state[HISTORY_KEYS];
+
+typedef enum history_result {
+    HISTORY_OPEN,   /* has not returned */
+    HISTORY_DONE,
+    HISTORY_FAILED  /* has no effect that anybody sees, until a crash */
+} history_result;
+
+typedef struct history_call {
+    uint64_t invoked, returned; /* moments, counted up; HISTORY_PENDING */
+    history_result result;
+    uint8_t reads, writes;      /* bits of keys */
+    history_state read, written;
+    bool synced, logged;        /* acknowledged as such */
+    bool barrier;               /* a sync: what had returned before it was invoked is durable */
+    char text[24];              /* for people */
+} history_call;
+
+typedef struct history {
+    history_state initial;
+    history_call calls[HISTORY_CALLS_MAX];
+    unsigned count;
+    uint64_t now;
+} history;
+
+/* Whether an order explains the history. */
+bool history_check(const history *h);
+/* Whether the state may be left by a crash at the end of the history; process_end: what was logged is there, too. */
+bool history_check_crash(const history *h, const history_state found, bool process_end);
+
+/* All calls, a line each, in the order of their invocations. As snprintf(). */
+int history_text(const history *h, char *text, size_t capacity);
+
+#endif

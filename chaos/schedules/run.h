@@ -1,0 +1,29 @@
+/*
+ * run.h - one scenario under the scheduler, and what was wrong with it.
+ */
+#ifndef CHAOS_SCHEDULES_RUN_H
+#define CHAOS_SCHEDULES_RUN_H
+
+#include "history.h"
+#include "scenario.h"
+
+typedef enum run_phase { RUN_THREADS, RUN_ANSWERS, RUN_RECOVERY } run_phase;
+
+typedef struct run_result {
+    schedule_outcome outcome;  /* of the threads; its switches are freed by run_result_free() */
+    uint64_t digest;           /* of all decisions and outcomes, recoveries included */
+    bool found;                /* something is wrong */
+    char kind[32];             /* "race", "deadlock", "not linearizable", "lost by a crash", ... */
+    char text[400];
+    history calls;
+    bool fault_fired, cut, began;
+    unsigned crash_states;     /* recovered and judged */
+    schedule_outcome recovery; /* when it is what went wrong */
+    bool in_recovery;
+} run_result;
+
+/* races: plain accesses are compared. The result is a function of the scenario, and of the engine. */
+void run_scenario(const scenario *s, bool races, run_result *result);
+void run_result_free(run_result *result);
+
+#endif

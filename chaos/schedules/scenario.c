@@ -1,0 +1,328 @@
+/*
+ * scenario.c - scenarios from seeds, and as text (scenario.h).
+ */
+#include "scenario.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../faults/fatal.h"
+#include "../../faults/random.h"
+
+enum { POINTS_PER_OPERATION = 40, LINE_BYTES = 4096 };
+
+static const char *const kind_texts[] = {
+#define SCENARIO_OPERATION_TEXT(name, text) text,
+    SCENARIO_OPERATIONS(SCENARIO_OPERATION_TEXT)
+#undef SCENARIO_OPERATION_TEXT
+};
+static const char *const durability_texts[] = { "none", "logged", "synced" };
+static const char *const strategy_texts[] = { "given", "walk", "pct", "tree" };
+
+unsigned scenario_value(unsigned thread, unsigned operation)
+{
+    return thread * SCENARIO_OPERATIONS_MAX + operation + 1;
+}
+
+/* The second image has all of it in pages, the third some keys in the log. */
+unsigned scenario_initial(unsigned image, unsigned key)
+{
+    return image && key % 2 == 0 ? 200 + key : image == 2 && key == 1 ? 210 : 0;
+}
+
+unsigned scenario_operations(const scenario *s)
+{
+    unsigned count = 0;
+    for (unsigned t = 0; t < s->threads; t++)
+        count += s->of[t].count;
+    return count;
+}
+
+static unsigned some_keys(random_stream *r)
+{
+    return 1 + (unsigned)random_below(r, SCENARIO_ALL_KEYS);
+}
+
+static unsigned one_key(random_stream *r)
+{
+    return 1u << random_below(r, SCENARIO_KEYS);
+}
+
+/* A range is of the bits between the first and the last. */
+static unsigned filled(unsigned keys)
+{
+    unsigned bits = 0;
+    for (unsigned k = 0; k < SCENARIO_KEYS; k++)
+        if (keys >> k && keys & ((2u << k) - 1))
+            bits |= 1u << k;
+    return bits;
+}
+
+static scenario_operation operation_make(random_stream *r, const scenario *s)
+{
+    static const uint8_t weights[SCENARIO_KIND_COUNT] = {
+        [OPERATION_GET] = 5,      [OPERATION_MULTI_GET] = 2, [OPERATION_SNAPSHOT] = 2, [OPERATION_SCAN] = 1,
+        [OPERATION_PUT] = 7,      [OPERATION_DELETE] = 2,    [OPERATION_BATCH] = 3,    [OPERATION_RANGE] = 1,
+        [OPERATION_SWAP] = 2,     [OPERATION_TXN] = 2,       [OPERATION_TICKET] = 2,   [OPERATION_CALLBACK] = 2,
+        [OPERATION_SYNC] = 1,     [OPERATION_CHECKPOINT] = 1, [OPERATION_WORK] = 1 };
+    unsigned total = 0, kind = 0;
+    for (unsigned i = 0; i < SCENARIO_KIND_COUNT; i++)
+        total += weights[i];
+    for (unsigned left = (unsigned)random_below(r, total); left >= weights[kind]; kind++)
+        left -= weights[kind];
+    scenario_operation o = { .kind = (scenario_kind)kind, .keys = some_keys(r), .more = some_keys(r),
+                             .way = (unsigned)random_below(r, 4) };
+    o.durability = (levin_durability)(random_chance(r, 2) ? 2 : random_below(r, 2));
+    if (kind == OPERATION_WORK && s->background)
+        o.kind = OPERATION_PUT;
+    if (o.kind == OPERATION_GET || o.kind == OPERATION_PUT || o.kind == OPERATION_DELETE || o.kind == OPERATION_SWAP)
+        o.keys = one_key(r);
+    if (o.kind == OPERATION_BATCH)
+        o.more &= ~o.keys;
+    if (o.kind == OPERATION_RANGE)
+        o.keys = filled(o.keys);
+    return o;
+}
+
+static fault_rule fault_make(random_stream *r, bool *has)
+{
+    static const fault_rule rules[] = {
+        { .kinds = 1u << LEVIN_FILE_WAL, .operations = 1u << FAULT_SYNC, .os_error = 5 /* EIO */ },
+        { .kinds = 1u << LEVIN_FILE_WAL, .operations = 1u << FAULT_WRITE, .os_error = 28 /* ENOSPC */ },
+        { .kinds = FAULT_KINDS_ALL, .operations = 1u << FAULT_ALLOC, .os_error = 12 /* ENOMEM */ },
+        { .kinds = 1u << LEVIN_FILE_PAGES, .operations = 1u << FAULT_SYNC | 1u << FAULT_WRITE, .os_error = 5 },
+        { .kinds = 1u << LEVIN_FILE_PAGES, .operations = 1u << FAULT_READ, .os_error = 5 },
+        { .kinds = 1u << LEVIN_FILE_VLOG, .operations = 1u << FAULT_SYNC | 1u << FAULT_WRITE, .os_error = 5 },
+    };
+    fault_rule rule = rules[random_below(r, sizeof rules / sizeof rules[0])];
+    *has = true;
+    rule.nth = 1 + random_below(r, rule.operations & 1u << FAULT_ALLOC ? 20 : 3);
+    rule.forever = random_chance(r, 4);
+    return rule;
+}
+
+scenario scenario_make(uint64_t seed, const scenario_sizes *sizes)
+{
+    random_stream r = random_open(seed, 0x5ce);
+    scenario s = { .seed = seed };
+    const uint64_t trouble = random_below(&r, 8); /* 0: a fault, 1: a power cut, 2: both */
+    s.image = (unsigned)random_below(&r, SCENARIO_IMAGES);
+    s.background = random_chance(&r, 2);
+    s.rows = !random_chance(&r, 3);
+    s.values_apart = random_chance(&r, 4);
+    s.lingers = random_chance(&r, 4);
+    s.threads = sizes->threads ? sizes->threads : 2 + (unsigned)random_below(&r, 3);
+    for (unsigned t = 0; t < s.threads; t++) {
+        s.of[t].count = sizes->operations ? sizes->operations : 1 + (unsigned)random_below(&r, t ? 4 : 5);
+        for (unsigned i = 0; i < s.of[t].count; i++)
+            s.of[t].at[i] = operation_make(&r, &s);
+    }
+    s.strategy = sizes->strategy != SCHEDULE_GIVEN ? sizes->strategy : seed % 2 ? SCHEDULE_WALK : SCHEDULE_PCT;
+    s.depth = sizes->depth ? sizes->depth : 2 + (unsigned)random_below(&r, 3);
+    s.length = POINTS_PER_OPERATION * scenario_operations(&s);
+    if (sizes->faults && (trouble == 0 || trouble == 2))
+        s.fault = fault_make(&r, &s.has_fault);
+    if (sizes->cuts && (trouble == 1 || trouble == 2))
+        s.cut_at = 1 + random_below(&r, s.length);
+    return s;
+}
+
+void scenario_free(scenario *s)
+{
+    free(s->switches);
+    s->switches = NULL;
+    s->switch_count = 0;
+}
+
+scenario scenario_copy(const scenario *s)
+{
+    scenario copy = *s;
+    copy.switches = NULL;
+    if (s->switch_count) {
+        copy.switches = fatal_alloc(s->switch_count * sizeof *copy.switches);
+        memcpy(copy.switches, s->switches, s->switch_count * sizeof *copy.switches);
+    }
+    return copy;
+}
+
+/* ---- text ------------------------------------------------------------------------------------------------- */
+
+static void write_keys(unsigned keys, FILE *file)
+{
+    for (unsigned k = 0; k < SCENARIO_KEYS; k++)
+        if (keys >> k & 1)
+            putc('a' + (int)k, file);
+    if (!keys)
+        putc('-', file);
+}
+
+void scenario_write(const scenario *s, FILE *file)
+{
+    fprintf(file, "%s\nseed %llu\nimage %u\nstore%s%s%s%s\n", SCENARIO_MAGIC, (unsigned long long)s->seed, s->image,
+            s->background ? " background" : "", s->rows ? " rows" : "", s->values_apart ? " values-apart" : "",
+            s->lingers ? " lingers" : "");
+    if (s->finding[0])
+        fprintf(file, "finding %s\n", s->finding);
+    fprintf(file, "strategy %s %u %u\n", strategy_texts[s->strategy], s->depth, (unsigned)s->length);
+    if (s->has_fault)
+        fprintf(file, "fault %u %u %llu %d %d\n", s->fault.kinds, s->fault.operations, (unsigned long long)s->fault.nth,
+                s->fault.forever, s->fault.os_error);
+    if (s->cut_at)
+        fprintf(file, "cut %llu\n", (unsigned long long)s->cut_at);
+    for (unsigned t = 0; t < s->threads; t++) {
+        fputs("thread", file);
+        for (unsigned i = 0; i < s->of[t].count; i++) {
+            const scenario_operation *o = &s->of[t].at[i];
+            fprintf(file, " %s:", kind_texts[o->kind]);
+            write_keys(o->keys, file);
+            putc(':', file);
+            write_keys(o->more, file);
+            fprintf(file, ":%s:%u", durability_texts[o->durability], o->way);
+        }
+        putc('\n', file);
+    }
+    for (size_t i = 0; i < s->switch_count; i++)
+        fprintf(file, "switch %u %u %u\n", s->switches[i].thread, (unsigned)s->switches[i].point, s->switches[i].to);
+}
+
+static bool read_keys(const char *text, unsigned *keys)
+{
+    *keys = 0;
+    if (!strcmp(text, "-"))
+        return true;
+    for (; *text; text++) {
+        if (*text < 'a' || *text >= 'a' + SCENARIO_KEYS)
+            return false;
+        *keys |= 1u << (*text - 'a');
+    }
+    return true;
+}
+
+static int index_of(const char *text, const char *const *texts, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (!strcmp(text, texts[i]))
+            return (int)i;
+    return -1;
+}
+
+static bool read_operation(char *text, scenario_operation *o)
+{
+    char *part[5], *rest = text;
+    unsigned parts = 0;
+    while (parts < 5 && rest)
+        part[parts++] = strsep(&rest, ":");
+    if (parts != 5 || rest)
+        return false;
+    const int kind = index_of(part[0], kind_texts, SCENARIO_KIND_COUNT);
+    const int durability = index_of(part[3], durability_texts, 3);
+    *o = (scenario_operation){ .kind = (scenario_kind)kind, .durability = (levin_durability)durability,
+                               .way = (unsigned)strtoul(part[4], NULL, 10) % 4 };
+    return kind >= 0 && durability >= 0 && read_keys(part[1], &o->keys) && read_keys(part[2], &o->more);
+}
+
+static bool read_thread(scenario *s, char *rest)
+{
+    if (s->threads == SCENARIO_THREADS_MAX)
+        return false;
+    unsigned *count = &s->of[s->threads].count;
+    *count = 0;
+    for (char *word; (word = strsep(&rest, " "));) {
+        if (!*word)
+            continue;
+        if (*count == SCENARIO_OPERATIONS_MAX || !read_operation(word, &s->of[s->threads].at[*count]))
+            return false;
+        ++*count;
+    }
+    s->threads++;
+    return true;
+}
+
+static bool read_store(scenario *s, char *rest)
+{
+    for (char *word; (word = strsep(&rest, " "));) {
+        bool *flag = !strcmp(word, "background")     ? &s->background
+                     : !strcmp(word, "rows")         ? &s->rows
+                     : !strcmp(word, "values-apart") ? &s->values_apart
+                     : !strcmp(word, "lingers")      ? &s->lingers
+                                                     : NULL;
+        if (flag)
+            *flag = true;
+        else if (*word)
+            return false;
+    }
+    return true;
+}
+
+static bool read_switch(scenario *s, const char *rest)
+{
+    unsigned thread, point, to;
+    if (sscanf(rest, "%u %u %u", &thread, &point, &to) != 3 || thread >= SCHEDULE_THREADS_MAX ||
+        to >= SCHEDULE_THREADS_MAX)
+        return false;
+    s->switches = fatal_realloc(s->switches, (s->switch_count + 1) * sizeof *s->switches);
+    s->switches[s->switch_count++] = (schedule_switch){ point, (uint8_t)thread, (uint8_t)to };
+    return true;
+}
+
+/* The line after its first word. */
+static bool read_line(scenario *s, const char *word, char *rest)
+{
+    unsigned long long number = 0;
+    if (!strcmp(word, "seed"))
+        return sscanf(rest, "%llu", &number) == 1 && (s->seed = number, true);
+    if (!strcmp(word, "image"))
+        return sscanf(rest, "%u", &s->image) == 1 && s->image < SCENARIO_IMAGES;
+    if (!strcmp(word, "finding"))
+        return snprintf(s->finding, sizeof s->finding, "%s", rest) > 0;
+    if (!strcmp(word, "store"))
+        return read_store(s, rest);
+    if (!strcmp(word, "strategy")) {
+        char name[16];
+        if (sscanf(rest, "%15s %u %u", name, &s->depth, &s->length) != 3)
+            return false;
+        const int strategy = index_of(name, strategy_texts, 3);
+        s->strategy = (schedule_strategy)strategy;
+        return strategy >= 0;
+    }
+    if (!strcmp(word, "fault")) {
+        int forever;
+        s->has_fault = sscanf(rest, "%u %u %llu %d %d", &s->fault.kinds, &s->fault.operations, &number, &forever,
+                              &s->fault.os_error) == 5;
+        s->fault.nth = number;
+        s->fault.forever = s->has_fault && forever;
+        return s->has_fault;
+    }
+    if (!strcmp(word, "cut"))
+        return sscanf(rest, "%llu", &number) == 1 && (s->cut_at = number, true);
+    if (!strcmp(word, "thread"))
+        return read_thread(s, rest);
+    return !strcmp(word, "switch") && read_switch(s, rest);
+}
+
+bool scenario_read(scenario *s, FILE *file, const char **why, unsigned *line)
+{
+    char text[LINE_BYTES];
+    *s = (scenario){ 0 };
+    *why = NULL;
+    for (*line = 1; fgets(text, sizeof text, file); ++*line) {
+        char *rest = text;
+        text[strcspn(text, "\n")] = 0;
+        if (*line == 1) {
+            if (strcmp(text, SCENARIO_MAGIC) != 0)
+                *why = "not a schedule of this version";
+        } else if (text[0] && text[0] != '#') {
+            const char *word = strsep(&rest, " ");
+            char none[1] = "";
+            if (!read_line(s, word, rest ? rest : none))
+                *why = "cannot be read";
+        }
+        if (*why)
+            break;
+    }
+    if (!*why && (*line == 1 || !s->threads))
+        *why = "no threads";
+    if (*why)
+        scenario_free(s);
+    return !*why;
+}

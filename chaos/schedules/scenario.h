@@ -1,0 +1,92 @@
+/*
+ * scenario.h - what a run under the scheduler does: a store, threads with a few operations each, a fault, a power cut.
+ *
+ * A scenario is a function of its seed and of the sizes asked for, and can be written as text and read again, so that a
+ * smaller one, which no seed gives, is kept in the same way.
+ */
+#ifndef CHAOS_SCENARIO_H
+#define CHAOS_SCENARIO_H
+
+#include <stdio.h>
+
+#include "../../faults/fault_io.h"
+#include "../../faults/schedule/schedule.h"
+
+enum { SCENARIO_KEYS = 4, SCENARIO_THREADS_MAX = 6, SCENARIO_OPERATIONS_MAX = 8, SCENARIO_IMAGES = 3 };
+#define SCENARIO_ALL_KEYS ((1u << SCENARIO_KEYS) - 1u)
+
+/* X(name, text): operations of a thread. */
+#define SCENARIO_OPERATIONS(X)                                                                                  \
+    X(OPERATION_GET, "get")               /* one key; by the kind of get that `way` says */                      \
+    X(OPERATION_MULTI_GET, "multi-get")                                                                         \
+    X(OPERATION_SNAPSHOT, "snapshot")     /* taken, read key by key, twice, released */                          \
+    X(OPERATION_SCAN, "scan")             /* everything, by an iterator */                                       \
+    X(OPERATION_PUT, "put")                                                                                     \
+    X(OPERATION_DELETE, "delete")                                                                               \
+    X(OPERATION_BATCH, "batch")           /* puts `keys`, deletes `more` */                                      \
+    X(OPERATION_RANGE, "range-delete")    /* from the first of `keys` to the last, both in */                    \
+    X(OPERATION_SWAP, "swap")             /* what a get has found just before, for a value of its own */         \
+    X(OPERATION_TXN, "txn")               /* serializable: reads `more`, puts `keys` */                          \
+    X(OPERATION_TICKET, "ticket")         /* a batch of puts, submitted; waited for after the next operation */  \
+    X(OPERATION_CALLBACK, "callback")     /* a batch of puts, told when it is done */                            \
+    X(OPERATION_SYNC, "sync")                                                                                   \
+    X(OPERATION_CHECKPOINT, "checkpoint")                                                                       \
+    X(OPERATION_WORK, "work")
+typedef enum scenario_kind {
+#define SCENARIO_OPERATION_ENUM(name, text) name,
+    SCENARIO_OPERATIONS(SCENARIO_OPERATION_ENUM)
+#undef SCENARIO_OPERATION_ENUM
+    SCENARIO_KIND_COUNT
+} scenario_kind;
+
+typedef struct scenario_operation {
+    scenario_kind kind;
+    unsigned keys, more;        /* bits of keys */
+    levin_durability durability;
+    unsigned way;               /* a get: 0 .. 3; a put: 1: a large value */
+} scenario_operation;
+
+typedef struct scenario {
+    uint64_t seed;              /* of the strategy and of crash states */
+    unsigned image;             /* which store it begins with */
+    bool background, rows, values_apart, lingers;
+    unsigned threads;
+    struct {
+        unsigned count;
+        scenario_operation at[SCENARIO_OPERATIONS_MAX];
+    } of[SCENARIO_THREADS_MAX];
+    bool has_fault;
+    fault_rule fault;           /* nth counts from the moment that the threads start */
+    uint64_t cut_at;            /* 0: no power cut */
+    schedule_strategy strategy;
+    unsigned depth;
+    uint32_t length;
+    schedule_switch *switches;  /* given: the scenario's own */
+    size_t switch_count;
+    char finding[32];           /* its kind, when it is kept for one */
+    schedule_tree *tree;        /* tree: the caller's; not in the text */
+} scenario;
+
+typedef struct scenario_sizes {
+    unsigned threads, operations; /* 0: drawn: 2 .. 4 threads, 1 .. 5 operations each */
+    unsigned depth;               /* of PCT; 0: drawn, 2 .. 4 */
+    schedule_strategy strategy;   /* SCHEDULE_GIVEN: walk and PCT in turns */
+    bool faults, cuts;            /* some of the scenarios have one */
+} scenario_sizes;
+
+scenario scenario_make(uint64_t seed, const scenario_sizes *sizes);
+void scenario_free(scenario *s);
+scenario scenario_copy(const scenario *s);
+unsigned scenario_operations(const scenario *s);
+
+/* The number that the operation writes, and that of a key of the first image: never 0. */
+unsigned scenario_value(unsigned thread, unsigned operation);
+unsigned scenario_initial(unsigned image, unsigned key); /* 0: absent */
+
+/* A text of lines, the first of which names it. */
+#define SCENARIO_MAGIC "levin-schedule 1"
+void scenario_write(const scenario *s, FILE *file);
+/* False: not such a text; why is told in *why, at line *line. */
+bool scenario_read(scenario *s, FILE *file, const char **why, unsigned *line);
+
+#endif

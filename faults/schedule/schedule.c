@@ -1,0 +1,535 @@
+/*
+ * schedule.c - the scheduler (schedule.h): whose turn it is.
+ *
+ * A decision is made at a point, where the running thread could go on, and where it blocks, yields or ends.  All that
+ * can run are candidates; some strategies also let a wait time out although others can run.  What is chosen against
+ * the default is recorded as a switch: thread and number of its point.  So a recorded run can be given again, and what
+ * is left of it without some switches is a run, too.
+ *
+ * Invariants: schedule_current runs, or nobody does (the host); its state is READY.
+ * Concurrency: one thread of the system.
+ */
+#include "schedule.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../fatal.h"
+#include "../random.h"
+#include "memory.h"
+#include "schedule_internal.h"
+#include "schedule_tree.h"
+
+enum { POINTS_MAX = 1000000, FIRES_MAX = 200, CLOCK_STEP_NS = 1000, WALK_RATES = 6, WALK_FIRES = 64 };
+enum { FREE_NOTED_BYTES = 512, CHANGES_MAX = 16, SIGNAL_STACK_BYTES = 64 << 10 };
+#define CLOCK_BEGIN_NS 1000000000u
+
+thread *schedule_current;
+thread schedule_threads[SCHEDULE_THREADS_MAX];
+unsigned schedule_thread_count;
+
+static struct {
+    const schedule_plan *plan;
+    schedule_outcome *outcome;
+    fiber host;
+    bool choosing;
+    random_stream random;
+    uint64_t walk_rate;
+    uint64_t changes[CHANGES_MAX]; /* PCT: points at which the running thread falls */
+    unsigned change_count;
+    int64_t fallen;                /* PCT: the priority for the next yield */
+    uint64_t clock_ns, waits, fires;
+    size_t switch_capacity;
+} run;
+
+const char *schedule_end_text(schedule_end end)
+{
+    static const char *const texts[] = {
+#define SCHEDULE_END_TEXT(name, text) text,
+        SCHEDULE_ENDS(SCHEDULE_END_TEXT)
+#undef SCHEDULE_END_TEXT
+    };
+    return texts[end];
+}
+
+/* ---- ends ------------------------------------------------------------------------------------------------- */
+
+static void describe(schedule_position *p, const thread *t)
+{
+    const char *state = t->state == THREAD_READY       ? t == schedule_current ? "runs" : "can run"
+                        : t->state == THREAD_LOCKING   ? "waits for a mutex"
+                        : t->state == THREAD_WAITING   ? "sleeps"
+                        : t->state == THREAD_GRACE     ? "waits for a grace period"
+                        : t->state == THREAD_JOINING   ? "waits for the end of a thread"
+                                                       : "has ended";
+    snprintf(p->name, sizeof p->name, "%s", t->name);
+    snprintf(p->doing, sizeof p->doing, "%s, at point %u, in %s", state, t->points, t->doing ? t->doing : "its start");
+    p->depth = 0;
+    if (t->from)
+        p->stack[p->depth++] = t->from;
+    unsigned i = t->depth < SCHEDULE_STACK_MAX ? t->depth : SCHEDULE_STACK_MAX;
+    while (i && p->depth < SCHEDULE_STACK_MAX)
+        p->stack[p->depth++] = t->stack[--i];
+}
+
+/* The host goes on; the running thread never does. */
+static _Noreturn void finish(schedule_end end)
+{
+    schedule_outcome *o = run.outcome;
+    thread *last = schedule_current;
+    o->end = end;
+    o->threads = schedule_thread_count;
+    for (unsigned i = 0; end != SCHEDULE_ENDED && i < schedule_thread_count; i++)
+        describe(&o->at[i], &schedule_threads[i]);
+    schedule_current = NULL;
+    fiber_leave(&last->c, &run.host);
+}
+
+_Noreturn void schedule_found(schedule_end end, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(run.outcome->text, sizeof run.outcome->text, format, arguments);
+    va_end(arguments);
+    finish(end);
+}
+
+/* Nobody can run. */
+static _Noreturn void stuck(void)
+{
+    for (unsigned i = 0; i < schedule_thread_count; i++) {
+        const thread *t = &schedule_threads[i];
+        if (t->state != THREAD_WAITING || t->deadline)
+            continue;
+        uint32_t now;
+        memcpy(&now, t->object, sizeof now);
+        if (now != t->expected)
+            schedule_found(SCHEDULE_LOST_WAKE_UP, "%s sleeps on %u, the word is %u, and nobody will wake it", t->name,
+                           t->expected, now);
+    }
+    schedule_found(SCHEDULE_DEADLOCK, "no thread can run");
+}
+
+/* ---- choices ---------------------------------------------------------------------------------------------- */
+
+typedef struct candidates {
+    unsigned ready, timed;  /* bits of threads */
+    thread *usual;          /* who comes when nobody chooses */
+    bool stays;             /* the running thread can go on */
+} candidates;
+
+static thread *thread_of(unsigned bits, unsigned index)
+{
+    for (; index; index--)
+        bits &= bits - 1;
+    return &schedule_threads[__builtin_ctz(bits)];
+}
+
+static thread *first_timer(unsigned timed)
+{
+    thread *first = NULL;
+    for (; timed; timed &= timed - 1) {
+        thread *t = &schedule_threads[__builtin_ctz(timed)];
+        if (!first || t->deadline < first->deadline)
+            first = t;
+    }
+    return first;
+}
+
+/* stays: the running thread could go on; yields: but wants others to. */
+static candidates look(bool stays, bool yields)
+{
+    candidates c = { .stays = stays && !yields };
+    for (unsigned i = 0; i < schedule_thread_count; i++) {
+        const thread *t = &schedule_threads[i];
+        c.ready |= (unsigned)(t->state == THREAD_READY && (stays || t != schedule_current)) << i;
+        c.timed |= (unsigned)(t->state == THREAD_WAITING && t->deadline) << i;
+    }
+    const unsigned mine = 1u << schedule_current->number, others = c.ready & ~mine;
+    if (yields && others)
+        c.ready = others;
+    const unsigned after = c.ready & ~(mine | (mine - 1));
+    c.usual = c.stays      ? schedule_current
+              : c.ready    ? thread_of(yields && after ? after : c.ready, 0)
+              : c.timed    ? first_timer(c.timed)
+                           : NULL;
+    return c;
+}
+
+static thread *walk(const candidates *c)
+{
+    if (c->stays && !random_chance(&run.random, run.walk_rate))
+        return schedule_current;
+    if (c->timed && random_chance(&run.random, WALK_FIRES))
+        return thread_of(c->timed, (unsigned)random_below(&run.random, (unsigned)__builtin_popcount(c->timed)));
+    return thread_of(c->ready, (unsigned)random_below(&run.random, (unsigned)__builtin_popcount(c->ready)));
+}
+
+static thread *highest(unsigned ready)
+{
+    thread *best = NULL;
+    for (; ready; ready &= ready - 1) {
+        thread *t = &schedule_threads[__builtin_ctz(ready)];
+        if (!best || t->priority > best->priority)
+            best = t;
+    }
+    return best;
+}
+
+static thread *pct(const candidates *c)
+{
+    for (unsigned i = 0; i < run.change_count; i++)
+        if (run.changes[i] == run.outcome->points)
+            schedule_current->priority = (int64_t)i + 1;
+    return highest(c->ready);
+}
+
+static thread *given(const candidates *c)
+{
+    const schedule_plan *p = run.plan;
+    const thread *t = schedule_current;
+    for (size_t i = 0; i < p->switch_count; i++) {
+        const schedule_switch *s = &p->switches[i];
+        if (s->thread != t->number || s->point != t->points || s->to >= schedule_thread_count)
+            continue;
+        if ((c->ready | c->timed) >> s->to & 1)
+            return &schedule_threads[s->to];
+    }
+    return c->usual;
+}
+
+static void record(const thread *to)
+{
+    schedule_outcome *o = run.outcome;
+    if (o->switch_count == run.switch_capacity) {
+        run.switch_capacity = run.switch_capacity ? 2 * run.switch_capacity : 64;
+        o->switches = fatal_realloc(o->switches, run.switch_capacity * sizeof *o->switches);
+    }
+    o->switches[o->switch_count++] = (schedule_switch){ schedule_current->points, (uint8_t)schedule_current->number,
+                                                        (uint8_t)to->number };
+}
+
+void schedule_note(uint64_t word)
+{
+    if (schedule_current)
+        run.outcome->digest = random_mix(run.outcome->digest ^ word) + 0x9e3779b97f4a7c15u;
+}
+
+/* One point or block of the running thread, whose number and digest it moves on. Who comes. */
+static thread *choose(const candidates *c, uint64_t what)
+{
+    schedule_outcome *o = run.outcome;
+    thread *t = c->usual;
+    schedule_current->points++;
+    o->points++;
+    if (run.plan->cut_at && o->points == run.plan->cut_at)
+        finish(SCHEDULE_CUT);
+    if (o->points > (run.plan->points_max ? run.plan->points_max : POINTS_MAX))
+        schedule_found(SCHEDULE_LIVELOCK, "%llu points and no end", (unsigned long long)o->points);
+    if (c->ready && (c->ready & (c->ready - 1) || c->timed || run.plan->strategy == SCHEDULE_PCT)) {
+        switch (run.plan->strategy) {
+        case SCHEDULE_WALK: t = walk(c); break;
+        case SCHEDULE_PCT: t = pct(c); break;
+        case SCHEDULE_TREE: t = &schedule_threads[schedule_tree_choose(run.plan->tree, c->ready, c->usual->number,
+                                                                       c->stays)]; break;
+        case SCHEDULE_GIVEN: t = given(c); break;
+        }
+    }
+    if (t != c->usual)
+        record(t);
+    o->preemptions += c->stays && t != schedule_current;
+    schedule_note(what << 16 | (uint64_t)schedule_current->number << 8 | t->number);
+    return t;
+}
+
+/* Goes on as t; the running one comes back when it is chosen again. */
+static void go(thread *t, bool over)
+{
+    thread *before = schedule_current;
+    if (t->state == THREAD_WAITING) { /* its time-out */
+        if (run.clock_ns < t->deadline)
+            run.clock_ns = t->deadline;
+        t->state = THREAD_READY;
+        t->by_timer = true;
+        if (++run.fires > FIRES_MAX)
+            stuck();
+    }
+    if (t == before)
+        return;
+    schedule_current = t;
+    race_thread(t->number);
+    if (over)
+        fiber_leave(&before->c, &t->c);
+    fiber_switch(&before->c, &t->c);
+}
+
+static void decide(bool stays, bool yields, uint64_t what, bool over)
+{
+    if (!schedule_current->by_timer)
+        run.fires = 0;
+    const candidates c = look(stays, yields);
+    if (!c.usual)
+        stuck();
+    go(run.choosing ? choose(&c, what) : c.usual, over);
+}
+
+/* Of a constant text: the same in every build. */
+static uint64_t word_of(const char *text)
+{
+    uint64_t word = 0;
+    memcpy(&word, text, strnlen(text, 5));
+    return word;
+}
+
+void schedule_at(const char *what, const void *object, const void *from)
+{
+    thread *t = schedule_current;
+    if (!t)
+        return;
+    t->doing = what;
+    t->from = from;
+    t->object = object;
+    if (run.choosing)
+        decide(true, false, word_of(what), false);
+}
+
+void schedule_point(const char *what)
+{
+    schedule_at(what, NULL, __builtin_return_address(0));
+}
+
+void schedule_yield(const void *from)
+{
+    thread *t = schedule_current;
+    if (!t)
+        return;
+    t->doing = "yield";
+    t->from = from;
+    t->priority = run.fallen--;
+    decide(true, true, word_of("yield"), false);
+}
+
+void schedule_pause(void)
+{
+    schedule_yield(__builtin_return_address(0));
+}
+
+void schedule_block(thread_state state, const void *object)
+{
+    thread *t = schedule_current;
+    t->state = state;
+    t->object = object;
+    t->order = ++run.waits;
+    decide(false, false, 0xb10c + (uint64_t)state, false);
+}
+
+/* ---- threads ---------------------------------------------------------------------------------------------- */
+
+static void thread_main(void)
+{
+    thread *t = schedule_current;
+    t->run(t->argument);
+    t = schedule_current;
+    t->state = THREAD_OVER;
+    t->from = NULL;
+    t->doing = "its end";
+    if (t->read_depth)
+        schedule_found(SCHEDULE_MISUSE, "%s ends inside a read-side section", t->name);
+    if (t->number == 0) {
+        for (unsigned i = 1; i < schedule_thread_count; i++)
+            if (schedule_threads[i].state != THREAD_OVER)
+                schedule_found(SCHEDULE_MISUSE, "%s has not ended", schedule_threads[i].name);
+        finish(SCHEDULE_ENDED);
+    }
+    for (unsigned i = 0; i < schedule_thread_count; i++) {
+        thread *waiter = &schedule_threads[i];
+        if (waiter->state == THREAD_JOINING && !(waiter->awaited &= ~(1u << t->number)))
+            waiter->state = THREAD_READY;
+    }
+    decide(false, false, word_of("end"), true);
+}
+
+thread *schedule_start(void (*body)(void *argument), void *argument)
+{
+    if (schedule_thread_count == SCHEDULE_THREADS_MAX)
+        return NULL;
+    thread *t = &schedule_threads[schedule_thread_count];
+    memset(t, 0, offsetof(thread, stack));
+    t->depth = 0;
+    t->number = schedule_thread_count++;
+    t->run = body;
+    t->argument = argument;
+    snprintf(t->name, sizeof t->name, "thread %u", t->number);
+    t->priority = CHANGES_MAX + 1 + (int64_t)(random_next(&run.random) >> 2);
+    fiber_init(&t->c, memory_stack(t->number), MEMORY_STACK_BYTES - 4096, thread_main);
+    if (schedule_current)
+        race_start(t->number);
+    return t;
+}
+
+unsigned schedule_spawn(void (*body)(void *argument), void *argument)
+{
+    const thread *t = schedule_start(body, argument);
+    if (!t)
+        fatal("a schedule has more than %d threads", SCHEDULE_THREADS_MAX);
+    return t->number;
+}
+
+void schedule_join(unsigned threads)
+{
+    thread *self = schedule_current;
+    self->doing = "join";
+    self->from = __builtin_return_address(0);
+    self->awaited = 0;
+    for (unsigned i = 0; i < schedule_thread_count; i++)
+        if (threads >> i & 1 && schedule_threads[i].state != THREAD_OVER)
+            self->awaited |= 1u << i;
+    if (self->awaited)
+        schedule_block(THREAD_JOINING, NULL);
+    for (unsigned i = 0; i < schedule_thread_count; i++)
+        if (threads >> i & 1)
+            race_join(i);
+}
+
+uintptr_t schedule_thread_number(void)
+{
+    /* numbers whose hashes (engine/counter.h: times this, the upper six bits) are four apart */
+    static uintptr_t numbers[SCHEDULE_THREADS_MAX];
+    for (uintptr_t n = 1; !numbers[0];) {
+        uintptr_t found[SCHEDULE_THREADS_MAX] = { 0 };
+        for (unsigned left = SCHEDULE_THREADS_MAX; left; n++) {
+            const unsigned place = (unsigned)((uint64_t)n * 0x9e3779b97f4a7c15u >> 58);
+            if (place % 4 == 0 && place / 4 < SCHEDULE_THREADS_MAX && !found[place / 4]) {
+                found[place / 4] = n;
+                left--;
+            }
+        }
+        memcpy(numbers, found, sizeof numbers);
+    }
+    return schedule_current ? numbers[schedule_current->number] : numbers[SCHEDULE_THREADS_MAX - 1];
+}
+
+unsigned schedule_self(void)
+{
+    return schedule_current ? schedule_current->number : 0;
+}
+
+bool schedule_running(void)
+{
+    return schedule_current != NULL;
+}
+
+void schedule_name(const char *name)
+{
+    if (schedule_current)
+        snprintf(schedule_current->name, sizeof schedule_current->name, "%s", name);
+}
+
+uint64_t schedule_now_ns(void)
+{
+    return run.clock_ns += CLOCK_STEP_NS;
+}
+
+void schedule_access(const void *address, size_t bytes, bool write, bool atomic, const void *from)
+{
+    race_other other;
+    race_verdict verdict = race_access(address, bytes, write, atomic, &other);
+    if (verdict == RACE_NONE || !schedule_current)
+        return;
+    schedule_current->from = from;
+    schedule_current->doing = write ? "a write" : "a read";
+    if (verdict == RACE_FOUND)
+        schedule_found(SCHEDULE_RACE, "%s%s of %s and %s%s of %s, of %zu bytes at %#llx", atomic ? "an atomic " : "a ",
+                       write ? "write" : "read", schedule_current->name, other.atomic ? "an atomic " : "a ",
+                       other.write ? "write" : "read", schedule_threads[other.thread].name, bytes,
+                       (unsigned long long)other.address);
+    schedule_found(SCHEDULE_USE_AFTER_FREE, "%s of %zu bytes at %#llx by %s: the memory %s",
+                   write ? "a write" : "a read", bytes, (unsigned long long)other.address, schedule_current->name,
+                   verdict == RACE_FREED ? "was freed" : "is beyond any piece");
+}
+
+void schedule_free(void *memory, size_t bytes)
+{
+    if (memory)
+        schedule_access(memory, bytes < FREE_NOTED_BYTES ? bytes : FREE_NOTED_BYTES, true, false,
+                        __builtin_return_address(0));
+    memory_free(memory, bytes);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------------- */
+
+static void on_signal(int signal_number)
+{
+    static const struct { int number; const char *name; } names[] = { { SIGSEGV, "SIGSEGV" }, { SIGBUS, "SIGBUS" },
+                                                                      { SIGFPE, "SIGFPE" },   { SIGILL, "SIGILL" },
+                                                                      { SIGABRT, "SIGABRT" } };
+    const char *name = "?";
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].number == signal_number)
+            name = names[i].name;
+    if (schedule_current)
+        schedule_found(SCHEDULE_SIGNAL, "%s in %s", name, schedule_current->name);
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+/* A stack overflow is a signal too: it needs another stack. */
+static void catch_signals(void)
+{
+    static bool done;
+    static char stack[SIGNAL_STACK_BYTES];
+    static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+    if (done)
+        return;
+    done = true;
+    stack_t s = { .ss_sp = stack, .ss_size = sizeof stack };
+    sigaltstack(&s, NULL);
+    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_NODEFER };
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaction(signals[i], &action, NULL);
+}
+
+void schedule_begin(void)
+{
+    run.choosing = true;
+    race_check(run.plan->races);
+}
+
+void schedule_end_choices(void)
+{
+    run.choosing = false;
+}
+
+void schedule_run(const schedule_plan *plan, void (*body)(void *argument), void *argument, schedule_outcome *outcome)
+{
+    memory_prepare();
+    memory_reset();
+    race_reset();
+    catch_signals();
+    memset(outcome, 0, offsetof(schedule_outcome, at));
+    outcome->switches = NULL;
+    outcome->switch_count = 0;
+    memset(&run, 0, sizeof run);
+    run.plan = plan;
+    run.outcome = outcome;
+    run.random = random_open(plan->seed, 0x5c4ed);
+    run.walk_rate = (uint64_t)1 << random_below(&run.random, WALK_RATES);
+    run.fallen = -1;
+    run.clock_ns = CLOCK_BEGIN_NS;
+    run.change_count = plan->depth ? plan->depth - 1 : 0;
+    if (run.change_count > CHANGES_MAX)
+        run.change_count = CHANGES_MAX;
+    for (unsigned i = 0; i < run.change_count; i++)
+        run.changes[i] = 1 + random_below(&run.random, plan->length ? plan->length : 1);
+    schedule_thread_count = 0;
+    schedule_current = NULL;
+    thread *first = schedule_start(body, argument);
+    snprintf(first->name, sizeof first->name, "main");
+    schedule_current = first;
+    race_thread(0);
+    fiber_switch(&run.host, &first->c);
+    schedule_current = NULL;
+}
