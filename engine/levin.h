@@ -482,7 +482,8 @@ LEVIN_API levin_code levin_compare_and_swap_in(levin *store, const levin_keyspac
  * writers wait during the commit, for the syncs.  What a load cannot have beside it ends it, with LEVIN_CONFLICT and
  * nothing written: a write of others to a key between its first and its last; a memtable that fills up, so that a
  * checkpoint is needed (memtable_bytes, or levin_checkpoint(), levin_backup() after writes; a collection of the value
- * log, also in the background, does one); levin_compact().
+ * log, also in the background, does one); levin_compact().  Batches that were submitted (levin_write_async()) and that
+ * nobody has led yet are committed after it.
  *
  * Errors of levin_bulk_load_add(): LEVIN_INVALID when the key is not above the one before (the message names the entry
  * and both keys), LEVIN_TOO_BIG and LEVIN_NO_KEYSPACE as of a put; the load is as it was before and can go on.  After

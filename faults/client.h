@@ -103,6 +103,14 @@ void client_crashes(client *c, const levin_options *options, uint64_t seed, void
 /* One of these states (crash.h), and all that another power cut may leave of its recovery and what go_on does then. */
 void client_crashes_of_recovery(client *c, const levin_options *options, uint64_t seed, uint64_t point,
                                 uint64_t variant, void (*go_on)(client *recovered));
+/*
+ * One state by numbers of any size (of the points and variants that there are), and, unless again is NULL, one that
+ * another power cut leaves of its recovery and a checkpoint after it.
+ */
+typedef struct client_cut {
+    uint64_t point, variant;
+} client_cut;
+void client_crash(client *c, const levin_options *options, uint64_t seed, client_cut cut, const client_cut *again);
 
 /*
  * The files as they are now, the store open or closed, damaged in one way (directory and older are set here): opened,

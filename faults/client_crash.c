@@ -115,3 +115,46 @@ void client_crashes_of_recovery(client *c, const levin_options *options, uint64_
     }
     crash_close(e);
 }
+
+/* The state of a cut: its point among [first, points), the variant or, when there are fewer, one of the lower ones. */
+static bool seek(crash_explorer *e, uint64_t first, uint64_t points, client_cut cut, crash_state *s)
+{
+    const uint64_t point = first + cut.point % (points - first);
+    for (uint64_t variant = cut.variant;; variant /= 2)
+        if (crash_seek(e, point, variant, s) || !variant)
+            return crash_seek(e, point, variant, s);
+}
+
+static void crash_again(client *c, client *r, const crash_state *first, const oracle_legal *before, client_cut cut,
+                        const levin_options *options)
+{
+    const uint64_t recovered = client_now(r);
+    client_checkpoint(r);
+    crash_explorer *e = crash_open(r->t, first->image, first->digest, NULL, NULL);
+    crash_state s;
+    if (!r->verdict.promise && seek(e, 0, client_now(r) + 1, cut, &s)) {
+        const bool unseen = s.point < recovered;
+        const oracle_legal legal = unseen ? *before : legal_after(r->o, &s);
+        const oracle_verdict v = client_end(recover(c, unseen ? c->o : r->o, &legal, &s, options));
+        found(c, &s, "power cut in the recovery", &v);
+    }
+    crash_close(e);
+}
+
+void client_crash(client *c, const levin_options *options, uint64_t seed, client_cut cut, const client_cut *again)
+{
+    if (c->verdict.promise)
+        return;
+    crash_explorer *e = crash_open(c->t, NULL, seed, NULL, NULL);
+    crash_state s;
+    if (seek(e, c->hurt ? oracle_settled(c->o) : 0, client_now(c) + 1, cut, &s)) {
+        const oracle_legal legal = legal_after(c->o, &s);
+        const oracle_legal before = legal.process_end ? oracle_legal_crash(c->o, s.point) : legal;
+        client *r = recover(c, c->o, &legal, &s, options);
+        if (again && !r->verdict.promise)
+            crash_again(c, r, &s, &before, *again, options);
+        const oracle_verdict v = client_end(r);
+        found(c, &s, "power cut", &v);
+    }
+    crash_close(e);
+}

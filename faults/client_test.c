@@ -125,6 +125,8 @@ START_TEST(client__a_history_of_all_calls_keeps_its_promises)
     client_crashes(c, &options, 1, go_on);
     for (uint64_t point = 20; point < 500; point += 40)
         client_crashes_of_recovery(c, &options, 1, point, point / 40 % 3, go_on);
+    for (uint64_t i = 0; i < 40; i++) /* by numbers far beyond what there is, too */
+        client_crash(c, &options, 1, (client_cut){ i * 7919, i * i }, i & 1 ? &(client_cut){ i, i } : NULL);
     kept(c);
 }
 END_TEST

@@ -6,7 +6,8 @@
  * fuzz_open_image: each seed store as files, with several scripts, and damages to each; fuzz_ops: sequences that
  * use each operation; fuzz_log: the log of each seed store; fuzz_vlog: values and pointers to them; fuzz_page: pages
  * of each kind out of the seed stores, and their metas; fuzz_batch: each operation, each kind of group; fuzz_iter:
- * keys and iterators over them; fuzz_import: texts of each format.  The same files each time.
+ * keys and iterators over them; fuzz_import: texts of each format; fuzz_crash: operations of
+ * every kind, with failing calls and without; fuzz_plan: rules of each kind.  The same files each time.
  * Concurrency: one thread.
  */
 #include <stdio.h>
@@ -19,10 +20,12 @@
 #include "../faults/fatal.h"
 #include "../faults/random.h"
 #include "container.h"
+#include "crash_input.h"
 #include "damage.h"
 #include "fuzz.h"
 #include "import_input.h"
 #include "log_input.h"
+#include "operations.h"
 #include "ops.h"
 #include "page_input.h"
 #include "repair.h"
@@ -103,16 +106,16 @@ static uint8_t pick_kind(random_stream *random, const uint8_t weight[OPS_KINDS])
 
 static void ops_seeds(const char *directory)
 {
-    uint8_t data[OPS_HEADER_BYTES + OPS_MAX * OPS_BYTES];
+    uint8_t data[OPS_HEADER_BYTES + OPS_MAX * OPERATION_BYTES];
     for (size_t m = 0; m < sizeof mixes / sizeof mixes[0]; m++)
         for (unsigned start = 0; start < 6; start++) {
             random_stream random = random_open(m, start);
-            size_t size = OPS_HEADER_BYTES + mixes[m].count * OPS_BYTES;
+            size_t size = OPS_HEADER_BYTES + mixes[m].count * OPERATION_BYTES;
             char variant[16];
             random_fill(&random, data, size);
             data[0] = (uint8_t)start;
             data[1] &= start ? 1 : 0xff; /* larger sizes, with a new store: smaller ones have more happen */
-            for (size_t at = OPS_HEADER_BYTES; at < size; at += OPS_BYTES)
+            for (size_t at = OPS_HEADER_BYTES; at < size; at += OPERATION_BYTES)
                 data[at] = pick_kind(&random, mixes[m].weight);
             for (int named = 0; named < 2; named++) {
                 data[1] = (uint8_t)((data[1] & 0x7f) | named << 7);
@@ -439,6 +442,62 @@ static void import_seeds(const char *directory)
             }
 }
 
+/* ---- power cuts and failing calls ------------------------------------------------------------------------- */
+
+/* Random operations, more writes than anything; in every other one calls fail now and then. */
+static void crash_seeds(const char *directory)
+{
+    static const uint8_t common[] = { CRASH_PUT,    CRASH_PUT,    CRASH_PUT, CRASH_WRITE,
+                                      CRASH_SUBMIT, CRASH_UPKEEP, CRASH_LOAD };
+    uint8_t data[CRASH_HEADER_BYTES + CRASH_OPERATIONS_MAX * 4];
+    char variant[16];
+    for (unsigned i = 0; i < 48; i++) {
+        random_stream random = random_open(i, 10);
+        random_fill(&random, data, sizeof data);
+        data[0] = (uint8_t)(i * 37);
+        for (size_t at = CRASH_HEADER_BYTES; at < sizeof data; at += 4) {
+            data[at] = random_chance(&random, 2) ? common[random_below(&random, sizeof common)]
+                                                 : (uint8_t)random_below(&random, CRASH_KINDS);
+            if (data[at] == CRASH_FAIL && i % 2)
+                data[at] = CRASH_WRITE;
+        }
+        data[CRASH_HEADER_BYTES] = CRASH_KEYSPACE;
+        snprintf(variant, sizeof variant, "%u", i);
+        write_seed(directory, i % 2 ? "life" : "faults", variant, data, sizeof data);
+    }
+}
+
+/* ---- fault plans ------------------------------------------------------------------------------------------ */
+
+static void plan_seeds(const char *directory)
+{
+    static const char *const rules[] = {
+        "on levin/io/wal/sync nth 3 do error EIO # a comment\n",
+        "on levin/io/*/write do budget 20000 ENOSPC back 5\n",
+        "on levin/mem/alloc probability 0.25 do error ENOMEM\n",
+        "on levin/io/pages,wal/read,write every 3 range 512..4096 do flip\n",
+        "on levin/io/wal/write after levin/io/pages/sync 2 times 2 do stale\n",
+        "on levin/random forever do error EIO\n",
+        "on levin/io/*/sync do error-kept EDQUOT\n",
+        "on levin/io/vlog/read once do short 0\n",
+        "on levin/io/dir/* do clock -3600s\n",
+        "on levin/io/pages/write do misdirect +4096\n",
+        "on levin/io/wal/sync do lie\n",
+        "on levin/io/*/write do error-after EIO\n",
+        "on levin/io/wal/write do lost\non levin/io/wal/write do garbage\n",
+    };
+    enum { RULES = sizeof rules / sizeof rules[0] };
+    char text[2048], variant[16];
+    for (unsigned i = 0; i <= RULES; i++) { /* each alone, then all */
+        int n = snprintf(text, sizeof text, "levin-fault-plan 1\n\n");
+        for (unsigned j = 0; j < RULES; j++)
+            if (i == j || i == RULES)
+                n += snprintf(text + n, sizeof text - (size_t)n, "%s", rules[j]);
+        snprintf(variant, sizeof variant, "%u", i);
+        write_seed(directory, "rule", variant, (const uint8_t *)text, (size_t)n);
+    }
+}
+
 static const struct target {
     const char *name;
     void (*seeds)(const char *directory);
@@ -451,6 +510,8 @@ static const struct target {
     { "fuzz_batch", batch_seeds },
     { "fuzz_iter", iter_seeds },
     { "fuzz_import", import_seeds },
+    { "fuzz_crash", crash_seeds },
+    { "fuzz_plan", plan_seeds },
 };
 enum { TARGETS = sizeof targets / sizeof targets[0] };
 

@@ -5,76 +5,20 @@
  */
 #include <string.h>
 
-#include "../faults/random.h"
 #include "import_input.h"
+#include "lines.h"
 #include "mutate.h"
 
-typedef struct span {
-    size_t at, bytes;
-} span;
-
-/* A line of the text, with its newline when it has one. */
-static span pick_line(random_stream *random, const uint8_t *text, size_t size)
-{
-    size_t at = (size_t)random_below(random, size), end = at;
-    while (at && text[at - 1] != '\n')
-        at--;
-    while (end < size && text[end] != '\n')
-        end++;
-    return (span){ at, end - at + (end < size) };
-}
-
-/* Puts bytes in at a place; returns the new size, or the old one when there is no room. */
-static size_t insert(uint8_t *text, size_t size, size_t room, size_t at, const void *bytes, size_t n)
-{
-    if (n > room - size)
-        return size;
-    memmove(text + at + n, text + at, size - at);
-    memcpy(text + at, bytes, n);
-    return size + n;
-}
-
-static size_t insert_word(random_stream *random, uint8_t *text, size_t size, size_t room)
-{
 #define WORD(text) { text, sizeof text - 1 }
-    static const struct {
-        const char *text;
-        size_t bytes;
-    } words[] = {
-        WORD("Package: "), WORD("Version:"), WORD(": "), WORD("\n"), WORD("\n\n"), WORD("\n "), WORD("\n#"),
-        WORD("\t"), WORD("\\t"), WORD("\\n"), WORD("\\\\"), WORD("\\"), WORD("\r"), WORD("\0"), WORD("\xff"),
-        WORD("\xc3\xa4"), WORD("\xed\xa0\x80"), WORD("{\"key\":\""), WORD("\",\"value\":\""), WORD("\"}"),
-        WORD("_base64"), WORD("/w=="), WORD("AAA="), WORD("\\u0000"), WORD("\\ud834\\udd1e"), WORD("\\u001f"),
-        WORD("null"), WORD("[[[["), WORD("1e999"), WORD("{\"a\":\"x\",\"b\":\"y\"}\n"),
-        WORD("{\"key\":\"k\",\"value_base64\":\"/w==\"}\n")
-    };
+static const levin_slice words[] = {
+    WORD("Package: "), WORD("Version:"), WORD(": "), WORD("\n"), WORD("\n\n"), WORD("\n "), WORD("\n#"),
+    WORD("\t"), WORD("\\t"), WORD("\\n"), WORD("\\\\"), WORD("\\"), WORD("\r"), WORD("\0"), WORD("\xff"),
+    WORD("\xc3\xa4"), WORD("\xed\xa0\x80"), WORD("{\"key\":\""), WORD("\",\"value\":\""), WORD("\"}"),
+    WORD("_base64"), WORD("/w=="), WORD("AAA="), WORD("\\u0000"), WORD("\\ud834\\udd1e"), WORD("\\u001f"),
+    WORD("null"), WORD("[[[["), WORD("1e999"), WORD("{\"a\":\"x\",\"b\":\"y\"}\n"),
+    WORD("{\"key\":\"k\",\"value_base64\":\"/w==\"}\n")
+};
 #undef WORD
-    const size_t word = (size_t)random_below(random, sizeof words / sizeof words[0]);
-    return insert(text, size, room, (size_t)random_below(random, size + 1), words[word].text, words[word].bytes);
-}
-
-static size_t mutate_lines(random_stream *random, uint8_t *text, size_t size, size_t room)
-{
-    uint8_t copy[512];
-    const span one = pick_line(random, text, size), other = pick_line(random, text, size);
-    switch (random_below(random, 4)) {
-    case 0: /* a line goes */
-        memmove(text + one.at, text + one.at + one.bytes, size - one.at - one.bytes);
-        return size - one.bytes;
-    case 1: /* a line once more, before another */
-        if (one.bytes > sizeof copy)
-            return size;
-        memcpy(copy, text + one.at, one.bytes);
-        return insert(text, size, room, other.at, copy, one.bytes);
-    case 2: /* letters in the other case */
-        for (size_t i = one.at; i < one.at + one.bytes; i++)
-            if ((text[i] | 32) >= 'a' && (text[i] | 32) <= 'z' && random_chance(random, 3))
-                text[i] ^= 32;
-        return size;
-    default: /* cut off inside a line */
-        return one.at + (size_t)random_below(random, one.bytes + 1);
-    }
-}
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed)
 {
@@ -92,9 +36,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsi
         if (choice == 0)
             data[random_below(&random, IMPORT_HEADER_BYTES)] = (uint8_t)random_next(&random);
         else if (choice < 6 && bytes)
-            bytes = mutate_lines(&random, text, bytes, room);
+            bytes = lines_mutate(&random, text, bytes, room);
         else if (choice < 12 || !bytes)
-            bytes = insert_word(&random, text, bytes, room);
+            bytes = lines_insert_word(&random, words, sizeof words / sizeof words[0], text, bytes, room);
         else
             bytes = LLVMFuzzerMutate(text, bytes, room);
     }
@@ -108,8 +52,8 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8
     random_stream random = random_open(seed, 1);
     if (size1 <= IMPORT_HEADER_BYTES || size2 <= IMPORT_HEADER_BYTES)
         return 0;
-    const span front = pick_line(&random, data1 + IMPORT_HEADER_BYTES, size1 - IMPORT_HEADER_BYTES);
-    const span end = pick_line(&random, data2 + IMPORT_HEADER_BYTES, size2 - IMPORT_HEADER_BYTES);
+    const span front = lines_pick(&random, data1 + IMPORT_HEADER_BYTES, size1 - IMPORT_HEADER_BYTES);
+    const span end = lines_pick(&random, data2 + IMPORT_HEADER_BYTES, size2 - IMPORT_HEADER_BYTES);
     const size_t front_bytes = IMPORT_HEADER_BYTES + front.at, end_bytes = size2 - IMPORT_HEADER_BYTES - end.at;
     if (front_bytes + end_bytes > capacity || front_bytes + end_bytes > IMPORT_HEADER_BYTES + IMPORT_TEXT_MAX)
         return 0;

@@ -39,7 +39,6 @@ enum ops_kind {
 enum {
     OPS_KEYS = 256,
     OPS_HEADER_BYTES = 2,
-    OPS_BYTES = 4,
     OPS_MAX = 48,       /* operations of one run */
     OPS_BATCH_MAX = 16,
     OPS_CURSORS = 3,
