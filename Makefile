@@ -25,8 +25,9 @@ TIME ?= 60
 JOBS ?= 1
 
 # ---- variants ------------------------------------------------------------------------------------------------
-# Only the engine is instrumented: what the fuzzers see as new is new in the engine, and the harness costs less.
-harness_source = $(filter fuzz/%.c faults/%.c,$<)
+# Only the engine (and what reads fault plans) is instrumented: what the fuzzers see as new is new there, and the harness
+# costs less.
+harness_source = $(filter-out faults/plan.c faults/words.c,$(filter fuzz/%.c faults/%.c,$<))
 FUZZ_FLAGS := -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(VARIANT),release)
   VFLAGS := -O2 -g -DNDEBUG
@@ -46,11 +47,17 @@ else ifeq ($(VARIANT),cmplog)
   # what AFL++ runs beside the first to see what is compared with what; no sanitizer, for that one has them
   CC = $(if $(harness_source),clang,env AFL_LLVM_CMPLOG=1 afl-clang-fast)
   VFLAGS = -O2 -g
+else ifeq ($(VARIANT),coverage)
+  # make coverage: what is counted is the engine and its command line; a process that ends by _exit() writes its counts too
+  CC := clang-19
+  VFLAGS = -O1 -g -DNDEBUG -Wno-error $(if $(filter-out %_test.c %_bench.c,$(filter engine/%.c,$<)),-fprofile-instr-generate -fprofile-update=atomic \
+      -fcoverage-mapping -fcoverage-mcdc)
+  LDFLAGS += -fprofile-instr-generate -Wl,--wrap=_exit $(B)/obj/ci/coverage_exit.o
 else ifeq ($(VARIANT),oss)
   # OSS-Fuzz and ClusterFuzzLite (.clusterfuzzlite/build.sh): their compilers, flags and engine, out of the environment
   VFLAGS =
 else
-  $(error VARIANT is one of release, debug, asan, tsan; make fuzz uses libfuzzer, afl and cmplog)
+  $(error VARIANT is one of release, debug, asan, tsan; make fuzz uses libfuzzer, afl and cmplog; make coverage uses coverage)
 endif
 B := $(if $(filter libfuzzer afl cmplog,$(VARIANT)),build/fuzz/$(VARIANT),$(if $(filter oss,$(VARIANT)),$(OSS_BUILD),build/$(VARIANT)))
 
@@ -337,6 +344,14 @@ bench: $(DEPS) ## the speed table: Levin beside all stores that are installed, 1
 planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught
 	$(Q)chaos/planted.sh
 
+# ---- what the tests reach ------------------------------------------------------------------------------------
+.PHONY: coverage coverage-programs
+coverage-programs: $(B)/obj/ci/coverage_exit.o
+	$(Q)$(SUBMAKE) VARIANT=coverage all tests
+coverage: $(DEPS) ## lines, branches, MC/DC of engine/ under all tests, replays, short sweeps; a branch missed without a reason is red (SHORT=1)
+	$(Q)nice -n 10 $(SUBMAKE) VARIANT=coverage coverage-programs
+	$(Q)nice -n 10 ci/coverage.sh
+
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # The targets run in one thread over their own seams (fuzz/single_thread.c); archives give what they lack.
 FUZZ_A := $(B)/libfuzz.a
@@ -349,7 +364,8 @@ $(FUZZ_A): $(call obj,$(FUZZ_SRC) $(FUZZ_CLI) $(filter-out engine/sync_posix.c e
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 # where OSS-Fuzz runs the programs there are no libraries but the C one
-LIBS_FUZZ := -Wl,--as-needed $(if $(filter oss,$(VARIANT)),-Wl$(comma)-Bstatic -ljansson -Wl$(comma)-Bdynamic,-ljansson) -lm
+# $(FUZZ_A) again: the client of faults/ calls the engine, and all of the engine stands there
+LIBS_FUZZ = $(FUZZ_A) -Wl,--as-needed $(if $(filter oss,$(VARIANT)),-Wl$(comma)-Bstatic -ljansson -Wl$(comma)-Bdynamic,-ljansson) -lm
 fuzz_link = $(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_FUZZ)
 $(B)/fuzz/replay_%: $(B)/obj/fuzz/%.o $(B)/obj/fuzz/replay_main.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAULTS_A)
 	@mkdir -p $(@D)
