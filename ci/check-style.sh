@@ -21,7 +21,7 @@ mapfile -t scripts < <(printf '%s\n' "${files[@]}" | grep -E '\.sh$|^\.ci/run$')
 mapfile -t texts < <(printf '%s\n' "${files[@]}" | grep -E '\.(c|h|sh|md|1|bash|in)$|^Makefile$|^\.ci/run$')
 
 bad=$(printf '%s\n' "${files[@]}" | cut -d/ -f1 | sort -u |
-    grep -vxE 'engine|faults|fuzz|chaos|regress|ci|Makefile|README\.md|LICENSE|\.ci|\.gitignore|\.gitattributes|\.clang-format|\.clusterfuzzlite|\.github')
+    grep -vxE 'engine|faults|fuzz|chaos|regress|ci|Makefile|README\.md|LICENSE|\.ci|\.gitignore|\.gitattributes|\.clang-format|\.clusterfuzzlite|\.github|\.gitlab-ci\.yml')
 rule "top-level entries that don't belong there"
 
 bad=$(for f in "${c_files[@]}"; do

@@ -8,6 +8,7 @@
 #                the same push costs: give the revision that the push, or the branch, began with. When it is no
 #                ancestor of HEAD (after a rebase), the commit where the two part is taken.
 #   GATE_FLAGS=  more options of levin-gate, such as --json or --workloads=get-row,put
+#   GATE_JSON=file   the results as JSON, too
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS  as for make, for both sides
 #
 #   gate.sh [--accept | --which-base]     --which-base: prints the revision and ends
@@ -139,4 +140,4 @@ fi
 
 # shellcheck disable=SC2086 # flags are words
 exec "$now/bin/levin-gate" --counters="$counters" ${program:+--base="$program" --base-name="$name"} \
-    ${sides:+--base-sides="$sides" --now-sides="$now/sides"} ${GATE_FLAGS:-}
+    ${sides:+--base-sides="$sides" --now-sides="$now/sides"} ${GATE_JSON:+--json="$GATE_JSON"} ${GATE_FLAGS:-}

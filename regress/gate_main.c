@@ -39,7 +39,8 @@ typedef struct gate_options {
     double tolerance_percent;
     unsigned repetitions; /* 0: what the method needs */
     time_options time; /* base and now NULL: not asked for */
-    bool accept, json;
+    const char *json_file; /* beside the text */
+    bool accept, json;     /* json: instead of the text */
 } gate_options;
 
 /* ---- which runs ---- */
@@ -256,6 +257,17 @@ static measure_method choose_method(const gate_options *o)
     return MEASURE_CALLGRIND;
 }
 
+static bool write_json(const gate_report *report, const char *path)
+{
+    FILE *f = fopen(path, "we");
+    bool ok = f && gate_report_json(report, f);
+    if (f)
+        ok = !fclose(f) && ok;
+    if (!ok)
+        fprintf(stderr, "levin-gate: %s could not be written: %s\n", path, strerror(errno));
+    return ok;
+}
+
 static int gate(const gate_options *o)
 {
     static gate_ratio ratios[WORKLOADS_MAX];
@@ -303,6 +315,8 @@ static int gate(const gate_options *o)
         goto out;
     if (!o->json)
         gate_report_text(&report, stdout);
+    if (o->json_file && !write_json(&report, o->json_file))
+        goto out;
     code = gate_report_regression(&report) ? EXIT_REGRESSION : gate_report_empty(&report) ? EXIT_GATE : EXIT_OK;
 out:
     free(report.time.rows);
@@ -343,7 +357,7 @@ static void usage(FILE *to)
                 "  --run=WHAT            counters or instructions: run the workloads here, print\n"
                 "                        workload,counter,value and end; slices: one process of the time\n"
                 "                        tier, --base-sides and --now-sides naming one link each\n"
-                "  --json                JSON instead of text\n"
+                "  --json[=FILE]         JSON instead of text, or into FILE beside it\n"
                 "  --help, --version\n"
                 "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed or compared nothing,\n"
                 "130 after Ctrl-C.\n");
@@ -412,7 +426,7 @@ static void parse(gate_options *o, int argc, char **argv)
         { "program", required_argument, NULL, 'p' },     { "tolerance", required_argument, NULL, 't' },
         { "method", required_argument, NULL, 'm' },      { "repetitions", required_argument, NULL, 'r' },
         { "workloads", required_argument, NULL, 'w' },   { "list", no_argument, NULL, 'l' },
-        { "run", required_argument, NULL, 'R' },         { "json", no_argument, NULL, 'j' },
+        { "run", required_argument, NULL, 'R' },         { "json", optional_argument, NULL, 'j' },
         { "base-sides", required_argument, NULL, 'B' },  { "now-sides", required_argument, NULL, 'N' },
         { "processes", required_argument, NULL, 'P' },   { "rounds", required_argument, NULL, 'L' },
         { "slice-budget", required_argument, NULL, 'S' }, { "floor", required_argument, NULL, 'f' },
@@ -435,7 +449,7 @@ static void parse(gate_options *o, int argc, char **argv)
         case 'w': o->workloads = optarg; break;
         case 'l': list_workloads(); exit(EXIT_OK);
         case 'R': o->run = (run_mode)choice_of("--run is counters, instructions or slices", optarg, runs); break;
-        case 'j': o->json = true; break;
+        case 'j': o->json = !optarg; o->json_file = optarg; break;
         case 'B': o->time.base = optarg; break;
         case 'N': o->time.now = optarg; break;
         case 'P': o->time.round = (unsigned)number_of(optarg, 3, 64, "processes are 3 to 64"); break;

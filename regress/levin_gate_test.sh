@@ -122,15 +122,15 @@ END
 timed() { # base, now, more options
     local base=$1 now=$2
     shift 2
-    "$gate" --base-sides="$base" --now-sides="$now" --slice-budget=10 --processes=6 "$@"
+    "$gate" --base-sides="$base" --now-sides="$now" --slice-budget=10 --processes=8 "$@"
 }
-time_side t100 100000 '' && time_side also100 100000 '' && time_side t105 105000 '' && time_side reset 100000 'here[0] = 9; here[0] = 7; here[9]++;'
+time_side t100 100000 '' && time_side also100 100000 '' && time_side t120 120000 '' && time_side reset 100000 'here[0] = 9; here[0] = 7; here[9]++;'
 mkdir none_of_them && cp "$csv" none_of_them/0.so
 time_side stray 100000 'if (turns > 6) here[3000]++;' && time_side failing 100000 'return false;'
 expect "as fast" 0 '^count .* (same|undecided)$' timed t100 also100
-expect "5 % slower" 1 '^count .* SLOWER$' timed t100 t105
-expect "and told" 1 '^time: .* 1 of 1 slower' timed t100 t105
-expect "5 % faster" 0 '^count .* faster$' timed t105 t100
+expect "20 % slower" 1 '^count .* SLOWER$' timed t100 t120
+expect "and told" 1 '^time: .* 1 of 1 slower' timed t100 t120
+expect "20 % faster" 0 '^count .* faster$' timed t120 t100
 expect "below the floor" 0 '^count .* (same|undecided)$' timed t100 also100 --floor=10
 expect "what a slice changes is put back" 0 '^count .* (same|undecided)$' timed t100 reset
 expect "what changes other places each time cannot be" 3 'not deterministic' timed t100 stray
@@ -138,10 +138,13 @@ expect "a side whose run fails" 3 'slices of count failed' timed t100 failing
 expect "a side that is none" 3 'is no side' timed t100 none_of_them
 expect "no side at all" 3 'no 0.so' timed t100 nowhere
 expect "one side alone" 2 'go together' "$gate" --now-sides=t100
-timed t100 t105 --json >out.json 2>&1
+timed t100 t120 --json >out.json 2>&1
 expect "JSON of times" 0 '^true$' jq '.ok == false and .counters == null and .time.slower == 1 and
     .time.workloads[0].verdict == "SLOWER" and (.time.workloads[0].process_percent | length) >= 12' out.json
 make -s -C "$here" VARIANT=release NO_DEPS=1 LINKS=2 "$sides/0.so" >/dev/null || exit 3
+expect "JSON beside the text" 0 '^gate: ok$' timed t100 also100 --json=beside.json
+expect "is in its file" 0 '^true$' jq '.ok' beside.json
+expect "a file that cannot be written" 3 'could not be written' timed t100 also100 --json=nowhere/at.json
 expect "the engine beside itself" 0 '^put-synced .*(same|undecided)$' timed "$here/$sides" "$here/$sides" --workloads=put-synced,scan
 
 # ---- which revision is the base ----
