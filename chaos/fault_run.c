@@ -17,8 +17,9 @@
 #include "../faults/crash.h"
 #include "../faults/random.h"
 #include "../faults/simdisk.h"
+#include "fault_life.h"
 
-enum { CRASH_VARIANTS = 4, STREAM_CRASHES = 540, VERIFY_POINTS = 6, VERIFY_RANGES = 2, CRASH_ONE_IN = 4 };
+enum { STREAM_CRASHES = 540, CRASH_ONE_IN = 4 };
 
 const fault_way fault_ways[] = {
     { FAULT_OPEN, "eio", FAULT_ERROR, EIO, 0, true, false },
@@ -146,184 +147,14 @@ void fault_plan_name(const fault_scenarios *s, const fault_plan *plan, char name
 
 /* ---- one run ---------------------------------------------------------------------------------------------- */
 
-typedef struct life {
-    simdisk *disk;
-    simdisk_failed_sync failed_sync;
-    trace *t;
-    fault_io *f;
-    oracle *o;
-    uint64_t opened; /* when the store was first open; UINT64_MAX: never */
-    const plan_rules *rules; /* NULL: one rule of fault_io.h */
-    plan_state *state;
-    workload_script *script; /* NULL: none */
-} life;
-
-static uint64_t life_now(void *context)
-{
-    return trace_length(context);
-}
-
-static void life_failed_sync(void *context, levin_file *file)
-{
-    life *l = context;
-    simdisk_fail_sync(l->disk, file, l->failed_sync);
-}
-
-static void life_kept_sync(void *context, levin_file *file)
-{
-    const life *l = context;
-    simdisk_fail_sync(l->disk, file, SIMDISK_SYNC_KEEPS_PAGES);
-}
-
-static uint64_t life_fired(const life *l)
-{
-    uint64_t fired = 0;
-    if (!l->rules)
-        return fault_io_fired(l->f, 0);
-    for (size_t i = 0; i < l->rules->count; i++)
-        fired += plan_fired(l->state, i);
-    return fired;
-}
-
-/* Nothing fails any more. */
-static void life_calm(life *l)
-{
-    fault_io_set_rules(l->f, NULL, 0);
-    fault_io_set_judge(l->f, NULL, NULL);
-}
-
-static void life_begin(life *l, const fault_scenario *scenario)
-{
-    l->t = trace_create();
-    l->disk = simdisk_create(scenario->start, l->t);
-    l->f = fault_io_create(simdisk_io(l->disk));
-    l->o = scenario->from ? oracle_continue(scenario->from, scenario->from_state) : oracle_create();
-    fault_io_on_failed_sync(l->f, life_failed_sync, l);
-    fault_io_on_kept_sync(l->f, life_kept_sync, l);
-}
-
-static void life_end(life *l)
-{
-    fault_io_destroy(l->f);
-    bool clean = simdisk_destroy(l->disk, NULL);
-    (void)clean; /* what the store leaves behind was counted by fault_io_held() */
-    trace_destroy(l->t);
-    oracle_destroy(l->o);
-}
-
-static bool wrong(fault_outcome *out, const char *phase, const oracle_verdict *v)
-{
-    out->verdict = *v;
-    out->phase = phase;
-    return false;
-}
-
-/* The fault is over: the handle shows what was accepted. */
-static bool check_handle(life *l, levin *store, uint64_t seed, fault_outcome *out)
-{
-    oracle_check_options with = { .seed = seed, .points = VERIFY_POINTS, .ranges = VERIFY_RANGES };
-    oracle_legal legal = oracle_legal_live(l->o);
-    oracle_verdict v;
-    return oracle_check(l->o, &legal, store, &with, &v) || wrong(out, "reads after the fault, same handle", &v);
-}
-
-static bool check_nothing_held(const life *l, fault_outcome *out)
-{
-    uint64_t files, bytes, pieces;
-    fault_io_held(l->f, &files, &bytes, &pieces);
-    if (files == 0 && pieces == 0)
-        return true;
-    oracle_fault(&out->verdict, "FAULT", "after the close %llu files are open and %llu bytes in %llu pieces are held",
-                 (unsigned long long)files, (unsigned long long)bytes, (unsigned long long)pieces);
-    out->phase = "after the close";
-    return false;
-}
-
-/*
- * A power cut at that point: the variants that come first (all kept, all dropped, ...).  Until the store was open
- * nobody has seen which of the legal states it would show, so a cut during the recovery may leave any of them: a meta
- * page that only its own crash put there need not come back after the next.
- */
-static bool cut_at(const workload *w, life *l, const fault_scenario *scenario, uint64_t seed, uint64_t point,
-                   fault_outcome *out)
-{
-    crash_limits limits;
-    crash_limits_init(&limits);
-    limits.first_point = limits.last_point = point;
-    crash_explorer *e = crash_open(l->t, scenario->start, seed, &limits, NULL);
-    const bool unseen = scenario->from && point < l->opened;
-    oracle *o = unseen ? scenario->from : l->o;
-    oracle_legal legal = unseen ? scenario->from_legal : oracle_legal_crash(l->o, point);
-    crash_state s;
-    bool good = true;
-    for (int i = 0; i < CRASH_VARIANTS && good && crash_next(e, &s); i++) {
-        verify_options options = { .seed = seed, .points = VERIFY_POINTS, .ranges = VERIFY_RANGES };
-        verify_result result;
-        good = verify_image(w, s.image, o, &legal, &options, &result) ||
-               wrong(out, "power cut after the fault", &result.verdict);
-        oracle_destroy(result.after);
-    }
-    crash_close(e);
-    return good;
-}
-
-/* A power cut some time after the last reopening, and one when the store had been closed. */
-static bool check_power_cut(const workload *w, life *l, const fault_scenario *scenario, uint64_t seed,
-                            fault_outcome *out)
-{
-    uint64_t end = trace_length(l->t), settled = oracle_settled(l->o);
-    return cut_at(w, l, scenario, seed, settled + seed % (end - settled + 1), out) &&
-           cut_at(w, l, scenario, seed, end, out);
-}
-
-static bool check_reopened(const workload *w, life *l, uint64_t seed, fault_outcome *out)
-{
-    disk_image *image = simdisk_image(l->disk);
-    oracle_legal legal = oracle_legal_crash(l->o, trace_length(l->t));
-    verify_options options = { .seed = seed, .tail = true, .points = VERIFY_POINTS, .ranges = VERIFY_RANGES };
-    verify_result result;
-    bool good = verify_image(w, image, l->o, &legal, &options, &result) ||
-                wrong(out, "reopened without faults", &result.verdict);
-    oracle_destroy(result.after);
-    disk_image_unref(image);
-    return good;
-}
-
-/* Runs the scenario under the rule. The store is closed at the end. */
-static bool live(life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out)
-{
-    workload_target target = {
-        .io = fault_io_table(l->f), .path = VERIFY_PATH, .o = l->o, .now = life_now, .context = l->t, .faults = true,
-        .script = l->script
-    };
-    workload_result lived;
-    bool good = workload_run(scenario->w, &target, true, &lived) || wrong(out, "life with the fault", &lived.verdict);
-    out->failures = lived.failures;
-    l->opened = lived.opened;
-    out->fired = life_fired(l);
-    bool over = out->fired > 0;
-    if (over)
-        life_calm(l);
-    if (!lived.store)
-        return good;
-    if (good && over)
-        good = check_handle(l, lived.store, seed, out);
-    levin_code code = levin_close(lived.store);
-    if (code == LEVIN_OK)
-        oracle_durable(l->o, trace_length(l->t));
-    if (!over)
-        out->fired = life_fired(l);
-    return good;
-}
-
 bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, fault_outcome *out)
 {
     const fault_scenario *scenario = &s->items[plan->scenario];
     const fault_way *way = &fault_ways[plan->way];
     *out = (fault_outcome){ .verdict = { .state = ORACLE_NO_STATE } };
-    life l = { .script = s->script,
+    fault_life l = { .script = s->script,
                .failed_sync = way->keeps_pages ? SIMDISK_SYNC_KEEPS_PAGES : SIMDISK_SYNC_LOSES_PAGES };
-    life_begin(&l, scenario);
+    fault_life_begin(&l, scenario);
     fault_rule rule = { .kinds = 1u << plan->kind,
                         .operations = 1u << way->operation,
                         .nth = plan->nth,
@@ -333,28 +164,42 @@ bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, 
                         .bytes = way->bytes };
     fault_io_set_rules(l.f, &rule, 1);
     bool cut = way->operation == FAULT_SYNC || way->operation == FAULT_SYNC_DIR || plan->nth % CRASH_ONE_IN == 0;
-    bool good = live(&l, scenario, seed, out);
+    bool good = fault_life_run(&l, scenario, seed, out);
     fault_io_set_rules(l.f, NULL, 0);
-    good = good && check_nothing_held(&l, out) && (!cut || check_power_cut(scenario->w, &l, scenario, seed, out)) &&
-           check_reopened(scenario->w, &l, seed, out);
-    life_end(&l);
+    good = good && fault_life_check_held(&l, out) && (!cut || fault_life_check_power_cut(scenario->w, &l, scenario, seed, out)) &&
+           fault_life_check_reopened(scenario->w, &l, seed, out);
+    fault_life_end(&l);
     return good;
 }
 
-/* Whether a rule that hurts bytes has fired; of writes and syncs only, or of reads as well. */
-static bool damaged(const life *l, bool reads_too)
+typedef struct obeyed {
+    const plan_rules *rules;
+    plan_state *state;
+} obeyed;
+
+static uint64_t obeyed_fired(const void *context)
 {
-    for (size_t i = 0; i < l->rules->count; i++)
-        if (plan_effect_damages(l->rules->rules[i].effect) && plan_fired(l->state, i) &&
-            (reads_too || l->rules->rules[i].point.operations != 1u << FAULT_READ))
+    const obeyed *p = context;
+    uint64_t fired = 0;
+    for (size_t i = 0; i < p->rules->count; i++)
+        fired += plan_fired(p->state, i);
+    return fired;
+}
+
+/* Whether a rule that hurts bytes has fired; of writes and syncs only, or of reads as well. */
+static bool damaged(const obeyed *p, bool reads_too)
+{
+    for (size_t i = 0; i < p->rules->count; i++)
+        if (plan_effect_damages(p->rules->rules[i].effect) && plan_fired(p->state, i) &&
+            (reads_too || p->rules->rules[i].point.operations != 1u << FAULT_READ))
             return true;
     return false;
 }
 
 /* A verdict that only says that the store told of the damage done to it. */
-static bool is_told(const life *l, fault_outcome *out)
+static bool is_told(const obeyed *p, fault_outcome *out)
 {
-    if (out->verdict.code != LEVIN_CORRUPT || !damaged(l, true))
+    if (out->verdict.code != LEVIN_CORRUPT || !damaged(p, true))
         return false;
     out->verdict = (oracle_verdict){ .state = ORACLE_NO_STATE };
     out->told++;
@@ -366,20 +211,22 @@ bool fault_run_plan(const fault_scenarios *s, size_t scenario_index, const plan_
 {
     const fault_scenario *scenario = &s->items[scenario_index];
     *out = (fault_outcome){ .verdict = { .state = ORACLE_NO_STATE } };
-    life l = { .script = s->script, .failed_sync = SIMDISK_SYNC_LOSES_PAGES, .rules = rules, .state = state };
-    life_begin(&l, scenario);
+    const obeyed plan = { rules, state };
+    fault_life l = { .script = s->script, .failed_sync = SIMDISK_SYNC_LOSES_PAGES, .fired = obeyed_fired,
+                     .fired_context = &plan };
+    fault_life_begin(&l, scenario);
     fault_io_set_judge(l.f, plan_judge, state);
-    bool good = live(&l, scenario, seed, out) || is_told(&l, out);
-    life_calm(&l);
-    good = good && check_nothing_held(&l, out);
-    out->unjudged = damaged(&l, false);
+    bool good = fault_life_run(&l, scenario, seed, out) || is_told(&plan, out);
+    fault_life_calm(&l);
+    good = good && fault_life_check_held(&l, out);
+    out->unjudged = damaged(&plan, false);
     if (!out->unjudged)
-        good = good && check_power_cut(scenario->w, &l, scenario, seed, out) &&
-               check_reopened(scenario->w, &l, seed, out);
+        good = good && fault_life_check_power_cut(scenario->w, &l, scenario, seed, out) &&
+               fault_life_check_reopened(scenario->w, &l, seed, out);
     disk_image *image = simdisk_image(l.disk);
     out->digest = random_mix(disk_image_digest(image) ^ trace_length(l.t));
     disk_image_unref(image);
-    life_end(&l);
+    fault_life_end(&l);
     return good;
 }
 
@@ -388,25 +235,25 @@ bool fault_run_plan(const fault_scenarios *s, size_t scenario_index, const plan_
 /* Runs the scenario without a fault and counts the calls. */
 static bool count_calls(fault_scenarios *s, fault_scenario *scenario, uint64_t seed)
 {
-    life l = { 0 };
+    fault_life l = { 0 };
     fault_outcome out = { .verdict = { .state = ORACLE_NO_STATE } };
-    life_begin(&l, scenario);
+    fault_life_begin(&l, scenario);
     fault_rule never = { .kinds = FAULT_KINDS_ALL, .operations = FAULT_OPERATIONS_ALL };
     fault_io_set_rules(l.f, &never, 1);
-    bool good = live(&l, scenario, seed, &out) && check_nothing_held(&l, &out) &&
-                check_reopened(scenario->w, &l, seed, &out);
-    for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
-        for (int operation = 0; operation < FAULT_OPERATION_COUNT; operation++)
-            if (fault_point_exists((levin_file_kind)kind, (fault_operation)operation))
-                scenario->calls[kind][operation] =
-                    operation == FAULT_ALLOC ? fault_io_alloc_calls(l.f)
-                                             : fault_io_calls(l.f, (levin_file_kind)kind, (fault_operation)operation);
-    life_end(&l);
+    bool good = fault_life_run(&l, scenario, seed, &out) && fault_life_check_held(&l, &out) &&
+                fault_life_check_reopened(scenario->w, &l, seed, &out);
+    fault_life_calls(&l, scenario);
+    fault_life_end(&l);
     if (!good) {
         s->verdict = out.verdict;
         snprintf(s->where, sizeof s->where, "%s", scenario->name);
     }
     return good;
+}
+
+static uint64_t life_now(void *context)
+{
+    return trace_length(context);
 }
 
 /* The life once more with a trace, to have what crashes leave of it. */

@@ -6,7 +6,7 @@
 
 #include "../faults/fault_io.h"
 #include "../faults/plan.h"
-#include "report.h"
+#include "verify.h"
 
 /* What is done while a fault lies in wait. */
 typedef struct fault_scenario {

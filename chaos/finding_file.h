@@ -4,7 +4,8 @@
  * Version 1, a line each, in any order after the first two; a line that begins with # is a comment:
  *
  *   finding = "levin-finding" "1" , "command" command , { line }
- *   command = "sweep" | "faults" | "plan" | "corrupt" | "ranges"     plan: faults --plan
+ *   command = "sweep" | "faults" | "crossed" | "plan" | "corrupt" | "ranges"
+ *                                   crossed: sweep --faults; plan: faults --plan
  *   line    = "seed" N
  *           | "ops" N               as the option --ops, or the command's default
  *           | "data" FILE           names and values; absent: made-up ones
@@ -12,6 +13,7 @@
  *           | "tails" N             sweep: goes on after one recovery in N; absent: 8
  *           | "at" PATH             sweep: POINT.VARIANT[/POINT.VARIANT...]
  *           | "fault" NAME          faults: SCENARIO/KIND.OPERATION/EFFECT/once|forever/N, or none
+ *           | "chain" N             crossed: its number, or none
  *           | "scenario" NAME       plan: life, recovery-0, ...; or none
  *           | "rule" RULE           plan: a rule of it, as in faults/README.md, in order
  *           | "damage" NAME         corrupt: STORE/KIND/FILE/N, or none
@@ -41,6 +43,7 @@ enum { FINDING_VERSION = 1, FINDING_TAILS_DEFAULT = 8, FINDING_BYTES_MAX = 1 << 
 #define FINDING_COMMANDS(X)                                                                                     \
     X(FINDING_SWEEP, "sweep", "at")                                                                             \
     X(FINDING_FAULTS, "faults", "fault")                                                                        \
+    X(FINDING_CROSSED, "crossed", "chain")                                                                      \
     X(FINDING_PLAN, "plan", "scenario")                                                                         \
     X(FINDING_CORRUPT, "corrupt", "damage")                                                                     \
     X(FINDING_RANGES, "ranges", NULL)

@@ -12,6 +12,7 @@
 #include "corrupt.h"
 #include "corrupt_run.h"
 #include "crew.h"
+#include "fault_chain.h"
 #include "fault_run.h"
 #include "faults_sweep.h"
 #include "plan_command.h"
@@ -326,6 +327,39 @@ static void faults_again(again *a)
     fault_scenarios_release(&s);
 }
 
+/* ---- crossed with crashes --------------------------------------------------------------------------------- */
+
+static void chain_exactly(again *a, const fault_scenarios *s, uint64_t number)
+{
+    char name[24], links[CHAIN_TEXT_BYTES];
+    fault_chain_outcome out;
+    snprintf(name, sizeof name, "%llu", (unsigned long long)number);
+    at_place(a, name);
+    const bool good = fault_chain_run(s, a->f->seed, number, CHAIN_DEPTH_MAX, &out);
+    fault_chain_text(&out, links);
+    if (a->text)
+        fprintf(a->text, "%s\n%llu power cuts judged, %llu calls of the store failed\n%s", links,
+                (unsigned long long)out.states, (unsigned long long)out.failures, good ? "all as promised\n" : "");
+    if (!good)
+        keep(a, name, out.last.phase, &out.last.verdict);
+}
+
+/* The chain itself, then all others from the first on. */
+static void crossed_again(again *a)
+{
+    fault_scenarios s;
+    char *end;
+    const uint64_t number = strtoull(a->f->place, &end, 10);
+    if (prepare(a, &s)) {
+        a->out->there = *end == 0 && end != a->f->place;
+        if (a->out->there)
+            chain_exactly(a, &s, number);
+        for (uint64_t n = 0; a->near && a->out->there && !a->out->broken && !exhausted(a); n++)
+            chain_exactly(a, &s, n);
+    }
+    fault_scenarios_release(&s);
+}
+
 /* ---- under a plan ----------------------------------------------------------------------------------------- */
 
 static void plan_exactly(again *a, const fault_scenarios *s, size_t scenario, const plan_rules *rules)
@@ -466,6 +500,7 @@ void finding_run(const saved_finding *f, const stanzas *data, const finding_near
 {
     static void (*const by_command[FINDING_COMMAND_COUNT])(again *a) = {
         [FINDING_SWEEP] = sweep_again, [FINDING_FAULTS] = faults_again, [FINDING_PLAN] = plan_again,
+        [FINDING_CROSSED] = crossed_again,
         [FINDING_CORRUPT] = corrupt_again, [FINDING_RANGES] = ranges_again,
     };
     again a = { .f = f, .data = data, .near = near, .text = text, .at = at, .context = context, .out = out };

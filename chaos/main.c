@@ -9,12 +9,14 @@
 #include "../faults/fatal.h"
 #include "corrupt.h"
 #include "crew.h"
+#include "crossed_sweep.h"
 #include "faults_sweep.h"
 #include "plan_command.h"
 #include "ranges.h"
 #include "schedules_command.h"
 #include "finding_command.h"
 #include "finding_run.h"
+#include "soak.h"
 #include "soak_command.h"
 #include "stores_command.h"
 #include "sweep.h"
@@ -46,8 +48,16 @@ static int replay(const chaos_options *o, const stanzas *data)
         return EXIT_USAGE;
     }
     snprintf(item.replay, sizeof item.replay, "%s %s",
-             o->at ? "--at" : o->fault ? "--fault" : o->damage ? "--damage" : "--ranges",
-             o->at ? o->at : o->fault ? o->fault : o->damage ? o->damage : "");
+             o->at       ? "--at"
+             : o->fault  ? "--fault"
+             : o->chain  ? "--chain"
+             : o->damage ? "--damage"
+                         : "--ranges",
+             o->at       ? o->at
+             : o->fault  ? o->fault
+             : o->chain  ? o->chain
+             : o->damage ? o->damage
+                         : "");
     if (!saved_finding_make(&f, &item, o, NULL, NULL)) {
         fprintf(stderr, "levin-chaos: the name of the data file is too long\n");
     } else {
@@ -61,13 +71,43 @@ static int replay(const chaos_options *o, const stanzas *data)
     return status;
 }
 
+static bool soak_tick(void *context, const soak_result *so_far)
+{
+    report_progress(context, "soak: %llu lives, %llu killed, %llu operations, %llu faults",
+                    (unsigned long long)so_far->lives, (unsigned long long)so_far->killed,
+                    (unsigned long long)so_far->operations, (unsigned long long)so_far->faults);
+    return !crew_interrupted();
+}
+
+/* Real files and threads, as the last part of `chaos`. */
+static void soak_part(report *r, double seconds)
+{
+    const chaos_options *o = r->options;
+    const soak_options options = { .seed = o->seed, .threads = o->threads, .seconds = seconds > 1 ? seconds : 1,
+                                   .fault_every = o->fault_every, .tick = soak_tick, .context = r };
+    r->has_soak = true;
+    const bool good = soak_run(&options, &r->soak);
+    report_progress(r, "%s", "");
+    r->interrupted = r->interrupted || r->soak.interrupted;
+    if (r->soak.promise[0]) {
+        finding f = { .seed = o->seed, .replay = "--soak", .phase = "soak" };
+        snprintf(f.promise, sizeof f.promise, "%s", r->soak.promise);
+        snprintf(f.text, sizeof f.text, "%.400s; the store is kept in %.160s", r->soak.text, r->soak.directory);
+        report_finding(r, &f);
+    } else if (!good) {
+        snprintf(r->harness, sizeof r->harness, "soak: %.380s", r->soak.text);
+    }
+}
+
 static void sweeps(report *r, const stanzas *data)
 {
     const chaos_options *o = r->options;
     double begun = crew_clock(), budget = o->budget_seconds;
     if (o->command == COMMAND_CHAOS)
         budget *= 1 - SCHEDULES_SHARE;
-    if (o->command == COMMAND_SWEEP) {
+    if (o->crossed) {
+        crossed_sweep(r, data, budget > 0 ? begun + budget : 0);
+    } else if (o->command == COMMAND_SWEEP) {
         sweep(r, data, budget > 0 ? begun + budget : 0);
     } else if (o->command == COMMAND_FAULTS) {
         faults_sweep(r, data, budget > 0 ? begun + budget : 0);
@@ -76,13 +116,17 @@ static void sweeps(report *r, const stanzas *data)
     } else if (o->command == COMMAND_RANGES) {
         ranges(r, budget > 0 ? begun + budget : 0);
     } else {
-        sweep(r, data, begun + budget * 0.45);
+        sweep(r, data, begun + budget * 0.4);
         if (!crew_interrupted())
-            faults_sweep(r, data, begun + budget * 0.8);
+            faults_sweep(r, data, begun + budget * 0.7);
         if (!crew_interrupted())
-            corrupt(r, data, begun + budget * 0.92);
+            crossed_sweep(r, data, begun + budget * 0.8);
         if (!crew_interrupted())
-            ranges(r, begun + budget);
+            corrupt(r, data, begun + budget * 0.88);
+        if (!crew_interrupted())
+            ranges(r, begun + budget * 0.93);
+        if (!crew_interrupted() && !(o->fail_fast && r->found.count))
+            soak_part(r, begun + budget - crew_clock());
     }
 }
 
@@ -93,9 +137,11 @@ static void require_work(report *r)
         return;
     const char *idle = r->has_sweep && r->sweep.distinct == 0      ? "the crash sweep looked at no state"
                        : r->has_faults && r->faults.totals.fired == 0 ? "the fault sweep fired no fault"
+                       : r->has_crossed && r->crossed.totals.chains == 0 ? "no chain of faults and crashes was run"
                        : r->has_corrupt && corrupt_totals_done(&r->corrupt.totals) == 0
                            ? "the corruption campaign did no damage"
                        : r->has_ranges && r->ranges.counts.walks == 0 ? "no iterator was walked"
+                       : r->has_soak && r->soak.killed == 0           ? "no process of the soak was killed"
                                                                       : NULL;
     if (idle)
         snprintf(r->harness, sizeof r->harness, "%s: the budget of %g s is too short for it", idle,

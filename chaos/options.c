@@ -16,6 +16,8 @@
 
 static const char usage_text[] =
     "usage: levin-chaos sweep  [options]   crash states of a workload, at every I/O call\n"
+    "       levin-chaos sweep --faults [options]  calls that fail crossed with crashes, and with those of the\n"
+    "                                      recoveries, to --depth\n"
     "       levin-chaos faults [options]   every I/O call and allocation made to fail, one at a time\n"
     "       levin-chaos corrupt [options]  single damages to every file: answers right, or LEVIN_CORRUPT\n"
     "       levin-chaos ranges [options]   iterators with every combination of bounds, while the store goes on\n"
@@ -24,7 +26,7 @@ static const char usage_text[] =
     "       levin-chaos soak   [options]   real files and threads, killed again and again, and compared\n"
     "       levin-chaos points [--json]    where calls can be made to fail, with which effects and errors\n"
     "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME |\n"
-    "                          --damage NAME | --ranges) [--data FILE]\n"
+    "                          --chain N | --damage NAME | --ranges) [--data FILE]\n"
     "       levin-chaos replay FILE        a finding kept by --save, once more\n"
     "       levin-chaos shrink FILE [--output FILE] [--c]\n"
     "                                      a smaller one that shows the same\n"
@@ -35,7 +37,8 @@ static const char usage_text[] =
     "  --ops N           puts and deletes of the workload (sweep 2000, faults and corrupt 160);\n"
     "                    steps of ranges (160)\n"
     "  --small           a workload that comes to less than it should is no failure of the harness\n"
-    "  --depth N         2: crash the recovery as well, 3: and its recovery, up to 4 (default 2)\n"
+    "  --depth N         2: crash the recovery as well, 3: and its recovery, up to 4 (default 2;\n"
+    "                    with --faults 3)\n"
     "  --budget SECONDS  stop after so long; coverage is printed\n"
     "  --data FILE       control stanzas for names and values (chaos: /var/lib/dpkg/status)\n"
     "  --jobs N          worker processes (default: processors online)\n"
@@ -47,6 +50,9 @@ static const char usage_text[] =
     "  --quiet           no progress line\n"
     "  --at PATH         replay: crash state, POINT.VARIANT[/POINT.VARIANT...]\n"
     "  --fault NAME      replay: fault run, as printed\n"
+    "  --faults          sweep: crosses faults with crashes\n"
+    "  --chains N        of them, so many a seed (default 512)\n"
+    "  --chain N         replay: one of them, as printed\n"
     "  --damage NAME     replay: damage, as printed\n"
     "  --damages N       corrupt: so many of each kind to each kind of file, drawn by the seed (default 1000)\n"
     "  --ranges          replay: a seed of ranges\n"
@@ -125,6 +131,9 @@ enum {
     OPT_SAVE,
     OPT_OUTPUT,
     OPT_C,
+    OPT_FAULTS,
+    OPT_CHAINS,
+    OPT_CHAIN,
     OPT_HELP,
     OPT_VERSION
 };
@@ -146,6 +155,8 @@ static const struct option long_options[] = {
     { "exhaustive", no_argument, NULL, OPT_EXHAUSTIVE }, { "ranges", no_argument, NULL, OPT_RANGES },
     { "plan", required_argument, NULL, OPT_PLAN },     { "save", required_argument, NULL, OPT_SAVE },
     { "output", required_argument, NULL, OPT_OUTPUT }, { "c", no_argument, NULL, OPT_C },
+    { "faults", no_argument, NULL, OPT_FAULTS },       { "chains", required_argument, NULL, OPT_CHAINS },
+    { "chain", required_argument, NULL, OPT_CHAIN },
     { "junit", required_argument, NULL, OPT_JUNIT },   { "html", required_argument, NULL, OPT_HTML },
     { NULL, 0, NULL, 0 },
 };
@@ -168,7 +179,7 @@ static int option_parse(chaos_options *o, int option)
     case OPT_DEPTH:
         if (!number(optarg, 1, EXPLORE_DEPTH_MAX, &value))
             return mistake("--depth wants a number from 1 to 4", optarg);
-        o->depth = (unsigned)value;
+        o->depth = o->crossed_depth = (unsigned)value;
         return -1;
     case OPT_JOBS:
         if (!number(optarg, 1, 256, &value))
@@ -209,6 +220,14 @@ static int option_parse(chaos_options *o, int option)
         return -1;
     case OPT_C:
         o->c = true;
+        return -1;
+    case OPT_FAULTS:
+        o->crossed = true;
+        return -1;
+    case OPT_CHAINS:
+        return number(optarg, 1, 1000000000, &o->chains) ? -1 : mistake("--chains wants a number from 1", optarg);
+    case OPT_CHAIN:
+        o->chain = optarg;
         return -1;
     case OPT_RANGES:
         o->ranges = true;
@@ -262,7 +281,7 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     *o = (chaos_options){
-        .seed = 1, .depth = DEPTH_DEFAULT, .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0],
+        .seed = 1, .depth = DEPTH_DEFAULT, .crossed_depth = CROSSED_DEPTH_DEFAULT, .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0],
         .threads = SOAK_THREADS_DEFAULT, .duration_seconds = SOAK_SECONDS_DEFAULT,
         .fault_every = SOAK_FAULT_EVERY_DEFAULT
     };
@@ -289,13 +308,17 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         return mistake("--save is for sweep, faults, corrupt, ranges and chaos", NULL);
     if (o->plan && o->command != COMMAND_FAULTS)
         return mistake("--plan is for faults", NULL);
+    if (o->crossed && o->command != COMMAND_SWEEP)
+        return mistake("--faults is for sweep", NULL);
+    if (o->chains && !o->crossed && o->command != COMMAND_CHAOS)
+        return mistake("--chains is for sweep --faults", NULL);
     if (o->plan && o->budget_seconds > 0)
         return mistake("--plan has no budget: its runs are few", NULL);
-    const int asked = (o->at != NULL) + (o->fault != NULL) + (o->damage != NULL) + o->ranges;
+    const int asked = (o->at != NULL) + (o->fault != NULL) + (o->damage != NULL) + (o->chain != NULL) + o->ranges;
     if (o->command == COMMAND_REPLAY && asked + (o->file != NULL) != 1)
-        return mistake("replay wants the file of a finding, or one of --at, --fault, --damage and --ranges", NULL);
+        return mistake("replay wants the file of a finding, or one of --at, --fault, --chain, --damage and --ranges", NULL);
     if (o->command != COMMAND_REPLAY && asked)
-        return mistake("--at, --fault, --damage and --ranges are for replay", NULL);
+        return mistake("--at, --fault, --chain, --damage and --ranges are for replay", NULL);
     if (o->command != COMMAND_CORRUPT && o->command != COMMAND_CHAOS && (o->damages || o->exhaustive))
         return mistake("--damages and --exhaustive are for corrupt", NULL);
     return -1;

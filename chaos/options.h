@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 enum { EXIT_NOTHING_FOUND = 0, EXIT_VIOLATION = 1, EXIT_USAGE = 2, EXIT_HARNESS = 3, EXIT_INTERRUPTED = 130 };
-enum { DEPTH_DEFAULT = 2, SOAK_THREADS_DEFAULT = 8, SOAK_SECONDS_DEFAULT = 60, SOAK_FAULT_EVERY_DEFAULT = 600 };
+enum { DEPTH_DEFAULT = 2, CROSSED_DEPTH_DEFAULT = 3, SOAK_THREADS_DEFAULT = 8, SOAK_SECONDS_DEFAULT = 60, SOAK_FAULT_EVERY_DEFAULT = 600 };
 
 typedef enum chaos_command {
     COMMAND_SWEEP,
@@ -28,6 +28,7 @@ typedef struct chaos_options {
     uint64_t seeds;        /* 0: one, or with a budget as many as it allows */
     uint32_t operations;   /* 0: the default of the command */
     unsigned depth;
+    unsigned crossed_depth; /* of chains of faults and crashes */
     unsigned jobs;
     double budget_seconds; /* 0: until everything is done */
     const char *data;      /* NULL: made-up stanzas */
@@ -36,6 +37,9 @@ typedef struct chaos_options {
     const char *at;        /* replay: path of a crash state */
     const char *fault;     /* replay: name of a fault run */
     const char *damage;    /* replay: name of a damage */
+    const char *chain;     /* replay: number of a chain of faults and crashes */
+    bool crossed;          /* sweep: faults crossed with crashes */
+    uint64_t chains;       /* of them, so many a seed; 0: the default */
     uint64_t damages;      /* corrupt: the most of one kind to the files of one class; 0: the default */
     bool exhaustive;       /* corrupt: all of them */
     const char *plan;      /* faults: file of a fault plan */

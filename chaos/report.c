@@ -14,6 +14,7 @@
 #include "corrupt_report.h"
 #include "finding_file.h"
 #include "report_files.h"
+#include "soak_command.h"
 
 typedef unsigned long long ull;
 
@@ -26,12 +27,31 @@ static int finding_order(const finding *a, const finding *b)
     return strverscmp(a->replay, b->replay);
 }
 
+static const struct {
+    const char *text, *word;
+} detectors[DETECTOR_COUNT] = {
+#define DETECTOR_WORDS(name, text, word) { text, word },
+    DETECTORS(DETECTOR_WORDS)
+#undef DETECTOR_WORDS
+};
+
+const char *detector_text(detector d)
+{
+    return detectors[d].text;
+}
+
+detector finding_detector(const finding *item)
+{
+    int d = DETECTOR_COUNT;
+    while (--d > 0 && strncmp(item->replay, detectors[d].word, strlen(detectors[d].word)))
+        ;
+    return (detector)d;
+}
+
 void findings_add(findings *f, const finding *item)
 {
     f->count++;
-    f->of_faults += !strncmp(item->replay, "--fault", 7);
-    f->of_corrupt += !strncmp(item->replay, "--damage", 8);
-    f->of_ranges += !strncmp(item->replay, "--ranges", 8);
+    f->of[finding_detector(item)]++;
     size_t at = f->kept;
     while (at > 0 && finding_order(item, &f->items[at - 1]) < 0)
         at--;
@@ -45,6 +65,11 @@ void findings_add(findings *f, const finding *item)
 void report_replay_line(const report *r, const finding *item, char *line, size_t capacity)
 {
     char operations[32] = "", depth[16] = "", data[300] = "";
+    if (finding_detector(item) == DETECTOR_SOAK) {
+        snprintf(line, capacity, "levin-chaos soak --seed %llu --threads %u --fault-every %llu", (ull)item->seed,
+                 r->options->threads, (ull)r->options->fault_every);
+        return;
+    }
     if (r->options->operations)
         snprintf(operations, sizeof operations, " --ops %u", r->options->operations);
     if (r->options->depth != DEPTH_DEFAULT) /* it decides what is done with each state */
@@ -82,7 +107,8 @@ static void show_finding(const report *r, const finding *item)
 bool report_finding(report *r, const finding *item)
 {
     findings_add(&r->found, item);
-    if (r->options->save && !finding_save(item, r->options, NULL, NULL))
+    const bool file = finding_detector(item) != DETECTOR_SOAK; /* that leaves its store */
+    if (file && r->options->save && !finding_save(item, r->options, NULL, NULL))
         snprintf(r->harness, sizeof r->harness, "a finding could not be kept in %.300s", r->options->save);
     show_finding(r, item);
     return r->options->fail_fast;
@@ -196,6 +222,26 @@ static void print_faults(const report *r)
     row("wall time", "%.1f s", f->seconds);
 }
 
+static void print_crossed(const report *r)
+{
+    const crossed_report *c = &r->crossed;
+    const crossed_totals *t = &c->totals;
+    printf("faults crossed with crashes\n");
+    print_seeds(r, c->seeds_complete, c->seeds_begun);
+    row("chains", "%llu", (ull)t->chains);
+    for (unsigned level = 0; level < CHAIN_DEPTH_MAX; level++) {
+        const uint64_t *fired = t->fired[level];
+        if (fired[CHAIN_SYNC] + fired[CHAIN_SPACE] + fired[CHAIN_MEMORY] + fired[CHAIN_OTHER])
+            row(level ? "" : "faults fired", "depth %u: %llu failed syncs, %llu full disks, %llu allocations, %llu others",
+                level + 1, (ull)fired[CHAIN_SYNC], (ull)fired[CHAIN_SPACE], (ull)fired[CHAIN_MEMORY],
+                (ull)fired[CHAIN_OTHER]);
+    }
+    row("power cuts judged", "%llu", (ull)t->states);
+    row("errors given to the client", "%llu", (ull)t->refused);
+    row("chains per second", "%.0f over %u jobs", rate(t->chains, c->seconds), r->options->jobs);
+    row("wall time", "%.1f s", c->seconds);
+}
+
 static void print_ranges(const report *r)
 {
     const ranges_report *g = &r->ranges;
@@ -209,30 +255,58 @@ static void print_ranges(const report *r)
     row("wall time", "%.1f s", g->seconds);
 }
 
+static uint64_t crossed_fired(const crossed_totals *t)
+{
+    uint64_t sum = 0;
+    for (unsigned level = 0; level < CHAIN_DEPTH_MAX; level++)
+        for (unsigned class = 0; class < CHAIN_CLASS_COUNT; class++)
+            sum += t->fired[level][class];
+    return sum;
+}
+
+static void print_soak(const report *r)
+{
+    const soak_result *s = &r->soak;
+    printf("soak: real files, %u threads\n", r->options->threads);
+    row("lives", "%llu: %llu killed, %llu closed, %llu ended by a fault", (ull)s->lives, (ull)s->killed,
+        (ull)s->closed, (ull)s->given_up);
+    row("operations in the store", "%llu, compared after a death %llu times", (ull)s->operations, (ull)s->compared);
+    row("injected faults", "%llu in %llu lives", (ull)s->faults, (ull)s->lives_with_faults);
+    row("wall time", "%.1f s", s->seconds);
+}
+
 static void print_table(const report *r)
 {
-    printf("\n%-6s %10s %16s %9s %8s %11s  %s\n", "sweep", "points", "distinct states", "states/s", "faults",
+    printf("\n%-7s %10s %16s %9s %8s %11s  %s\n", "sweep", "points", "distinct states", "states/s", "faults",
            "violations", "verdict");
-    uint64_t of_faults = r->found.of_faults, of_corrupt = r->found.of_corrupt;
-    uint64_t of_ranges = r->found.of_ranges;
-    uint64_t of_sweep = r->found.count - of_faults - of_corrupt - of_ranges;
+    const uint64_t *of = r->found.of;
     if (r->has_sweep)
-        printf("%-6s %10llu %16llu %9.0f %8s %11llu  %s\n", "crash", (ull)r->sweep.totals.points,
+        printf("%-7s %10llu %16llu %9.0f %8s %11llu  %s\n", "crash", (ull)r->sweep.totals.points,
                (ull)r->sweep.distinct, rate(r->sweep.distinct, r->sweep.seconds), "-",
-               (ull)of_sweep, of_sweep ? "VIOLATED" : "nothing found");
+               (ull)of[DETECTOR_SWEEP], of[DETECTOR_SWEEP] ? "VIOLATED" : "nothing found");
     if (r->has_faults)
-        printf("%-6s %10llu %16s %9.0f %8llu %11llu  %s\n", "faults", (ull)r->faults.totals.points_hit, "-",
-               rate(r->faults.totals.runs, r->faults.seconds), (ull)r->faults.totals.fired, (ull)of_faults,
-               of_faults ? "VIOLATED" : "nothing found");
+        printf("%-7s %10llu %16s %9.0f %8llu %11llu  %s\n", "faults", (ull)r->faults.totals.points_hit, "-",
+               rate(r->faults.totals.runs, r->faults.seconds), (ull)r->faults.totals.fired, (ull)of[DETECTOR_FAULTS],
+               of[DETECTOR_FAULTS] ? "VIOLATED" : "nothing found");
+    if (r->has_crossed)
+        printf("%-7s %10llu %16llu %9.0f %8llu %11llu  %s\n", "crossed", (ull)r->crossed.totals.chains,
+               (ull)r->crossed.totals.states, rate(r->crossed.totals.chains, r->crossed.seconds),
+               (ull)crossed_fired(&r->crossed.totals), (ull)of[DETECTOR_CROSSED],
+               of[DETECTOR_CROSSED] ? "VIOLATED" : "nothing found");
     if (r->has_corrupt) {
         const uint64_t done = corrupt_totals_done(&r->corrupt.totals);
-        printf("%-6s %10llu %16s %9.0f %8llu %11llu  %s\n", "damage", (ull)r->corrupt.totals.all, "-",
-               rate(done, r->corrupt.seconds), (ull)done, (ull)of_corrupt, of_corrupt ? "VIOLATED" : "nothing found");
+        printf("%-7s %10llu %16s %9.0f %8llu %11llu  %s\n", "damage", (ull)r->corrupt.totals.all, "-",
+               rate(done, r->corrupt.seconds), (ull)done, (ull)of[DETECTOR_CORRUPT],
+               of[DETECTOR_CORRUPT] ? "VIOLATED" : "nothing found");
     }
     if (r->has_ranges)
-        printf("%-6s %10llu %16s %9.0f %8llu %11llu  %s\n", "ranges", (ull)r->ranges.counts.walks, "-",
-               rate(r->ranges.counts.walks, r->ranges.seconds), (ull)r->ranges.counts.faults, (ull)of_ranges,
-               of_ranges ? "VIOLATED" : "nothing found");
+        printf("%-7s %10llu %16s %9.0f %8llu %11llu  %s\n", "ranges", (ull)r->ranges.counts.walks, "-",
+               rate(r->ranges.counts.walks, r->ranges.seconds), (ull)r->ranges.counts.faults, (ull)of[DETECTOR_RANGES],
+               of[DETECTOR_RANGES] ? "VIOLATED" : "nothing found");
+    if (r->has_soak)
+        printf("%-7s %10llu %16s %9.1f %8llu %11llu  %s\n", "soak", (ull)r->soak.lives, "-",
+               rate(r->soak.lives, r->soak.seconds), (ull)r->soak.faults, (ull)of[DETECTOR_SOAK],
+               of[DETECTOR_SOAK] ? "VIOLATED" : "nothing found");
 }
 
 static void print_text(const report *r)
@@ -243,10 +317,14 @@ static void print_text(const report *r)
         print_sweep(r);
     if (r->has_faults)
         print_faults(r);
+    if (r->has_crossed)
+        print_crossed(r);
     if (r->has_corrupt)
         corrupt_print(r);
     if (r->has_ranges)
         print_ranges(r);
+    if (r->has_soak)
+        print_soak(r);
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
         report_replay_line(r, f, line, sizeof line);
@@ -315,6 +393,28 @@ static json_t *faults_json(const report *r)
     return o;
 }
 
+static json_t *crossed_json(const report *r)
+{
+    const crossed_report *c = &r->crossed;
+    json_t *o = json_object(), *levels = json_array();
+    set_count(o, "seeds_complete", c->seeds_complete);
+    set_count(o, "seeds_begun", c->seeds_begun);
+    set_count(o, "chains", c->totals.chains);
+    set_count(o, "power_cuts", c->totals.states);
+    set_count(o, "errors_given", c->totals.refused);
+    set_count(o, "faults_silent", c->totals.silent);
+    for (unsigned level = 0; level < CHAIN_DEPTH_MAX; level++) {
+        json_t *fired = json_object();
+        for (unsigned class = 0; class < CHAIN_CLASS_COUNT; class++)
+            set_count(fired, chain_class_text((chain_class)class), c->totals.fired[level][class]);
+        json_array_append_new(levels, fired);
+    }
+    json_object_set_new(o, "faults_fired_by_depth", levels);
+    json_object_set_new(o, "seconds", json_real(c->seconds));
+    json_object_set_new(o, "complete", json_boolean(c->complete));
+    return o;
+}
+
 static json_t *ranges_json(const report *r)
 {
     const ranges_report *g = &r->ranges;
@@ -342,10 +442,14 @@ static void print_json(const report *r)
         json_object_set_new(root, "sweep", sweep_json(r));
     if (r->has_faults)
         json_object_set_new(root, "faults", faults_json(r));
+    if (r->has_crossed)
+        json_object_set_new(root, "crossed", crossed_json(r));
     if (r->has_corrupt)
         json_object_set_new(root, "corrupt", corrupt_json(r));
     if (r->has_ranges)
         json_object_set_new(root, "ranges", ranges_json(r));
+    if (r->has_soak)
+        json_object_set_new(root, "soak", soak_json(&r->soak));
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
         char line[1024];

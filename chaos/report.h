@@ -7,8 +7,10 @@
 #include "../faults/fault_io.h"
 #include "corrupt_totals.h"
 #include "explore.h"
+#include "fault_chain.h"
 #include "options.h"
 #include "ranges_run.h"
+#include "soak.h"
 
 typedef struct finding {
     uint64_t seed;
@@ -18,12 +20,29 @@ typedef struct finding {
     char text[600];
 } finding;
 
+/* X(name, text, what the arguments of replay begin with); the first one whose word it is. */
+#define DETECTORS(X)                                                                                            \
+    X(DETECTOR_SWEEP, "sweep", "--at")                                                                          \
+    X(DETECTOR_FAULTS, "faults", "--fault")                                                                     \
+    X(DETECTOR_CROSSED, "crossed", "--chain")                                                                   \
+    X(DETECTOR_CORRUPT, "corrupt", "--damage")                                                                  \
+    X(DETECTOR_RANGES, "ranges", "--ranges")                                                                    \
+    X(DETECTOR_SOAK, "soak", "--soak")
+typedef enum detector {
+#define DETECTOR_ENUM(name, text, word) name,
+    DETECTORS(DETECTOR_ENUM)
+#undef DETECTOR_ENUM
+    DETECTOR_COUNT
+} detector;
+const char *detector_text(detector d);
+detector finding_detector(const finding *item);
+
 enum { FINDINGS_KEPT = 24 };
 
 typedef struct findings {
     finding items[FINDINGS_KEPT]; /* the smallest by (seed, replay), so that the order of arrival does not matter */
     size_t kept;
-    uint64_t count, of_faults, of_corrupt, of_ranges; /* all; those of the other detectors than the crash sweep */
+    uint64_t count, of[DETECTOR_COUNT];
 } findings;
 void findings_add(findings *f, const finding *item);
 
@@ -56,6 +75,21 @@ typedef struct faults_report {
     bool complete;
 } faults_report;
 
+typedef struct crossed_totals {
+    uint64_t chains;
+    uint64_t states;       /* power cuts judged */
+    uint64_t refused;      /* calls of the store that returned an error */
+    uint64_t silent;       /* faults that should have fired and did not: the harness failed */
+    uint64_t fired[CHAIN_DEPTH_MAX][CHAIN_CLASS_COUNT];
+} crossed_totals;
+
+typedef struct crossed_report {
+    crossed_totals totals;
+    uint64_t seeds_begun, seeds_complete;
+    double seconds;
+    bool complete;
+} crossed_report;
+
 typedef struct ranges_report {
     ranges_counts counts;
     uint64_t seeds_begun, seeds_complete;
@@ -70,8 +104,10 @@ typedef struct report {
     sweep_report sweep;
     faults_report faults;
     corrupt_report corrupt;
+    crossed_report crossed;
     ranges_report ranges;
-    bool has_sweep, has_faults, has_corrupt, has_ranges, interrupted;
+    soak_result soak;
+    bool has_sweep, has_faults, has_crossed, has_corrupt, has_ranges, has_soak, interrupted;
     char harness[400];          /* why the harness failed; "" when it did not */
     findings found;
 } report;

@@ -29,31 +29,23 @@ void report_escape(FILE *to, const char *text)
         }
 }
 
-bool report_is_of(const finding *item, const char *detector)
-{
-    const char *own = !strncmp(item->replay, "--fault", 7)    ? "faults"
-                      : !strncmp(item->replay, "--damage", 8) ? "corrupt"
-                      : !strncmp(item->replay, "--ranges", 8) ? "ranges"
-                                                              : "sweep";
-    return !strcmp(own, detector);
-}
-
 size_t report_detectors(const report *r, report_detector list[REPORT_DETECTORS])
 {
+    const report_detector all[DETECTOR_COUNT] = {
+        { DETECTOR_SWEEP, "I/O calls crashed at", r->sweep.totals.points, r->sweep.points_due, r->sweep.seconds },
+        { DETECTOR_FAULTS, "calls made to fail", r->faults.totals.points_hit, r->faults.totals.points,
+          r->faults.seconds },
+        { DETECTOR_CROSSED, "power cuts after faults", r->crossed.totals.states, 0, r->crossed.seconds },
+        { DETECTOR_CORRUPT, "damages", corrupt_totals_done(&r->corrupt.totals), 0, r->corrupt.seconds },
+        { DETECTOR_RANGES, "combinations of bounds", r->ranges.counts.walks, 0, r->ranges.seconds },
+        { DETECTOR_SOAK, "lives of a process", r->soak.lives, 0, r->soak.seconds },
+    };
+    const bool ran[DETECTOR_COUNT] = { r->has_sweep, r->has_faults, r->has_crossed,
+                                       r->has_corrupt, r->has_ranges, r->has_soak };
     size_t n = 0;
-    const findings *f = &r->found;
-    if (r->has_sweep)
-        list[n++] = (report_detector){ "sweep", "I/O calls crashed at", r->sweep.totals.points, r->sweep.points_due,
-                                       r->sweep.seconds, f->count - f->of_faults - f->of_corrupt - f->of_ranges };
-    if (r->has_faults)
-        list[n++] = (report_detector){ "faults", "calls made to fail", r->faults.totals.points_hit,
-                                       r->faults.totals.points, r->faults.seconds, f->of_faults };
-    if (r->has_corrupt)
-        list[n++] = (report_detector){ "corrupt", "damages", corrupt_totals_done(&r->corrupt.totals), 0,
-                                       r->corrupt.seconds, f->of_corrupt };
-    if (r->has_ranges)
-        list[n++] = (report_detector){ "ranges", "combinations of bounds", r->ranges.counts.walks, 0,
-                                       r->ranges.seconds, f->of_ranges };
+    for (int d = 0; d < DETECTOR_COUNT; d++)
+        if (ran[d])
+            list[n++] = all[d];
     return n;
 }
 
@@ -64,10 +56,10 @@ static void junit_findings(FILE *to, const report *r, const report_detector *d)
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
         char line[1024];
-        if (!report_is_of(f, d->name))
+        if (finding_detector(f) != d->which)
             continue;
         report_replay_line(r, f, line, sizeof line);
-        fprintf(to, "    <testcase classname=\"levin-chaos.%s\" name=\"", d->name);
+        fprintf(to, "    <testcase classname=\"levin-chaos.%s\" name=\"", detector_text(d->which));
         report_escape(to, line);
         fputs("\">\n      <failure type=\"", to);
         report_escape(to, f->promise);
@@ -86,12 +78,13 @@ static void junit(FILE *to, const report *r)
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"levin-chaos\">\n", to);
     for (size_t i = 0; i < n; i++) {
         const report_detector *d = &list[i];
+        const char *name = detector_text(d->which);
         size_t kept = 0;
         for (size_t k = 0; k < r->found.kept; k++)
-            kept += report_is_of(&r->found.items[k], d->name);
-        fprintf(to, "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" errors=\"%d\" time=\"%.3f\">\n", d->name,
+            kept += finding_detector(&r->found.items[k]) == d->which;
+        fprintf(to, "  <testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" errors=\"%d\" time=\"%.3f\">\n", name,
                 kept + 1, kept, r->harness[0] != 0, d->seconds);
-        fprintf(to, "    <testcase classname=\"levin-chaos.%s\" name=\"%llu %s\" time=\"%.3f\">", d->name,
+        fprintf(to, "    <testcase classname=\"levin-chaos.%s\" name=\"%llu %s\" time=\"%.3f\">", name,
                 (unsigned long long)d->done, d->unit, d->seconds);
         if (r->harness[0]) {
             fputs("<error message=\"the harness failed\">", to);

@@ -16,14 +16,12 @@ void report_html(FILE *to, const report *r, const char *verdict);
 
 /* What each detector that ran has to show. */
 typedef struct report_detector {
-    const char *name, *unit;
+    detector which;
+    const char *unit;
     uint64_t done, due;   /* points, plans, damages, seeds; due 0: no end */
     double seconds;
-    uint64_t violations;
 } report_detector;
-enum { REPORT_DETECTORS = 4 };
+enum { REPORT_DETECTORS = DETECTOR_COUNT };
 size_t report_detectors(const report *r, report_detector list[REPORT_DETECTORS]);
-/* Whether the finding is of that detector. */
-bool report_is_of(const finding *item, const char *detector);
 
 #endif

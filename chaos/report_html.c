@@ -89,11 +89,11 @@ static void detectors(FILE *to, const report *r)
     fputs("<table><tr><th>detector<th>done<th>of<th>what<th>a second<th>seconds<th>violations</tr>\n", to);
     for (size_t i = 0; i < n; i++) {
         const report_detector *d = &list[i];
-        fprintf(to, "<tr><td>%s<td>%llu<td>", d->name, (ull)d->done);
+        fprintf(to, "<tr><td>%s<td>%llu<td>", detector_text(d->which), (ull)d->done);
         if (d->due)
             fprintf(to, "%llu (%.1f %%)", (ull)d->due, 100.0 * (double)d->done / (double)d->due);
         fprintf(to, "<td>%s<td>%.0f<td>%.1f<td>%llu</tr>\n", d->unit,
-                d->seconds > 0 ? (double)d->done / d->seconds : 0, d->seconds, (ull)d->violations);
+                d->seconds > 0 ? (double)d->done / d->seconds : 0, d->seconds, (ull)r->found.of[d->which]);
     }
     fputs("</table>\n", to);
 }
@@ -125,6 +125,22 @@ static void faults_part(FILE *to, const report *r)
             else
                 fputs(fault_point_exists((levin_file_kind)k, (fault_operation)op) ? "<td>0" : "<td>", to);
         }
+        fputs("</tr>\n", to);
+    }
+    fputs("</table>\n", to);
+}
+
+static void crossed_part(FILE *to, const report *r)
+{
+    fputs("<h2>Faults crossed with crashes</h2>\n<p>Faults that fired, by how many power cuts had gone before:</p>\n"
+          "<table><tr><th>cuts before", to);
+    for (unsigned class = 0; class < CHAIN_CLASS_COUNT; class++)
+        fprintf(to, "<th>%s", chain_class_text((chain_class)class));
+    fputs("</tr>\n", to);
+    for (unsigned level = 0; level < CHAIN_DEPTH_MAX; level++) {
+        fprintf(to, "<tr><td>%u", level);
+        for (unsigned class = 0; class < CHAIN_CLASS_COUNT; class++)
+            fprintf(to, "<td>%llu", (ull)r->crossed.totals.fired[level][class]);
         fputs("</tr>\n", to);
     }
     fputs("</table>\n", to);
@@ -201,6 +217,8 @@ void report_html(FILE *to, const report *r, const char *verdict)
         sweep_part(to, r);
     if (r->has_faults)
         faults_part(to, r);
+    if (r->has_crossed)
+        crossed_part(to, r);
     if (r->has_corrupt)
         corrupt_part(to, r);
     if (r->has_ranges)

@@ -18,7 +18,7 @@
 #include "ddmin.h"
 #include "fault_run.h"
 
-enum { ROUNDS_MAX = 4, SWEEP_LIMIT = 20000, FAULTS_LIMIT = 400, PLAN_LIMIT = 60, CORRUPT_LIMIT = 3000 };
+enum { ROUNDS_MAX = 4, SWEEP_LIMIT = 20000, FAULTS_LIMIT = 400, CROSSED_LIMIT = 100, PLAN_LIMIT = 60, CORRUPT_LIMIT = 3000 };
 
 typedef enum shrink_target { TARGET_STEPS, TARGET_OPERATIONS, TARGET_WALKS, TARGET_RULES } shrink_target;
 
@@ -36,7 +36,8 @@ typedef struct shrinker {
 
 static workload *workload_of(const saved_finding *f, const stanzas *data)
 {
-    const bool brief = f->command == FINDING_FAULTS || f->command == FINDING_PLAN ||
+    const bool brief = f->command == FINDING_FAULTS || f->command == FINDING_CROSSED ||
+                       f->command == FINDING_PLAN ||
                        (f->command == FINDING_CORRUPT && f->operations <= CORRUPT_BRIEF_OPERATIONS);
     const workload_options options = { .seed = f->seed, .operations = f->operations, .data = data, .brief = brief,
                                        .part = &f->part };
@@ -341,8 +342,8 @@ static void shrink_parts(shrinker *s, uint32_t whole)
 void shrink(saved_finding *f, const shrink_options *options, shrink_result *result)
 {
     static const uint64_t limits[FINDING_COMMAND_COUNT] = {
-        [FINDING_SWEEP] = SWEEP_LIMIT, [FINDING_FAULTS] = FAULTS_LIMIT, [FINDING_PLAN] = PLAN_LIMIT,
-        [FINDING_CORRUPT] = CORRUPT_LIMIT, [FINDING_RANGES] = UINT64_MAX,
+        [FINDING_SWEEP] = SWEEP_LIMIT, [FINDING_FAULTS] = FAULTS_LIMIT, [FINDING_CROSSED] = CROSSED_LIMIT,
+        [FINDING_PLAN] = PLAN_LIMIT, [FINDING_CORRUPT] = CORRUPT_LIMIT, [FINDING_RANGES] = UINT64_MAX,
     };
     shrinker s = { .best = f, .options = options, .result = result, .near = { .limit = limits[f->command] } };
     finding_outcome *first = &result->first;

@@ -259,6 +259,7 @@ static bool one_life(soak *k, const fate *f)
                                         .fiu = k->o->fiu };
     const double now = crew_clock();
     const uint64_t faults = k->s->faults;
+    r->living = true;
     pid_t child = fork();
     if (child < 0)
         return broken(k, "no child process", "fork");
@@ -266,6 +267,7 @@ static bool one_life(soak *k, const fate *f)
         soak_life(&options, k->s);
     int status = wait_for(k, child, f->stop_after > 0 ? now + f->stop_after : 0,
                           f->kill_after > 0 ? now + f->kill_after : 0);
+    r->living = false;
     r->lives_with_faults += k->s->faults != faults;
     count(k);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {

@@ -37,6 +37,7 @@ typedef struct soak_result {
     uint64_t recovery_max_ns;
     double seconds;
     bool interrupted;
+    bool living;             /* a life is under way: its process may be using the store */
     char promise[24], text[700]; /* "" when nothing was violated */
     char directory[SOAK_PATH_BYTES];    /* has store, before (as the last life found it), soak.state */
     char last_fault[160];    /* "" when there was none */

@@ -50,10 +50,8 @@ static void print_text(const chaos_options *o, const soak_result *r, bool good)
     printf("verdict: %s\n", verdict(r, good));
 }
 
-static void print_json(const chaos_options *o, const soak_result *r, bool good)
+json_t *soak_json(const soak_result *r)
 {
-    json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:f}", "command", "soak", "verdict", verdict(r, good), "seed",
-                          (json_int_t)o->seed, "threads", (json_int_t)o->threads, "seconds", r->seconds);
     const struct {
         const char *name;
         uint64_t value;
@@ -62,6 +60,7 @@ static void print_json(const chaos_options *o, const soak_result *r, bool good)
                    { "killed_closing", r->killed_closing }, { "operations", r->operations }, { "reads", r->reads },
                    { "compared", r->compared }, { "checks", r->checks }, { "faults", r->faults },
                    { "lives_with_faults", r->lives_with_faults }, { "recovery_max_ns", r->recovery_max_ns } };
+    json_t *j = json_pack("{s:f}", "seconds", r->seconds);
     if (!j)
         fatal("the report could not be made");
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
@@ -71,6 +70,17 @@ static void print_json(const chaos_options *o, const soak_result *r, bool good)
         json_object_set_new(j, "text", json_string(r->text));
         json_object_set_new(j, "directory", json_string(r->directory));
     }
+    return j;
+}
+
+static void print_json(const chaos_options *o, const soak_result *r, bool good)
+{
+    json_t *j = json_pack("{s:s, s:s, s:I, s:I}", "command", "soak", "verdict", verdict(r, good), "seed",
+                          (json_int_t)o->seed, "threads", (json_int_t)o->threads), *counts = soak_json(r);
+    if (!j)
+        fatal("the report could not be made");
+    json_object_update(j, counts);
+    json_decref(counts);
     json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(j);

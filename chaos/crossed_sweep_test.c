@@ -1,0 +1,118 @@
+/*
+ * crossed_sweep_test.c - chains of faults and crashes: every fault fires, each depth is reached, one number is one
+ * chain whatever the number of jobs and the depth, and a promise that was not kept is found.
+ */
+#include "crossed_sweep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../faults/check_main.h"
+
+static report *run_crossed(unsigned jobs, chaos_options *options)
+{
+    stanzas data;
+    stanzas_invent(&data, 400, 1);
+    *options = (chaos_options){ .seed = 3, .seeds = 2, .chains = 40, .operations = 40, .crossed_depth = 3,
+                                .jobs = jobs, .quiet = true };
+    report *r = calloc(1, sizeof *r);
+    r->options = options;
+    crossed_sweep(r, &data, 0);
+    stanzas_free(&data);
+    return r;
+}
+
+START_TEST(crossed__all_fires_at_each_depth_and_nothing_depends_on_the_number_of_jobs)
+{
+    chaos_options options[2];
+    report *one = run_crossed(1, &options[0]), *three = run_crossed(3, &options[1]);
+    const crossed_totals *t = &one->crossed.totals;
+    ck_assert_msg(one->found.count == 0, "%s", one->found.items[0].text);
+    ck_assert(one->crossed.complete && three->crossed.complete);
+    ck_assert_uint_eq(one->crossed.seeds_complete, 2);
+    ck_assert_uint_eq(t->chains, 80);
+    ck_assert_uint_eq(t->silent, 0);
+    ck_assert_uint_gt(t->states, 80 * 3 * 10);
+    for (unsigned level = 0; level < 3; level++) {
+        uint64_t fired = 0;
+        for (unsigned class = 0; class < CHAIN_CLASS_COUNT; class++) {
+            fired += t->fired[level][class];
+            ck_assert_uint_gt(t->fired[level][class], 0);
+        }
+        ck_assert_uint_eq(fired, 80);
+    }
+    for (unsigned class = 0; class < CHAIN_CLASS_COUNT; class++)
+        ck_assert_uint_eq(t->fired[3][class], 0); /* deeper than asked for */
+    ck_assert_mem_eq(t, &three->crossed.totals, sizeof *t);
+    free(one);
+    free(three);
+}
+END_TEST
+
+typedef struct scene {
+    stanzas data;
+    fault_scenarios s;
+} scene;
+
+static void scene_make(scene *c)
+{
+    stanzas_invent(&c->data, 400, 1);
+    ck_assert_msg(fault_scenarios_prepare(&c->s, 2, 40, &c->data, NULL, 1), "%s", c->s.verdict.text);
+}
+
+static void scene_end(scene *c)
+{
+    fault_scenarios_release(&c->s);
+    stanzas_free(&c->data);
+}
+
+START_TEST(chain__a_number_is_one_chain_and_a_greater_depth_goes_on_from_it)
+{
+    scene c;
+    fault_chain_outcome out[3];
+    char text[3][CHAIN_TEXT_BYTES];
+    scene_make(&c);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_msg(fault_chain_run(&c.s, 2, 7, i == 2 ? 4 : 2, &out[i]), "%s", out[i].last.verdict.text);
+        fault_chain_text(&out[i], text[i]);
+    }
+    ck_assert_uint_eq(out[0].levels, 2);
+    ck_assert_uint_eq(out[2].levels, 4);
+    ck_assert_str_eq(text[0], text[1]);
+    ck_assert_uint_eq(out[0].states, out[1].states);
+    ck_assert(!strncmp(text[0], text[2], strlen(text[0])));
+    ck_assert(fault_chain_run(&c.s, 2, 8, 1, &out[1]));
+    fault_chain_text(&out[1], text[1]);
+    ck_assert_msg(strncmp(text[0], text[1], strlen(text[1])) != 0, "%s", text[1]);
+    scene_end(&c);
+}
+END_TEST
+
+/* The model is told of a batch that the disk from which the life starts does not have. */
+START_TEST(chain__a_batch_that_is_not_there_is_found)
+{
+    scene c;
+    fault_chain_outcome out;
+    scene_make(&c);
+    oracle *o = oracle_create();
+    oracle_put(o, "promised", 8, "x", 1);
+    const uint32_t batch = oracle_submit(o, LEVIN_SYNCED, 0);
+    oracle_acknowledge(o, batch, 0);
+    disk_image *empty = disk_image_create();
+    c.s.items[0].start = empty;
+    c.s.items[0].from = o;
+    c.s.items[0].from_state = batch;
+    c.s.items[0].from_legal = oracle_legal_crash(o, 0);
+    ck_assert(!fault_chain_run(&c.s, 2, 7, 3, &out));
+    ck_assert_uint_eq(out.levels, 1);
+    ck_assert_ptr_nonnull(out.last.verdict.promise);
+    c.s.items[0].start = NULL;
+    disk_image_unref(empty);
+    oracle_destroy(o);
+    scene_end(&c);
+}
+END_TEST
+
+LEVIN_TEST_MAIN("crossed", TEST(crossed__all_fires_at_each_depth_and_nothing_depends_on_the_number_of_jobs),
+                TEST(chain__a_number_is_one_chain_and_a_greater_depth_goes_on_from_it),
+                TEST(chain__a_batch_that_is_not_there_is_found))

@@ -1,0 +1,54 @@
+/*
+ * fault_life.h - one life of a store under faults, and what must be true after it; the parts of fault_run.c and
+ * fault_chain.c.
+ */
+#ifndef CHAOS_FAULT_LIFE_H
+#define CHAOS_FAULT_LIFE_H
+
+#include "../faults/simdisk.h"
+#include "fault_run.h"
+
+enum { VERIFY_POINTS = 6, VERIFY_RANGES = 2 };
+
+typedef struct fault_life {
+    simdisk *disk;
+    simdisk_failed_sync failed_sync; /* what a sync that fails by FAULT_ERROR leaves */
+    trace *t;
+    fault_io *f;
+    oracle *o;
+    uint64_t opened;         /* when the store was first open; UINT64_MAX: never */
+    uint64_t (*fired)(const void *context); /* how many faults did; NULL: those of the first rule */
+    const void *fired_context;
+    workload_script *script; /* NULL: none */
+} fault_life;
+
+/* failed_sync, fired and script are set before, and faults between. */
+void fault_life_begin(fault_life *l, const fault_scenario *scenario);
+void fault_life_end(fault_life *l);
+uint64_t fault_life_fired(const fault_life *l);
+/* How often each call was made: into scenario->calls. */
+void fault_life_calls(const fault_life *l, fault_scenario *scenario);
+/* Nothing fails any more. */
+void fault_life_calm(fault_life *l);
+/*
+ * Runs the scenario. When a fault has fired, it is over once the workload is done: the handle must show what was
+ * accepted. The store is closed at the end. This and the checks below: false, and out says what is wrong.
+ */
+bool fault_life_run(fault_life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out);
+/* Nothing is left open or in memory. */
+bool fault_life_check_held(const fault_life *l, fault_outcome *out);
+/* Power cuts, one some time after the last reopening, one when the store had been closed. */
+bool fault_life_check_power_cut(const workload *w, fault_life *l, const fault_scenario *scenario, uint64_t seed,
+                                fault_outcome *out);
+/* The store opens again without faults, is whole, and can be written to. */
+bool fault_life_check_reopened(const workload *w, fault_life *l, uint64_t seed, fault_outcome *out);
+/*
+ * The history, and its legal set, by which a power cut at that point is judged.  Until the store was open nobody has
+ * seen which of the legal states it would show, so a cut during the recovery may leave any of them: a meta page that
+ * only its own crash put there need not come back after the next.
+ */
+oracle *fault_life_judge(const fault_life *l, const fault_scenario *scenario, uint64_t point, oracle_legal *legal);
+/* Fills out; always false. */
+bool fault_life_wrong(fault_outcome *out, const char *phase, const oracle_verdict *v);
+
+#endif
