@@ -115,6 +115,14 @@ if [ -x "$root/build/release/bin/levin-chaos" ]; then
 fi
 printf 'levin-fault-plan 1\non levin/io/lock/lock nth 99999 do error EIO\n' >idle
 expect "a plan of which nothing fires" 3 "$chaos" faults --plan idle
+expect "faults crossed with crashes" 0 "$chaos" sweep --faults --ops 30 --chains 20 --seeds 2 --json
+expect "their JSON" 0 jq -e '.verdict == "nothing found" and .crossed.complete and .crossed.chains == 40 and .crossed.power_cuts > 1000 and
+    (.crossed.faults_fired_by_depth | map(add) == [40, 40, 40, 0])' out
+expect "one chain of them again" 0 "$chaos" replay --ops 30 --chain 7
+says "its faults and power cuts" out '^life/[a-z]+\.[a-z_]+/[a-z-]+/(once|forever)/[0-9]+ \+ [0-9]+\.[0-9]+ \+ recovery/'
+expect "--faults elsewhere" 2 "$chaos" ranges --faults
+expect "--chains elsewhere" 2 "$chaos" sweep --chains 3
+expect "not a chain" 2 "$chaos" replay --chain x
 expect "ranges" 0 "$chaos" ranges --ops 6 --seeds 2 --json
 expect "their JSON" 0 jq -e '.verdict == "nothing found" and .ranges.complete and .ranges.walks > 50' out
 expect "one seed of them again" 0 "$chaos" replay --ops 6 --ranges
@@ -191,6 +199,10 @@ if [ -d "$root/build/release/obj" ]; then
     kept_finding 8 corrupt
     kept_test corrupt 'DETECT: '
     expect "a tree with another one" 0 planted 05
+    kept_finding 2 sweep --faults
+    says "faults crossed with crashes: a chain" first '^chain [0-9]+$'
+    expect "they are no C tests" 3 "$planted" shrink first --c
+    says "and it says so, too" err 'sweep --faults'
     kept_finding 5 sweep
     kept_test sweep 'TORN vs ROTTEN: power cut after'
     # at any moment: before it was seen that the finding is there, or with the best so far

@@ -3,8 +3,8 @@
 #   SEEDS=N      seeds tried before a bug counts as survived (default 4)
 #   ALL=1        run all detectors on each bug, to see which kill what
 #   ONLY=word    only the bugs with that word in their name
-# A patch that says "Detector: NAME" is shown to that detector first.  "memcheck", a fault sweep under valgrind, takes so long
-# that it is run for those patches only.
+# A patch that says "Detector: NAME" is shown to that detector first.  "memcheck", a fault sweep under valgrind, and "soak", which
+# is not the same run twice, are run for those patches only.  "crossed" is sweep --faults.
 # Exit: 0 all caught and the unpatched tree clean, 1 a bug survived or the clean tree did not, 3 a patch does not apply
 # or build, or a detector failed by itself.
 set -u
@@ -12,7 +12,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 3
 seeds=${SEEDS:-4} all=${ALL:-0} only=${ONLY:-}
 make=${MAKE:-make}
-detectors=(sweep faults corrupt ranges)
+detectors=(sweep crossed faults corrupt ranges)
 scratch=$PWD/build/planted
 mkdir -p "$scratch"
 survived=0 broken=0
@@ -40,11 +40,12 @@ prepare() { # name, patch ("" for none)
 
 strike() { # name, detector, seed
     local chaos=$scratch/$1/build/release/bin/levin-chaos
-    if [ "$2" = memcheck ]; then
-        valgrind -q --error-exitcode=9 --exit-on-first-error=yes "$chaos" faults --small --ops 24 --seed "$3" --fail-fast --quiet
-    else
-        "$chaos" "$2" --seed "$3" --fail-fast --quiet
-    fi
+    case $2 in
+    memcheck) valgrind -q --error-exitcode=9 --exit-on-first-error=yes "$chaos" faults --small --ops 24 --seed "$3" --fail-fast --quiet ;;
+    crossed) "$chaos" sweep --faults --seed "$3" --fail-fast --quiet ;;
+    soak) "$chaos" soak --seed "$3" --duration 20 --quiet ;;
+    *) "$chaos" "$2" --seed "$3" --fail-fast --quiet ;;
+    esac
 }
 
 # Seeds up to the first that the detector catches; 0: none.  Prints "seeds seconds promise violated".
@@ -59,7 +60,7 @@ detect() { # name, detector
         [ "$2" = memcheck ] && ! grep -q '^==[0-9]*== ' "$scratch/$1/$2.$seed.log" && status=3
         if [ "$status" = 1 ]; then
             caught=$seed
-            promise=$(grep -m1 -oE '^[A-Z][A-Za-z ]+ \(' "$scratch/$1/$2.$seed.log" | sed 's/ (//')
+            promise=$(grep -m1 -oE '^[A-Z][A-Za-z ]+ (\(|violated:)' "$scratch/$1/$2.$seed.log" | sed 's/ (//; s/ violated://')
         fi
         [ "$status" = 1 ] || { echo "$1: $2 of seed $seed ended with status $status" >&2; caught=-1; }
         break

@@ -299,6 +299,8 @@ static bool expressible(const saved_finding *f)
         why = "findings of ranges cannot be";
     else if (!strcmp(f->place, "none"))
         why = "it is found without a fault or damage: sweep has the better finding";
+    else if (f->command == FINDING_CROSSED)
+        why = "a chain of sweep --faults draws its faults as it goes";
     else if (f->command != FINDING_SWEEP && f->command != FINDING_CORRUPT && strncmp(f->place, "life", 4))
         why = "it is not in the scenario life";
     else if (f->command == FINDING_PLAN && plan_damages(f))
