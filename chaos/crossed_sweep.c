@@ -135,7 +135,8 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     to->seeds_begun += m.slice == 0;
     c->tasks_complete += m.complete;
     if (m.totals.silent)
-        snprintf(c->r->harness, sizeof c->r->harness, "a fault did not fire where it should: seed %llu --chain %llu, %s",
+        snprintf(c->r->harness, sizeof c->r->harness,
+                 "a fault did not fire where it should: seed %llu --chain %llu, %s",
                  (unsigned long long)m.seed, (unsigned long long)m.silent_chain, m.silent);
 }
 

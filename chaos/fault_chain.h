@@ -1,6 +1,6 @@
 /*
- * fault_chain.h - faults crossed with crashes: a store lives under a fault, goes on, the power fails; its recovery meets
- * a fault, goes on, the power fails; and so on, to the depth asked for.
+ * fault_chain.h - faults crossed with crashes: a store lives under a fault, goes on, the power fails; its recovery
+ * meets a fault, goes on, the power fails; and so on, to the depth asked for.
  *
  * A chain is a pure function of (seed, number, depth): which call fails at each level and how, the power cuts that are
  * looked at, and the one of them from which the next level starts.  At each level faults and crashes are judged as in

@@ -77,7 +77,8 @@ static bool check_handle(fault_life *l, levin *store, uint64_t seed, fault_outco
     oracle_check_options with = { .seed = seed, .points = VERIFY_POINTS, .ranges = VERIFY_RANGES };
     oracle_legal legal = oracle_legal_live(l->o);
     oracle_verdict v;
-    return oracle_check(l->o, &legal, store, &with, &v) || fault_life_wrong(out, "reads after the fault, same handle", &v);
+    return oracle_check(l->o, &legal, store, &with, &v) ||
+           fault_life_wrong(out, "reads after the fault, same handle", &v);
 }
 
 bool fault_life_check_held(const fault_life *l, fault_outcome *out)

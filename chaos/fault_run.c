@@ -166,7 +166,8 @@ bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, 
     bool cut = way->operation == FAULT_SYNC || way->operation == FAULT_SYNC_DIR || plan->nth % CRASH_ONE_IN == 0;
     bool good = fault_life_run(&l, scenario, seed, out);
     fault_io_set_rules(l.f, NULL, 0);
-    good = good && fault_life_check_held(&l, out) && (!cut || fault_life_check_power_cut(scenario->w, &l, scenario, seed, out)) &&
+    good = good && fault_life_check_held(&l, out) &&
+           (!cut || fault_life_check_power_cut(scenario->w, &l, scenario, seed, out)) &&
            fault_life_check_reopened(scenario->w, &l, seed, out);
     fault_life_end(&l);
     return good;

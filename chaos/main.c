@@ -10,6 +10,7 @@
 #include "corrupt.h"
 #include "crew.h"
 #include "crossed_sweep.h"
+#include "effects_sweep.h"
 #include "faults_sweep.h"
 #include "plan_command.h"
 #include "ranges.h"
@@ -58,7 +59,14 @@ static int replay(const chaos_options *o, const stanzas *data)
              : o->chain  ? o->chain
              : o->damage ? o->damage
                          : "");
-    if (!saved_finding_make(&f, &item, o, NULL, NULL)) {
+    char plan[EFFECT_PLAN_BYTES];
+    plan_rules rules;
+    if (o->rule) {
+        snprintf(item.replay, sizeof item.replay, "%s", o->scenario);
+        if (!plan_of_rule(o->rule, plan, &rules))
+            return EXIT_USAGE;
+    }
+    if (!saved_finding_make(&f, &item, o, o->rule ? &rules : NULL, o->rule ? plan : NULL)) {
         fprintf(stderr, "levin-chaos: the name of the data file is too long\n");
     } else {
         finding_run(&f, data, NULL, stdout, NULL, NULL, &out);
@@ -109,6 +117,8 @@ static void sweeps(report *r, const stanzas *data)
         crossed_sweep(r, data, budget > 0 ? begun + budget : 0);
     } else if (o->command == COMMAND_SWEEP) {
         sweep(r, data, budget > 0 ? begun + budget : 0);
+    } else if (o->effects) {
+        effects_sweep(r, data, budget > 0 ? begun + budget : 0);
     } else if (o->command == COMMAND_FAULTS) {
         faults_sweep(r, data, budget > 0 ? begun + budget : 0);
     } else if (o->command == COMMAND_CORRUPT) {
@@ -116,9 +126,11 @@ static void sweeps(report *r, const stanzas *data)
     } else if (o->command == COMMAND_RANGES) {
         ranges(r, budget > 0 ? begun + budget : 0);
     } else {
-        sweep(r, data, begun + budget * 0.4);
+        sweep(r, data, begun + budget * 0.35);
         if (!crew_interrupted())
-            faults_sweep(r, data, begun + budget * 0.7);
+            faults_sweep(r, data, begun + budget * 0.6);
+        if (!crew_interrupted())
+            effects_sweep(r, data, begun + budget * 0.7);
         if (!crew_interrupted())
             crossed_sweep(r, data, begun + budget * 0.8);
         if (!crew_interrupted())
@@ -137,6 +149,7 @@ static void require_work(report *r)
         return;
     const char *idle = r->has_sweep && r->sweep.distinct == 0      ? "the crash sweep looked at no state"
                        : r->has_faults && r->faults.totals.fired == 0 ? "the fault sweep fired no fault"
+                       : r->has_effects && r->effects.totals.fired == 0 ? "no effect fired"
                        : r->has_crossed && r->crossed.totals.chains == 0 ? "no chain of faults and crashes was run"
                        : r->has_corrupt && corrupt_totals_done(&r->corrupt.totals) == 0
                            ? "the corruption campaign did no damage"
@@ -183,7 +196,7 @@ int main(int argc, char **argv)
     }
     if (options.command == COMMAND_REPLAY) {
         status = replay(&options, &data);
-    } else if (options.plan) {
+    } else if (options.plan || options.rule) {
         status = plan_command(&options, &data);
     } else {
         crew_catch_signals();

@@ -19,6 +19,7 @@ static const char usage_text[] =
     "       levin-chaos sweep --faults [options]  calls that fail crossed with crashes, and with those of the\n"
     "                                      recoveries, to --depth\n"
     "       levin-chaos faults [options]   every I/O call and allocation made to fail, one at a time\n"
+    "       levin-chaos faults --effects   every effect and error that a call may have, at every point\n"
     "       levin-chaos corrupt [options]  single damages to every file: answers right, or LEVIN_CORRUPT\n"
     "       levin-chaos ranges [options]   iterators with every combination of bounds, while the store goes on\n"
     "       levin-chaos schedules [options]  threads of the engine under a seeded scheduler (schedules --help)\n"
@@ -26,7 +27,8 @@ static const char usage_text[] =
     "       levin-chaos soak   [options]   real files and threads, killed again and again, and compared\n"
     "       levin-chaos points [--json]    where calls can be made to fail, with which effects and errors\n"
     "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME |\n"
-    "                          --chain N | --damage NAME | --ranges) [--data FILE]\n"
+    "                          --rule RULE --scenario NAME | --chain N | --damage NAME |\n"
+    "                          --ranges) [--data FILE]\n"
     "       levin-chaos replay FILE        a finding kept by --save, once more\n"
     "       levin-chaos shrink FILE [--output FILE] [--c]\n"
     "                                      a smaller one that shows the same\n"
@@ -51,6 +53,9 @@ static const char usage_text[] =
     "  --at PATH         replay: crash state, POINT.VARIANT[/POINT.VARIANT...]\n"
     "  --fault NAME      replay: fault run, as printed\n"
     "  --faults          sweep: crosses faults with crashes\n"
+    "  --effects         faults: every effect and error at every point, instead of every call\n"
+    "  --rule RULE       faults, replay: a fault plan of this one rule\n"
+    "  --scenario NAME   replay --rule: life, recovery-0, ...\n"
     "  --chains N        of them, so many a seed (default 512)\n"
     "  --chain N         replay: one of them, as printed\n"
     "  --damage NAME     replay: damage, as printed\n"
@@ -132,6 +137,9 @@ enum {
     OPT_OUTPUT,
     OPT_C,
     OPT_FAULTS,
+    OPT_EFFECTS,
+    OPT_RULE,
+    OPT_SCENARIO,
     OPT_CHAINS,
     OPT_CHAIN,
     OPT_HELP,
@@ -156,7 +164,8 @@ static const struct option long_options[] = {
     { "plan", required_argument, NULL, OPT_PLAN },     { "save", required_argument, NULL, OPT_SAVE },
     { "output", required_argument, NULL, OPT_OUTPUT }, { "c", no_argument, NULL, OPT_C },
     { "faults", no_argument, NULL, OPT_FAULTS },       { "chains", required_argument, NULL, OPT_CHAINS },
-    { "chain", required_argument, NULL, OPT_CHAIN },
+    { "chain", required_argument, NULL, OPT_CHAIN },   { "effects", no_argument, NULL, OPT_EFFECTS },
+    { "rule", required_argument, NULL, OPT_RULE },     { "scenario", required_argument, NULL, OPT_SCENARIO },
     { "junit", required_argument, NULL, OPT_JUNIT },   { "html", required_argument, NULL, OPT_HTML },
     { NULL, 0, NULL, 0 },
 };
@@ -224,6 +233,15 @@ static int option_parse(chaos_options *o, int option)
     case OPT_FAULTS:
         o->crossed = true;
         return -1;
+    case OPT_EFFECTS:
+        o->effects = true;
+        return -1;
+    case OPT_RULE:
+        o->rule = optarg;
+        return -1;
+    case OPT_SCENARIO:
+        o->scenario = optarg;
+        return -1;
     case OPT_CHAINS:
         return number(optarg, 1, 1000000000, &o->chains) ? -1 : mistake("--chains wants a number from 1", optarg);
     case OPT_CHAIN:
@@ -281,7 +299,8 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     *o = (chaos_options){
-        .seed = 1, .depth = DEPTH_DEFAULT, .crossed_depth = CROSSED_DEPTH_DEFAULT, .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0],
+        .seed = 1, .depth = DEPTH_DEFAULT, .crossed_depth = CROSSED_DEPTH_DEFAULT,
+        .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0],
         .threads = SOAK_THREADS_DEFAULT, .duration_seconds = SOAK_SECONDS_DEFAULT,
         .fault_every = SOAK_FAULT_EVERY_DEFAULT
     };
@@ -306,17 +325,25 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         return mistake("--output and --c are for shrink", NULL);
     if (o->save && (filed || o->command == COMMAND_SOAK || o->command == COMMAND_POINTS))
         return mistake("--save is for sweep, faults, corrupt, ranges and chaos", NULL);
-    if (o->plan && o->command != COMMAND_FAULTS)
-        return mistake("--plan is for faults", NULL);
+    if ((o->plan || o->effects) && o->command != COMMAND_FAULTS)
+        return mistake("--plan and --effects are for faults", NULL);
+    if (o->rule && o->command != COMMAND_FAULTS && o->command != COMMAND_REPLAY)
+        return mistake("--rule is for faults and replay", NULL);
+    if ((o->scenario != NULL) != (o->rule != NULL && o->command == COMMAND_REPLAY))
+        return mistake("--scenario goes with --rule, for replay", NULL);
+    if ((o->plan != NULL) + (o->rule != NULL) + o->effects > 1)
+        return mistake("one of --plan, --rule and --effects", NULL);
     if (o->crossed && o->command != COMMAND_SWEEP)
         return mistake("--faults is for sweep", NULL);
     if (o->chains && !o->crossed && o->command != COMMAND_CHAOS)
         return mistake("--chains is for sweep --faults", NULL);
-    if (o->plan && o->budget_seconds > 0)
-        return mistake("--plan has no budget: its runs are few", NULL);
-    const int asked = (o->at != NULL) + (o->fault != NULL) + (o->damage != NULL) + (o->chain != NULL) + o->ranges;
+    if ((o->plan || o->rule) && o->budget_seconds > 0)
+        return mistake("a plan has no budget: its runs are few", NULL);
+    const int asked = (o->at != NULL) + (o->fault != NULL) + (o->damage != NULL) + (o->chain != NULL) + o->ranges +
+                      (o->rule != NULL && o->command == COMMAND_REPLAY);
     if (o->command == COMMAND_REPLAY && asked + (o->file != NULL) != 1)
-        return mistake("replay wants the file of a finding, or one of --at, --fault, --chain, --damage and --ranges", NULL);
+        return mistake("replay wants the file of a finding, or one of --at, --fault, --rule, --chain, --damage and "
+                       "--ranges", NULL);
     if (o->command != COMMAND_REPLAY && asked)
         return mistake("--at, --fault, --chain, --damage and --ranges are for replay", NULL);
     if (o->command != COMMAND_CORRUPT && o->command != COMMAND_CHAOS && (o->damages || o->exhaustive))

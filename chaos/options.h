@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 enum { EXIT_NOTHING_FOUND = 0, EXIT_VIOLATION = 1, EXIT_USAGE = 2, EXIT_HARNESS = 3, EXIT_INTERRUPTED = 130 };
-enum { DEPTH_DEFAULT = 2, CROSSED_DEPTH_DEFAULT = 3, SOAK_THREADS_DEFAULT = 8, SOAK_SECONDS_DEFAULT = 60, SOAK_FAULT_EVERY_DEFAULT = 600 };
+enum { DEPTH_DEFAULT = 2, CROSSED_DEPTH_DEFAULT = 3 };
+enum { SOAK_THREADS_DEFAULT = 8, SOAK_SECONDS_DEFAULT = 60, SOAK_FAULT_EVERY_DEFAULT = 600 };
 
 typedef enum chaos_command {
     COMMAND_SWEEP,
@@ -39,6 +40,9 @@ typedef struct chaos_options {
     const char *damage;    /* replay: name of a damage */
     const char *chain;     /* replay: number of a chain of faults and crashes */
     bool crossed;          /* sweep: faults crossed with crashes */
+    bool effects;          /* faults: every effect and error at every point */
+    const char *rule;      /* faults, replay: a fault plan of one rule; NULL: none */
+    const char *scenario;  /* replay with rule: where */
     uint64_t chains;       /* of them, so many a seed; 0: the default */
     uint64_t damages;      /* corrupt: the most of one kind to the files of one class; 0: the default */
     bool exhaustive;       /* corrupt: all of them */

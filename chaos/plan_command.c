@@ -54,16 +54,29 @@ static int load_plan(const char *path, plan_rules *p, char **kept)
     return status;
 }
 
+bool plan_of_rule(const char *rule, char plan[EFFECT_PLAN_BYTES], plan_rules *p)
+{
+    plan_error e;
+    const int bytes = snprintf(plan, EFFECT_PLAN_BYTES, "levin-fault-plan %d\n%s\n", PLAN_VERSION, rule);
+    if (bytes >= EFFECT_PLAN_BYTES || strchr(rule, '\n'))
+        fprintf(stderr, "levin-chaos: --rule wants one rule of at most %d bytes\n", EFFECT_PLAN_BYTES - 24);
+    else if (!plan_parse(p, plan, (size_t)bytes, &e))
+        fprintf(stderr, "levin-chaos: --rule, column %u: %s\n", e.column, e.text);
+    else
+        return true;
+    return false;
+}
+
 static void add_finding(plan_totals *t, const chaos_options *o, uint64_t seed, const char *scenario,
                         const char *phase, const oracle_verdict *v)
 {
-    char line[600], operations[32] = "", data[300] = "";
+    char line[900], operations[32] = "", data[300] = "";
     if (o->operations)
         snprintf(operations, sizeof operations, " --ops %u", o->operations);
     if (o->data)
         snprintf(data, sizeof data, " --data %s", o->data);
-    snprintf(line, sizeof line, "levin-chaos faults --seed %llu%s%s%s%s", (unsigned long long)seed, operations, data,
-             o->plan ? " --plan " : "", o->plan ? o->plan : "");
+    snprintf(line, sizeof line, "levin-chaos faults --seed %llu%s%s %s%s%s", (unsigned long long)seed, operations, data,
+             o->plan ? "--plan " : "--rule '", o->plan ? o->plan : o->rule, o->plan ? "" : "'");
     t->violations++;
     fprintf(stderr, "%s violated (%s, %s): %s\n  %s\n", v->promise, scenario, phase, v->text, line);
     json_array_append_new(t->found, json_pack("{s:I,s:s,s:s,s:s,s:s,s:s}", "seed", (json_int_t)seed, "scenario",
@@ -150,7 +163,13 @@ int plan_command(const chaos_options *o, const stanzas *data)
     plan_rules p;
     plan_totals t = { 0 };
     char *text = NULL;
-    int status = load_plan(o->plan, &p, &text);
+    int status = -1;
+    if (o->plan) {
+        status = load_plan(o->plan, &p, &text);
+    } else {
+        text = fatal_alloc_zeroed(EFFECT_PLAN_BYTES);
+        status = plan_of_rule(o->rule, text, &p) ? -1 : EXIT_USAGE;
+    }
     if (status >= 0) {
         free(text);
         return status;

@@ -12,6 +12,7 @@
 
 #include "../faults/fatal.h"
 #include "corrupt_report.h"
+#include "effects_sweep.h"
 #include "finding_file.h"
 #include "report_files.h"
 #include "soak_command.h"
@@ -104,11 +105,24 @@ static void show_finding(const report *r, const finding *item)
     fprintf(stderr, "%s violated (%s): %s\n  %s\n", item->promise, item->phase, item->text, line);
 }
 
+/* A finding as a file. One of a soak leaves its store instead. */
+static bool save(const report *r, const finding *item)
+{
+    char plan[EFFECT_PLAN_BYTES];
+    finding under_plan = *item;
+    plan_rules rules;
+    plan_error error;
+    if (finding_detector(item) == DETECTOR_SOAK)
+        return true;
+    if (!effects_finding_split(item->replay, plan, sizeof plan, under_plan.replay, sizeof under_plan.replay))
+        return finding_save(item, r->options, NULL, NULL);
+    return plan_parse(&rules, plan, strlen(plan), &error) && finding_save(&under_plan, r->options, &rules, plan);
+}
+
 bool report_finding(report *r, const finding *item)
 {
     findings_add(&r->found, item);
-    const bool file = finding_detector(item) != DETECTOR_SOAK; /* that leaves its store */
-    if (file && r->options->save && !finding_save(item, r->options, NULL, NULL))
+    if (r->options->save && !save(r, item))
         snprintf(r->harness, sizeof r->harness, "a finding could not be kept in %.300s", r->options->save);
     show_finding(r, item);
     return r->options->fail_fast;
@@ -222,6 +236,69 @@ static void print_faults(const report *r)
     row("wall time", "%.1f s", f->seconds);
 }
 
+/* The cases that never fired: those of points that the scenarios do not call, and others. */
+static size_t cases_without(const report *r, bool called, void (*each)(void *context, const char *name), void *context)
+{
+    const effect_case *cases;
+    const size_t count = effect_cases(&cases);
+    const effects_totals *t = &r->effects.totals;
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t bit = UINT64_C(1) << i % 64;
+        char name[EFFECT_NAME_BYTES];
+        if (t->hit[i / 64] & bit || called != ((t->called[i / 64] & bit) != 0))
+            continue;
+        n++;
+        effect_case_name(&cases[i], name);
+        if (each)
+            each(context, name);
+    }
+    return n;
+}
+
+static void print_case(void *context, const char *name)
+{
+    (void)context;
+    row("", "%s", name);
+}
+
+/* Points alone, each once. */
+static void print_point(void *context, const char *name)
+{
+    char *last = context;
+    const size_t bytes = strcspn(name, " ");
+    if (strlen(last) == bytes && !strncmp(last, name, bytes))
+        return;
+    snprintf(last, EFFECT_NAME_BYTES, "%.*s", (int)bytes, name);
+    row("", "%s", last);
+}
+
+static void print_effects(const report *r)
+{
+    const effects_report *e = &r->effects;
+    const effects_totals *t = &e->totals;
+    const effect_case *cases;
+    const size_t count = effect_cases(&cases), silent = cases_without(r, true, NULL, NULL),
+                 uncalled = cases_without(r, false, NULL, NULL);
+    char last[EFFECT_NAME_BYTES] = "";
+    printf("effects\n");
+    print_seeds(r, e->seeds_complete, e->seeds_begun);
+    row("point, effect and error", "%zu of %zu fired", count - silent - uncalled, count);
+    row("errors given to the client", "%llu", (ull)t->refused);
+    row("told of damage", "%llu times; %llu runs in which what is durable is not judged", (ull)t->told,
+        (ull)t->unjudged);
+    row("runs per second", "%.0f over %u jobs", rate(t->runs, e->seconds), r->options->jobs);
+    row("wall time", "%.1f s", e->seconds);
+    if (e->complete && uncalled) {
+        row("never called", "%zu, at points that no scenario reaches:", uncalled);
+        cases_without(r, false, print_point, last);
+    }
+    if (e->complete && silent) {
+        row("never fired", "%zu:", silent);
+        cases_without(r, true, print_case, NULL);
+    }
+}
+
 static void print_crossed(const report *r)
 {
     const crossed_report *c = &r->crossed;
@@ -232,7 +309,8 @@ static void print_crossed(const report *r)
     for (unsigned level = 0; level < CHAIN_DEPTH_MAX; level++) {
         const uint64_t *fired = t->fired[level];
         if (fired[CHAIN_SYNC] + fired[CHAIN_SPACE] + fired[CHAIN_MEMORY] + fired[CHAIN_OTHER])
-            row(level ? "" : "faults fired", "depth %u: %llu failed syncs, %llu full disks, %llu allocations, %llu others",
+            row(level ? "" : "faults fired",
+                "depth %u: %llu failed syncs, %llu full disks, %llu allocations, %llu others",
                 level + 1, (ull)fired[CHAIN_SYNC], (ull)fired[CHAIN_SPACE], (ull)fired[CHAIN_MEMORY],
                 (ull)fired[CHAIN_OTHER]);
     }
@@ -288,6 +366,10 @@ static void print_table(const report *r)
         printf("%-7s %10llu %16s %9.0f %8llu %11llu  %s\n", "faults", (ull)r->faults.totals.points_hit, "-",
                rate(r->faults.totals.runs, r->faults.seconds), (ull)r->faults.totals.fired, (ull)of[DETECTOR_FAULTS],
                of[DETECTOR_FAULTS] ? "VIOLATED" : "nothing found");
+    if (r->has_effects)
+        printf("%-7s %10llu %16s %9.0f %8llu %11llu  %s\n", "effects", (ull)r->effects.totals.runs, "-",
+               rate(r->effects.totals.runs, r->effects.seconds), (ull)r->effects.totals.fired,
+               (ull)of[DETECTOR_EFFECTS], of[DETECTOR_EFFECTS] ? "VIOLATED" : "nothing found");
     if (r->has_crossed)
         printf("%-7s %10llu %16llu %9.0f %8llu %11llu  %s\n", "crossed", (ull)r->crossed.totals.chains,
                (ull)r->crossed.totals.states, rate(r->crossed.totals.chains, r->crossed.seconds),
@@ -317,6 +399,8 @@ static void print_text(const report *r)
         print_sweep(r);
     if (r->has_faults)
         print_faults(r);
+    if (r->has_effects)
+        print_effects(r);
     if (r->has_crossed)
         print_crossed(r);
     if (r->has_corrupt)
@@ -393,6 +477,34 @@ static json_t *faults_json(const report *r)
     return o;
 }
 
+static void append_name(void *context, const char *name)
+{
+    json_array_append_new(context, json_string(name));
+}
+
+static json_t *effects_json(const report *r)
+{
+    const effects_report *e = &r->effects;
+    const effect_case *cases;
+    json_t *o = json_object(), *uncalled = json_array(), *silent = json_array();
+    const size_t count = effect_cases(&cases), left = cases_without(r, false, append_name, uncalled) +
+                                                      cases_without(r, true, append_name, silent);
+    set_count(o, "seeds_complete", e->seeds_complete);
+    set_count(o, "seeds_begun", e->seeds_begun);
+    set_count(o, "cases", count);
+    set_count(o, "cases_fired", count - left);
+    json_object_set_new(o, "never_called", uncalled);
+    json_object_set_new(o, "never_fired", silent);
+    set_count(o, "runs", e->totals.runs);
+    set_count(o, "faults_fired", e->totals.fired);
+    set_count(o, "errors_given", e->totals.refused);
+    set_count(o, "told", e->totals.told);
+    set_count(o, "unjudged", e->totals.unjudged);
+    json_object_set_new(o, "seconds", json_real(e->seconds));
+    json_object_set_new(o, "complete", json_boolean(e->complete));
+    return o;
+}
+
 static json_t *crossed_json(const report *r)
 {
     const crossed_report *c = &r->crossed;
@@ -442,6 +554,8 @@ static void print_json(const report *r)
         json_object_set_new(root, "sweep", sweep_json(r));
     if (r->has_faults)
         json_object_set_new(root, "faults", faults_json(r));
+    if (r->has_effects)
+        json_object_set_new(root, "effects", effects_json(r));
     if (r->has_crossed)
         json_object_set_new(root, "crossed", crossed_json(r));
     if (r->has_corrupt)

@@ -6,6 +6,7 @@
 
 #include "../faults/fault_io.h"
 #include "corrupt_totals.h"
+#include "effects.h"
 #include "explore.h"
 #include "fault_chain.h"
 #include "options.h"
@@ -24,6 +25,7 @@ typedef struct finding {
 #define DETECTORS(X)                                                                                            \
     X(DETECTOR_SWEEP, "sweep", "--at")                                                                          \
     X(DETECTOR_FAULTS, "faults", "--fault")                                                                     \
+    X(DETECTOR_EFFECTS, "effects", "--rule")                                                                    \
     X(DETECTOR_CROSSED, "crossed", "--chain")                                                                   \
     X(DETECTOR_CORRUPT, "corrupt", "--damage")                                                                  \
     X(DETECTOR_RANGES, "ranges", "--ranges")                                                                    \
@@ -75,6 +77,23 @@ typedef struct faults_report {
     bool complete;
 } faults_report;
 
+typedef struct effects_totals {
+    uint64_t runs, fired;
+    uint64_t refused;      /* calls of the store that returned an error */
+    uint64_t told;         /* times that damage was told of, as LEVIN_CORRUPT */
+    uint64_t unjudged;     /* runs that lost or damaged writes: what is durable was not judged */
+    uint64_t silent;       /* rules that should have fired and did not: the harness failed */
+    /* bits by case: some scenario makes such a call; it fired */
+    uint64_t called[EFFECTS_MAX / 64], hit[EFFECTS_MAX / 64];
+} effects_totals;
+
+typedef struct effects_report {
+    effects_totals totals;
+    uint64_t seeds_begun, seeds_complete;
+    double seconds;
+    bool complete;
+} effects_report;
+
 typedef struct crossed_totals {
     uint64_t chains;
     uint64_t states;       /* power cuts judged */
@@ -104,10 +123,11 @@ typedef struct report {
     sweep_report sweep;
     faults_report faults;
     corrupt_report corrupt;
+    effects_report effects;
     crossed_report crossed;
     ranges_report ranges;
     soak_result soak;
-    bool has_sweep, has_faults, has_crossed, has_corrupt, has_ranges, has_soak, interrupted;
+    bool has_sweep, has_faults, has_effects, has_crossed, has_corrupt, has_ranges, has_soak, interrupted;
     char harness[400];          /* why the harness failed; "" when it did not */
     findings found;
 } report;

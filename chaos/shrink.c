@@ -18,7 +18,8 @@
 #include "ddmin.h"
 #include "fault_run.h"
 
-enum { ROUNDS_MAX = 4, SWEEP_LIMIT = 20000, FAULTS_LIMIT = 400, CROSSED_LIMIT = 100, PLAN_LIMIT = 60, CORRUPT_LIMIT = 3000 };
+enum { ROUNDS_MAX = 4 };
+enum { SWEEP_LIMIT = 20000, FAULTS_LIMIT = 400, CROSSED_LIMIT = 100, PLAN_LIMIT = 60, CORRUPT_LIMIT = 3000 };
 
 typedef enum shrink_target { TARGET_STEPS, TARGET_OPERATIONS, TARGET_WALKS, TARGET_RULES } shrink_target;
 

@@ -314,6 +314,8 @@ static levin_code choose_meta(levin *db, levin_error *error)
     levin_code code[2];
     for (unsigned slot = 0; slot < 2; slot++) {
         code[slot] = read_meta(db, slot, &meta[slot], &errors[slot]);
+        if (code[slot] == LEVIN_CORRUPT) /* a read that goes wrong once does not make the older one the newest */
+            code[slot] = read_meta(db, slot, &meta[slot], &errors[slot]);
         if (code[slot] != LEVIN_OK && code[slot] != LEVIN_CORRUPT) {
             *error = errors[slot];
             return code[slot];

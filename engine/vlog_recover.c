@@ -7,6 +7,9 @@
  * copied to a new file up to its end, each of these values is verified in the copy, the copy is synced and renamed over
  * the segment.  (Written again in place, a power cut could destroy a sector, and with it an acknowledged value.)
  *
+ * A read that goes wrong once does no lasting harm: what looks damaged is read again before the log ends there, and
+ * what is copied is read twice and compared.
+ *
  * Invariants: nothing on disk changes before the replay has succeeded.  No damaged number decides about memory.
  * Concurrency: the thread that opens the store.
  * Crash safety: a crash on the way leaves the old segment or the copy, which hold the same values.
@@ -15,7 +18,7 @@
 
 #include "vlog.h"
 
-enum { UNPROVEN_FIRST = 64 };
+enum { UNPROVEN_FIRST = 64, READ_ATTEMPTS = 2 };
 
 static levin_code missing(uint64_t number, levin_error *error)
 {
@@ -63,12 +66,12 @@ static levin_code unproven_add(vlog *v, const vlog_pointer *p, levin_error *erro
     return LEVIN_OK;
 }
 
-levin_code vlog_replay(vlog *v, const vlog_pointer *p, bool proven, bool *there, levin_error *error)
+/* Whether the value is there, of a pointer that is LEVIN_CORRUPT otherwise. */
+static levin_code replay_value(vlog *v, const vlog_pointer *p, bool proven, levin_error *error)
 {
     const uint64_t number = vlog_segment_of(p->position);
     vlog_segment *s = vlog_find(v, number);
     levin_code code = LEVIN_OK;
-    *there = true;
     if (!s) {
         code = vlog_adopt(v, number, VLOG_SEGMENT_HEADER_BYTES, 0, error);
         s = code ? NULL : vlog_find(v, number);
@@ -89,6 +92,15 @@ levin_code vlog_replay(vlog *v, const vlog_pointer *p, bool proven, bool *there,
     }
     if (code && s)
         s->end = end;
+    return code;
+}
+
+levin_code vlog_replay(vlog *v, const vlog_pointer *p, bool proven, bool *there, levin_error *error)
+{
+    levin_code code = LEVIN_CORRUPT;
+    *there = true;
+    for (unsigned attempt = 0; attempt < READ_ATTEMPTS && code == LEVIN_CORRUPT; attempt++)
+        code = replay_value(v, p, proven, error);
     if (code == LEVIN_CORRUPT && !proven) {
         *there = false;
         return LEVIN_OK;
@@ -103,22 +115,36 @@ void vlog_replay_forget(vlog *v, size_t keep)
 
 /* ---- copies ---- */
 
+static levin_code read_part(file *f, void *window, size_t want, uint64_t at, uint64_t end, levin_error *error)
+{
+    size_t done = 0;
+    levin_code code = file_read(f, window, want, at, &done, error);
+    if (!code && done < want)
+        code = error_corrupt(error, f->name, at + done, end, at + done,
+                             "a segment of the value log became shorter while it was copied");
+    return code;
+}
+
+/* The values that were not proven are verified later (verify_copy()); all bytes must be those of a second read. */
 static levin_code copy_bytes(vlog *v, file *from, file *to, uint64_t bytes, levin_error *error)
 {
-    uint8_t *window = io_alloc(v->io, VLOG_WINDOW_BYTES);
-    levin_code code = window ? LEVIN_OK : error_memory(error, VLOG_WINDOW_BYTES);
+    const size_t both = 2 * (size_t)VLOG_WINDOW_BYTES;
+    uint8_t *window = io_alloc(v->io, both);
+    levin_code code = window ? LEVIN_OK : error_memory(error, both);
     for (uint64_t at = 0; at < bytes && !code;) {
-        size_t want = bytes - at < VLOG_WINDOW_BYTES ? (size_t)(bytes - at) : (size_t)VLOG_WINDOW_BYTES, done = 0;
-        code = file_read(from, window, want, at, &done, error);
-        if (!code && done < want)
-            code = error_corrupt(error, from->name, at + done, bytes, at + done,
-                                 "a segment of the value log became shorter while it was copied");
+        const size_t want = bytes - at < VLOG_WINDOW_BYTES ? (size_t)(bytes - at) : (size_t)VLOG_WINDOW_BYTES;
         const levin_slice part = { window, want };
+        code = read_part(from, window, want, at, bytes, error);
+        if (!code)
+            code = read_part(from, window + VLOG_WINDOW_BYTES, want, at, bytes, error);
+        if (!code && memcmp(window, window + VLOG_WINDOW_BYTES, want) != 0)
+            code = error_corrupt(error, from->name, at, 0, 0,
+                                 "a segment of the value log changed between two reads");
         if (!code)
             code = file_write(to, &part, 1, at, NULL, error);
         at += want;
     }
-    io_free(v->io, window, VLOG_WINDOW_BYTES);
+    io_free(v->io, window, both);
     return code;
 }
 
