@@ -12,7 +12,7 @@
 #include "../faults/errnos.h"
 #include "../faults/fatal.h"
 
-enum { FOREVER_ONE_IN = 4, BUDGET_BYTES = 40000 };
+enum { FOREVER_ONE_IN = 4, BUDGET_LEAST = 500, BUDGET_MOST = 40000 };
 
 static void add(effect_case *list, size_t *count, effect_case c)
 {
@@ -76,7 +76,8 @@ void effect_case_plan(const effect_case *c, uint64_t calls, random_stream *rando
     /* an interrupted call is made again, and for ever would be */
     const bool lasts = random_chance(random, FOREVER_ONE_IN) && c->effect <= FAULT_ERROR_KEPT && c->os_error != EINTR;
     if (c->budget)
-        snprintf(argument, sizeof argument, " %d %s back 3", BUDGET_BYTES, errno_name(c->os_error));
+        snprintf(argument, sizeof argument, " %u %s back 3",
+                 BUDGET_LEAST + (unsigned)random_below(random, BUDGET_MOST - BUDGET_LEAST), errno_name(c->os_error));
     else if (c->os_error)
         snprintf(argument, sizeof argument, " %s", errno_name(c->os_error));
     else if (c->effect == FAULT_SHORT)

@@ -1,6 +1,6 @@
 /*
- * effects.h - everything that can be done to a call: injection point × effect × error, numbered; and a fault plan of one
- * rule for each.
+ * effects.h - everything that can be done to a call: injection point × effect × error, numbered; and a fault plan of
+ * one rule for each.
  */
 #ifndef CHAOS_EFFECTS_H
 #define CHAOS_EFFECTS_H

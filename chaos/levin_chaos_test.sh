@@ -115,6 +115,19 @@ if [ -x "$root/build/release/bin/levin-chaos" ]; then
 fi
 printf 'levin-fault-plan 1\non levin/io/lock/lock nth 99999 do error EIO\n' >idle
 expect "a plan of which nothing fires" 3 "$chaos" faults --plan idle
+expect "effects" 0 "$chaos" faults --effects --ops 30 --json
+expect "their JSON" 0 jq -e '.verdict == "nothing found" and .effects.complete and .effects.cases > 500 and .effects.cases_fired > 450 and
+    (.effects.never_called | length > 0 and all(test("preallocate|lock/size|vlog/|lock/")))' out
+expect "one rule" 0 "$chaos" faults --ops 30 --rule 'on levin/io/wal/sync nth 3 do error EIO'
+says "and what it came to" out '^2 +error +[0-9]+ +[1-9]'
+expect "one rule in one scenario" 0 "$chaos" replay --ops 30 --rule 'on levin/io/wal/sync nth 3 do error EIO' --scenario life
+says "and what it came to there" out 'fired 1 times'
+expect "no rule" 2 "$chaos" faults --rule 'on nothing do error EIO'
+says "it says where" err 'column [0-9]+: '
+expect "a rule without a scenario" 2 "$chaos" replay --rule 'on levin/io/wal/sync nth 3 do error EIO'
+expect "a rule in no scenario" 2 "$chaos" replay --rule 'on levin/io/wal/sync nth 3 do error EIO' --scenario moon
+expect "--effects elsewhere" 2 "$chaos" sweep --effects
+expect "--effects and a plan" 2 "$chaos" faults --effects --plan x
 expect "faults crossed with crashes" 0 "$chaos" sweep --faults --ops 30 --chains 20 --seeds 2 --json
 expect "their JSON" 0 jq -e '.verdict == "nothing found" and .crossed.complete and .crossed.chains == 40 and .crossed.power_cuts > 1000 and
     (.crossed.faults_fired_by_depth | map(add) == [40, 40, 40, 0])' out

@@ -4,7 +4,7 @@
 #   ALL=1        run all detectors on each bug, to see which kill what
 #   ONLY=word    only the bugs with that word in their name
 # A patch that says "Detector: NAME" is shown to that detector first.  "memcheck", a fault sweep under valgrind, and "soak", which
-# is not the same run twice, are run for those patches only.  "crossed" is sweep --faults.
+# is not the same run twice, are run for those patches only.  "crossed" is sweep --faults, "effects" faults --effects.
 # Exit: 0 all caught and the unpatched tree clean, 1 a bug survived or the clean tree did not, 3 a patch does not apply
 # or build, or a detector failed by itself.
 set -u
@@ -12,7 +12,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 3
 seeds=${SEEDS:-4} all=${ALL:-0} only=${ONLY:-}
 make=${MAKE:-make}
-detectors=(sweep crossed faults corrupt ranges)
+detectors=(sweep crossed effects faults corrupt ranges)
 scratch=$PWD/build/planted
 mkdir -p "$scratch"
 survived=0 broken=0
@@ -43,6 +43,7 @@ strike() { # name, detector, seed
     case $2 in
     memcheck) valgrind -q --error-exitcode=9 --exit-on-first-error=yes "$chaos" faults --small --ops 24 --seed "$3" --fail-fast --quiet ;;
     crossed) "$chaos" sweep --faults --seed "$3" --fail-fast --quiet ;;
+    effects) "$chaos" faults --effects --seed "$3" --fail-fast --quiet ;;
     soak) "$chaos" soak --seed "$3" --duration 20 --quiet ;;
     *) "$chaos" "$2" --seed "$3" --fail-fast --quiet ;;
     esac
