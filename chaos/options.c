@@ -14,7 +14,8 @@
 #include "explore.h"
 #include "soak_life.h"
 
-static const char usage_text[] =
+/* In pieces, for a compiler need not take a longer literal. */
+static const char usage_commands[] =
     "usage: levin-chaos sweep  [options]   crash states of a workload, at every I/O call\n"
     "       levin-chaos sweep --faults [options]  calls that fail crossed with crashes, and with those of the\n"
     "                                      recoveries, to --depth\n"
@@ -32,7 +33,8 @@ static const char usage_text[] =
     "       levin-chaos replay FILE        a finding kept by --save, once more\n"
     "       levin-chaos shrink FILE [--output FILE] [--c]\n"
     "                                      a smaller one that shows the same\n"
-    "       levin-chaos stores [STORE...]  the stores that can be struck, their settings, and what is missing\n"
+    "       levin-chaos stores [STORE...]  the stores that can be struck, their settings, and what is missing\n";
+static const char usage_options[] =
     "\n"
     "  --seed N          first seed (default 1)\n"
     "  --seeds N         so many seeds (default 1; with --budget as many as fit)\n"
@@ -64,7 +66,8 @@ static const char usage_text[] =
     "  --output FILE     shrink: where the smaller finding goes (default: FILE.min)\n"
     "  --c               shrink: prints it as a C test, and all else on standard error\n"
     "  --exhaustive      corrupt: all there are\n"
-    "  --plan FILE       faults: a few lives under this fault plan, and what each of its rules came to\n"
+    "  --plan FILE       faults: a few lives under this fault plan, and what each of its rules came to\n";
+static const char usage_soak[] =
     "  --threads N       soak: threads that write (default 8, at most 64)\n"
     "  --duration SECONDS  soak: how long (default 60)\n"
     "  --lives N         soak: at most so many lives of the process\n"
@@ -285,7 +288,7 @@ static int option_parse(chaos_options *o, int option)
         o->fiu = true;
         return -1;
     case OPT_HELP:
-        fputs(usage_text, stdout);
+        printf("%s%s%s", usage_commands, usage_options, usage_soak);
         return EXIT_NOTHING_FOUND;
     case OPT_VERSION:
         printf("levin-chaos %s\n", levin_version());
