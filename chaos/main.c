@@ -15,6 +15,7 @@
 #include "plan_command.h"
 #include "ranges.h"
 #include "schedules_command.h"
+#include "record_command.h"
 #include "finding_command.h"
 #include "finding_run.h"
 #include "soak.h"
@@ -168,6 +169,8 @@ int main(int argc, char **argv)
         return stores_command(argc - 1, argv + 1);
     if (argc > 1 && !strcmp(argv[1], "schedules"))
         return schedules_command(argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "record"))
+        return record_command(argc - 1, argv + 1);
     int status = chaos_options_parse(&options, argc, argv);
     if (status >= 0)
         return status;

@@ -391,6 +391,14 @@ static bool build(crash_explorer *e, crash_model *model, const crash_menu *menu,
     return true;
 }
 
+static crash_model *model_open(const crash_explorer *e)
+{
+    crash_model *model = crash_model_open(e->t, e->start, e->limits.lying_sync);
+    if (e->limits.sync_names)
+        crash_model_sync_names(model);
+    return model;
+}
+
 /* ---- The explorer ---------------------------------------------------------------------------------------- */
 
 crash_explorer *crash_open(const trace *t, const disk_image *start, uint64_t seed, const crash_limits *limits,
@@ -411,7 +419,7 @@ crash_explorer *crash_open(const trace *t, const disk_image *start, uint64_t see
         e->limits.first_point = trace_start(t);
     if (e->limits.last_point > trace_length(t))
         e->limits.last_point = trace_length(t);
-    e->model = crash_model_open(t, start, e->limits.lying_sync);
+    e->model = model_open(e);
     return e;
 }
 
@@ -474,7 +482,7 @@ static crash_model *model_at(crash_explorer *e, uint64_t point)
         e->sought = NULL;
     }
     if (!e->sought)
-        e->sought = crash_model_open(e->t, e->start, e->limits.lying_sync);
+        e->sought = model_open(e);
     while (crash_model_point(e->sought) < point)
         crash_model_advance(e->sought);
     return e->sought;
@@ -493,6 +501,17 @@ bool crash_seek(crash_explorer *e, uint64_t point, uint64_t variant, crash_state
     state->repeated = slot->promise != 0;
     state->memo = &slot->memo;
     return true;
+}
+
+crash_model *crash_seek_fates(crash_explorer *e, uint64_t point, uint64_t variant, crash_state *state, fate **fates,
+                              size_t *count)
+{
+    crash_model *model = model_at(e, point);
+    if (!model || !crash_seek(e, point, variant, state))
+        return NULL;
+    crash_model_pending(model, count);
+    *fates = e->fates;
+    return model;
 }
 
 /* Adds to a text as snprintf() would have it in one call. */

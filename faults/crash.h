@@ -52,6 +52,7 @@ typedef struct crash_limits {
     uint32_t prefixes, dropped, kept, files, torn, garbage, zeroed, sizes, renames, random; /* per point */
     bool lying_sync;        /* a successful sync takes effect only with the next sync of the same file or directory */
     bool rename_neither;    /* a half rename may also leave neither name (never so on a journaling file system) */
+    bool sync_names;        /* a sync of a file makes all earlier changes of names durable (journaling file systems) */
     bool garbage_sectors;   /* an unsynced sector may hold anything; off: old or new bytes, or zeros */
 } crash_limits;
 void crash_limits_init(crash_limits *limits);
@@ -89,6 +90,13 @@ bool crash_next(crash_explorer *e, crash_state *state);
  * such variant.
  */
 bool crash_seek(crash_explorer *e, uint64_t point, uint64_t variant, crash_state *state);
+
+/*
+ * As crash_seek(), for those who look at the fates themselves or choose other ones (crash_model.h): the model at that
+ * point and the fates of its pending operations. They are valid until the next call. NULL: no such variant.
+ */
+struct crash_model *crash_seek_fates(crash_explorer *e, uint64_t point, uint64_t variant, crash_state *state,
+                                     struct fate **fates, size_t *count);
 
 /*
  * What was kept, dropped and torn, in words: one line, then one per unsynced operation. Returns as snprintf()

@@ -43,6 +43,9 @@
  * Links.  One more name for a file is an operation on one entry, like a create; the name in a create may be missing
  * (O_TMPFILE): then the file has no entry until it is linked.
  *
+ * Journaling (on request).  A sync of a file makes all earlier changes of names durable, whatever their directory:
+ * ext4, XFS, Btrfs write their journal up to there.
+ *
  * Lying sync (on request).  A sync, of file or directory, takes effect only when the same one is synced again.
  *
  * Not modelled: damage to durable bytes (corruption campaigns do that), writes to the wrong place.
@@ -71,7 +74,7 @@ typedef struct lost_block {
 
 struct crash_model {
     const trace *t;
-    bool lying_sync;
+    bool lying_sync, sync_names;
     uint64_t point, start; /* entries of the start image in the trace itself */
     disk_image *durable, *cache;
     pending *list;
@@ -361,7 +364,8 @@ static void take_sync(crash_model *m, disk_node node)
     bool *gone = fatal_alloc_zeroed(m->count * sizeof *gone);
     for (size_t i = 0; i < m->count; i++) {
         pending *op = &m->list[i];
-        if (op->type == PENDING_NAME || op->node != node || !promote(m, op))
+        const bool synced = op->type == PENDING_NAME ? m->sync_names : op->node == node;
+        if (!synced || !promote(m, op))
             continue;
         apply(m->durable, op, &kept);
         gone[i] = true;
@@ -741,6 +745,11 @@ void crash_model_close(crash_model *m)
     free(m->chain);
     free(m->lost);
     free(m);
+}
+
+void crash_model_sync_names(crash_model *m)
+{
+    m->sync_names = true;
 }
 
 uint64_t crash_model_point(const crash_model *m)

@@ -68,6 +68,8 @@ typedef struct crash_model crash_model;
 
 /* At point 0. start NULL: an empty disk. Both must outlive it. */
 crash_model *crash_model_open(const trace *t, const disk_image *start, bool lying_sync);
+/* A sync of a file makes all earlier changes of names durable, too. At point 0 only. */
+void crash_model_sync_names(crash_model *m);
 void crash_model_close(crash_model *m); /* harmless on NULL */
 
 uint64_t crash_model_point(const crash_model *m);

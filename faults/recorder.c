@@ -38,6 +38,7 @@ typedef struct recorder_run_state {
     trace *trace;
     recording_nodes *nodes;
     pid_t child;
+    bool grouped;           /* it is the first of its own process group */
     int stopped;            /* what subreaper was before */
 } run_state;
 
@@ -147,7 +148,6 @@ _Noreturn static void command_begin(const run_state *s, int told)
     snprintf(libraries, sizeof libraries, "%s%s%s", s->log->library, preload && *preload ? ":" : "",
              preload ? preload : "");
     int error = 0;
-    setpgid(0, 0);
     if (dup2(s->pipe[1], STDOUT_FILENO) < 0 || (o->work_in && chdir(o->work_in)))
         error = errno;
     setenv("LD_PRELOAD", libraries, 1);
@@ -170,9 +170,15 @@ static int command_start(run_state *s)
     int told[2], error = 0;
     if (pipe2(told, O_CLOEXEC))
         return errno;
+    s->grouped = !isatty(STDIN_FILENO); /* otherwise it would be stopped when it reads the terminal */
     s->child = fork();
-    if (s->child == 0)
+    if (s->child == 0) {
+        if (s->grouped)
+            setpgid(0, 0);
         command_begin(s, told[1]);
+    }
+    if (s->child > 0 && s->grouped)
+        setpgid(s->child, s->child);
     if (s->child < 0)
         error = errno;
     close(told[1]);
@@ -226,10 +232,10 @@ static void command_wait(run_state *s, recording *result)
                 ended = now();
             }
         }
-        const bool asked = (o->seconds > 0 && now() - begun > o->seconds) || (o->stop && *o->stop);
+        const bool asked = (o->seconds > 0 && now() - begun > o->seconds) || (o->stopped && o->stopped());
         if (asked && !result->timed_out) {
             result->timed_out = true;
-            kill(-s->child, SIGKILL);
+            kill(s->grouped ? -s->child : s->child, SIGKILL);
         }
         if (ended > 0 && now() - ended > LEFT_BEHIND_SECONDS) {
             snprintf(result->problem, sizeof result->problem, "the command has left processes running");

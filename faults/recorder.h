@@ -34,7 +34,7 @@ typedef struct recorder_options {
     const char *plan;       /* text of a fault plan; NULL: none */
     uint64_t plan_seed;
     double seconds;         /* it is killed after so long; 0: never */
-    const bool *stop;       /* killed when this becomes true; may be NULL */
+    bool (*stopped)(void);  /* asked all the time: true kills it; may be NULL */
 } recorder_options;
 
 typedef struct recording {
