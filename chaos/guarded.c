@@ -72,6 +72,7 @@ static void limits_set(const guarded_limits *l, double seconds)
 {
     static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU, SIGTERM, SIGINT };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0); /* so that its own children end with it */
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_CPU, (uint64_t)seconds + 1);
     if (l->memory_bytes && limits_memory)
@@ -159,6 +160,7 @@ outcome guarded_run(const guarded_limits *limits, guarded_body *body, void *cont
     const bool in_time = wait_for_end(ends[0], seconds);
     if (!in_time)
         kill(pid, SIGKILL);
+    kill(-pid, SIGKILL); /* whom it has left behind; before its number is free again */
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     close(ends[0]);

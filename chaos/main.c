@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "../faults/fatal.h"
+#include "explore_command.h"
+#include "record_command.h"
 #include "corrupt.h"
 #include "crew.h"
 #include "crossed_sweep.h"
@@ -15,7 +17,6 @@
 #include "plan_command.h"
 #include "ranges.h"
 #include "schedules_command.h"
-#include "record_command.h"
 #include "finding_command.h"
 #include "finding_run.h"
 #include "soak.h"
@@ -164,13 +165,15 @@ static void require_work(report *r)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "record"))
+        return record_command(argc - 1, argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "explore"))
+        return explore_command(argc - 1, argv + 1);
     chaos_options options;
     if (argc > 1 && !strcmp(argv[1], "stores"))
         return stores_command(argc - 1, argv + 1);
     if (argc > 1 && !strcmp(argv[1], "schedules"))
         return schedules_command(argv + 1);
-    if (argc > 1 && !strcmp(argv[1], "record"))
-        return record_command(argc - 1, argv + 1);
     int status = chaos_options_parse(&options, argc, argv);
     if (status >= 0)
         return status;

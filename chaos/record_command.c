@@ -27,8 +27,8 @@
 static const char usage[] =
     "usage: levin-chaos record [options] -- COMMAND [ARGUMENT...]\n"
     "\n"
-    "Runs the command and records every call that it and its children make to files below a directory, with the bytes,\n"
-    "for `levin-chaos explore`. What it writes to its standard output counts as told to its user at that moment.\n"
+    "Runs the command and records every call that it and its children make to files below a directory, with the\n"
+    "bytes, for `levin-chaos explore`. What it writes to its standard output counts as told to its user then.\n"
     "\n"
     "  --output FILE      the trace (default " OUTPUT_DEFAULT ")\n"
     "  --dir DIR          what is recorded (default: the current directory)\n"

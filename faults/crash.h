@@ -91,6 +91,8 @@ bool crash_next(crash_explorer *e, crash_state *state);
  */
 bool crash_seek(crash_explorer *e, uint64_t point, uint64_t variant, crash_state *state);
 
+struct crash_model;
+struct fate;
 /*
  * As crash_seek(), for those who look at the fates themselves or choose other ones (crash_model.h): the model at that
  * point and the fates of its pending operations. They are valid until the next call. NULL: no such variant.
