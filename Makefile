@@ -183,11 +183,17 @@ $(FAULTS_A): $(call obj,$(FAULTS_SRC))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(call obj,$(RECORDER_SRC)): VFLAGS := -O2 -g
-$(RECORDER): $(call obj,$(RECORDER_SRC))
+$(call obj,$(RECORDER_SRC)) $(B)/obj/faults/preload/plan_judge.o: VFLAGS := -O2 -g
+# what it shares with the harness: the judge of fault plans
+RECORDER_OBJ := $(call obj,$(RECORDER_SRC)) $(B)/obj/faults/preload/plan_judge.o
+$(B)/obj/faults/preload/plan_judge.o: faults/plan_judge.c Makefile | $(DEPS)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC    $<")
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c $< -o $@
+$(RECORDER): $(RECORDER_OBJ)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) -shared -Wl,-z,initfirst -Wl,-z,now -o $@ $^ $(LDFLAGS)
+	$(Q)$(CC) -shared -Wl,-z,initfirst -Wl,-z,now -o $@ $^ $(LDFLAGS) -pthread
 
 # plug-ins of another set of stores go
 STORES_STAMP := $(B)/stores.stamp

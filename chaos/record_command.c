@@ -18,6 +18,7 @@
 #include "../faults/fatal.h"
 #include "../faults/plan.h"
 #include "../faults/recorder.h"
+#include "../faults/recorder_log.h"
 #include "crew.h"
 #include "options.h"
 
@@ -46,7 +47,7 @@ typedef struct record_options {
     uint64_t seed;
     double timeout;
     bool json, quiet;
-    char *plan_text;
+    plan_rules rules;
 } record_options;
 
 static int mistake(const char *what, const char *argument)
@@ -92,22 +93,28 @@ static int option_parse(record_options *o, int option)
 static int plan_read(record_options *o)
 {
     enum { PLAN_BYTES_MOST = 16000 };
-    plan_rules rules;
     plan_error error;
+    const char *why;
     FILE *file = fopen(o->plan, "r");
     if (!file) {
         fprintf(stderr, "levin-chaos: %s: %s\n", o->plan, strerror(errno));
         return EXIT_USAGE;
     }
-    o->plan_text = fatal_alloc_zeroed(PLAN_BYTES_MOST + 1);
-    size_t bytes = fread(o->plan_text, 1, PLAN_BYTES_MOST, file);
-    bool whole = bytes < PLAN_BYTES_MOST && !ferror(file);
+    char *text = fatal_alloc(PLAN_BYTES_MOST);
+    const size_t bytes = fread(text, 1, PLAN_BYTES_MOST, file);
+    const bool whole = bytes < PLAN_BYTES_MOST && !ferror(file);
+    const bool good = whole && plan_parse(&o->rules, text, bytes, &error);
+    free(text);
     fclose(file);
     if (!whole)
         return mistake("the plan cannot be read, or is too long", o->plan);
-    if (plan_parse(&rules, o->plan_text, bytes, &error))
+    const unsigned line = good ? recorder_plan_refuses(&o->rules, &why) : 0;
+    if (good && !line)
         return -1;
-    fprintf(stderr, "%s:%u:%u: %s\n", o->plan, error.line, error.column, error.text);
+    if (good)
+        fprintf(stderr, "%s:%u: %s\n", o->plan, line, why);
+    else
+        fprintf(stderr, "%s:%u:%u: %s\n", o->plan, error.line, error.column, error.text);
     return EXIT_USAGE;
 }
 
@@ -161,8 +168,11 @@ static void summary(const record_options *o, const recording *r, const totals *n
     for (uint64_t i = trace_start(r->trace); n->notes && i < trace_length(r->trace); i++)
         if (trace_at(r->trace, i)->op == TRACE_NOTE) {
             trace_describe(r->trace, i, text, sizeof text);
-            fprintf(stderr, "not recorded: %s\n", text);
+            fprintf(stderr, "%s: %s\n", strstr(text, RECORDER_FAULT) ? "hurt" : "not recorded", text);
         }
+    for (size_t i = 0; o->plan && i < o->rules.count; i++)
+        fprintf(stderr, "%s:%u: matched %llu calls, fired %llu times\n", o->plan, o->rules.rules[i].line,
+                (unsigned long long)r->matched[i], (unsigned long long)r->fired[i]);
     if (WIFSIGNALED(r->status))
         fprintf(stderr, "the command was ended by SIG%s%s\n", sigabbrev_np(WTERMSIG(r->status)),
                 r->timed_out ? ", for it took too long" : "");
@@ -186,7 +196,7 @@ static int record(const record_options *o, char **command)
     recording r;
     crew_catch_signals();
     recorder_options options = { .directory = o->directory, .command = (const char *const *)command,
-                                 .output = STDOUT_FILENO, .plan = o->plan_text, .plan_seed = o->seed,
+                                 .output = STDOUT_FILENO, .plan = o->plan ? &o->rules : NULL, .plan_seed = o->seed,
                                  .seconds = o->timeout, .stopped = crew_interrupted };
     int error = recorder_run(&options, &r);
     if (error) {
@@ -222,12 +232,8 @@ int record_command(int argc, char **argv)
         return mistake("no command to record", NULL);
     if (o.plan) {
         int status = plan_read(&o);
-        if (status >= 0) {
-            free(o.plan_text);
+        if (status >= 0)
             return status;
-        }
     }
-    int status = record(&o, argv + optind);
-    free(o.plan_text);
-    return status;
+    return record(&o, argv + optind);
 }

@@ -57,10 +57,15 @@ bool plan_effect_damages(fault_effect effect);
 const char *plan_effect_text(fault_effect effect);
 
 typedef struct plan_state plan_state;
-plan_state *plan_begin(const plan_rules *p, uint64_t seed); /* p must outlive it */
+plan_state *plan_begin(const plan_rules *p, uint64_t seed);
+/* In memory of plan_state_bytes(), which processes may share at different addresses; not for plan_end(). */
+size_t plan_state_bytes(void);
+plan_state *plan_begin_at(void *memory, const plan_rules *p, uint64_t seed);
 void plan_end(plan_state *state);                     /* harmless on NULL */
 /* A fault_judge; context is the plan_state. */
 bool plan_judge(void *context, const fault_call *call, fault_choice *choice);
+/* The same for a caller who sees to it that nobody else asks at the same time. */
+bool plan_judge_alone(plan_state *state, const fault_call *call, fault_choice *choice);
 uint64_t plan_fired(plan_state *state, size_t rule);
 uint64_t plan_matched(plan_state *state, size_t rule);
 

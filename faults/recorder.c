@@ -79,6 +79,23 @@ void recorder_library(char *path, size_t capacity)
     path[0] = 0;
 }
 
+unsigned recorder_plan_refuses(const plan_rules *p, const char **why)
+{
+    const unsigned hurt = 1u << FAULT_OPEN | 1u << FAULT_READ | 1u << FAULT_WRITE | 1u << FAULT_SYNC |
+                          1u << FAULT_TRUNCATE | 1u << FAULT_PREALLOCATE | 1u << FAULT_RENAME | 1u << FAULT_UNLINK |
+                          1u << FAULT_MAKE_DIR | 1u << FAULT_SYNC_DIR;
+    for (size_t i = 0; i < p->count; i++) {
+        const plan_rule *rule = &p->rules[i];
+        *why = !(rule->point.operations & hurt) || (rule->after_count && !(rule->after.operations & hurt))
+                   ? "the recorder does not hurt such calls of a program"
+               : rule->effect == FAULT_CLOCK ? "the recorder cannot move a program's clock"
+                                             : NULL;
+        if (*why)
+            return rule->line;
+    }
+    return 0;
+}
+
 /* ---- The log --------------------------------------------------------------------------------------------- */
 
 static int log_create(run_state *s)
@@ -121,18 +138,19 @@ static int log_fill(run_state *s, char *problem)
         snprintf(problem, RECORDING_PROBLEM_BYTES, "the recorder's library is not there: lib/levin-recorder.so");
         return ENOENT;
     }
-    if (o->plan && strlen(o->plan) >= sizeof log->plan)
-        return E2BIG;
     snprintf(log->path, sizeof log->path, "%s", s->log_path);
     log->root_bytes = (uint32_t)strlen(log->root);
     log->root_device = root.st_dev;
     log->root_inode = root.st_ino;
     log->mark_device = output.st_dev;
     log->mark_inode = output.st_ino;
+    if (o->plan && plan_state_bytes() > sizeof log->plan_state)
+        fatal("a fault plan does not fit the recorder's log");
     if (o->plan) {
-        log->plan_bytes = (uint32_t)strlen(o->plan);
-        memcpy(log->plan, o->plan, log->plan_bytes);
-        log->plan_seed = o->plan_seed;
+        plan_begin_at(log->plan_state, o->plan, o->plan_seed);
+        log->planned = 1;
+        for (size_t i = 0; i < o->plan->count; i++)
+            log->plan_reads |= o->plan->rules[i].point.operations >> FAULT_READ & 1;
     }
     log->magic = RECORDER_MAGIC;
     return 0;
@@ -284,6 +302,10 @@ static void finish(run_state *s, recording *result)
     char why[RECORDING_PROBLEM_BYTES];
     log_stop(s->log);
     result->processes = atomic_load(&s->log->processes);
+    for (size_t i = 0; s->options->plan && i < s->options->plan->count; i++) {
+        result->fired[i] = plan_fired((plan_state *)(void *)s->log->plan_state, i);
+        result->matched[i] = plan_matched((plan_state *)(void *)s->log->plan_state, i);
+    }
     bool whole = recording_take(s->trace, s->nodes, s->log, why, sizeof why);
     if (whole && !result->processes) {
         snprintf(why, sizeof why, "the library was not loaded: is the program static, or set-user-id?");

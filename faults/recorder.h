@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "plan.h"
 #include "trace.h"
 
 enum { RECORDING_PROBLEM_BYTES = 512 };
@@ -31,7 +32,7 @@ typedef struct recorder_options {
     const char *library;    /* NULL: $LEVIN_RECORDER_LIBRARY, or where it lies beside this program */
     const char *work_in;    /* current directory of the command; NULL: this one */
     int output;             /* descriptor to which its standard output is passed on; -1: nowhere */
-    const char *plan;       /* text of a fault plan; NULL: none */
+    const plan_rules *plan; /* calls are hurt by it, see recorder_plan_refuses(); NULL: none */
     uint64_t plan_seed;
     double seconds;         /* it is killed after so long; 0: never */
     bool (*stopped)(void);  /* asked all the time: true kills it; may be NULL */
@@ -41,6 +42,7 @@ typedef struct recording {
     trace *trace;           /* NULL: nothing was recorded; otherwise to be destroyed by the caller */
     int status;             /* of the command, as waitpid() gives it */
     bool timed_out;         /* or stopped */
+    uint64_t fired[PLAN_RULES_MAX], matched[PLAN_RULES_MAX]; /* by rule of the plan */
     uint64_t processes;     /* images of programs that were recorded */
     char problem[RECORDING_PROBLEM_BYTES]; /* why the trace is not whole; "": it is, and replayed it gives the files */
 } recording;
@@ -51,6 +53,12 @@ typedef struct recording {
  * a process; blocks.
  */
 int recorder_run(const recorder_options *options, recording *result);
+
+/*
+ * A rule of a plan that the recorder cannot obey: its line, and why; 0: there is none.  Hurt are opening for writing,
+ * read (libc's functions, not stdio), write, sync, truncate, preallocate, rename, unlink, make_dir and sync_dir.
+ */
+unsigned recorder_plan_refuses(const plan_rules *p, const char **why);
 
 /* The path of the preloaded library, or "" when it is not there. */
 void recorder_library(char *path, size_t capacity);

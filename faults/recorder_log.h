@@ -18,7 +18,8 @@
 #define RECORDER_ENVIRONMENT "LEVIN_RECORDER" /* path of the log; the library itself stands in LD_PRELOAD */
 #define RECORDER_MAGIC UINT64_C(0x3152434e4956454c) /* "LEVINCR1" */
 
-enum { RECORDER_PATH_MAX = 4096, RECORDER_TEXT_BYTES = 512, RECORDER_PLAN_BYTES = 16384 };
+enum { RECORDER_PATH_MAX = 4096, RECORDER_TEXT_BYTES = 512, RECORDER_PLAN_BYTES = 131072 };
+#define RECORDER_FAULT "fault: " /* how the note of a call that was hurt begins */
 
 typedef enum recorder_op {
     RECORDER_WRITE = 1, /* inode, offset, bytes, data */
@@ -65,10 +66,9 @@ typedef struct recorder_log {
     char root[RECORDER_PATH_MAX];     /* real path of the directory; no final slash */
     char library[RECORDER_PATH_MAX];  /* path of the preloaded library, for children whose environment was cleaned */
     char path[RECORDER_PATH_MAX];     /* of the log */
-    uint64_t plan_seed;
-    uint32_t plan_bytes;
-    char plan[RECORDER_PLAN_BYTES];   /* text of a fault plan */
-    _Alignas(4096) uint8_t plan_state[131072]; /* how far its rules are, for all processes */
+    uint32_t planned;                 /* plan_state holds a plan */
+    uint32_t plan_reads;              /* one that is asked at reads */
+    _Alignas(4096) uint8_t plan_state[RECORDER_PLAN_BYTES]; /* a fault plan and how far it is (plan_begin_at()) */
     _Alignas(4096) uint8_t records[];
 } recorder_log;
 

@@ -198,6 +198,40 @@ static void body_killed(void)
     kill(getpid(), SIGKILL);
 }
 
+/* Under `plan_text`: what each call answers, and what the program then sees. */
+static void body_hurt(void)
+{
+    char bytes[4096], back[4096];
+    memset(bytes, 'a', sizeof bytes);
+    int fd = open("db", O_CREAT | O_RDWR, 0644), log = open("db-wal", O_CREAT | O_RDWR, 0644);
+    NEED(fd >= 0 && log >= 0 && pwrite(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes);
+    NEED(pwrite(log, "kept", 4, 0) == 4 && fsync(log) == 0 && pwrite(log, "gone", 4, 0) == 4);
+    NEED(fsync(log) == -1 && errno == EIO && fsync(log) == 0);             /* a success that is none */
+    NEED(pread(log, back, 4, 0) == 4 && !memcmp(back, "gone", 4));         /* the page cache goes on showing it */
+    NEED(write(log, bytes, 1000) == 100 && lseek(log, 0, SEEK_CUR) == 100); /* short */
+    NEED(write(log, bytes, 1000) == -1 && errno == ENOSPC);
+    NEED(pwrite(fd, bytes, 512, 8192) == 512 && pread(fd, back, 512, 8192) == 512);
+    int bits = 0;
+    for (int i = 0; i < 512; i++)
+        bits += __builtin_popcount((unsigned char)back[i] ^ 'a');
+    NEED(bits == 1);                                                       /* flipped */
+    NEED(pwrite(fd, "away", 4, 0) == 4 && pread(fd, back, 4, 512) == 4 && !memcmp(back, "away", 4)); /* misdirected */
+    NEED(pwrite(fd, "lost", 4, 0) == 4 && pread(fd, back, 4, 0) == 4 && !memcmp(back, "aaaa", 4));
+    memset(bytes, 'b', sizeof bytes);
+    NEED(pwrite(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes && pread(fd, back, sizeof back, 0) == sizeof back);
+    int old = 0;
+    for (size_t i = 0; i < sizeof back; i++)
+        old += back[i] != 'b';
+    NEED(old == 512);                                                      /* a stale sector */
+    NEED(rename("db-wal", "x") == -1 && errno == EIO && access("x", F_OK) == -1);
+    NEED(unlink("db-wal") == -1 && errno == EROFS && access("db-wal", F_OK) == -1); /* made, and called failed */
+    NEED(mkdir("dir", 0755) == -1 && errno == ENOSPC && open("new", O_CREAT | O_RDWR, 0644) == -1 && errno == EMFILE);
+    NEED(ftruncate(fd, 1) == -1 && errno == EIO && fallocate(fd, 0, 0, 100000) == -1 && errno == ENOSPC);
+    int directory = open(".", O_RDONLY | O_DIRECTORY);
+    NEED(fsync(directory) == 0 && fsync(directory) == -1 && errno == EIO && fsync(directory) == 0);
+    NEED(read(fd, back, 100) == -1 && errno == EIO && read(fd, back, 100) == 7 && read(fd, back, 100) == 100);
+}
+
 __attribute__((constructor)) static void body(void)
 {
     static const struct {
@@ -205,7 +239,7 @@ __attribute__((constructor)) static void body(void)
         void (*run)(void);
     } bodies[] = { { "data", body_data },       { "names", body_names },             { "maps", body_maps },
                    { "threads", body_threads }, { "hostile", body_hostile },         { "killed", body_killed },
-                   { "unsupported", body_unsupported } };
+                   { "unsupported", body_unsupported }, { "hurt", body_hurt } };
     const char *name = getenv("LEVIN_RECORDER_BODY");
     for (size_t i = 0; name && i < sizeof bodies / sizeof bodies[0]; i++)
         if (!strcmp(name, bodies[i].name)) {
@@ -231,11 +265,14 @@ static void scratch_remove(void)
     ck_assert_int_eq(system(command), 0);
 }
 
+static const plan_rules *record_plan;
+
 static recording record(const char *const *command)
 {
     recording r;
     char error[RECORDING_PROBLEM_BYTES];
-    recorder_options o = { .directory = scratch, .command = command, .work_in = scratch, .output = -1, .seconds = 120 };
+    recorder_options o = { .directory = scratch, .command = command, .work_in = scratch, .output = -1, .seconds = 120,
+                           .plan = record_plan, .plan_seed = 1 };
     int failed = recorder_run(&o, &r);
     snprintf(error, sizeof error, "%s", r.problem);
     ck_assert_msg(failed == 0, "%s", error);
@@ -463,6 +500,87 @@ START_TEST(recorder__a_trace_with_its_start_comes_back_from_a_file)
 }
 END_TEST
 
+static const char plan_text[] =
+    "levin-fault-plan 1\n"
+    "on levin/io/wal/sync nth 2 do error EIO\n"
+    "on levin/io/wal/write nth 3 do short 100\n"
+    "on levin/io/wal/write nth 4 do error ENOSPC\n"
+    "on levin/io/pages/write nth 2 do flip\n"
+    "on levin/io/pages/write nth 3 do misdirect +512\n"
+    "on levin/io/pages/write nth 4 do lost\n"
+    "on levin/io/pages/write nth 5 do stale\n"
+    "on levin/io/dir/rename do error EIO\n"
+    "on levin/io/dir/unlink do error-after EROFS\n"
+    "on levin/io/dir/make_dir do error ENOSPC\n"
+    "on levin/io/pages/open nth 2 do error EMFILE\n"
+    "on levin/io/pages/truncate do error EIO\n"
+    "on levin/io/pages/preallocate do error ENOSPC\n"
+    "on levin/io/dir/sync_dir nth 1 do lie\n"
+    "on levin/io/dir/sync_dir nth 2 do error EIO\n"
+    "on levin/io/pages/read nth 5 do error EIO\n"
+    "on levin/io/pages/read nth 6 do short 7\n";
+
+static plan_rules plan_of(const char *text)
+{
+    plan_rules rules;
+    plan_error error;
+    bool good = plan_parse(&rules, text, strlen(text), &error);
+    ck_assert_msg(good, "%u:%u: %s", error.line, error.column, error.text);
+    return rules;
+}
+
+START_TEST(recorder__a_plan_hurts_the_calls_of_a_program)
+{
+    const plan_rules rules = plan_of(plan_text);
+    record_plan = &rules;
+    recording r = record_body("hurt");
+    record_plan = NULL;
+    ck_assert_int_eq(r.status, 0);
+    for (size_t i = 0; i < rules.count; i++)
+        ck_assert_msg(r.fired[i] == 1, "line %u fired %llu times", rules.rules[i].line,
+                      (unsigned long long)r.fired[i]);
+    ck_assert_uint_eq(count_of(r.trace, TRACE_NOTE, "fault: "), rules.count);
+    ck_assert_uint_eq(count_of(r.trace, TRACE_SYNC_LOST, NULL), 1);
+    ck_assert_uint_eq(count_of(r.trace, TRACE_SYNC_DIR, NULL), 1); /* neither the lie nor the failure */
+    must_match(&r, 30);
+}
+END_TEST
+
+START_TEST(recorder__what_a_failed_sync_lost_is_in_no_state_after_it)
+{
+    const plan_rules rules = plan_of("levin-fault-plan 1\non levin/io/wal/sync do error EIO\n");
+    record_plan = &rules;
+    scratch_make();
+    recording r = record((const char *const[]){
+        "sh", "-c", "echo old >wal; sync; printf new | dd of=wal conv=notrunc,fsync status=none; sync; echo end",
+        NULL });
+    record_plan = NULL;
+    crash_state state;
+    crash_explorer *e = crash_open(r.trace, NULL, 1, NULL, NULL);
+    char bytes[4] = "";
+    ck_assert_uint_eq(r.fired[0], 1);
+    ck_assert(crash_seek(e, trace_length(r.trace), 0, &state)); /* everything kept, and synced after the failure */
+    disk_image_read(state.image, disk_image_find(state.image, "wal"), bytes, 3, 0);
+    ck_assert_str_eq(bytes, "old");
+    crash_close(e);
+    trace_destroy(r.trace);
+    scratch_remove();
+}
+END_TEST
+
+START_TEST(recorder__a_plan_that_it_cannot_obey_is_refused)
+{
+    const char *why = NULL;
+    plan_rules rules = plan_of(plan_text);
+    ck_assert_uint_eq(recorder_plan_refuses(&rules, &why), 0);
+    rules = plan_of("levin-fault-plan 1\n\non levin/mem/alloc do error ENOMEM\n");
+    ck_assert_uint_eq(recorder_plan_refuses(&rules, &why), 3);
+    ck_assert_ptr_nonnull(why);
+    rules = plan_of("levin-fault-plan 1\non levin/io/*/write do clock +1s\n");
+    ck_assert_uint_eq(recorder_plan_refuses(&rules, &why), 2);
+}
+END_TEST
+
 START_TEST(recorder__what_cannot_be_begun_is_told)
 {
     recording r;
@@ -490,4 +608,6 @@ LEVIN_TEST_MAIN("recorder", TEST(recorder__every_way_to_write_is_in_the_trace),
                 TEST(recorder__sqlite_leaves_what_its_trace_says), TEST(recorder__git_leaves_what_its_trace_says),
                 TEST(recorder__output_is_marked_where_it_was_seen), TEST(recorder__a_difference_is_told),
                 TEST(recorder__a_trace_with_its_start_comes_back_from_a_file),
-                TEST(recorder__what_cannot_be_begun_is_told))
+                TEST(recorder__a_plan_hurts_the_calls_of_a_program),
+                TEST(recorder__what_a_failed_sync_lost_is_in_no_state_after_it),
+                TEST(recorder__a_plan_that_it_cannot_obey_is_refused), TEST(recorder__what_cannot_be_begun_is_told))

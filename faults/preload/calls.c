@@ -21,6 +21,8 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "hurt.h"
+
 enum { COPY_BYTES = 8192, SMALL_MAPS_BYTES = 256 * 1024 };
 
 static uint8_t buffer[65536];
@@ -44,6 +46,19 @@ static long pass(const recorder_call *c)
     long result = make(c);
     recorder_restore_signals(blocked);
     return result;
+}
+
+/* Makes a call that is not a write, unless it is to fail; *failed: what the program is to see instead, or 0. */
+static long make_hurt(const recorder_call *c, const char *path, bool directory, fault_operation operation, long *failed)
+{
+    fault_choice choice;
+    *failed = 0;
+    if (!hurt_asks((uint16_t)c->number, path, directory, operation, 0, 0, &choice))
+        return make(c);
+    *failed = -choice.os_error;
+    if (choice.effect == FAULT_ERROR_AFTER)
+        return make(c);
+    return *failed;
 }
 
 /* Before a call that changes something: what was stored into small maps until now is written down. */
@@ -102,6 +117,14 @@ static transfer transfer_of(const recorder_call *c, struct iovec *one)
     return t;
 }
 
+/* Where the next byte would go. */
+static uint64_t write_goes_to(const transfer *t, long status_flags, const struct stat *stat)
+{
+    if (status_flags & O_APPEND)
+        return (uint64_t)stat->st_size;
+    return t->positional ? t->offset : (uint64_t)recorder_syscall(SYS_lseek, (uint64_t)t->fd, 0, SEEK_CUR, 0, 0, 0);
+}
+
 /* Where `done` bytes have just gone. */
 static uint64_t written_at(const transfer *t, long status_flags, uint64_t done)
 {
@@ -137,7 +160,21 @@ static long write_call(const recorder_call *c)
     }
     r.inode = stat.st_ino;
     const long status_flags = recorder_syscall(SYS_fcntl, (uint64_t)t.fd, F_GETFL, 0, 0, 0, 0);
-    const long done = make(c);
+    fault_choice choice = { .effect = FAULT_EFFECT_COUNT };
+    const hurt_write w = { t.fd, stat.st_ino, path, t.data, t.pieces, t.bytes,
+                           hurt_any() ? write_goes_to(&t, status_flags, &stat) : 0, t.positional,
+                           (status_flags & O_APPEND) != 0 };
+    hurt_asks(r.call, path, false, FAULT_WRITE, w.offset, w.bytes, &choice);
+    long done;
+    switch (choice.effect) {
+    case FAULT_ERROR: done = -choice.os_error; break;
+    case FAULT_EFFECT_COUNT:
+    case FAULT_ERROR_AFTER: done = make(c); break;
+    default:
+        done = hurt_written(&w, &choice, r.call);
+        recorder_unlock();
+        return done;
+    }
     if (done > 0) {
         r.bytes = (uint64_t)done;
         r.offset = written_at(&t, status_flags, r.bytes);
@@ -148,7 +185,7 @@ static long write_call(const recorder_call *c)
         }
     }
     recorder_unlock();
-    return done;
+    return choice.effect == FAULT_ERROR_AFTER ? -choice.os_error : done;
 }
 
 /* Copies between descriptors are made as a read and a write, the first part of them: all such calls may be short. */
@@ -213,13 +250,16 @@ static long open_call(const recorder_call *c)
     } else if (c->number == SYS_openat2)
         flags = path && a[2] ? ((const struct open_how *)(uintptr_t)a[2])->flags : 0;
     const bool nameless = (flags & O_TMPFILE) == O_TMPFILE;
-    if (!path || (!nameless && !(flags & (O_CREAT | O_TRUNC))))
+    if (!path || (!nameless && !(flags & (O_CREAT | O_TRUNC)) && !hurt_any()))
         return pass(c);
     const bool there = !recorder_stat_at(directory, path, &before, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
     if (there && !nameless && !S_ISREG(before.st_mode))
         return pass(c);
     begin_change();
-    long fd = make(c);
+    long failed = 0;
+    if (hurt_any())
+        recorder_place_at(directory, path, &to);
+    long fd = hurt_any() && to.below ? make_hurt(c, to.path, false, FAULT_OPEN, &failed) : make(c);
     if (fd >= 0 && !recorder_fstat((int)fd, &after) && S_ISREG(after.st_mode) &&
         recorder_fd_below((int)fd, (char *)buffer)) {
         recorder_record r = { .op = RECORDER_CREATE, .call = (uint16_t)c->number, .inode = after.st_ino };
@@ -250,13 +290,13 @@ static long truncate_call(const recorder_call *c)
         !(by_path ? path_below(AT_FDCWD, (const char *)(uintptr_t)a[0], path) : recorder_fd_below((int)a[0], path)))
         return make(c);
     begin_change();
-    long result = make(c);
+    long failed, result = make_hurt(c, path, false, FAULT_TRUNCATE, &failed);
     if (!result)
         recorder_append(&(recorder_record){ .op = RECORDER_TRUNCATE, .call = (uint16_t)c->number,
                                             .inode = stat.st_ino, .bytes = a[1] },
                         NULL, NULL, path, NULL, 0);
     recorder_unlock();
-    return result;
+    return failed ? failed : result;
 }
 
 static void append_zeros(recorder_record r, uint64_t end, const char *path)
@@ -281,11 +321,11 @@ static long fallocate_call(const recorder_call *c)
     begin_change();
     recorder_record r = { .op = RECORDER_PREALLOCATE, .call = (uint16_t)c->number, .inode = stat.st_ino,
                           .offset = a[2], .bytes = a[2] + a[3] };
-    long result = -EOPNOTSUPP;
+    long result = -EOPNOTSUPP, failed = 0;
     if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
         recorder_note((uint16_t)c->number, "moving parts of a file with fallocate is not modelled: refused", path);
     else
-        result = make(c);
+        result = make_hurt(c, path, false, FAULT_PREALLOCATE, &failed);
     if (!result) {
         const uint64_t size = (uint64_t)stat.st_size, end = r.bytes;
         if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
@@ -296,7 +336,7 @@ static long fallocate_call(const recorder_call *c)
         }
     }
     recorder_unlock();
-    return result;
+    return failed ? failed : result;
 }
 
 /* ---- Syncs ----------------------------------------------------------------------------------------------- */
@@ -311,17 +351,24 @@ static long sync_call(const recorder_call *c)
     begin_change();
     recorder_maps_compare(stat.st_ino, SIZE_MAX);
     recorder_record r = { .op = RECORDER_SYNC, .call = (uint16_t)c->number, .inode = stat.st_ino };
-    long result = make(c);
+    fault_choice choice = { .effect = FAULT_EFFECT_COUNT };
+    const bool directory = S_ISDIR(stat.st_mode);
+    if (c->number != SYS_sync_file_range)
+        hurt_asks(r.call, path, directory, directory ? FAULT_SYNC_DIR : FAULT_SYNC, 0, 0, &choice);
+    const bool made = choice.effect == FAULT_EFFECT_COUNT || choice.effect == FAULT_ERROR_AFTER;
+    long result = made ? make(c) : -choice.os_error; /* a lie has no error */
+    if (choice.effect == FAULT_ERROR_KEPT)
+        r.op = RECORDER_SYNC_KEPT;
     if (c->number == SYS_sync_file_range) {
         r.op = RECORDER_FLUSH;
         r.offset = a[1];
         r.bytes = a[2];
-    } else if (result)
+    } else if (result && r.op == RECORDER_SYNC)
         r.op = RECORDER_SYNC_LOST;
-    if (!result || r.op == RECORDER_SYNC_LOST)
+    if (choice.effect != FAULT_LIE && (!result || (r.op != RECORDER_FLUSH && !directory)))
         recorder_append(&r, NULL, NULL, path, NULL, 0);
     recorder_unlock();
-    return result;
+    return choice.effect == FAULT_ERROR_AFTER ? -choice.os_error : result;
 }
 
 static long sync_all_call(const recorder_call *c)
@@ -406,12 +453,12 @@ static long rename_call(const recorder_call *c)
     recorder_place_at(to_directory, to_path, &to);
     const bool had = !recorder_stat_at(to_directory, to_path, &target, AT_SYMLINK_NOFOLLOW);
     const bool there = !recorder_stat_at(from_directory, from_path, &source, AT_SYMLINK_NOFOLLOW);
-    long result;
+    long result, failed = 0;
     if (c->number == SYS_renameat2 && (a[4] & RENAME_EXCHANGE) && (from.below || to.below)) {
         recorder_note(number, "exchanging two names is not modelled: refused", from.path);
         result = -EINVAL;
     } else
-        result = make(c);
+        result = from.below ? make_hurt(c, from.path, true, FAULT_RENAME, &failed) : make(c);
     recorder_record r = { .op = RECORDER_RENAME, .call = number, .inode = there ? source.st_ino : 0,
                           .directory = from.directory, .to_directory = to.directory };
     if (result || !there || (had && target.st_ino == source.st_ino) || (!from.below && !to.below)) {
@@ -435,7 +482,7 @@ static long rename_call(const recorder_call *c)
         import(to_directory, to_path, source.st_ino, number, to.path);
     }
     recorder_unlock();
-    return result;
+    return failed ? failed : result;
 }
 
 static long link_call(const recorder_call *c)
@@ -490,7 +537,10 @@ static long name_call(const recorder_call *c)
     begin_change();
     recorder_place_at(directory, path, &to);
     bool known = to.below && gone && !recorder_stat_at(directory, path, &stat, AT_SYMLINK_NOFOLLOW);
-    long result = make(c);
+    long failed = 0;
+    long result = to.below && (gone || made)
+                      ? make_hurt(c, to.path, true, gone ? FAULT_UNLINK : FAULT_MAKE_DIR, &failed)
+                      : make(c);
     if (!result && to.below && made)
         known = !recorder_stat_at(directory, path, &stat, AT_SYMLINK_NOFOLLOW);
     if (!result && known && modelled(&stat))
@@ -500,7 +550,7 @@ static long name_call(const recorder_call *c)
     else if (!result && to.below && !gone)
         recorder_note((uint16_t)n, "symbolic links and special files are not modelled", to.path);
     recorder_unlock();
-    return result;
+    return failed ? failed : result;
 }
 
 /* ---- Processes and signals ------------------------------------------------------------------------------- */
