@@ -26,6 +26,8 @@ static const char usage_commands[] =
     "       levin-chaos schedules [options]  threads of the engine under a seeded scheduler (schedules --help)\n"
     "       levin-chaos chaos  [options]   these, over the machine's own package list, and a table\n"
     "       levin-chaos soak   [options]   real files and threads, killed again and again, and compared\n"
+    "       levin-chaos record -- COMMAND  any program: every call that changes files, as a trace\n"
+    "       levin-chaos explore TRACE --check COMMAND  what a power cut could leave of it (explore --help)\n"
     "       levin-chaos points [--json]    where calls can be made to fail, with which effects and errors\n"
     "       levin-chaos replay --seed N [--ops N] [--depth N] (--at PATH | --fault NAME |\n"
     "                          --rule RULE --scenario NAME | --chain N | --damage NAME |\n"

@@ -46,8 +46,8 @@ static void entry(run *r, trace_op op, disk_node node, const char *name)
 START_TEST(crash__a_sync_of_a_range_leaves_the_rest_unsynced)
 {
     run r = run_begin(with_file(NULL, "f", "........................"));
-    put_wide(&r, "f", 4, "AAAAAAAAAAAAAAAA"); /* over the end of the first page, the second, the beginning of the third */
-    sync_range(&r, "f", 9, 1);                 /* a sector of the second: pages are synced whole */
+    put_wide(&r, "f", 4, "AAAAAAAAAAAAAAAA"); /* the end of the first page, the second, the beginning of the third */
+    sync_range(&r, "f", 9, 1);                /* a sector of the second: pages are synced whole */
     EXPECT(&r, plain_limits(), "f:........AAAAAAAA........", "f:....AAAAAAAAAAAA........",
            "f:........AAAAAAAAAAAA....", "f:....AAAAAAAAAAAAAAAA....");
     put_wide(&r, "f", 8, "BB");
