@@ -23,6 +23,7 @@
 #include "gate_report.h"
 #include "gate_sides.h"
 #include "gate_slices.h"
+#include "gate_tally.h"
 #include "gate_time.h"
 #include "gate_work.h"
 
@@ -358,6 +359,7 @@ static void usage(FILE *to)
                 "                        workload,counter,value and end; slices: one process of the time\n"
                 "                        tier, --base-sides and --now-sides naming one link each\n"
                 "  --json[=FILE]         JSON instead of text, or into FILE beside it\n"
+                "  --tally=FILES         the table of a proof (regress/time_proof.sh), FILES comma-separated\n"
                 "  --help, --version\n"
                 "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed or compared nothing,\n"
                 "130 after Ctrl-C.\n");
@@ -431,6 +433,7 @@ static void parse(gate_options *o, int argc, char **argv)
         { "processes", required_argument, NULL, 'P' },   { "rounds", required_argument, NULL, 'L' },
         { "slice-budget", required_argument, NULL, 'S' }, { "floor", required_argument, NULL, 'f' },
         { "alpha", required_argument, NULL, 'A' },       { "seed", required_argument, NULL, 's' },
+        { "tally", required_argument, NULL, 'T' },
         { "help", no_argument, NULL, 'h' },              { "version", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
     };
@@ -458,6 +461,7 @@ static void parse(gate_options *o, int argc, char **argv)
         case 'f': o->time.floor = tolerance_of(optarg) / 100; break;
         case 'A': o->time.alpha = alpha_of(optarg); break;
         case 's': o->time.seed = number_of(optarg, 0, UINT64_MAX, "a seed is a number"); break;
+        case 'T': exit(gate_tally(optarg, stdout) ? EXIT_OK : EXIT_GATE);
         case 'h': usage(stdout); exit(EXIT_OK);
         case 'v': printf("levin-gate %s\n", LEVIN_VERSION); exit(EXIT_OK);
         default: fprintf(stderr, "levin-gate: see levin-gate --help\n"); exit(EXIT_USAGE);

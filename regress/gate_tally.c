@@ -1,0 +1,105 @@
+/*
+ * gate_tally.c - one row for each group and name, in the order in which they are met, and one for each group as a whole.
+ */
+#include "gate_tally.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate_statistics.h"
+#include "gate_table.h"
+
+enum { ROWS_MAX = 128, PATH_BYTES = 1024, LINE_BYTES = 1024 };
+
+typedef struct tally_row {
+    char group[GATE_NAME_BYTES], name[GATE_NAME_BYTES];
+    unsigned decisions, slower, faster, undecided;
+    double change, seconds, longest; /* sums, but for the last */
+} tally_row;
+
+typedef struct tally {
+    tally_row rows[ROWS_MAX];
+    size_t count;
+} tally;
+
+static tally_row *row_of(tally *t, const char *group, const char *name)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (!strcmp(t->rows[i].group, group) && !strcmp(t->rows[i].name, name))
+            return &t->rows[i];
+    if (t->count == ROWS_MAX)
+        return NULL;
+    tally_row *row = &t->rows[t->count++];
+    snprintf(row->group, sizeof row->group, "%s", group);
+    snprintf(row->name, sizeof row->name, "%s", name);
+    return row;
+}
+
+static bool take(tally *t, const char *line)
+{
+    char group[GATE_NAME_BYTES], name[GATE_NAME_BYTES], verdict[GATE_NAME_BYTES];
+    double change, ms;
+    if (sscanf(line, "%47[^,],%47[^,],%*[^,],%*[^,],%47[^,],%lf,%lf", group, name, verdict, &change, &ms) != 5)
+        return false;
+    const char *const names[] = { name, "all" };
+    for (size_t i = 0; i < (strcmp(name, "all") ? 2u : 1u); i++) {
+        tally_row *row = row_of(t, group, names[i]);
+        if (!row)
+            return false;
+        row->decisions++;
+        row->slower += !strcmp(verdict, "SLOWER");
+        row->faster += !strcmp(verdict, "faster");
+        row->undecided += !strcmp(verdict, "undecided");
+        row->change += change;
+        row->seconds += ms / 1000;
+        row->longest = ms / 1000 > row->longest ? ms / 1000 : row->longest;
+    }
+    return true;
+}
+
+static bool read_file(tally *t, const char *path)
+{
+    char line[LINE_BYTES];
+    FILE *f = fopen(path, "re");
+    unsigned number = 0;
+    bool ok = f;
+    if (!f)
+        fprintf(stderr, "levin-gate: %s: %s\n", path, strerror(errno));
+    while (ok && fgets(line, sizeof line, f)) {
+        number++;
+        ok = take(t, line);
+        if (!ok)
+            fprintf(stderr, "levin-gate: %s: line %u is no decision, or one too many kinds\n", path, number);
+    }
+    if (f)
+        fclose(f);
+    return ok;
+}
+
+bool gate_tally(const char *paths, FILE *to)
+{
+    static tally t;
+    t.count = 0;
+    for (const char *at = paths; *at;) {
+        char path[PATH_BYTES];
+        size_t bytes = strcspn(at, ",");
+        snprintf(path, sizeof path, "%.*s", (int)bytes, at);
+        if (bytes && !read_file(&t, path))
+            return false;
+        at += bytes + (at[bytes] == ',');
+    }
+    fprintf(to, "%-10s %-14s %9s %7s %8s %16s %7s %9s %9s %9s\n", "group", "what", "decisions", "SLOWER", "rate",
+            "95 % interval", "faster", "undecided", "change", "s (most)");
+    for (size_t i = 0; i < t.count; i++) {
+        const tally_row *row = &t.rows[i];
+        const proportion_interval w = statistics_wilson(row->slower, row->decisions);
+        char interval[48], seconds[48];
+        snprintf(interval, sizeof interval, "%.2f..%.2f%%", w.lower * 100, w.upper * 100);
+        snprintf(seconds, sizeof seconds, "%.1f (%.0f)", row->seconds / row->decisions, row->longest);
+        fprintf(to, "%-10s %-14s %9u %7u %7.2f%% %16s %7u %9u %+8.2f%% %9s\n", row->group, row->name, row->decisions,
+                row->slower, 100.0 * row->slower / row->decisions, interval, row->faster, row->undecided,
+                row->change / row->decisions, seconds);
+    }
+    return fflush(to) == 0;
+}
