@@ -333,17 +333,21 @@ memcheck: $(DEPS) ## samples of the sweeps under valgrind: memory read before it
 	$(Q)$(SUBMAKE) VARIANT=release all
 	$(Q)ci/memcheck.sh
 
-.PHONY: gate gate-ci gate-accept gate-proof
+.PHONY: gate gate-ci gate-nightly gate-accept gate-proof
 gate: $(DEPS) ## costs of this tree: exact counters as in regress/counters.csv, instructions beside a base built for it (BASE=rev)
 	$(Q)regress/gate.sh
 # six runs that stand for the rest: writing, syncing, reading by key and in order, merging, recovering
 GATE_CI := load,put-synced,get-row,scan-short,checkpoint,recovery
 gate-ci: $(DEPS) ## the gate over six runs that stand for the rest, under 5 minutes on 2 cores; .ci/run and forks' CI call it
 	$(Q)GATE_FLAGS='--workloads=$(GATE_CI) $(GATE_FLAGS)' regress/gate.sh
+gate-nightly: $(DEPS) ## what cannot be sliced (threads, real syncs): levin-bench of this tree and of the base in pairs; advisory
+	$(Q)regress/gate.sh --nightly
 gate-accept: $(DEPS) ## takes the counters of this tree as the right ones, into regress/counters.csv
 	$(Q)regress/gate.sh --accept
-gate-proof: $(DEPS) ## the proof that the gate can fail: each slowdown of regress/planted/ put into a scratch copy must be seen
+gate-proof: $(DEPS) ## the proof of the gate: each slowdown of regress/planted/ must be seen; false alarms and power of the time tier
 	$(Q)regress/gate_proof.sh
+	$(Q)$(SUBMAKE) VARIANT=release build/release/bin/levin-gate
+	$(Q)regress/time_proof.sh $(PROOF_FLAGS)
 
 .PHONY: bench
 bench: $(DEPS) ## the speed table: Levin beside all stores that are installed, 10-15 minutes (make deps-stores, BENCH_FLAGS=--quick)

@@ -11,7 +11,10 @@
 #   GATE_JSON=file   the results as JSON, too
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS  as for make, for both sides
 #
-#   gate.sh [--accept | --which-base]     --which-base: prints the revision and ends
+#   gate.sh [--accept | --which-base | --nightly]
+#     --which-base  prints the revision and ends
+#     --nightly     what cannot be sliced: levin-bench of both sides with threads, background work and real syncs, by runs in
+#                   pairs; advisory, so that slower is no failure. TMPDIR: where the stores are, on a disk
 #
 # Each engine is built with the flags of its own Makefile.  The recorded runs around them are this tree's, so that both
 # sides do the same work; when these cannot be compiled with the base's headers, the base's own levin-gate is taken.
@@ -130,12 +133,39 @@ base_program() { # revision
     fi
 }
 
+# ---- threads and real syncs ----
+nightly() { # base revision
+    local old=$root/$1/tree/build/bin/levin-bench new=$now/bin/levin-bench name line dir status worst=0
+    build "$root/now.log" B="$now" "$new" && build "$root/$1/bench.log" -C "$root/$1/tree" B=build build/bin/levin-bench ||
+        die "levin-bench of one side does not build"
+    dir=$(mktemp -d "${TMPDIR:-/tmp}/levin-nightly-XXXXXX")
+    trap 'rm -rf "$dir"' EXIT
+    while read -r name line; do
+        echo "== $name: levin-bench $line"
+        status=0
+        # shellcheck disable=SC2086 # flags are words
+        "$now/bin/levin-gate" --a="$old --rounds=1 --db=$dir/old $line" --b="$new --rounds=1 --db=$dir/new $line" \
+            --metric=cpu,wall,rss --floor=2 ${GATE_FLAGS:-} || status=$?
+        [ "$status" -le 1 ] || worst=$status
+    done <<'END'
+syncs --benchmarks=fillsync --num=20000 --syncs=2000 --threads=8
+load --benchmarks=fillrandom --num=300000
+readers --benchmarks=fillrandom,readrandom,multireadrandom --num=100000 --threads=2
+mixed --benchmarks=fillrandom,ycsba,ycsbf --num=50000 --reads=50000 --threads=4
+END
+    exit "$worst"
+}
+
 name='' program='' sides=''
 if [ -n "$base" ]; then
     name=$(git rev-parse --short "$base")
     program=$(base_program "$base")
     sides=${program%/bin/levin-gate}/sides
     [ -e "$sides/0.so" ] || sides=''
+fi
+if [ "${1:-}" = --nightly ]; then
+    [ -n "$base" ] || die "nothing to compare with"
+    nightly "$base"
 fi
 
 # shellcheck disable=SC2086 # flags are words

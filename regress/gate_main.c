@@ -19,6 +19,7 @@
 
 #include "../engine/levin.h"
 #include "gate_measure.h"
+#include "gate_pairs.h"
 #include "gate_ratio.h"
 #include "gate_report.h"
 #include "gate_sides.h"
@@ -40,6 +41,8 @@ typedef struct gate_options {
     double tolerance_percent;
     unsigned repetitions; /* 0: what the method needs */
     time_options time; /* base and now NULL: not asked for */
+    pairs_options pairs; /* a and b NULL: not asked for */
+    bool exact;          /* --counters without a file: the rows of the two commands */
     const char *json_file; /* beside the text */
     bool accept, json;     /* json: instead of the text */
 } gate_options;
@@ -328,12 +331,45 @@ out:
     return code;
 }
 
+/* ---- any two commands ---- */
+
+static int compare_commands(const gate_options *o)
+{
+    gate_table a = { 0 }, b = { 0 };
+    gate_report report = { .counters_path = o->pairs.a, .expected = &a, .commands = true };
+    time_outcome outcome = TIME_OK;
+    if (o->exact) {
+        outcome = gate_pairs_counters(&o->pairs, &a, &b);
+        report.found = &b;
+        report.differences = gate_table_compare(&a, &b, NULL, NULL);
+    }
+    if (o->pairs.metrics && outcome == TIME_OK) {
+        outcome = gate_pairs_run(&o->pairs, &report.time);
+        report.time_options = &o->time;
+    }
+    int code = outcome == TIME_OK ? (gate_report_regression(&report) ? EXIT_REGRESSION
+                                     : gate_report_empty(&report)    ? EXIT_GATE
+                                                                     : EXIT_OK)
+               : outcome == TIME_INTERRUPTED ? EXIT_INTERRUPTED
+                                             : EXIT_GATE;
+    if (outcome == TIME_OK && !o->json)
+        gate_report_text(&report, stdout);
+    if (outcome == TIME_OK && ((o->json && !gate_report_json(&report, stdout)) ||
+                               (o->json_file && !write_json(&report, o->json_file))))
+        code = EXIT_GATE;
+    free(report.time.rows);
+    gate_table_fini(&a);
+    gate_table_fini(&b);
+    return code;
+}
+
 /* ---- options ---- */
 
 static void usage(FILE *to)
 {
     fprintf(to, "usage: levin-gate --counters=FILE [--base=PROGRAM] [options]\n"
-                "       levin-gate --accept --counters=FILE\n\n"
+                "       levin-gate --accept --counters=FILE\n"
+                "       levin-gate --a=COMMAND --b=COMMAND [--metric=LIST] [--counters] [options]\n\n"
                 "Tells whether the engine has become more expensive.  `make gate` runs it.\n\n"
                 "  --counters=FILE       calls, bytes, syncs and allocations of the recorded runs must equal FILE\n"
                 "  --accept              write them to FILE instead, and show what changes\n"
@@ -347,7 +383,12 @@ static void usage(FILE *to)
                 "  --base-sides=DIR --now-sides=DIR\n"
                 "                        links of both sides (regress/link_sides.sh): CPU time, side by side in\n"
                 "                        one process\n"
-                "  --processes=N         processes before each look (default 12)\n"
+                "  --a=COMMAND --b=COMMAND\n"
+                "                        any two commands, by sh -c, in pairs in random order; --b is judged\n"
+                "  --metric=LIST         of them: cpu (default), user, wall, rss, rows: each row\n"
+                "                        workload,counter,value that they print; more is slower\n"
+                "  --counters            the rows that they print must be equal\n"
+                "  --processes=N         processes, or pairs, before each look (default 12)\n"
                 "  --rounds=N            looks at most, 2 or more (default 4)\n"
                 "  --slice-budget=MS     CPU time for a workload in a process (default 60)\n"
                 "  --floor=PERCENT       the smallest effect that counts (default 0.5)\n"
@@ -404,6 +445,24 @@ static double alpha_of(const char *text)
     return v;
 }
 
+static unsigned metrics_of(const char *list)
+{
+    unsigned metrics = 0;
+    for (const char *at = list; *at;) {
+        char name[GATE_NAME_BYTES];
+        size_t bytes = strcspn(at, ",");
+        pairs_metric m = 0;
+        snprintf(name, sizeof name, "%.*s", (int)bytes, at);
+        while (m < PAIRS_METRIC_COUNT && strcmp(name, pairs_metric_text(m)))
+            m++;
+        if (m == PAIRS_METRIC_COUNT)
+            bad_usage("no such metric (cpu, user, wall, rss, rows)", name);
+        metrics |= 1u << m;
+        at += bytes + (at[bytes] == ',');
+    }
+    return metrics;
+}
+
 static int choice_of(const char *option, const char *text, const char *const *names)
 {
     for (int i = 0; names[i]; i++)
@@ -423,7 +482,7 @@ static void list_workloads(void)
 static void parse(gate_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        { "counters", required_argument, NULL, 'c' },    { "accept", no_argument, NULL, 'a' },
+        { "counters", optional_argument, NULL, 'c' },    { "accept", no_argument, NULL, 'a' },
         { "base", required_argument, NULL, 'b' },        { "base-name", required_argument, NULL, 'n' },
         { "program", required_argument, NULL, 'p' },     { "tolerance", required_argument, NULL, 't' },
         { "method", required_argument, NULL, 'm' },      { "repetitions", required_argument, NULL, 'r' },
@@ -433,7 +492,8 @@ static void parse(gate_options *o, int argc, char **argv)
         { "processes", required_argument, NULL, 'P' },   { "rounds", required_argument, NULL, 'L' },
         { "slice-budget", required_argument, NULL, 'S' }, { "floor", required_argument, NULL, 'f' },
         { "alpha", required_argument, NULL, 'A' },       { "seed", required_argument, NULL, 's' },
-        { "tally", required_argument, NULL, 'T' },
+        { "a", required_argument, NULL, '1' },           { "b", required_argument, NULL, '2' },
+        { "metric", required_argument, NULL, 'M' },      { "tally", required_argument, NULL, 'T' },
         { "help", no_argument, NULL, 'h' },              { "version", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
     };
@@ -441,7 +501,7 @@ static void parse(gate_options *o, int argc, char **argv)
     static const char *const runs[] = { "", "counters", "instructions", "slices", NULL };
     for (int id; (id = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (id) {
-        case 'c': o->counters = optarg; break;
+        case 'c': o->counters = optarg; o->exact = !optarg; break;
         case 'a': o->accept = true; break;
         case 'b': o->base = optarg; break;
         case 'n': o->base_name = optarg; break;
@@ -461,6 +521,9 @@ static void parse(gate_options *o, int argc, char **argv)
         case 'f': o->time.floor = tolerance_of(optarg) / 100; break;
         case 'A': o->time.alpha = alpha_of(optarg); break;
         case 's': o->time.seed = number_of(optarg, 0, UINT64_MAX, "a seed is a number"); break;
+        case '1': o->pairs.a = optarg; break;
+        case '2': o->pairs.b = optarg; break;
+        case 'M': o->pairs.metrics = metrics_of(optarg); break;
         case 'T': exit(gate_tally(optarg, stdout) ? EXIT_OK : EXIT_GATE);
         case 'h': usage(stdout); exit(EXIT_OK);
         case 'v': printf("levin-gate %s\n", LEVIN_VERSION); exit(EXIT_OK);
@@ -469,7 +532,17 @@ static void parse(gate_options *o, int argc, char **argv)
     }
     if (optind < argc)
         bad_usage("unexpected argument", argv[optind]);
-    if (!o->run && !list_is_known(o->workloads))
+    o->pairs.time = &o->time;
+    if (!o->pairs.a != !o->pairs.b)
+        bad_usage("--a and --b go together", NULL);
+    if (o->pairs.a && (o->counters || o->base || o->accept || o->run || o->time.base))
+        bad_usage("--a and --b compare two commands and nothing else", NULL);
+    if (!o->pairs.a && (o->exact || o->pairs.metrics))
+        bad_usage(o->exact ? "--counters=FILE, or --counters with --a and --b" : "--metric goes with --a and --b",
+                  NULL);
+    if (!o->exact && !o->pairs.metrics)
+        o->pairs.metrics = 1u << PAIRS_CPU;
+    if (!o->run && !o->pairs.a && !list_is_known(o->workloads))
         exit(EXIT_USAGE);
     if (!o->time.base != !o->time.now)
         bad_usage("--base-sides and --now-sides go together", NULL);
@@ -479,7 +552,7 @@ static void parse(gate_options *o, int argc, char **argv)
     o->time.program = o->program;
     if (o->accept && (!o->counters || o->workloads || o->base || o->run))
         bad_usage("--accept takes --counters=FILE and nothing else, for it writes them all", NULL);
-    if (!o->run && !o->counters && !o->base && !o->time.base)
+    if (!o->run && !o->counters && !o->base && !o->time.base && !o->pairs.a)
         bad_usage("nothing to compare with: --counters=FILE, --base=PROGRAM or --base-sides=DIR", NULL);
 }
 
@@ -495,6 +568,8 @@ int main(int argc, char **argv)
                                         .seed = o.time.seed };
         return slices_run(&slices, stdout) ? EXIT_OK : EXIT_GATE;
     }
+    if (o.pairs.a)
+        return compare_commands(&o);
     if (!any_chosen(o.workloads))
         return EXIT_GATE;
     if (o.accept)

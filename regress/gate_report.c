@@ -61,6 +61,11 @@ void gate_report_differences(const gate_table *expected, const gate_table *found
 
 static void counters_text(const gate_report *r, FILE *to)
 {
+    if (r->commands && r->differences) {
+        gate_report_differences(r->expected, r->found, to);
+        fprintf(to, "counters: %zu differ\n", r->differences);
+        return;
+    }
     if (!r->differences) {
         fprintf(to, "counters: all %zu as in %s\n", r->found->count, r->counters_path);
         return;
@@ -99,18 +104,22 @@ static void instructions_text(const gate_report *r, FILE *to)
 
 static void time_text(const gate_report *r, FILE *to)
 {
-    fprintf(to, "%-14s %9s %9s %9s %18s %5s %9s  %s\n", "workload", "base us", "now us", "change", "interval", "runs",
-            "could see", "verdict");
+    const int width = r->commands ? 24 : 14;
+    const double unit = r->commands ? 1 : 1000;
+    fprintf(to, "%-*s %14s %14s %9s %18s %5s %9s  %s\n", width, r->commands ? "metric" : "workload",
+            r->commands ? "a" : "base us", r->commands ? "b" : "now us", "change", "interval", "runs", "could see",
+            "verdict");
     for (size_t i = 0; i < r->time.count; i++) {
         time_row *t = &r->time.rows[i];
         char interval[64];
         snprintf(interval, sizeof interval, "%+.2f..%+.2f%%", percent(t->b.lower), percent(t->b.upper));
-        fprintf(to, "%-14s %9.1f %9.1f %+8.2f%% %18s %5zu %8.2f%%  %s\n", t->workload,
-                statistics_median(t->base_ns, t->processes) / 1000, statistics_median(t->now_ns, t->processes) / 1000,
+        fprintf(to, "%-*s %14.1f %14.1f %+8.2f%% %18s %5zu %8.2f%%  %s\n", width, t->workload,
+                statistics_median(t->base_ns, t->processes) / unit, statistics_median(t->now_ns, t->processes) / unit,
                 percent(t->b.estimate), interval, t->processes, percent(t->smallest), time_verdict_text(t->verdict));
     }
-    fprintf(to, "time: CPU time, base and now side by side, floor %g%%: %zu of %zu slower, %zu undecided\n",
-            r->time_options->floor * 100, r->time.slower, r->time.count, r->time.undecided);
+    fprintf(to, "time: %s, floor %g%%: %zu of %zu slower, %zu undecided\n",
+            r->commands ? "runs in pairs" : "CPU time, base and now side by side", r->time_options->floor * 100,
+            r->time.slower, r->time.count, r->time.undecided);
     if (!r->time.count)
         fprintf(to, "time: no run does the same work on both sides: nothing was compared\n");
 }
@@ -121,7 +130,7 @@ void gate_report_text(const gate_report *r, FILE *to)
         counters_text(r, to);
     if (r->base_name)
         instructions_text(r, to);
-    else
+    else if (!r->commands)
         fprintf(to, "instructions: not compared, no base was given\n");
     if (r->time_options)
         time_text(r, to);

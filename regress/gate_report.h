@@ -10,6 +10,7 @@
 
 typedef struct gate_report {
     /* counters; found NULL: not compared */
+    bool commands; /* two commands of anybody's, not two engines */
     const char *counters_path;
     const gate_table *expected, *found; /* sorted */
     size_t differences;

@@ -1,5 +1,6 @@
 /*
- * gate_tally.c - one row for each group and name, in the order in which they are met, and one for each group as a whole.
+ * gate_tally.c - one row for each group and name, in the order in which they are met, and one for each
+ * group as a whole.
  */
 #include "gate_tally.h"
 

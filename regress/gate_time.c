@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 1024, LIST_BYTES = TIME_WORKLOADS_MAX * (GATE_NAME_BYTES + 1) };
+enum { PATH_BYTES = 1024, LIST_BYTES = TIME_WORKLOADS_MAX * (2 * GATE_NAME_BYTES + 1) };
 
 const char *time_verdict_text(time_verdict verdict)
 {
@@ -60,6 +60,25 @@ void gate_time_look(time_row *rows, size_t count, const time_options *o)
     }
 }
 
+bool gate_time_settled(const time_result *result)
+{
+    for (size_t i = 0; i < result->count; i++)
+        if (!result->rows[i].settled)
+            return false;
+    return true;
+}
+
+void gate_time_finish(time_result *result)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        time_row *row = &result->rows[i];
+        if (row->verdict == TIME_SLOWER && row->slower_looks < 2)
+            row->verdict = TIME_UNDECIDED; /* the last look alone is not enough */
+        result->slower += row->verdict == TIME_SLOWER;
+        result->undecided += row->verdict == TIME_UNDECIDED;
+    }
+}
+
 /* ---- one process ---- */
 
 static void pin(unsigned turn)
@@ -99,7 +118,7 @@ static void __attribute__((noreturn)) child(const time_options *o, const char *b
     _exit(127);
 }
 
-static time_row *row_for(time_result *result, const char *workload, uint64_t operations)
+time_row *gate_time_row(time_result *result, const char *workload, uint64_t operations)
 {
     for (size_t i = 0; i < result->count; i++)
         if (!strcmp(result->rows[i].workload, workload))
@@ -120,7 +139,7 @@ static void take_line(time_result *result, const char *line)
     unsigned pairs;
     if (sscanf(line, "slices %47s %llu %u %lf %lf %lf", workload, &operations, &pairs, &ratio, &base_ns, &now_ns) != 6)
         return;
-    time_row *row = row_for(result, workload, operations);
+    time_row *row = gate_time_row(result, workload, operations);
     if (row && row->processes < TIME_PROCESSES_MAX) {
         row->ratio[row->processes] = ratio;
         row->base_ns[row->processes] = base_ns;
@@ -208,12 +227,6 @@ time_outcome gate_time_run(const time_options *o, time_result *result)
         if (!list_unsettled(result, list))
             break;
     }
-    for (size_t i = 0; i < result->count; i++) {
-        time_row *row = &result->rows[i];
-        if (row->verdict == TIME_SLOWER && row->slower_looks < 2)
-            row->verdict = TIME_UNDECIDED; /* the last look alone is not enough */
-        result->slower += row->verdict == TIME_SLOWER;
-        result->undecided += row->verdict == TIME_UNDECIDED;
-    }
+    gate_time_finish(result);
     return outcome;
 }

@@ -41,7 +41,7 @@ typedef struct time_options {
 } time_options;
 
 typedef struct time_row {
-    char workload[GATE_NAME_BYTES];
+    char workload[2 * GATE_NAME_BYTES];
     uint64_t operations;
     double ratio[TIME_PROCESSES_MAX], base_ns[TIME_PROCESSES_MAX], now_ns[TIME_PROCESSES_MAX];
     size_t processes;
@@ -64,5 +64,11 @@ time_outcome gate_time_run(const time_options *o, time_result *result);
 
 /* The part that decides: looks at what the rows hold, fills b, smallest, verdict, slower_looks, settled. */
 void gate_time_look(time_row *rows, size_t count, const time_options *o);
+/* The row of that name, which is added when there is none; NULL when there is no room. */
+time_row *gate_time_row(time_result *result, const char *workload, uint64_t operations);
+/* Whether no row needs another look. */
+bool gate_time_settled(const time_result *result);
+/* After the last look: SLOWER that was said once alone is undecided; counts. */
+void gate_time_finish(time_result *result);
 
 #endif

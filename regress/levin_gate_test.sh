@@ -1,5 +1,6 @@
 #!/bin/bash
 # levin-gate from outside: exit codes, readable differences, JSON, and its verdicts on two sides that are played by scripts.
+# shellcheck disable=SC2016 # commands are given to sh as they stand
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
@@ -146,6 +147,38 @@ expect "JSON beside the text" 0 '^gate: ok$' timed t100 also100 --json=beside.js
 expect "is in its file" 0 '^true$' jq '.ok' beside.json
 expect "a file that cannot be written" 3 'could not be written' timed t100 also100 --json=nowhere/at.json
 expect "the engine beside itself" 0 '^put-synced .*(same|undecided)$' timed "$here/$sides" "$here/$sides" --workloads=put-synced,scan
+
+# ---- any two commands ----
+commands() { # a, b, more options
+    local a=$1 b=$2
+    shift 2
+    "$gate" --a="$a" --b="$b" --processes=6 "$@"
+}
+table() { printf 'printf "%%s\\n" workload,counter,value%s' "$(printf ' %s' "$@")"; }
+loop='i=0; while [ $i -lt TURNS ]; do i=$((i + 1)); done'
+expect "half as much again" 1 '^cpu .* SLOWER$' commands "${loop/TURNS/20000}" "${loop/TURNS/30000}"
+expect "the same command" 0 '^cpu .* (same|undecided)$' commands "${loop/TURNS/9000}" "${loop/TURNS/9000}"
+expect "rows that they print" 1 '^get\.ns .* 100\.0 +110\.0 .* SLOWER$' commands "$(table get,ns,100 put,ns,7)" \
+    "$(table get,ns,110 put,ns,7)" --metric=rows
+expect "but for those left out" 0 '^put\.ns .* same$' commands "$(table get,ns,100 put,ns,7)" "$(table get,ns,110 put,ns,7)" \
+    --metric=rows --workloads=put
+expect "two metrics" 0 '^rss ' commands 'exit 0' 'exit 0' --metric=rss,user --floor=50
+expect "equal counters" 0 '^counters: all 2 ' commands "$(table get,calls,3 put,calls,4)" "$(table get,calls,3 put,calls,4)" --counters
+expect "other counters" 1 '^get +calls +3 +4 ' commands "$(table get,operations,1 get,calls,3)" "$(table get,operations,1 get,calls,4)" --counters
+expect "counters that are none" 3 'not print the same' commands "$(table)"' get,calls,$$' "$(table get,calls,3)" --counters
+expect "no counters" 3 'NOTHING COMPARED' commands "$(table)" "$(table)" --counters
+expect "a command that fails" 3 "'exit 4' ended with exit code 4" commands 'exit 4' 'exit 0'
+expect "a command that babbles" 3 'cannot be read as rows' commands 'echo hello' 'echo hello' --metric=rows
+expect "a metric that is none" 2 'no such metric' commands : : --metric=speed
+expect "one command alone" 2 'go together' "$gate" --a=:
+expect "commands beside engines" 2 'nothing else' commands : : --base-sides=t100 --now-sides=t100
+expect "counters of nothing" 2 'with --a and --b' "$gate" --counters
+commands "${loop/TURNS/20000}" "${loop/TURNS/30000}" --json >out.json 2>&1
+expect "JSON of commands" 0 '^true$' jq '.ok == false and .time.workloads[0].workload == "cpu"' out.json
+printf 'identical,quiet,put,1,same,0.1,1000,1,\nidentical,busy,put,2,SLOWER,0.1,3000,1,put\n' >decisions.csv
+expect "a tally" 0 '^identical +all +2 +1 +50\.00% +9\.45\.\.90\.55% ' "$gate" --tally=decisions.csv
+expect "of two files" 0 '^identical +busy +2 +2 +100\.00% ' "$gate" --tally=decisions.csv,decisions.csv
+expect "of what is none" 3 'line 1 is no decision' "$gate" --tally=broken.csv
 
 # ---- which revision is the base ----
 git init -q -b main tree && mkdir -p tree/regress tree/engine && cp "$here/regress/gate.sh" tree/regress && touch tree/engine/levin.h
