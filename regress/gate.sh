@@ -136,8 +136,8 @@ base_program() { # revision
 # ---- threads and real syncs ----
 nightly() { # base revision
     local old=$root/$1/tree/build/bin/levin-bench new=$now/bin/levin-bench name line dir status worst=0
-    build "$root/now.log" B="$now" "$new" && build "$root/$1/bench.log" -C "$root/$1/tree" B=build build/bin/levin-bench ||
-        die "levin-bench of one side does not build"
+    build "$root/now.log" B="$now" "$new" || die "levin-bench does not build"
+    build "$root/$1/bench.log" -C "$root/$1/tree" B=build build/bin/levin-bench || die "the base's levin-bench does not build"
     dir=$(mktemp -d "${TMPDIR:-/tmp}/levin-nightly-XXXXXX")
     trap 'rm -rf "$dir"' EXIT
     while read -r name line; do
