@@ -548,6 +548,7 @@ static levin_slice extent_value(levin_iter *it, const page_value *value)
         io_free(it->store->io, it->value, it->value_capacity);
         it->value = bigger;
         it->value_capacity = value->bytes;
+        reader_set_bytes(&it->entry, it->bytes + it->value_capacity);
     }
     /* nothing is put into the cache: a scan would push out the rest */
     if (code == LEVIN_OK && !read_cached(it->store, value, it->value))
@@ -731,6 +732,7 @@ levin_code iter_open_on(levin *store, const version *v, unsigned domain, const v
     }
     it->current = SOURCE_NONE;
     it->v = v;
+    reader_set_bytes(&it->entry, bytes);
     db_reader_add(store, &it->entry, LEVIN_READER_ITERATOR, v);
     iter_sources(it, own, layers);
     tree_cursor_init(&it->tree, tree_version_of(it->v->tree, it->domain), it->saved_key + saved_bytes);

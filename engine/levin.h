@@ -1052,7 +1052,8 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(reader_processes, "read-only handles that others have open on the store now")                             \
     X(reader_processes_bytes, "bytes of the page file that they keep from being used again")                    \
     X(bulk_loads, "bulk loads committed")                                                                       \
-    X(bulk_load_entries, "keys and values in them, not among the puts")
+    X(bulk_load_entries, "keys and values in them, not among the puts")                                         \
+    X(readers_bytes, "bytes that open snapshots, iterators and transactions hold themselves, as of their last call")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;
@@ -1082,7 +1083,8 @@ LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
     X(group_batches, "batches", 1, "batches in a commit group")                                                 \
     X(group_bytes, "bytes", 1, "bytes of a commit group in the log")                                            \
     X(throttle, "ns", 1, "waits of a commit group that was held back because a checkpoint was behind")           \
-    X(multi_get, "ns", 16, "levin_multi_get, a call of any number of keys")
+    X(multi_get, "ns", 16, "levin_multi_get, a call of any number of keys")                                      \
+    X(async_write, "ns", 16, "levin_write_async and levin_write_callback, until it is as durable as asked for")
 
 typedef enum levin_histogram_id {
 #define LEVIN_HISTOGRAM_ENUM(name, unit, sample_every, text) LEVIN_HISTOGRAM_##name,

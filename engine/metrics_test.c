@@ -7,6 +7,7 @@
  */
 #include <ctype.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../faults/check_main.h"
@@ -605,6 +606,99 @@ START_TEST(metrics__multi_gets_are_measured)
 }
 END_TEST
 
+static void count_done(void *context, levin_code code)
+{
+    *(unsigned *)context += code == LEVIN_OK;
+}
+
+/* Of tickets and callbacks one in 16 is measured, when the leader has done it, not when somebody asks. */
+START_TEST(metrics__writes_that_nobody_waits_for_are_measured)
+{
+    enum { CALLS = 8000, LATER_NS = 20000000 };
+    directory_make("");
+    levin *db = store_open();
+    levin_batch *batch;
+    levin_ticket *ticket;
+    unsigned done = 0;
+    ck_assert_int_eq(levin_batch_create(db, &batch), LEVIN_OK);
+    ck_assert_int_eq(levin_batch_put(batch, "k", 1, "v", 1), LEVIN_OK);
+    for (unsigned i = 0; i < CALLS; i++) {
+        if (i % 2) {
+            ck_assert_int_eq(levin_write_callback(db, batch, LEVIN_NONE, count_done, &done), LEVIN_OK);
+        } else {
+            ck_assert_int_eq(levin_write_async(db, batch, LEVIN_NONE, &ticket), LEVIN_OK);
+            ck_assert_int_eq(levin_ticket_wait(ticket), LEVIN_OK);
+        }
+    }
+    while (done < CALLS / 2)
+        {
+        bool more;
+        ck_assert_int_eq(levin_work(db, &more), LEVIN_OK);
+    }
+    levin_histogram h = histogram_of(db, LEVIN_HISTOGRAM_async_write);
+    ck_assert_uint_ge(h.count, CALLS / 16 / 2);
+    ck_assert_uint_le(h.count, CALLS / 16 * 2);
+    ck_assert_uint_eq(histogram_of(db, LEVIN_HISTOGRAM_write_none).count, 0); /* they are another kind of write */
+    /* a ticket that is waited for late was done late: it stayed queued */
+    const uint64_t before = h.count;
+    for (unsigned i = 0; h.count == before && i < 400; i++) {
+        ck_assert_int_eq(levin_write_async(db, batch, LEVIN_NONE, &ticket), LEVIN_OK);
+        nanosleep(&(struct timespec){ .tv_nsec = LATER_NS / 16 }, NULL);
+        ck_assert_int_eq(levin_ticket_wait(ticket), LEVIN_OK);
+        h = histogram_of(db, LEVIN_HISTOGRAM_async_write);
+    }
+    ck_assert_uint_gt(h.count, before);
+    ck_assert_uint_ge(h.max, LATER_NS / 16);
+    levin_batch_destroy(batch);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
+static uint64_t readers_bytes(levin *db)
+{
+    levin_stats s;
+    levin_stats_get(db, &s);
+    ck_assert_uint_le(s.readers_bytes, s.memory_bytes);
+    return s.readers_bytes;
+}
+
+START_TEST(metrics__what_readers_hold_is_told)
+{
+    directory_make("");
+    levin *db = store_open();
+    levin_snapshot *snapshot;
+    levin_iter *iter;
+    levin_txn *txn;
+    char value[3000] = { 0 };
+    ck_assert_int_eq(levin_put(db, "a", 1, value, sizeof value, LEVIN_NONE), LEVIN_OK);
+    ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
+    ck_assert_uint_eq(readers_bytes(db), 0);
+    ck_assert_int_eq(levin_snapshot_create(db, &snapshot), LEVIN_OK);
+    const uint64_t one = readers_bytes(db);
+    ck_assert_uint_gt(one, 0);
+    ck_assert_int_eq(levin_iter_open(db, NULL, &iter), LEVIN_OK);
+    const uint64_t two = readers_bytes(db);
+    ck_assert_uint_ge(two, one + 4096 / 4); /* room for a key */
+    ck_assert(levin_iter_first(iter));
+    ck_assert_uint_eq(levin_iter_value(iter).size, sizeof value);
+    ck_assert_uint_ge(readers_bytes(db), two + sizeof value); /* a value of its own */
+    levin_iter_close(iter);
+    ck_assert_uint_eq(readers_bytes(db), one);
+    ck_assert_int_eq(levin_txn_begin(db, NULL, &txn), LEVIN_OK);
+    const uint64_t three = readers_bytes(db);
+    ck_assert_uint_gt(three, one);
+    ck_assert_int_eq(levin_txn_put(txn, "b", 1, value, sizeof value), LEVIN_OK);
+    ck_assert_uint_ge(readers_bytes(db), three + sizeof value);
+    ck_assert_int_eq(levin_txn_commit(txn, LEVIN_NONE), LEVIN_OK);
+    levin_txn_destroy(txn);
+    levin_snapshot_release(snapshot);
+    ck_assert_uint_eq(readers_bytes(db), 0);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
 static bool stop_at_reader(void *context, const levin_reader *oldest)
 {
     (void)context;
@@ -682,7 +776,8 @@ START_TEST(metrics__statistics_wait_for_no_sync)
 END_TEST
 
 LEVIN_TEST_MAIN("metrics", TEST(metrics__what_falls_is_a_gauge),
-                TEST(metrics__multi_gets_are_measured), TEST(metrics__errors_are_counted_by_code),
+                TEST(metrics__multi_gets_are_measured), TEST(metrics__writes_that_nobody_waits_for_are_measured),
+                TEST(metrics__what_readers_hold_is_told), TEST(metrics__errors_are_counted_by_code),
                 TEST(metrics__statistics_wait_for_no_sync), TEST(distribution__quantiles_are_within_3_percent),
                 TEST(distribution__buckets_meet_without_gap_and_hold_their_edges),
                 TEST(metrics__counters_and_histograms_equal_what_was_done),

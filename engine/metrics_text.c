@@ -160,7 +160,8 @@ static bool is_gauge(const char *name)
                                           "handle_bytes", "keyspaces", "oldest_reader_ns", "oldest_reader_batches",
                                           "oldest_reader_file_bytes", "oldest_reader_memory_bytes", "write_pressure",
                                           "vlog_segments", "vlog_bytes", "vlog_live_bytes", "vlog_memory_bytes",
-                                          "large_bytes", "reader_processes", "reader_processes_bytes" };
+                                          "large_bytes", "reader_processes", "reader_processes_bytes",
+                                          "readers_bytes" };
     for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
         if (!strcmp(gauges[i], name))
             return true;

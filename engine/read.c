@@ -389,6 +389,7 @@ levin_code levin_snapshot_create(levin *store, levin_snapshot **snapshot)
     }
     (*snapshot)->store = store;
     (*snapshot)->v = version_acquire(&store->versions);
+    reader_set_bytes(&(*snapshot)->entry, sizeof **snapshot);
     db_reader_add(store, &(*snapshot)->entry, LEVIN_READER_SNAPSHOT, (*snapshot)->v);
     return LEVIN_OK;
 }

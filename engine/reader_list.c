@@ -60,6 +60,16 @@ uint64_t reader_list_count(reader_list *list)
     return count;
 }
 
+uint64_t reader_list_bytes(reader_list *list)
+{
+    uint64_t bytes = 0;
+    sync_mutex_lock(&list->mutex);
+    for (const reader_entry *e = list->oldest; e; e = e->newer)
+        bytes += atomic_load_explicit(&e->own_bytes, memory_order_relaxed); /* see reader_set_bytes() */
+    sync_mutex_unlock(&list->mutex);
+    return bytes;
+}
+
 static levin_reader describe(const reader_entry *e, version_set *set, uint32_t page_bytes, uint64_t now_ns)
 {
     version_hold hold = version_held(set, e->v);

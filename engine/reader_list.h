@@ -16,6 +16,7 @@ typedef struct reader_entry {
     uint64_t number;        /* of all readers of this handle, from 1 */
     uint64_t opened_ns;
     levin_reader_kind kind;
+    _Atomic size_t own_bytes; /* of memory that the reader holds itself: stored by its thread, pairs with nothing */
 } reader_entry;
 
 typedef struct reader_list {
@@ -33,7 +34,15 @@ void reader_list_fini(reader_list *list);
 void reader_list_add(reader_list *list, reader_entry *e, levin_reader_kind kind, const version *v, uint64_t now_ns);
 void reader_list_remove(reader_list *list, reader_entry *e);
 
+/* What the reader holds itself, from now on; also before the entry is added. */
+static inline void reader_set_bytes(reader_entry *e, size_t bytes)
+{
+    atomic_store_explicit(&e->own_bytes, bytes, memory_order_relaxed); /* a number to be shown: pairs with nothing */
+}
+
 uint64_t reader_list_count(reader_list *list);
+/* Sum of what they hold themselves; looks at each. */
+uint64_t reader_list_bytes(reader_list *list);
 /* The oldest, described. False when there is none. */
 bool reader_list_oldest(reader_list *list, version_set *set, uint32_t page_bytes, uint64_t now_ns, levin_reader *out);
 /* All, oldest first, until visit returns false. The list is locked meanwhile. Returns whether all were visited. */

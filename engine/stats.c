@@ -39,6 +39,7 @@ static void stats_of_readers(levin *db, levin_stats *s)
     s->reader_processes = summary.processes;
     s->reader_processes_bytes = summary.processes_held_bytes;
     s->snapshots = reader_list_count(&db->readers);
+    s->readers_bytes = reader_list_bytes(&db->readers);
     s->oldest_reader_ns = oldest.age_ns;
     s->oldest_reader_batches = oldest.batches_behind;
     s->oldest_reader_file_bytes = oldest.held_file_bytes;

@@ -65,6 +65,7 @@ levin_code levin_txn_begin(levin *store, const levin_txn_options *options, levin
                             .key_max_bytes = LEVIN_KEY_MAX_BYTES(store->page_bytes),
                             .limit_bytes = o->memory_bytes };
     t->base = (levin_snapshot){ .store = store, .v = version_acquire(&store->versions) };
+    reader_set_bytes(&t->base.entry, sizeof *t);
     db_reader_add(store, &t->base.entry, LEVIN_READER_TRANSACTION, t->base.v);
     counter_add(counter_mine(&store->write_counts), COUNT_TXN_BEGUN, 1);
     *txn = t;
@@ -111,10 +112,19 @@ levin_code txn_check_open(const levin_txn *txn)
     return txn->over ? db_refuse(txn->store, LEVIN_INVALID, "the transaction is over: begin another one") : LEVIN_OK;
 }
 
+static size_t txn_bytes(const levin_txn *txn)
+{
+    return txn_set_bytes(&txn->writes) + txn_set_bytes(&txn->reads) + txn->seen.bytes + txn->spaces_bytes;
+}
+
+void txn_show_bytes(levin_txn *txn)
+{
+    reader_set_bytes(&txn->base.entry, sizeof *txn + txn_bytes(txn));
+}
+
 levin_code txn_check_room(const levin_txn *txn, size_t bytes)
 {
-    const size_t held = txn_set_bytes(&txn->writes) + txn_set_bytes(&txn->reads) + txn->seen.bytes +
-                        txn->spaces_bytes;
+    const size_t held = txn_bytes(txn);
     if (held <= txn->memory_bytes && bytes <= txn->memory_bytes - held)
         return LEVIN_OK;
     return db_refuse(txn->store, LEVIN_TOO_BIG,
@@ -182,6 +192,7 @@ static levin_code one_write(one_batch *one, levin_txn *txn, const levin_keyspace
     if (code == LEVIN_OK && batch->count &&
         txn_set_put(&txn->writes, txn->store->io, batch->bytes, &error) != LEVIN_OK)
         code = db_fail(txn->store, &error);
+    txn_show_bytes(txn);
     if (batch->bytes != one->small)
         io_free(txn->store->io, batch->bytes, batch->capacity);
     return code;
@@ -310,6 +321,7 @@ static levin_code note_read(levin_txn *txn, unsigned domain, const void *key, si
     memcpy(record + RECORD_HEADER_BYTES, key, key_bytes);
     if (txn_set_put(&txn->reads, store->io, record, &error) != LEVIN_OK)
         code = db_fail(store, &error);
+    txn_show_bytes(txn);
     if (record != small)
         io_free(store->io, record, bytes);
     return code;

@@ -36,6 +36,8 @@ struct levin_txn {
 
 /* LEVIN_INVALID when the transaction is over. */
 levin_code txn_check_open(const levin_txn *txn);
+/* After it has kept more: levin_stats shows it. */
+void txn_show_bytes(levin_txn *txn);
 /* LEVIN_TOO_BIG when it may not keep so many more bytes. */
 levin_code txn_check_room(const levin_txn *txn, size_t bytes);
 /*

@@ -35,6 +35,7 @@ levin_code levin_txn_iter_open(levin_txn *txn, const levin_iter_options *options
     const version *v = txn->base.v;
     version_ref(v);
     code = iter_open_on(store, v, domain, &v->of[domain], &txn->writes.of[domain], scan, o, iter);
+    txn_show_bytes(txn);
     if (code == LEVIN_OK)
         scan->iter = *iter;
     else

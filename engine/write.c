@@ -58,6 +58,7 @@ typedef struct write_request {
     bool admitted;      /* by the check */
     levin_code refused; /* set by the leader: by the check, base.error says why */
     uint64_t sequence;  /* set by the leader */
+    uint64_t began_ns;  /* unwaited and to be measured: when it was submitted; otherwise 0 */
     const vlog_pointer *expected; /* the collector's: operation i is done if this is still its key's pointer */
     uint8_t *moves;               /* = operations, to be changed by the leader */
 } write_request;
@@ -124,11 +125,16 @@ static commit_group group_collect(const levin *db, commit_request *list)
 
 static void group_complete(levin *db, const commit_group *g, levin_code code, const levin_error *error)
 {
+    uint64_t now = 0;
     for (commit_request *r = g->first, *next; r != g->end; r = next) {
         next = r->next;
         levin_code its = code == LEVIN_OK ? request_of(r)->refused : code;
         if (code != LEVIN_OK)
             r->error = *error;
+        if (request_of(r)->began_ns && its == LEVIN_OK) {
+            now = now ? now : db->io->now_ns(db->io->context);
+            metrics_add(&db->metrics, LEVIN_HISTOGRAM_async_write, now - request_of(r)->began_ns);
+        }
         commit_complete(&db->queue, r, its);
     }
 }
@@ -635,7 +641,17 @@ static levin_code request_init(write_request *w, levin *store, const levin_batch
     w->expected = NULL;
     w->moves = NULL;
     w->sequence = 0;
+    w->began_ns = 0;
     return LEVIN_OK;
+}
+
+/* Counts a write that nobody waits for, and begins to measure one in so many of this thread's. */
+static void unwaited_begin(write_request *w, enum write_count count)
+{
+    levin *store = w->store;
+    const uint64_t number = counter_add(counter_mine(&store->write_counts), count, 1);
+    if (metrics_samples(number, METRICS_SAMPLE_async_write))
+        w->began_ns = store->io->now_ns(store->io->context);
 }
 
 /* Synced batches wait for company as the commit interval says; a bare sync is somebody who wants it now. */
@@ -768,7 +784,7 @@ levin_code levin_write_async(levin *store, const levin_batch *batch, levin_durab
     }
     commit_terms terms = request_terms(&t->request);
     terms.unwaited = true;
-    counter_add(counter_mine(&store->write_counts), COUNT_TICKETS, 1);
+    unwaited_begin(&t->request, COUNT_TICKETS);
     commit_submit(&store->queue, &t->request.base, &terms);
     *ticket = t;
     return LEVIN_OK;
@@ -809,7 +825,7 @@ levin_code levin_write_callback(levin *store, const levin_batch *batch, levin_du
     commit_terms terms = request_terms(&c->request);
     terms.unwaited = true;
     terms.done = callback_run;
-    counter_add(counter_mine(&store->write_counts), COUNT_CALLBACKS, 1);
+    unwaited_begin(&c->request, COUNT_CALLBACKS);
     commit_submit(&store->queue, &c->request.base, &terms);
     return LEVIN_OK;
 }
