@@ -5,6 +5,7 @@
 #   ONLY=word    only the bugs with that word in their name
 # A patch that says "Detector: NAME" is shown to that detector first.  "memcheck", a fault sweep under valgrind, and "soak", which
 # is not the same run twice, are run for those patches only.  "crossed" is sweep --faults, "effects" faults --effects.
+# So is "schedules", for which the engine is compiled once more; one of its seeds is SCHEDULES schedules (default 20000).
 # Exit: 0 all caught and the unpatched tree clean, 1 a bug survived or the clean tree did not, 3 a patch does not apply
 # or build, or a detector failed by itself.
 set -u
@@ -12,26 +13,32 @@ set -u
 cd "$(dirname "$0")/.." || exit 3
 seeds=${SEEDS:-4} all=${ALL:-0} only=${ONLY:-}
 make=${MAKE:-make}
+schedules=${SCHEDULES:-20000}
 detectors=(sweep crossed effects faults corrupt ranges)
 scratch=$PWD/build/planted
 mkdir -p "$scratch"
 survived=0 broken=0
 
 # The tree with all its objects, so that only what a patch changes is compiled again.
-prepare() { # name, patch ("" for none)
+prepare() { # name, patch ("" for none), detector
     local dir=$scratch/$1
     rm -rf "$dir" && mkdir -p "$dir/build/release" || exit 3
     cp -a engine faults chaos Makefile "$dir/" || exit 3
     [ -d ci ] && cp -a ci "$dir/"
     [ -d regress ] && cp -a regress "$dir/"
     [ -d build/release/obj ] && cp -a build/release/obj "$dir/build/release/"
+    local programs=(build/release/bin/levin-chaos)
+    if [ "$3" = schedules ]; then
+        [ -d build/release/schedule ] && cp -a build/release/schedule "$dir/build/release/"
+        programs+=(build/release/bin/levin-chaos-schedules)
+    fi
     if [ -n "$2" ] && ! patch -s -d "$dir" -p1 --fuzz=0 -f <"$2" >"$dir/patch.log" 2>&1; then
         echo "$1: the patch no longer applies:" >&2
         cat "$dir/patch.log" >&2
         return 1
     fi
     # CFLAGS: a bug may leave something unused
-    if ! $make -s -C "$dir" NO_DEPS=1 CFLAGS=-Wno-unused build/release/bin/levin-chaos >"$dir/build.log" 2>&1; then
+    if ! $make -s -C "$dir" NO_DEPS=1 CFLAGS='-Wno-unused -Wno-cast-qual' "${programs[@]}" >"$dir/build.log" 2>&1; then
         echo "$1: the patched tree does not build:" >&2
         tail -20 "$dir/build.log" >&2
         return 1
@@ -45,6 +52,7 @@ strike() { # name, detector, seed
     crossed) "$chaos" sweep --faults --seed "$3" --fail-fast --quiet ;;
     effects) "$chaos" faults --effects --seed "$3" --fail-fast --quiet ;;
     soak) "$chaos" soak --seed "$3" --duration 20 --quiet ;;
+    schedules) "$chaos" schedules --seed $((($3 - 1) * schedules + 1)) --seeds "$schedules" --fail-fast --quiet ;;
     *) "$chaos" "$2" --seed "$3" --fail-fast --quiet ;;
     esac
 }
@@ -62,6 +70,7 @@ detect() { # name, detector
         if [ "$status" = 1 ]; then
             caught=$seed
             promise=$(grep -m1 -oE '^[A-Z][A-Za-z ]+ (\(|violated:)' "$scratch/$1/$2.$seed.log" | sed 's/ (//; s/ violated://')
+            promise=${promise:-$(sed -n '1s/:.*//p' "$scratch/$1/$2.$seed.log")} # schedules: what was found
         fi
         [ "$status" = 1 ] || { echo "$1: $2 of seed $seed ended with status $status" >&2; caught=-1; }
         break
@@ -78,12 +87,12 @@ row ------------------------------------------ -------- -------------- ------- -
 for patch in "" faults/planted/*.patch; do
     name=$(basename "${patch:-none}" .patch)
     [[ -n $patch && -n $only && $name != *"$only"* ]] && continue
-    if ! prepare "$name" "$patch"; then
+    first=$([ -n "$patch" ] && sed -n 's/^Detector: //p; /^diff /q; /^--- /q' "$patch")
+    if ! prepare "$name" "$patch" "$first"; then
         broken=$((broken + 1))
         continue
     fi
     killed=0
-    first=$([ -n "$patch" ] && sed -n 's/^Detector: //p; /^diff /q' "$patch")
     for detector in $first $(printf '%s\n' "${detectors[@]}" | grep -vxF "${first:-none}"); do
         read -r caught seconds promise <<<"$(detect "$name" "$detector")"
         if [ "$caught" = -1 ]; then

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { FILLER_KEY_BYTES = 3, FILLER_BYTES = 900 };
 enum { DIGITS = 3, LARGE_BYTES = 120, VALUE_MAX = 160, POLLS = 3 };
 
 static const char *key_name(unsigned key)
@@ -41,6 +42,22 @@ static uint8_t value_number(const char *value, size_t bytes)
         schedule_found(SCHEDULE_CHECK, "a value that nobody has written: %zu bytes, \"%.*s\"", bytes,
                        (int)(bytes < 16 ? bytes : 16), value);
     return (uint8_t)number;
+}
+
+/* ---- keys that stay as they are ---- */
+
+static void filler_key(unsigned filler, char key[FILLER_KEY_BYTES + 1])
+{
+    snprintf(key, FILLER_KEY_BYTES + 1, "f%02u", filler % 100);
+}
+
+static void filler_check(const char *key, const char *value, size_t bytes)
+{
+    bool right = bytes == FILLER_BYTES;
+    for (size_t i = 0; right && i < bytes; i += 64)
+        right = value[i] == key[2];
+    if (!right)
+        schedule_found(SCHEDULE_CHECK, "%.*s has another value than it was given", FILLER_KEY_BYTES, key);
 }
 
 /* ---- the history ---- */
@@ -194,6 +211,10 @@ static levin_code iterate(levin_iter *it, history_state state)
         const unsigned k = (unsigned)(*(const uint8_t *)key.data - 'a');
         if (!value.data)
             break;
+        if (key.size == FILLER_KEY_BYTES) {
+            filler_check(key.data, value.data, value.size);
+            continue;
+        }
         if (key.size != 1 || k >= SCENARIO_KEYS)
             schedule_found(SCHEDULE_CHECK, "a key that nobody has written");
         state[k] = value_number(value.data, value.size);
@@ -223,6 +244,23 @@ static void do_scan(operations *o, unsigned thread)
         levin_iter_close(it);
     }
     c->reads = SCENARIO_ALL_KEYS;
+    returned(o, c, code);
+}
+
+static void do_churn(operations *o, unsigned thread, const scenario_operation *op)
+{
+    char key[FILLER_KEY_BYTES + 1], buffer[FILLER_BYTES];
+    size_t bytes;
+    levin_code code = LEVIN_OK;
+    history_call *c = invoke(o, thread, "churn");
+    for (unsigned i = 0; i < SCENARIO_FILLERS && code == LEVIN_OK; i++) {
+        if (i % 8 != 2 * op->way)
+            continue;
+        filler_key(i, key);
+        code = expected(o, levin_get(o->store, NULL, key, FILLER_KEY_BYTES, buffer, sizeof buffer, &bytes), "a get");
+        if (code == LEVIN_OK)
+            filler_check(key, buffer, bytes);
+    }
     returned(o, c, code);
 }
 
@@ -263,7 +301,7 @@ static void do_write(operations *o, unsigned thread, const scenario_operation *o
         code = levin_delete(o->store, key_name(key), 1, op->durability);
     } else if (op->kind == OPERATION_RANGE) {
         const unsigned end = 32 - (unsigned)__builtin_clz(op->keys);
-        const levin_slice lower = { key_name(key), 1 }, upper = { end < SCENARIO_KEYS ? key_name(end) : NULL, 1 };
+        const levin_slice lower = { key_name(key), 1 }, upper = { end < SCENARIO_KEYS ? key_name(end) : "e", 1 };
         code = levin_delete_range(o->store, lower, upper, op->durability);
     } else {
         writes(c, op->more, 0);
@@ -365,6 +403,7 @@ typedef struct outstanding {
     levin_batch *batch;
     levin_ticket *ticket;
     levin_durability durability;
+    unsigned thread, index; /* a callback's */
 } outstanding;
 
 static levin_code outstanding_fill(outstanding *w, operations *o, const scenario_operation *op, unsigned number)
@@ -409,8 +448,16 @@ static void callback(void *context, levin_code code)
     outstanding *w = context;
     if (w->c->result != HISTORY_OPEN)
         schedule_found(SCHEDULE_CHECK, "a callback came twice");
+    if (w->o->calling)
+        schedule_found(SCHEDULE_CHECK, "a callback came beside another");
+    if (w->o->called[w->thread] > w->index + 1)
+        schedule_found(SCHEDULE_CHECK, "callbacks of one thread came out of order");
+    w->o->calling = true;
+    w->o->called[w->thread] = w->index + 1;
     acknowledged(w->o, w->c, expected(w->o, code, "a batch with a callback"), w->durability);
     levin_batch_destroy(w->batch);
+    schedule_point("callback");
+    w->o->calling = false;
 }
 
 static void do_callback(operations *o, unsigned thread, unsigned index, const scenario_operation *op)
@@ -418,6 +465,8 @@ static void do_callback(operations *o, unsigned thread, unsigned index, const sc
     outstanding *w = &called[thread][index];
     w->c = invoke(o, thread, "callback");
     levin_code code = outstanding_fill(w, o, op, scenario_value(thread, index));
+    w->thread = thread;
+    w->index = index;
     if (code == LEVIN_OK)
         code = levin_write_callback(o->store, w->batch, op->durability, callback, w);
     if (code == LEVIN_OK)
@@ -467,6 +516,7 @@ void operations_thread(operations *o, unsigned thread)
         case OPERATION_SYNC:
         case OPERATION_CHECKPOINT:
         case OPERATION_WORK: do_upkeep(o, thread, op); break;
+        case OPERATION_CHURN: do_churn(o, thread, op); break;
         case SCENARIO_KIND_COUNT: break;
         }
         ticket_settle(&before, op->way & 1);
@@ -482,6 +532,12 @@ levin_code operations_fill(levin *store, unsigned image, bool log)
         const unsigned number = scenario_initial(image, k);
         if (number && (k % 2 == 1) == log)
             code = levin_put(store, key_name(k), 1, value, value_make(number, false, value), LEVIN_SYNCED);
+    }
+    for (unsigned i = 0; i < SCENARIO_FILLERS && image == 3 && !log && code == LEVIN_OK; i++) {
+        char key[FILLER_KEY_BYTES + 1], value[FILLER_BYTES];
+        filler_key(i, key);
+        memset(value, key[2], sizeof value);
+        code = levin_put(store, key, FILLER_KEY_BYTES, value, sizeof value, LEVIN_NONE);
     }
     return code;
 }

@@ -14,6 +14,8 @@ typedef struct operations {
     levin *store;
     const scenario *s;
     history *calls;
+    bool calling;                            /* a callback runs */
+    unsigned called[SCENARIO_THREADS_MAX];   /* callbacks of each thread that have come, as its operation and 1 */
 } operations;
 
 /* All operations of one thread, and waits for its tickets. */

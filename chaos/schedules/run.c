@@ -41,6 +41,7 @@ static void store_options(levin_options *o, const scenario *s, const levin_io *i
     o->value_log_threshold_bytes = s->values_apart ? 64 : 0;
     o->value_log_segment_bytes = 4096;
     o->commit_interval_us = s->lingers ? LINGER_US : 0;
+    o->group_batches_max = s->splits ? 2 : 0;
     o->reader_slots = 1;
 }
 

@@ -24,10 +24,10 @@ unsigned scenario_value(unsigned thread, unsigned operation)
     return thread * SCENARIO_OPERATIONS_MAX + operation + 1;
 }
 
-/* The second image has all of it in pages, the third some keys in the log. */
+/* The second image has all of it in pages, the third some keys in the log; the fourth has more pages than the cache. */
 unsigned scenario_initial(unsigned image, unsigned key)
 {
-    return image && key % 2 == 0 ? 200 + key : image == 2 && key == 1 ? 210 : 0;
+    return image && key % 2 == 0 ? 200 + key : image >= 2 && key == 1 ? 210 : 0;
 }
 
 unsigned scenario_operations(const scenario *s)
@@ -38,14 +38,57 @@ unsigned scenario_operations(const scenario *s)
     return count;
 }
 
-static unsigned some_keys(random_stream *r)
+/* What a scenario is mostly about, so that those who can disturb each other meet. */
+enum theme { THEME_ROWS, THEME_UNWAITED, THEME_TRANSACTIONS, THEME_PAGES, THEME_ANY, THEMES };
+
+/* The kinds of operations that a scenario uses, and the keys: the fewer the more often they meet. */
+typedef struct swarm {
+    unsigned keys;
+    unsigned weights[SCENARIO_KIND_COUNT], total;
+} swarm;
+
+static const uint8_t theme_weights[THEMES][SCENARIO_KIND_COUNT] = {
+    [THEME_ROWS] = { [OPERATION_GET] = 6, [OPERATION_MULTI_GET] = 3, [OPERATION_SNAPSHOT] = 1, [OPERATION_SCAN] = 1,
+                     [OPERATION_PUT] = 4, [OPERATION_DELETE] = 1, [OPERATION_BATCH] = 3, [OPERATION_RANGE] = 1 },
+    [THEME_UNWAITED] = { [OPERATION_TICKET] = 3, [OPERATION_CALLBACK] = 5, [OPERATION_PUT] = 3, [OPERATION_SYNC] = 1,
+                         [OPERATION_WORK] = 1 },
+    [THEME_TRANSACTIONS] = { [OPERATION_TXN] = 5, [OPERATION_SWAP] = 3, [OPERATION_PUT] = 2, [OPERATION_BATCH] = 2,
+                             [OPERATION_DELETE] = 1, [OPERATION_GET] = 1 },
+    [THEME_PAGES] = { [OPERATION_CHECKPOINT] = 3, [OPERATION_PUT] = 4, [OPERATION_GET] = 3, [OPERATION_CHURN] = 4,
+                      [OPERATION_SCAN] = 2, [OPERATION_SNAPSHOT] = 2, [OPERATION_WORK] = 1 },
+    [THEME_ANY] = { [OPERATION_GET] = 5, [OPERATION_MULTI_GET] = 3, [OPERATION_SNAPSHOT] = 3, [OPERATION_SCAN] = 2,
+                    [OPERATION_PUT] = 7, [OPERATION_DELETE] = 2, [OPERATION_BATCH] = 4, [OPERATION_RANGE] = 2,
+                    [OPERATION_SWAP] = 2, [OPERATION_TXN] = 3, [OPERATION_TICKET] = 3, [OPERATION_CALLBACK] = 3,
+                    [OPERATION_SYNC] = 1, [OPERATION_CHECKPOINT] = 2, [OPERATION_WORK] = 1, [OPERATION_CHURN] = 2 },
+};
+
+/* Of those of the theme (of all kinds: some, as in the swarm testing of Groce et al., 2012). */
+static swarm swarm_make(random_stream *r, const scenario *s, enum theme theme)
 {
-    return 1 + (unsigned)random_below(r, SCENARIO_ALL_KEYS);
+    swarm w = { .keys = 1u << random_below(r, SCENARIO_KEYS) | 1u << random_below(r, SCENARIO_KEYS) };
+    if (theme != THEME_ROWS)
+        w.keys = 1 + (unsigned)random_below(r, SCENARIO_ALL_KEYS);
+    const bool some = theme == THEME_ANY && random_chance(r, 2);
+    for (unsigned i = 0; i < SCENARIO_KIND_COUNT; i++) {
+        const bool senseless = (i == OPERATION_WORK && s->background) || (i == OPERATION_CHURN && s->image < 3);
+        const bool left_out = some && i != OPERATION_PUT && random_chance(r, 2);
+        w.weights[i] = senseless || left_out ? 0 : theme_weights[theme][i];
+        w.total += w.weights[i];
+    }
+    return w;
 }
 
-static unsigned one_key(random_stream *r)
+static unsigned some_keys(random_stream *r, unsigned of)
 {
-    return 1u << random_below(r, SCENARIO_KEYS);
+    const unsigned keys = of & (unsigned)random_below(r, SCENARIO_ALL_KEYS + 1);
+    return keys ? keys : of;
+}
+
+static unsigned one_key(random_stream *r, unsigned of)
+{
+    for (unsigned left = (unsigned)random_below(r, (uint64_t)__builtin_popcount(of)); left; left--)
+        of &= of - 1;
+    return of & (0u - of);
 }
 
 /* A range is of the bits between the first and the last. */
@@ -58,25 +101,16 @@ static unsigned filled(unsigned keys)
     return bits;
 }
 
-static scenario_operation operation_make(random_stream *r, const scenario *s)
+static scenario_operation operation_make(random_stream *r, const swarm *w)
 {
-    static const uint8_t weights[SCENARIO_KIND_COUNT] = {
-        [OPERATION_GET] = 5,      [OPERATION_MULTI_GET] = 2, [OPERATION_SNAPSHOT] = 2, [OPERATION_SCAN] = 1,
-        [OPERATION_PUT] = 7,      [OPERATION_DELETE] = 2,    [OPERATION_BATCH] = 3,    [OPERATION_RANGE] = 1,
-        [OPERATION_SWAP] = 2,     [OPERATION_TXN] = 2,       [OPERATION_TICKET] = 2,   [OPERATION_CALLBACK] = 2,
-        [OPERATION_SYNC] = 1,     [OPERATION_CHECKPOINT] = 1, [OPERATION_WORK] = 1 };
-    unsigned total = 0, kind = 0;
-    for (unsigned i = 0; i < SCENARIO_KIND_COUNT; i++)
-        total += weights[i];
-    for (unsigned left = (unsigned)random_below(r, total); left >= weights[kind]; kind++)
-        left -= weights[kind];
-    scenario_operation o = { .kind = (scenario_kind)kind, .keys = some_keys(r), .more = some_keys(r),
+    unsigned kind = 0;
+    for (unsigned left = (unsigned)random_below(r, w->total); left >= w->weights[kind]; kind++)
+        left -= w->weights[kind];
+    scenario_operation o = { .kind = (scenario_kind)kind, .keys = some_keys(r, w->keys), .more = some_keys(r, w->keys),
                              .way = (unsigned)random_below(r, 4) };
     o.durability = (levin_durability)(random_chance(r, 2) ? 2 : random_below(r, 2));
-    if (kind == OPERATION_WORK && s->background)
-        o.kind = OPERATION_PUT;
     if (o.kind == OPERATION_GET || o.kind == OPERATION_PUT || o.kind == OPERATION_DELETE || o.kind == OPERATION_SWAP)
-        o.keys = one_key(r);
+        o.keys = one_key(r, w->keys);
     if (o.kind == OPERATION_BATCH)
         o.more &= ~o.keys;
     if (o.kind == OPERATION_RANGE)
@@ -106,16 +140,19 @@ scenario scenario_make(uint64_t seed, const scenario_sizes *sizes)
     random_stream r = random_open(seed, 0x5ce);
     scenario s = { .seed = seed };
     const uint64_t trouble = random_below(&r, 8); /* 0: a fault, 1: a power cut, 2: both */
-    s.image = (unsigned)random_below(&r, SCENARIO_IMAGES);
-    s.background = random_chance(&r, 2);
-    s.rows = !random_chance(&r, 3);
+    const enum theme theme = (enum theme)random_below(&r, THEMES);
+    s.image = theme == THEME_PAGES ? SCENARIO_IMAGES - 1 : (unsigned)random_below(&r, SCENARIO_IMAGES - 1);
+    s.background = random_chance(&r, theme == THEME_ROWS ? 4 : 2);
+    s.rows = theme == THEME_ROWS || random_chance(&r, 2);
     s.values_apart = random_chance(&r, 4);
     s.lingers = random_chance(&r, 4);
+    s.splits = random_chance(&r, 4);
     s.threads = sizes->threads ? sizes->threads : 2 + (unsigned)random_below(&r, 3);
+    const swarm w = swarm_make(&r, &s, theme);
     for (unsigned t = 0; t < s.threads; t++) {
         s.of[t].count = sizes->operations ? sizes->operations : 1 + (unsigned)random_below(&r, t ? 4 : 5);
         for (unsigned i = 0; i < s.of[t].count; i++)
-            s.of[t].at[i] = operation_make(&r, &s);
+            s.of[t].at[i] = operation_make(&r, &w);
     }
     s.strategy = sizes->strategy != SCHEDULE_GIVEN ? sizes->strategy : seed % 2 ? SCHEDULE_WALK : SCHEDULE_PCT;
     s.depth = sizes->depth ? sizes->depth : 2 + (unsigned)random_below(&r, 3);
@@ -158,9 +195,9 @@ static void write_keys(unsigned keys, FILE *file)
 
 void scenario_write(const scenario *s, FILE *file)
 {
-    fprintf(file, "%s\nseed %llu\nimage %u\nstore%s%s%s%s\n", SCENARIO_MAGIC, (unsigned long long)s->seed, s->image,
+    fprintf(file, "%s\nseed %llu\nimage %u\nstore%s%s%s%s%s\n", SCENARIO_MAGIC, (unsigned long long)s->seed, s->image,
             s->background ? " background" : "", s->rows ? " rows" : "", s->values_apart ? " values-apart" : "",
-            s->lingers ? " lingers" : "");
+            s->lingers ? " lingers" : "", s->splits ? " splits" : "");
     if (s->finding[0])
         fprintf(file, "finding %s\n", s->finding);
     fprintf(file, "strategy %s %u %u\n", strategy_texts[s->strategy], s->depth, (unsigned)s->length);
@@ -245,6 +282,7 @@ static bool read_store(scenario *s, char *rest)
                      : !strcmp(word, "rows")         ? &s->rows
                      : !strcmp(word, "values-apart") ? &s->values_apart
                      : !strcmp(word, "lingers")      ? &s->lingers
+                     : !strcmp(word, "splits")       ? &s->splits
                                                      : NULL;
         if (flag)
             *flag = true;

@@ -12,7 +12,8 @@
 #include "../../faults/fault_io.h"
 #include "../../faults/schedule/schedule.h"
 
-enum { SCENARIO_KEYS = 4, SCENARIO_THREADS_MAX = 6, SCENARIO_OPERATIONS_MAX = 8, SCENARIO_IMAGES = 3 };
+enum { SCENARIO_KEYS = 4, SCENARIO_THREADS_MAX = 6, SCENARIO_OPERATIONS_MAX = 8, SCENARIO_IMAGES = 4 };
+enum { SCENARIO_FILLERS = 72 }; /* keys of the fourth image that stay as they are, four to a page */
 #define SCENARIO_ALL_KEYS ((1u << SCENARIO_KEYS) - 1u)
 
 /* X(name, text): operations of a thread. */
@@ -31,7 +32,8 @@ enum { SCENARIO_KEYS = 4, SCENARIO_THREADS_MAX = 6, SCENARIO_OPERATIONS_MAX = 8,
     X(OPERATION_CALLBACK, "callback")     /* a batch of puts, told when it is done */                            \
     X(OPERATION_SYNC, "sync")                                                                                   \
     X(OPERATION_CHECKPOINT, "checkpoint")                                                                       \
-    X(OPERATION_WORK, "work")
+    X(OPERATION_WORK, "work")                                                                                   \
+    X(OPERATION_CHURN, "churn")           /* reads of pages that nobody writes, so that others leave the cache */
 typedef enum scenario_kind {
 #define SCENARIO_OPERATION_ENUM(name, text) name,
     SCENARIO_OPERATIONS(SCENARIO_OPERATION_ENUM)
@@ -49,7 +51,7 @@ typedef struct scenario_operation {
 typedef struct scenario {
     uint64_t seed;              /* of the strategy and of crash states */
     unsigned image;             /* which store it begins with */
-    bool background, rows, values_apart, lingers;
+    bool background, rows, values_apart, lingers, splits; /* splits: groups of two batches at most */
     unsigned threads;
     struct {
         unsigned count;

@@ -109,7 +109,7 @@ static void fewer_operations(shrinking *h)
 /* Each thing that can be left out by itself. */
 static void fewer_features(shrinking *h)
 {
-    for (unsigned i = 0; i < 7; i++) {
+    for (unsigned i = 0; i < 8; i++) {
         scenario candidate = *h->best;
         switch (i) {
         case 0: candidate.has_fault = false; break;
@@ -118,6 +118,7 @@ static void fewer_features(shrinking *h)
         case 3: candidate.rows = false; break;
         case 4: candidate.values_apart = false; break;
         case 5: candidate.lingers = false; break;
+        case 6: candidate.splits = false; break;
         default: candidate.image = 0;
         }
         try(h, &candidate);

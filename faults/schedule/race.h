@@ -8,7 +8,8 @@
  * write, one of them plain, and neither ordered before the other, are a race, whatever schedule has led to them: so an
  * order that is too weak is seen although all atomics of a run are interleaved in one sequence.
  *
- * Limits: a load never returns an older value than the newest; a granule remembers RACE_CELLS accesses.
+ * Limits: a load never returns an older value than the newest; a granule remembers RACE_CELLS accesses; of accesses of
+ * more than 256 bytes (memcpy, memset) one granule in 16 is compared.
  * One thread of the system.
  */
 #ifndef LEVIN_FAULTS_RACE_H
@@ -33,6 +34,7 @@ typedef struct race_other {
 void race_reset(void);
 /* Plain accesses are noted and compared from now on; off: only whether memory is live. */
 void race_check(bool on);
+extern bool race_checking;
 /* The thread that runs from now on. */
 void race_thread(unsigned thread);
 

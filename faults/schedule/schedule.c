@@ -433,7 +433,7 @@ uint64_t schedule_now_ns(void)
     return run.clock_ns += CLOCK_STEP_NS;
 }
 
-void schedule_access(const void *address, size_t bytes, bool write, bool atomic, const void *from)
+void schedule_access_watched(const void *address, size_t bytes, bool write, bool atomic, const void *from)
 {
     race_other other;
     race_verdict verdict = race_access(address, bytes, write, atomic, &other);

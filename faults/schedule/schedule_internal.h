@@ -5,6 +5,7 @@
 #define LEVIN_FAULTS_SCHEDULE_INTERNAL_H
 
 #include "fiber.h"
+#include "memory.h"
 #include "race.h"
 #include "schedule.h"
 
@@ -55,6 +56,16 @@ thread *schedule_start(void (*run)(void *argument), void *argument);
 uintptr_t schedule_thread_number(void);
 
 /* An access by instrumented code or a seam; ends the run when it finds something. */
-void schedule_access(const void *address, size_t bytes, bool write, bool atomic, const void *from);
+void schedule_access_watched(const void *address, size_t bytes, bool write, bool atomic, const void *from);
+static inline void schedule_access(const void *address, size_t bytes, bool write, bool atomic, const void *from)
+{
+    const uintptr_t first = (uintptr_t)address, last = first + bytes - 1;
+    if (!bytes || !memory_watched(first) || !memory_watched(last))
+        return;
+    if (!race_checking && memory_state[memory_granule(first)] == MEMORY_LIVE &&
+        memory_state[memory_granule(last)] == MEMORY_LIVE)
+        return;
+    schedule_access_watched(address, bytes, write, atomic, from);
+}
 
 #endif
