@@ -53,7 +53,10 @@ static bool stopped(const search *s)
     return s->test->stopped && s->test->stopped(s->test->context);
 }
 
-/* All kept at a point but for these parts. False also when one of them is not pending there. */
+/*
+ * All kept at a point but for these parts; those that come only later are none yet.  False also when one of them is
+ * not pending there.
+ */
 static bool fails_with(search *s, uint64_t point, const culprit_part *parts, size_t count)
 {
     crash_state state;
@@ -67,7 +70,7 @@ static bool fails_with(search *s, uint64_t point, const culprit_part *parts, siz
     for (size_t i = 0; i < n; i++)
         fates[i].kind = FATE_KEEP;
     for (size_t k = 0; k < count; k++) {
-        bool there = false;
+        bool there = parts[k].entry >= point;
         for (size_t i = 0; i < n; i++)
             if (list[i].entry == parts[k].entry) {
                 fates[i] = parts[k].fate;
@@ -129,12 +132,13 @@ static void simpler_fates(search *s)
     }
 }
 
-/* The first point, behind the last part, at which it fails; tried one by one when they are few. */
+/*
+ * The first point, behind the first part, at which it fails, tried one by one when they are few; parts that come later
+ * than that are none.
+ */
 static void earliest_point(search *s)
 {
-    uint64_t first = trace_start(s->t), last = s->point;
-    for (size_t i = 0; i < s->count; i++)
-        first = s->parts[i].entry + 1 > first ? s->parts[i].entry + 1 : first;
+    uint64_t first = s->count ? s->parts[0].entry + 1 : trace_start(s->t), last = s->point;
     while (last > first && last - first > POINTS_TRIED && !stopped(s)) { /* as if later were never better */
         const uint64_t middle = first + (last - first) / 2;
         if (fails_with(s, middle, s->parts, s->count))
@@ -146,6 +150,8 @@ static void earliest_point(search *s)
         if (fails_with(s, point, s->parts, s->count))
             last = point;
     s->point = last;
+    while (s->count && s->parts[s->count - 1].entry >= last)
+        s->count--;
 }
 
 /* Whether it fails too when nothing is left of what was not synced: then order is not what is missing. */
@@ -217,6 +223,7 @@ void culprit_find(crash_explorer *e, const trace *t, uint64_t point, uint64_t va
         least_parts(&s);
         simpler_fates(&s);
         earliest_point(&s);
+        least_parts(&s);
     }
     found->what = classify(&s);
     found->point = s.point;

@@ -55,6 +55,43 @@ expect "a check that is never content" 3 "$chaos" explore levin-chaos.trace --ch
 says "and that is said" err 'without any crash'
 expect "a full device" 3 "$chaos" record --dir plain --output /dev/full -- sh -c 'echo y >plain/y'
 
+
+# A plan: the second sync of the log fails, and what it was for is in no state after it.
+cat >plan <<'EOF'
+levin-fault-plan 1
+on levin/io/wal/sync nth 2 do error EIO
+EOF
+echo 'levin-fault-plan 1
+on levin/io/*/write do clock +1s' >bad-plan
+expect "a plan that the recorder cannot obey" 2 "$chaos" record --plan bad-plan -- true
+says "and it is said where" err '^bad-plan:2: .*clock'
+cat >twice.sh <<'EOF'
+for line in one two; do
+    printf '%s ' "$line" | dd of=plain/wal oflag=append conv=notrunc,fsync status=none 2>/dev/null || echo "failed $line"
+done
+sync
+EOF
+expect "a program under a plan" 0 "$chaos" record --dir plain --plan plan --output plan.trace -- sh twice.sh
+says "is told of the failure" out '^failed two$'
+says "which is counted" err '^plan:2: matched 2 calls, fired 1 times$'
+says "and told" err '^hurt: .*fsync wal: fault: error, errno 5 \(thread 2\)$'
+# Without a crash both lines are there; after a crash behind the sync of everything the second is not.
+cat >two-check.sh <<'EOF'
+! grep -q failed "$LEVIN_ACKNOWLEDGED" || grep -q two "$1/wal"
+EOF
+expect "what was lost is lost" 1 "$chaos" explore plan.trace --check 'sh two-check.sh {}' --states 0 --json
+expect "with all kept, too" 0 jq -e '.findings[0].outcome == "wrong" and .findings[0].assumes == "no-crash"' out
+
+# Interrupted: what there is is reported.
+checks=$((checks + 1))
+"$chaos" explore levin-chaos.trace --check 'sleep 0.3' --states 0 --jobs 1 >out 2>err &
+pid=$!
+sleep 1.2
+kill -INT "$pid"
+wait "$pid"
+[ $? -eq 130 ] || failed "an interrupted exploration"
+says "reports" out 'cut short$'
+
 database=sqlite/db
 # sqlite_trace MODE SYNCHRONOUS: leaves the trace of three transactions, each told to the user when it is done
 sqlite_trace() {

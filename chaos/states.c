@@ -19,6 +19,7 @@
 
 #include "../faults/fatal.h"
 #include "../faults/random.h"
+#include "../faults/recording.h"
 #include "crew.h"
 #include "states_layout.h"
 
@@ -556,6 +557,19 @@ bool states_replay(const states_options *options, uint64_t point, uint64_t varia
     end(&x);
     free(report);
     return there;
+}
+
+outcome states_judge_end(const states_options *options, char text[GUARDED_TEXT_BYTES])
+{
+    exploration x;
+    states_report *report = fatal_alloc_zeroed(sizeof *report);
+    begin(&x, options, report);
+    disk_image *image = recording_replay(options->trace);
+    const outcome what = judge(&x, image, trace_length(options->trace), text);
+    disk_image_unref(image);
+    end(&x);
+    free(report);
+    return what;
 }
 
 static crash_explorer *explorer_open(const states_options *o)

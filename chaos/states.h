@@ -84,6 +84,9 @@ void states_explore(const states_options *options, states_report *report);
 bool states_replay(const states_options *options, uint64_t point, uint64_t variant, outcome *what,
                    char text[GUARDED_TEXT_BYTES], culprit *why, const char *directory);
 
+/* The files at the end without any crash, judged in the same way: what the program itself would find. */
+outcome states_judge_end(const states_options *options, char text[GUARDED_TEXT_BYTES]);
+
 /* The state's calls in words (crash_describe()), and its culprit's: to a stream. */
 void states_print_culprit(const states_options *options, const culprit *why, FILE *to, const char *indent);
 void states_print_state(const states_options *options, uint64_t point, uint64_t variant, FILE *to);

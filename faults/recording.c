@@ -361,8 +361,10 @@ static bool take_record(trace *t, recording_nodes *n, const recorder_record *r, 
     if (r->data)
         e.data = rest + r->name + r->to_name + r->path;
     snprintf(x.call, sizeof x.call, "%s%s", call_name(r->call), node == DISK_ROOT && !x.path[0] ? " ." : "");
-    if (e.op == TRACE_NOTE)
+    if (e.op == TRACE_NOTE) {
         snprintf(x.call, sizeof x.call, "%s %s: %.*s", call_name(r->call), x.path, (int)r->name, (const char *)rest);
+        e.name = "";
+    }
     if (names_node(e.op) && e.op != TRACE_CREATE && e.op != TRACE_MAKE_DIR && e.node == DISK_NONE) {
         snprintf(problem, capacity, "%s of %s%s%s: a file that was not seen to come", call_name(r->call), x.path,
                  x.path[0] ? "" : "inode ", x.path[0] ? "" : "unknown");
