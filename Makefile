@@ -125,6 +125,8 @@ BENCHES := $(foreach s,$(BENCH_SRC),$(B)/bench/$(call name,$(s)))
 LIB_A  := $(or $(ENGINE_A),$(B)/liblevin.a)
 LIB_SO := $(B)/liblevin.so.$(VERSION)
 PLUGINS := $(STORES:%=$(B)/stores/%.so)
+# plug-ins outside of the list: the worked example, and two for tests, one of which lies
+EXAMPLES := $(B)/examples/dirstore.so $(B)/examples/liar.so
 # the archive that is installed: one object in which all but levin_* is local, so that it clashes with no name of its user
 LIB_STATIC := $(B)/install/liblevin.a
 FAULTS_A := $(B)/libfaults.a
@@ -142,7 +144,7 @@ BIN := $(if $(CLI_SRC),$(B)/bin/levin) $(if $(wildcard $(CHAOS_MAIN)),$(B)/bin/l
 .DELETE_ON_ERROR:
 
 .PHONY: all
-all: $(LIB_A) $(LIB_SO) $(BIN) $(PLUGINS) $(RECORDER) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
+all: $(LIB_A) $(LIB_SO) $(BIN) $(PLUGINS) $(EXAMPLES) $(RECORDER) ## build library and tools into build/$(VARIANT) (VARIANT=release|debug|asan|tsan)
 
 $(DEPS_STAMP): ci/packages.txt ci/deps.sh $(wildcard /var/lib/dpkg/status)
 	@ci/deps.sh
@@ -205,6 +207,14 @@ $(B)/stores/%.so: $(B)/obj/chaos/adapter_%.o $(STORES_STAMP)
 # the version stands in a header for C++ alone
 $(B)/obj/chaos/adapter_rocksdb.o: CPPFLAGS_ALL += -DLEVIN_ROCKSDB_VERSION='"$(shell sed -n -E \
     's/^.define ROCKSDB_(MAJOR|MINOR|PATCH) //p' $(dir $(call header_of,rocksdb))version.h | paste -sd.)"'
+
+$(B)/examples/%.so: $(B)/obj/chaos/examples/%.o
+	$(if $(Q),@echo "  LD    $@")
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -shared -o $@ $< $(LDFLAGS)
+$(B)/obj/chaos/examples/liar.o: chaos/examples/dirstore.c Makefile
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC    $< (it lies)")
+	$(Q)$(CC) $(CPPFLAGS_ALL) -DLIES $(CFLAGS_ALL) -c $< -o $@
 
 $(CHAOS_A): $(call obj,$(filter-out $(CHAOS_MAIN),$(CHAOS_SRC)))
 	$(if $(Q),@echo "  AR    $@")
@@ -348,6 +358,11 @@ gate-proof: $(DEPS) ## the proof of the gate: each slowdown of regress/planted/ 
 	$(Q)regress/gate_proof.sh
 	$(Q)$(SUBMAKE) VARIANT=release build/release/bin/levin-gate
 	$(Q)regress/time_proof.sh $(PROOF_FLAGS)
+
+.PHONY: scoreboard
+scoreboard: $(DEPS) ## all stores that are installed under the same faults: build/scoreboard/scoreboard.html (make deps-stores, BUDGET=seconds)
+	$(Q)$(SUBMAKE) VARIANT=release all
+	$(Q)build/release/bin/levin-chaos scoreboard --directory build/scoreboard $(if $(filter command line environment,$(origin BUDGET)),--budget $(BUDGET))
 
 .PHONY: bench
 bench: $(DEPS) ## the speed table: Levin beside all stores that are installed, 10-15 minutes (make deps-stores, BENCH_FLAGS=--quick)

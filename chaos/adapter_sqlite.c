@@ -184,7 +184,7 @@ static store_result sqlite_open(const store_config *config, store **out, char me
     s->paranoid = option_value(config, "paranoid", 0) != 0;
     pthread_mutex_init(&s->writer, NULL);
     int code = connect_to(s, config->create, &s->connection);
-    if (!code)
+    if (!code && config->create) /* else an empty file would pass for an empty store */
         code = sqlite3_exec(s->connection, "CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) "
                                            "WITHOUT ROWID", NULL, NULL, NULL);
     if (code)

@@ -150,7 +150,7 @@ static store_result wiredtiger_adapter_open(const store_config *config, store **
     s->sync = config->sync;
     connection_text(config, text);
     int code = wiredtiger_open(config->path, &s->handler, text, &s->connection);
-    if (!code)
+    if (!code && config->create)
         code = table_make(s->connection);
     if (!code) {
         *out = s;

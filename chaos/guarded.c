@@ -97,16 +97,40 @@ _Noreturn static void child(const guarded_limits *l, double seconds, guarded_bod
 
 /* ---- in the caller ---- */
 
-/* False when the time is over and the child still there. */
-static bool wait_for_end(int pipe_end, double seconds)
+/* Ticks that the child and its threads have computed. */
+static unsigned long long computed(pid_t pid)
 {
-    const double deadline = crew_clock() + seconds;
+    char path[64], line[1024] = "";
+    unsigned long long user = 0, kernel = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    const char *after = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    if (!after || sscanf(after, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &kernel) != 2)
+        user = kernel = 0;
+    fclose(file);
+    return user + kernel;
+}
+
+/* False when the time is over, or passes without any computing, and the child is still there. */
+static bool wait_for_end(pid_t pid, int pipe_end, double seconds, double idle_seconds)
+{
+    const double begun = crew_clock();
+    double idle_since = begun;
+    unsigned long long before = 0;
     for (;;) {
-        const double left = deadline - crew_clock();
+        const double now = crew_clock();
+        const unsigned long long ticks = computed(pid);
+        if (ticks != before)
+            idle_since = now;
+        before = ticks;
+        const double left = begun + seconds - now, idle_left = idle_since + idle_seconds - now;
         struct pollfd p = { .fd = pipe_end, .events = POLLIN };
-        if (left <= 0)
+        if (left <= 0 || (idle_seconds > 0 && idle_left <= 0))
             return false;
-        const int ready = poll(&p, 1, (int)(left * 1000) + 1);
+        const double wait = idle_seconds > 0 && idle_left < left ? idle_left : left;
+        const int ready = poll(&p, 1, (int)((wait < 1 ? wait : 1) * 1000) + 1);
         if (ready > 0)
             return true;
         if (ready < 0 && errno != EINTR)
@@ -157,7 +181,7 @@ outcome guarded_run(const guarded_limits *limits, guarded_body *body, void *cont
         child(limits, seconds, body, context, s);
     }
     close(ends[1]);
-    const bool in_time = wait_for_end(ends[0], seconds);
+    const bool in_time = wait_for_end(pid, ends[0], seconds, limits->idle_seconds);
     if (!in_time)
         kill(pid, SIGKILL);
     kill(-pid, SIGKILL); /* whom it has left behind; before its number is free again */

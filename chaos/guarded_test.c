@@ -60,6 +60,7 @@ START_TEST(guarded__tells_how_a_child_ended)
     char text[GUARDED_TEXT_BYTES];
     int number = 5, bus = SIGBUS;
     const guarded_limits plenty = { 0 }, brief = { .seconds = 0.2 };
+    const guarded_limits waiting = { .idle_seconds = 0.5 };
     ck_assert_int_eq(guarded_run(&plenty, ends_well, &number, text), OUTCOME_HOLE);
     ck_assert_str_eq(text, "seen 5");
     ck_assert_int_eq(number, 5);
@@ -69,6 +70,7 @@ START_TEST(guarded__tells_how_a_child_ended)
     ck_assert_str_eq(text, "exit with status 7");
     ck_assert_int_eq(guarded_run(&brief, sleeps, NULL, text), OUTCOME_HANG);
     ck_assert_str_eq(text, "no end in time");
+    ck_assert_int_eq(guarded_run(&waiting, sleeps, NULL, text), OUTCOME_HANG);
     ck_assert_int_eq(guarded_run(&brief, computes, &number, text), OUTCOME_HANG);
 }
 END_TEST

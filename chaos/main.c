@@ -20,6 +20,7 @@
 #include "finding_command.h"
 #include "finding_run.h"
 #include "soak.h"
+#include "scoreboard_command.h"
 #include "soak_command.h"
 #include "stores_command.h"
 #include "sweep.h"
@@ -174,6 +175,8 @@ int main(int argc, char **argv)
         return stores_command(argc - 1, argv + 1);
     if (argc > 1 && !strcmp(argv[1], "schedules"))
         return schedules_command(argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "scoreboard"))
+        return scoreboard_command(argc - 1, argv + 1);
     int status = chaos_options_parse(&options, argc, argv);
     if (status >= 0)
         return status;

@@ -35,7 +35,8 @@ static const char usage_commands[] =
     "       levin-chaos replay FILE        a finding kept by --save, once more\n"
     "       levin-chaos shrink FILE [--output FILE] [--c]\n"
     "                                      a smaller one that shows the same\n"
-    "       levin-chaos stores [STORE...]  the stores that can be struck, their settings, and what is missing\n";
+    "       levin-chaos stores [STORE...]  the stores that can be struck, their settings, and what is missing\n"
+    "       levin-chaos scoreboard [options]  all stores under the same damages; --help lists its options\n";
 static const char usage_options[] =
     "\n"
     "  --seed N          first seed (default 1)\n"

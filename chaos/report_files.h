@@ -11,6 +11,8 @@ void report_write_files(const report *r, const char *verdict);
 
 /* Text with what markup would take for its own written as entities. */
 void report_escape(FILE *to, const char *text);
+/* Runs gnuplot on a script and takes what it draws, as SVG, into the page; without gnuplot nothing happens. */
+void report_plot(FILE *to, const char *script);
 /* One page; reads nothing from elsewhere. Plots are there when gnuplot is. */
 void report_html(FILE *to, const report *r, const char *verdict);
 

@@ -15,8 +15,7 @@ typedef unsigned long long ull;
 
 /* ---- plots ------------------------------------------------------------------------------------------------ */
 
-/* Runs gnuplot on a script and takes what it draws into the page. */
-static void plot(FILE *to, const char *script)
+void report_plot(FILE *to, const char *script)
 {
     char path[] = "/tmp/levin-chaos-plot-XXXXXX", command[80], buffer[4096];
     const int file = mkstemp(path);
@@ -49,7 +48,7 @@ static void plot_families(FILE *to, const report *r)
              "EOD\nset terminal svg size 760,320 dynamic\nset style data histogram\nset style fill solid 0.7\n"
              "set boxwidth 0.8\nset xtics rotate by -40\nset ylabel 'states'\nunset key\n"
              "plot $d using 2:xtic(1) linecolor rgb '#3465a4'\n");
-    plot(to, script);
+    report_plot(to, script);
 }
 
 static void plot_fates(FILE *to, const report *r)
@@ -77,7 +76,7 @@ static void plot_fates(FILE *to, const report *r)
         at += (size_t)snprintf(script + at, sizeof script - at, "%s$d using %u:xtic(1) title '%s'", f ? ", " : "",
                                f + 2, corrupt_fate_text((corrupt_fate)f));
     snprintf(script + at, sizeof script - at, "\n");
-    plot(to, script);
+    report_plot(to, script);
 }
 
 /* ---- tables ----------------------------------------------------------------------------------------------- */

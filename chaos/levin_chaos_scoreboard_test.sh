@@ -1,0 +1,70 @@
+#!/bin/bash
+# levin-chaos scoreboard, short: facts that hold by construction.  Levin's row has no bad cell; a plug-in that lies has
+# one in every class that there is for it; LMDB dies on a file cut short; what is bad comes back, from its replay line too.
+# shellcheck disable=SC2016 # what stands in single quotes is for jq
+set -u
+
+cd "$(dirname "$0")/.." || exit 3
+chaos=$PWD/${LEVIN_CHAOS:-build/release/bin/levin-chaos}
+examples=$(dirname "$chaos")/../examples
+scratch=$(mktemp -d) || exit 3
+trap 'rm -rf "$scratch"' EXIT
+cp "$examples"/*.so "$scratch" || exit 3
+cd "$scratch" || exit 3
+checks=0 failures=0
+
+check() { # name, command...
+    local name=$1 output
+    shift
+    checks=$((checks + 1))
+    if ! output=$("$@" 2>&1); then
+        failures=$((failures + 1))
+        printf '%s:\n%s\n' "$name" "$output"
+    fi
+}
+exits() { # code, command...
+    local wanted=$1 status
+    shift
+    "$@"
+    status=$?
+    [ "$status" -eq "$wanted" ] || { echo "exit $status"; return 1; }
+}
+row() { jq -e --arg store "$1" "[.stores[] | select(.store == \$store)][0] | $2" board.json; } # store, expression
+has() { "$chaos" stores "$1" >/dev/null 2>&1; }
+
+stores=levin,./dirstore.so,./liar.so
+for store in lmdb sqlite; do has "$store" && stores=$stores,$store; done
+check "runs" exits 0 sh -c "'$chaos' scoreboard --stores $stores --damages 12 --batches 200 --quiet --directory kept --json >board.json"
+check "every store was judged" jq -e 'all(.stores[]; .not_judged == null and .files > 0)' board.json
+check "everything due was done" jq -e 'all(.stores[].classes[]; .done == .due) and .out_of_time == false' board.json
+check "Levin has no bad cell" row levin '[.classes[].bad] | add == 0'
+check "and has told of damage" row levin '[.classes[] | .outcomes.detected] | add > 10'
+check "a small honest store has none either" row ./dirstore.so '[.classes[].bad] | add == 0'
+check "one that lies is caught in each class" row ./liar.so 'all(.classes[]; .due == 0 or .bad > 0)'
+check "and there are such classes" row ./liar.so '[.classes[] | select(.due > 0)] | length >= 6'
+if has lmdb; then
+    check "LMDB dies on a file cut short" row lmdb '.classes[] | select(.class == "cut") | .outcomes.signal > 0 and .outcomes.right == 0'
+    check "by SIGBUS" row lmdb '.classes[] | select(.class == "cut") | .examples[] | select(.outcome == "signal") | .text | contains("SIGBUS")'
+fi
+if has sqlite; then
+    check "SQLite gives back values with a bit flipped" row sqlite '.classes[] | select(.class == "flip") | .outcomes.wrong > 0'
+fi
+check "what is bad comes back three times of three" jq -e 'all(.stores[].classes[].examples[]; .reproduced == 3)' board.json
+line=$(jq -r '.stores[] | select(.store == "./liar.so") | .classes[0].examples[0].replay' board.json)
+check "a replay line" exits 1 sh -c "$(dirname "$chaos")/$line >replayed"
+check "tells what was done" grep -q '^bit . of byte' replayed
+check "and what came of it" grep -q '^wrong: get: key' replayed
+check "a replay of nothing bad" exits 0 "$chaos" scoreboard --directory kept --replay levin/flip/3
+check "no such class" exits 2 "$chaos" scoreboard --directory kept --replay levin/warp/3
+check "no such store" exits 2 "$chaos" scoreboard --directory kept --replay nosql/flip/3
+check "no such number" exits 2 "$chaos" scoreboard --directory kept --replay levin/stale/100000
+check "the three files" test -s kept/scoreboard.txt -a -s kept/scoreboard.json -a -s kept/scoreboard.html
+check "the page reads nothing from elsewhere" sh -c '! grep -E "(src|href)=.?https?:" kept/scoreboard.html'
+check "with plots" sh -c '! command -v gnuplot || grep -q "<svg" kept/scoreboard.html'
+check "a budget is kept" exits 0 sh -c "'$chaos' scoreboard --stores levin --damages 100000 --budget 1 --quiet --directory brief | grep -q 'the budget was over'"
+check "nothing is left in memory" sh -c '! ls -d /dev/shm/levin-scoreboard-* 2>/dev/null | grep -q "levin-scoreboard-$$"'
+check "usage" exits 2 "$chaos" scoreboard --warp 9
+check "help" exits 0 "$chaos" scoreboard --help
+
+echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
+[ "$failures" -eq 0 ]

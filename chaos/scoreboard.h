@@ -1,0 +1,100 @@
+/*
+ * scoreboard.h - stores beside each other: for each what became of every class of fault.
+ */
+#ifndef CHAOS_SCOREBOARD_H
+#define CHAOS_SCOREBOARD_H
+
+#include <stdio.h>
+
+#include "guarded.h"
+#include "store_damage.h"
+#include "store_spec.h"
+#include "store_work.h"
+
+enum { BOARD_ROWS_MAX = 64, BOARD_PATH_BYTES = 512, BOARD_REPLAY_BYTES = 400, BOARD_REPEATS = 3 };
+
+/* The classes of faults: damages to a closed store (store_damage_kind), then those of a running one. */
+typedef enum board_class {
+    BOARD_DAMAGES = 0,
+    BOARD_CLASSES = STORE_DAMAGE_KINDS
+} board_class;
+
+/* "flip", "cut"; for people: "a bit flipped". */
+const char *board_class_word(board_class c);
+const char *board_class_text(board_class c);
+bool board_class_parse(const char *word, board_class *c);
+
+typedef struct board_options {
+    uint64_t seed;
+    uint64_t damages;        /* of each class, at most */
+    double budget_seconds;   /* for all; 0: until everything is done */
+    double hang_seconds;     /* after so long a store hangs */
+    unsigned jobs;
+    uint32_t keys, batches;  /* of the workload */
+    char directory[BOARD_PATH_BYTES]; /* what is kept: the stores that are damaged, and the report */
+    bool quiet;
+} board_options;
+
+/* One that shows an outcome: the lowest number. */
+typedef struct board_example {
+    bool there;
+    uint64_t number;
+    char what[STORE_DAMAGE_DESCRIPTION_BYTES]; /* was done */
+    char text[GUARDED_TEXT_BYTES];             /* came of it */
+    unsigned reproduced;     /* of BOARD_REPEATS: ended in the same outcome */
+} board_example;
+
+typedef struct board_cell {
+    uint64_t due;            /* how many there are to do */
+    uint64_t counts[OUTCOME_COUNT];
+    uint64_t check_found;    /* of those detected: by its own check alone */
+    board_example examples[OUTCOME_COUNT];
+} board_cell;
+
+typedef struct board_row {
+    store_spec spec;
+    char configuration[STORE_MESSAGE_BYTES];
+    char failed[GUARDED_TEXT_BYTES]; /* why it could not be judged; empty: it could */
+    uint64_t files, bytes;           /* of the closed store */
+    store_work *work;
+    store_damages *damages;
+    uint32_t acknowledged;           /* batches in the closed store */
+    double seconds;                  /* of all its trials, over all processes */
+    board_cell cells[BOARD_CLASSES];
+} board_row;
+
+typedef struct board {
+    board_options options;
+    board_row *rows[BOARD_ROWS_MAX];
+    size_t row_count;
+    char scratch[BOARD_PATH_BYTES];  /* in memory, if there is room */
+    double seconds;
+    bool interrupted, out_of_time;
+} board;
+
+/* The stores are made, or those of an earlier run with the same settings taken again. */
+bool board_begin(board *b, const board_options *options);
+/* A store as for --store. False with a sentence. */
+bool board_add(board *b, const char *label, char message[STORE_MESSAGE_BYTES]);
+/* All that can be loaded, with their variants. */
+void board_add_all(board *b);
+/* Everything that is due and can be done within the budget; bad examples are done BOARD_REPEATS times more. */
+void board_run(board *b);
+/* Whether the class has that number for this store. */
+bool board_place_exists(const board_row *row, board_class c, uint64_t number);
+/* One trial. */
+outcome board_trial(const board *b, board_row *row, board_class c, uint64_t number,
+                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *check_found);
+void board_end(board *b);
+
+uint64_t board_cell_done(const board_cell *cell);
+uint64_t board_cell_bad(const board_cell *cell);
+/* The command line that does it again. */
+void board_replay_line(const board *b, const board_row *row, board_class c, uint64_t number,
+                       char line[BOARD_REPLAY_BYTES]);
+
+void board_text(FILE *to, const board *b);
+void board_json(FILE *to, const board *b);
+void board_html(FILE *to, const board *b);
+
+#endif

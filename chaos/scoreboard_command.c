@@ -1,0 +1,245 @@
+/*
+ * scoreboard_command.c - what `levin-chaos scoreboard` is asked for.
+ *
+ * Exit codes are those of levin-chaos, with a difference: that a foreign store fares badly is what a scoreboard is
+ * made to show, so 1 means a bad cell in Levin's own row, or, of a replay, a bad outcome.
+ */
+#include "scoreboard_command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../faults/fatal.h"
+#include "crew.h"
+#include "options.h"
+#include "scoreboard.h"
+
+enum { KEYS_DEFAULT = 300, BATCHES_DEFAULT = 400, DAMAGES_DEFAULT = 100, LIST_BYTES = 4096 };
+static const double HANG_SECONDS_DEFAULT = 20;
+
+static const char usage_text[] =
+    "usage: levin-chaos scoreboard [options]\n"
+    "\n"
+    "  --stores LIST     comma-separated, as levin-chaos stores lists them, or paths of plug-ins\n"
+    "                    (default: all, with their variants)\n"
+    "  --damages N       of each class to each store, at most (default 100)\n"
+    "  --budget SECONDS  stop after so long; all are cut alike\n"
+    "  --batches N       of the workload (default 400, of up to 12 operations)\n"
+    "  --seed N          (default 1)\n"
+    "  --jobs N          worker processes (default: processors online)\n"
+    "  --hang SECONDS    after so long a store hangs (default 20)\n"
+    "  --directory DIR   keeps the stores there, and scoreboard.txt, .json and .html (default: scoreboard)\n"
+    "  --json            JSON on standard output instead of the table\n"
+    "  --quiet           no progress line\n"
+    "  --replay STORE/CLASS/NUMBER  one trial again, with the same --directory and --seed\n"
+    "  --help\n"
+    "\n"
+    "exit status: 0 done, 1 a bad outcome of a replay or in Levin's row, 2 usage, 3 the harness itself failed,\n"
+    "130 interrupted\n";
+
+typedef struct request {
+    board_options options;
+    const char *stores, *replay;
+    bool json;
+} request;
+
+static int mistake(const char *what, const char *argument)
+{
+    fprintf(stderr, "levin-chaos scoreboard: %s: %s (see --help)\n", what, argument);
+    return EXIT_USAGE;
+}
+
+static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *value)
+{
+    char *end;
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return errno == 0 && end != text && *end == 0 && text[0] != '-' && *value >= least && *value <= most;
+}
+
+static bool seconds(const char *text, double *value)
+{
+    char *end;
+    *value = strtod(text, &end);
+    return end != text && *end == 0 && *value > 0;
+}
+
+enum { OPT_STORES = 256, OPT_DAMAGES, OPT_BUDGET, OPT_BATCHES, OPT_SEED, OPT_JOBS, OPT_HANG, OPT_DIRECTORY, OPT_JSON,
+       OPT_QUIET, OPT_REPLAY, OPT_HELP };
+
+static const struct option long_options[] = {
+    { "stores", required_argument, NULL, OPT_STORES },     { "damages", required_argument, NULL, OPT_DAMAGES },
+    { "budget", required_argument, NULL, OPT_BUDGET },     { "batches", required_argument, NULL, OPT_BATCHES },
+    { "seed", required_argument, NULL, OPT_SEED },         { "jobs", required_argument, NULL, OPT_JOBS },
+    { "hang", required_argument, NULL, OPT_HANG },         { "directory", required_argument, NULL, OPT_DIRECTORY },
+    { "json", no_argument, NULL, OPT_JSON },               { "quiet", no_argument, NULL, OPT_QUIET },
+    { "replay", required_argument, NULL, OPT_REPLAY },     { "help", no_argument, NULL, OPT_HELP },
+    { NULL, 0, NULL, 0 },
+};
+
+/* -1, or an exit status. */
+static int option_parse(request *r, int option)
+{
+    uint64_t value;
+    switch (option) {
+    case OPT_STORES:
+        r->stores = optarg;
+        return -1;
+    case OPT_DAMAGES:
+        return number(optarg, 0, 1000000, &r->options.damages) ? -1 : mistake("--damages wants a number", optarg);
+    case OPT_BUDGET:
+        return seconds(optarg, &r->options.budget_seconds) ? -1 : mistake("--budget wants seconds", optarg);
+    case OPT_BATCHES:
+        if (!number(optarg, 2, 100000, &value))
+            return mistake("--batches wants a number from 2", optarg);
+        r->options.batches = (uint32_t)value;
+        return -1;
+    case OPT_SEED:
+        return number(optarg, 0, UINT64_MAX - 1, &r->options.seed) ? -1 : mistake("--seed wants a number", optarg);
+    case OPT_JOBS:
+        if (!number(optarg, 1, 256, &value))
+            return mistake("--jobs wants a number from 1 to 256", optarg);
+        r->options.jobs = (unsigned)value;
+        return -1;
+    case OPT_HANG:
+        return seconds(optarg, &r->options.hang_seconds) ? -1 : mistake("--hang wants seconds", optarg);
+    case OPT_DIRECTORY:
+        if (snprintf(r->options.directory, BOARD_PATH_BYTES, "%s", optarg) < 100)
+            return -1;
+        return mistake("--directory is too long", optarg);
+    case OPT_JSON:
+        r->json = true;
+        return -1;
+    case OPT_QUIET:
+        r->options.quiet = true;
+        return -1;
+    case OPT_REPLAY:
+        r->replay = optarg;
+        return -1;
+    case OPT_HELP:
+        fputs(usage_text, stdout);
+        return EXIT_NOTHING_FOUND;
+    default:
+        return mistake("unknown option, or one without its argument", "");
+    }
+}
+
+/* ---- one trial ---- */
+
+static int replay(board *b, const char *what)
+{
+    char label[STORE_LABEL_BYTES], message[STORE_MESSAGE_BYTES], done[STORE_DAMAGE_DESCRIPTION_BYTES];
+    char text[GUARDED_TEXT_BYTES] = "";
+    uint64_t place;
+    board_class class;
+    bool check_found;
+    if (snprintf(label, sizeof label, "%s", what) >= (int)sizeof label)
+        return mistake("--replay is too long", what);
+    char *last = strrchr(label, '/');
+    if (!last || !number(last + 1, 0, UINT64_MAX - 1, &place))
+        return mistake("--replay wants STORE/CLASS/NUMBER", what);
+    *last = '\0';
+    char *word = strrchr(label, '/');
+    if (!word || !board_class_parse(word + 1, &class))
+        return mistake("--replay wants STORE/CLASS/NUMBER, and this is no class", word ? word + 1 : what);
+    *word = '\0';
+    if (!board_add(b, label, message))
+        return mistake("--replay", message);
+    board_row *row = b->rows[0];
+    if (row->failed[0]) {
+        fprintf(stderr, "levin-chaos scoreboard: %s: %s\n", label, row->failed);
+        return EXIT_HARNESS;
+    }
+    if (!board_place_exists(row, class, place))
+        return mistake("--replay: there is no such number", what);
+    const outcome result = board_trial(b, row, class, place, done, text, &check_found);
+    printf("%s, version %s\n  %s\n%s\n%s%s%s\n", row->spec.label, row->spec.adapter->version(), row->configuration,
+           done,
+           outcome_text(result), text[0] ? ": " : "", text);
+    return outcome_is_bad(result) ? EXIT_VIOLATION : EXIT_NOTHING_FOUND;
+}
+
+/* ---- all of them ---- */
+
+static void leave(const board *b, const char *name, void (*print)(FILE *, const board *))
+{
+    char path[BOARD_PATH_BYTES + 32];
+    snprintf(path, sizeof path, "%s/%s", b->options.directory, name);
+    FILE *file = fopen(path, "w");
+    if (!file)
+        fatal("%s: %s", path, strerror(errno));
+    print(file, b);
+    if (fclose(file) != 0)
+        fatal("%s: %s", path, strerror(errno));
+}
+
+static bool choose(board *b, const char *stores)
+{
+    char list[LIST_BYTES], message[STORE_MESSAGE_BYTES];
+    if (!stores) {
+        board_add_all(b);
+        return true;
+    }
+    if (snprintf(list, sizeof list, "%s", stores) >= (int)sizeof list)
+        return mistake("--stores is too long", stores), false;
+    for (char *save, *label = strtok_r(list, ",", &save); label; label = strtok_r(NULL, ",", &save))
+        if (!board_add(b, label, message))
+            return mistake("--stores", message), false;
+    return b->row_count > 0 || (mistake("--stores names none", stores), false);
+}
+
+static int judge(const board *b)
+{
+    for (size_t i = 0; i < b->row_count; i++) {
+        const board_row *row = b->rows[i];
+        if (strcmp(row->spec.adapter->name, "levin") != 0)
+            continue;
+        if (row->failed[0])
+            return EXIT_HARNESS;
+        for (int c = 0; c < BOARD_CLASSES; c++)
+            if (board_cell_bad(&row->cells[c]))
+                return EXIT_VIOLATION;
+    }
+    return b->interrupted ? EXIT_INTERRUPTED : EXIT_NOTHING_FOUND;
+}
+
+int scoreboard_command(int argc, char **argv)
+{
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    request r = { .options = { .seed = 1, .damages = DAMAGES_DEFAULT, .hang_seconds = HANG_SECONDS_DEFAULT,
+                               .jobs = online > 0 ? (unsigned)online : 1, .keys = KEYS_DEFAULT,
+                               .batches = BATCHES_DEFAULT, .directory = "scoreboard" } };
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        const int status = option_parse(&r, option);
+        if (status >= 0)
+            return status;
+    }
+    if (optind < argc)
+        return mistake("too many arguments", argv[optind]);
+    board *b = fatal_alloc_zeroed(sizeof *b);
+    if (!board_begin(b, &r.options)) {
+        fprintf(stderr, "levin-chaos scoreboard: %s: %s\n", r.options.directory, strerror(errno));
+        free(b);
+        return EXIT_HARNESS;
+    }
+    int status = EXIT_USAGE;
+    if (r.replay) {
+        status = replay(b, r.replay);
+    } else if (choose(b, r.stores)) {
+        crew_catch_signals();
+        board_run(b);
+        leave(b, "scoreboard.txt", board_text);
+        leave(b, "scoreboard.json", board_json);
+        leave(b, "scoreboard.html", board_html);
+        (r.json ? board_json : board_text)(stdout, b);
+        status = judge(b);
+    }
+    board_end(b);
+    free(b);
+    return status;
+}

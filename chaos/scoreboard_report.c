@@ -1,0 +1,175 @@
+/*
+ * scoreboard_report.c - a scoreboard as text and as JSON.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scoreboard.h"
+
+typedef unsigned long long ull;
+
+enum { CELL_BYTES = 96, LETTERS = OUTCOME_COUNT };
+
+/* One letter each, in the order of OUTCOMES. */
+static const char letters[LETTERS + 1] = "RDKLHWTS";
+
+static void cell_text(const board_row *row, int c, char text[CELL_BYTES])
+{
+    const board_cell *cell = &row->cells[c];
+    size_t at = 0;
+    text[0] = '\0';
+    if (row->failed[0] || (!cell->due && !board_cell_done(cell))) {
+        snprintf(text, CELL_BYTES, "-");
+        return;
+    }
+    for (int o = OUTCOME_COUNT - 1; o >= 0; o--) /* the worst first */
+        if (cell->counts[o])
+            at += (size_t)snprintf(text + at, CELL_BYTES - at, "%s%c%llu", at ? " " : "", letters[o],
+                                   (ull)cell->counts[o]);
+    if (!at)
+        snprintf(text, CELL_BYTES, "not reached");
+}
+
+static size_t longest_label(const board *b)
+{
+    size_t most = strlen("store");
+    for (size_t i = 0; i < b->row_count; i++)
+        if (strlen(b->rows[i]->spec.label) > most)
+            most = strlen(b->rows[i]->spec.label);
+    return most;
+}
+
+static void table(FILE *to, const board *b)
+{
+    char text[CELL_BYTES];
+    size_t width[BOARD_CLASSES];
+    const int label = (int)longest_label(b);
+    fprintf(to, "%-*s", label, "store");
+    for (int c = 0; c < BOARD_CLASSES; c++) {
+        width[c] = strlen(board_class_word((board_class)c));
+        for (size_t i = 0; i < b->row_count; i++) {
+            cell_text(b->rows[i], c, text);
+            width[c] = strlen(text) > width[c] ? strlen(text) : width[c];
+        }
+        fprintf(to, "  %-*s", (int)width[c], board_class_word((board_class)c));
+    }
+    fputs("\n", to);
+    for (size_t i = 0; i < b->row_count; i++) {
+        fprintf(to, "%-*s", label, b->rows[i]->spec.label);
+        for (int c = 0; c < BOARD_CLASSES; c++) {
+            cell_text(b->rows[i], c, text);
+            fprintf(to, "  %-*s", (int)width[c], text);
+        }
+        fputs("\n", to);
+    }
+}
+
+static void legend(FILE *to)
+{
+    fputs("\n", to);
+    for (int c = 0; c < BOARD_CLASSES; c++)
+        fprintf(to, "  %-12s %s\n", board_class_word((board_class)c), board_class_text((board_class)c));
+    fputs("  R right: every answer was right      D detected: no answer was wrong, and some call failed\n"
+          "  W wrong: an answer that never was right, and the call succeeded\n"
+          "  H hole: answers that were right once, but never together      L lost: all answers of an earlier state\n"
+          "  S signal: the process died      T hang: no end in time      K leaked lock: a failed open stays locked\n",
+          to);
+}
+
+static void stores(FILE *to, const board *b)
+{
+    fputs("\nStores, as they were set up (small sizes, so that their logs are switched and merged)\n", to);
+    for (size_t i = 0; i < b->row_count; i++) {
+        const board_row *row = b->rows[i];
+        uint64_t done = 0;
+        for (int c = 0; c < BOARD_CLASSES; c++)
+            done += board_cell_done(&row->cells[c]);
+        fprintf(to, "  %s, version %s: %s\n", row->spec.label, row->spec.adapter->version(), row->configuration);
+        if (row->spec.adapter->not_promised)
+            fprintf(to, "    not promised: %s\n", row->spec.adapter->not_promised);
+        if (row->failed[0])
+            fprintf(to, "    NOT JUDGED: %s\n", row->failed);
+        else
+            fprintf(to, "    %llu files, %llu KiB; %llu trials, %.1f s\n", (ull)row->files, (ull)(row->bytes >> 10),
+                    (ull)done, row->seconds);
+    }
+}
+
+static void examples(FILE *to, const board *b)
+{
+    fputs("\nAn example of each bad outcome\n", to);
+    for (size_t i = 0; i < b->row_count; i++)
+        for (int c = 0; c < BOARD_CLASSES; c++)
+            for (int o = 0; o < OUTCOME_COUNT; o++) {
+                const board_example *e = &b->rows[i]->cells[c].examples[o];
+                char line[BOARD_REPLAY_BYTES];
+                if (!e->there || !outcome_is_bad((outcome)o))
+                    continue;
+                board_replay_line(b, b->rows[i], (board_class)c, e->number, line);
+                fprintf(to, "  %s, %s: %s\n    %s; again %u of %d times\n    %s\n", b->rows[i]->spec.label,
+                        outcome_text((outcome)o), e->what, e->text, e->reproduced, BOARD_REPEATS, line);
+            }
+}
+
+void board_text(FILE *to, const board *b)
+{
+    table(to, b);
+    legend(to);
+    examples(to, b);
+    stores(to, b);
+    fprintf(to, "\nseed %llu, %u batches over %u keys, %.1f s with %u jobs%s%s\n", (ull)b->options.seed,
+            b->options.batches, b->options.keys, b->seconds, b->options.jobs,
+            b->out_of_time ? "; the budget was over before everything was done" : "",
+            b->interrupted ? "; interrupted: this is what was done until then" : "");
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------- */
+
+static json_t *cell_json(const board *b, const board_row *row, int c)
+{
+    const board_cell *cell = &row->cells[c];
+    json_t *counts = json_object(), *list = json_array();
+    for (int o = 0; o < OUTCOME_COUNT; o++) {
+        const board_example *e = &cell->examples[o];
+        char line[BOARD_REPLAY_BYTES];
+        json_object_set_new(counts, outcome_text((outcome)o), json_integer((json_int_t)cell->counts[o]));
+        if (!e->there || !outcome_is_bad((outcome)o))
+            continue;
+        board_replay_line(b, row, (board_class)c, e->number, line);
+        json_array_append_new(list, json_pack("{s:s, s:I, s:s%, s:s%, s:i, s:s}", "outcome", outcome_text((outcome)o),
+                                              "number", (json_int_t)e->number, "what", e->what, strlen(e->what),
+                                              "text", e->text, strlen(e->text), "reproduced", (int)e->reproduced,
+                                              "replay", line));
+    }
+    return json_pack("{s:s, s:I, s:I, s:I, s:o, s:I, s:o}", "class", board_class_word((board_class)c), "due",
+                     (json_int_t)cell->due, "done", (json_int_t)board_cell_done(cell), "bad",
+                     (json_int_t)board_cell_bad(cell), "outcomes", counts, "found_by_its_check_alone",
+                     (json_int_t)cell->check_found, "examples", list);
+}
+
+static json_t *row_json(const board *b, const board_row *row)
+{
+    json_t *cells = json_array();
+    for (int c = 0; c < BOARD_CLASSES; c++)
+        json_array_append_new(cells, cell_json(b, row, c));
+    return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:f, s:o}", "store", row->spec.label, "version",
+                     row->spec.adapter->version(), "configuration", row->configuration, "not_promised",
+                     row->spec.adapter->not_promised, "not_judged", row->failed[0] ? row->failed : NULL, "files",
+                     (json_int_t)row->files, "bytes", (json_int_t)row->bytes, "seconds", row->seconds, "classes",
+                     cells);
+}
+
+void board_json(FILE *to, const board *b)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < b->row_count; i++)
+        json_array_append_new(rows, row_json(b, b->rows[i]));
+    json_t *j = json_pack("{s:s, s:I, s:i, s:i, s:f, s:i, s:b, s:b, s:o}", "command", "scoreboard", "seed",
+                          (json_int_t)b->options.seed, "batches", (int)b->options.batches, "keys",
+                          (int)b->options.keys, "seconds", b->seconds, "jobs", (int)b->options.jobs, "out_of_time",
+                          (int)b->out_of_time, "interrupted", (int)b->interrupted, "stores", rows);
+    json_dumpf(j, to, JSON_INDENT(1));
+    fputs("\n", to);
+    json_decref(j);
+}

@@ -1,0 +1,458 @@
+/*
+ * scoreboard_run.c - the trials of a scoreboard: a store made once, closed, and damaged again and again.
+ *
+ * Kept below the directory, for each store: `before` (closed after half of its batches), `now` (closed at the end) and
+ * `settings` (what they were made with).  A trial copies `now` into memory, damages the copy, and judges it in a
+ * guarded child.  A damage is a function of (seed, class, number) and of those files, so that a trial can be done
+ * again for as long as the files are kept.  Trials are shared out to worker processes in rounds over all stores and
+ * classes, so that a budget cuts all alike.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../faults/fatal.h"
+#include "crew.h"
+#include "directory.h"
+#include "scoreboard.h"
+#include "store_judge.h"
+
+enum { CHUNK = 5, GO_ON_BATCHES = 8, GO_ON_ONE_IN = 4, SETTINGS_BYTES = 2048 };
+static const uint64_t CACHE_BYTES = 1 << 20, WRITE_BUFFER_BYTES = 64 << 10, MAP_BYTES = 64 << 20;
+static const double IDLE_SECONDS = 5; /* nothing that is judged sleeps for so long */
+static const uint64_t MEMORY_BYTES = (uint64_t)2 << 30;
+
+/* ---- classes ---- */
+
+const char *board_class_word(board_class c)
+{
+    return store_damage_word((store_damage_kind)c);
+}
+
+const char *board_class_text(board_class c)
+{
+    return store_damage_text((store_damage_kind)c);
+}
+
+bool board_class_parse(const char *word, board_class *c)
+{
+    store_damage_kind kind = STORE_FLIP;
+    const bool good = store_damage_kind_parse(word, &kind);
+    *c = (board_class)kind;
+    return good;
+}
+
+/* ---- a store ---- */
+
+/* Small sizes, so that logs are switched, written back and merged in a workload that is read in no time. */
+static store_config row_config(const board_row *row, const char *path, bool create)
+{
+    const store_spec *s = &row->spec;
+    return (store_config){ .path = path, .create = create, .sync = true,
+                           .cache_bytes = s->cache_bytes ? s->cache_bytes : CACHE_BYTES,
+                           .write_buffer_bytes = s->write_buffer_bytes ? s->write_buffer_bytes : WRITE_BUFFER_BYTES,
+                           .map_bytes = s->map_bytes ? s->map_bytes : MAP_BYTES, .background = !s->no_background,
+                           .options = s->option, .option_count = s->options, .argument = s->argument };
+}
+
+static void row_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES])
+{
+    char label[STORE_LABEL_BYTES];
+    snprintf(label, sizeof label, "%s", row->spec.label);
+    for (char *at = label; *at; at++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.=_-", *at))
+            *at = '_';
+    snprintf(path, DIRECTORY_PATH_BYTES, "%s/%s%s%s", b->options.directory, label, *name ? "/" : "", name);
+}
+
+typedef struct writing {
+    const board_row *row;
+    const char *path;
+    uint32_t from, to;
+} writing;
+
+static outcome write_body(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    const writing *w = context;
+    const store_adapter *a = w->row->spec.adapter;
+    const store_config config = row_config(w->row, w->path, true);
+    char message[STORE_MESSAGE_BYTES] = "";
+    store *s;
+    store_session *session = NULL;
+    if (a->open(&config, &s, message) != STORE_OK || a->session_open(s, &session) != STORE_OK) {
+        snprintf(text, GUARDED_TEXT_BYTES, "it cannot be made: %.400s", session ? a->message(session) : message);
+        return OUTCOME_WRONG;
+    }
+    for (uint32_t n = w->from; n <= w->to; n++)
+        if (store_work_write(w->row->work, n, a, session, true) != STORE_OK) {
+            snprintf(text, GUARDED_TEXT_BYTES, "batch %u was not written: %.400s", n, a->message(session));
+            return OUTCOME_WRONG;
+        }
+    a->session_close(session);
+    if (a->close(s, message) == STORE_OK)
+        return OUTCOME_RIGHT;
+    snprintf(text, GUARDED_TEXT_BYTES, "it was not closed: %.400s", message);
+    return OUTCOME_WRONG;
+}
+
+static outcome judge_body(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    return store_judge(context, text);
+}
+
+/* Writes half, keeps a copy, writes the rest, keeps that; and the whole must read right. */
+static bool store_make(const board *b, board_row *row)
+{
+    char now[DIRECTORY_PATH_BYTES], before[DIRECTORY_PATH_BYTES], scratch[DIRECTORY_PATH_BYTES];
+    const guarded_limits limits = { .seconds = 10 * b->options.hang_seconds, .memory_bytes = MEMORY_BYTES };
+    row_path(b, row, "now", now);
+    row_path(b, row, "before", before);
+    snprintf(scratch, sizeof scratch, "%s/making", b->scratch);
+    if (!directory_remove(now) || !directory_remove(before) || !directory_remove(scratch))
+        fatal("a directory could not be removed: %s", strerror(errno));
+    for (int half = 0; half < 2; half++) {
+        writing w = { .row = row, .path = scratch, .from = half ? row->acknowledged / 2 + 1 : 1,
+                      .to = half ? row->acknowledged : row->acknowledged / 2 };
+        if (guarded_run(&limits, write_body, &w, row->failed) != OUTCOME_RIGHT)
+            return false;
+        if (!directory_copy(scratch, half ? now : before))
+            fatal("%s: %s", half ? now : before, strerror(errno));
+    }
+    store_judging j = { .adapter = row->spec.adapter, .config = row_config(row, scratch, false), .work = row->work,
+                        .acknowledged = row->acknowledged, .submitted = row->acknowledged, .go_on = GO_ON_BATCHES };
+    const outcome what = guarded_run(&limits, judge_body, &j, row->failed);
+    directory_remove(scratch);
+    if (what == OUTCOME_RIGHT)
+        row->failed[0] = '\0';
+    return what == OUTCOME_RIGHT;
+}
+
+/* ---- kept between runs ---- */
+
+static void settings_text(const board *b, const board_row *row, char text[SETTINGS_BYTES])
+{
+    snprintf(text, SETTINGS_BYTES, "%s, version %s\n%s\nseed %llu, %u keys, %u batches\n", row->spec.label,
+             row->spec.adapter->version(), row->configuration, (unsigned long long)b->options.seed, b->options.keys,
+             b->options.batches);
+}
+
+static bool settings_same(const char *path, const char *wanted)
+{
+    char text[SETTINGS_BYTES];
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return false;
+    const size_t bytes = fread(text, 1, sizeof text, file);
+    fclose(file);
+    return bytes == strlen(wanted) && memcmp(text, wanted, bytes) == 0;
+}
+
+static void settings_write(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    if (!file || fputs(text, file) < 0 || fclose(file) != 0)
+        fatal("%s: %s", path, strerror(errno));
+}
+
+static void row_prepare(board *b, board_row *row)
+{
+    char path[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES], before[DIRECTORY_PATH_BYTES], text[SETTINGS_BYTES];
+    const store_config config = row_config(row, ".", true);
+    const bool single = row->spec.adapter->capabilities & STORE_HAS_NO_BATCH;
+    row->spec.adapter->configuration(&config, row->configuration);
+    row->work = store_work_create(b->options.seed, (store_work_size){ b->options.keys,
+                                                                      b->options.batches + GO_ON_BATCHES,
+                                                                      single ? 1 : 12 });
+    row->acknowledged = b->options.batches;
+    row_path(b, row, "", path);
+    if (!directory_make(path))
+        fatal("%s: %s", path, strerror(errno));
+    row_path(b, row, "settings", path);
+    row_path(b, row, "now", now);
+    row_path(b, row, "before", before);
+    settings_text(b, row, text);
+    if (!settings_same(path, text)) {
+        unlink(path);
+        if (!store_make(b, row))
+            return;
+        settings_write(path, text);
+    }
+    row->damages = store_damages_create(now, before);
+    if (!row->damages)
+        fatal("%s: %s", now, strerror(errno));
+    store_damages_size(row->damages, &row->files, &row->bytes);
+    for (int k = 0; k < STORE_DAMAGE_KINDS; k++) {
+        const uint64_t there = store_damages_count(row->damages, (store_damage_kind)k);
+        row->cells[k].due = there < b->options.damages ? there : b->options.damages;
+    }
+}
+
+/* ---- one trial ---- */
+
+typedef struct trial {
+    store_judging judging;
+    const char *sound, *path;
+} trial;
+
+static bool trial_restore(void *context)
+{
+    const trial *t = context;
+    /* the same directory, for a lock may be known by its path or by its file: both stay */
+    return directory_copy(t->sound, t->path);
+}
+
+static outcome trial_body(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    trial *t = context;
+    const outcome what = store_judge(&t->judging, text);
+    if (what == OUTCOME_DETECTED && t->judging.check_found) { /* the text is the only way out of the child */
+        memmove(text + 1, text, GUARDED_TEXT_BYTES - 1);
+        text[0] = '\1';
+        text[GUARDED_TEXT_BYTES - 1] = '\0';
+    }
+    return what;
+}
+
+outcome board_trial(const board *b, board_row *row, board_class c, uint64_t number,
+                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *check_found)
+{
+    char path[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES];
+    const guarded_limits limits = { .seconds = b->options.hang_seconds, .idle_seconds = IDLE_SECONDS,
+                                    .memory_bytes = MEMORY_BYTES };
+    snprintf(path, sizeof path, "%s/trial-%ld", b->scratch, (long)getpid());
+    row_path(b, row, "now", now);
+    if (!directory_remove(path) || !directory_copy(now, path) ||
+        !store_damage_do(row->damages, (store_damage_kind)c, b->options.seed, number, path, what))
+        fatal("%s: %s", path, strerror(errno));
+    trial t = { .sound = now, .path = path };
+    t.judging = (store_judging){ .adapter = row->spec.adapter, .config = row_config(row, path, false),
+                                 .work = row->work, .acknowledged = row->acknowledged, .submitted = row->acknowledged,
+                                 .go_on = number % GO_ON_ONE_IN == 0 ? GO_ON_BATCHES : 0, .restore = trial_restore,
+                                 .context = &t };
+    const outcome result = guarded_run(&limits, trial_body, &t, text);
+    *check_found = text[0] == '\1';
+    if (*check_found)
+        memmove(text, text + 1, GUARDED_TEXT_BYTES - 1);
+    directory_remove(path);
+    return result;
+}
+
+bool board_place_exists(const board_row *row, board_class c, uint64_t number)
+{
+    return number < store_damages_count(row->damages, (store_damage_kind)c);
+}
+
+/* ---- many ---- */
+
+typedef struct trial_message {
+    uint32_t row, class;
+    outcome what;
+    bool check_found;
+    uint64_t number;
+    double seconds;
+    char done[STORE_DAMAGE_DESCRIPTION_BYTES], text[GUARDED_TEXT_BYTES];
+} trial_message;
+
+typedef struct round_task {
+    uint32_t row, class;
+    uint64_t first;
+} round_task;
+
+typedef struct rounds {
+    board *b;
+    round_task *tasks;
+    size_t count;
+    uint64_t done, due;
+} rounds;
+
+static void work(void *context, crew_worker *worker, uint64_t task)
+{
+    const rounds *r = context;
+    const round_task *t = &r->tasks[task];
+    board_row *row = r->b->rows[t->row];
+    const uint64_t due = row->cells[t->class].due;
+    for (uint64_t n = t->first; n < t->first + CHUNK && n < due && !crew_should_stop(worker); n++) {
+        trial_message m = { .row = t->row, .class = t->class, .number = n };
+        const double begun = crew_clock();
+        crew_at(worker, "%s/%s/%llu", row->spec.label, board_class_word((board_class)t->class), (unsigned long long)n);
+        m.what = board_trial(r->b, row, (board_class)t->class, n, m.done, m.text, &m.check_found);
+        m.seconds = crew_clock() - begun;
+        crew_send(worker, 1, &m, sizeof m);
+    }
+}
+
+static void receive(void *context, unsigned type, const void *data, size_t bytes)
+{
+    rounds *r = context;
+    trial_message m;
+    (void)type;
+    memcpy(&m, data, bytes < sizeof m ? bytes : sizeof m);
+    board_row *row = r->b->rows[m.row];
+    board_cell *cell = &row->cells[m.class];
+    board_example *e = &cell->examples[m.what];
+    r->done++;
+    row->seconds += m.seconds;
+    cell->counts[m.what]++;
+    cell->check_found += m.check_found;
+    if (e->there && e->number <= m.number)
+        return;
+    *e = (board_example){ .there = true, .number = m.number };
+    memcpy(e->what, m.done, sizeof e->what);
+    memcpy(e->text, m.text, sizeof e->text);
+}
+
+static void died(void *context, const char *where, const char *how)
+{
+    (void)context;
+    fatal("the harness itself died at %s: %s", where, how);
+}
+
+static void progress(void *context, uint64_t tasks_done, uint64_t ticks)
+{
+    const rounds *r = context;
+    (void)tasks_done;
+    (void)ticks;
+    if (!r->b->options.quiet && isatty(STDERR_FILENO))
+        fprintf(stderr, "\rscoreboard: %llu of %llu trials, %.0f s ", (unsigned long long)r->done,
+                (unsigned long long)r->due, r->b->seconds);
+}
+
+static void tasks_make(rounds *r)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < r->b->row_count; i++)
+        for (int c = 0; c < BOARD_CLASSES; c++) {
+            const uint64_t due = r->b->rows[i]->cells[c].due;
+            r->due += due;
+            most = due > most ? due : most;
+        }
+    r->tasks = fatal_alloc((r->due + 1) * sizeof *r->tasks);
+    for (uint64_t first = 0; first < most; first += CHUNK)
+        for (uint32_t c = 0; c < BOARD_CLASSES; c++)
+            for (uint32_t i = 0; i < r->b->row_count; i++)
+                if (first < r->b->rows[i]->cells[c].due)
+                    r->tasks[r->count++] = (round_task){ i, c, first };
+}
+
+/* Whatever is bad is done again: an outcome that does not come back is said to. */
+static void examples_repeat(board *b)
+{
+    for (size_t i = 0; i < b->row_count; i++)
+        for (int c = 0; c < BOARD_CLASSES; c++)
+            for (int o = 0; o < OUTCOME_COUNT; o++) {
+                board_example *e = &b->rows[i]->cells[c].examples[o];
+                for (int n = 0; e->there && outcome_is_bad((outcome)o) && n < BOARD_REPEATS; n++) {
+                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], text[GUARDED_TEXT_BYTES];
+                    bool check_found;
+                    e->reproduced += board_trial(b, b->rows[i], (board_class)c, e->number, what, text,
+                                                 &check_found) == (outcome)o;
+                }
+            }
+}
+
+void board_run(board *b)
+{
+    rounds r = { .b = b };
+    const double begun = crew_clock(), budget = b->options.budget_seconds;
+    tasks_make(&r);
+    const crew_options options = { .jobs = b->options.jobs, .tasks = r.count,
+                                   .deadline = budget > 0 ? begun + budget : 0,
+                                   .hang_seconds = 4 * b->options.hang_seconds + 30, .context = &r, .work = work,
+                                   .receive = receive, .died = died, .progress = progress };
+    const bool all = crew_run(&options);
+    b->interrupted = crew_interrupted();
+    b->out_of_time = !all && !b->interrupted;
+    if (!b->interrupted)
+        examples_repeat(b);
+    b->seconds = crew_clock() - begun;
+    if (!b->options.quiet && isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+    free(r.tasks);
+}
+
+/* ---- the whole ---- */
+
+bool board_begin(board *b, const board_options *options)
+{
+    static const char *const roots[] = { "/dev/shm", NULL };
+    const char *tmp = getenv("TMPDIR");
+    *b = (board){ .options = *options };
+    const char *root = access(roots[0], W_OK) == 0 ? roots[0] : tmp && *tmp ? tmp : "/tmp";
+    snprintf(b->scratch, sizeof b->scratch, "%s/levin-scoreboard-XXXXXX", root);
+    return mkdtemp(b->scratch) && directory_make(b->options.directory);
+}
+
+bool board_add(board *b, const char *label, char message[STORE_MESSAGE_BYTES])
+{
+    if (b->row_count == BOARD_ROWS_MAX) {
+        snprintf(message, STORE_MESSAGE_BYTES, "at most %d stores", BOARD_ROWS_MAX);
+        return false;
+    }
+    board_row *row = fatal_alloc_zeroed(sizeof *row);
+    if (!store_spec_parse(label, &row->spec, message) ||
+        !store_spec_add(&row->spec, row->spec.adapter->small_options, message)) {
+        free(row);
+        return false;
+    }
+    b->rows[b->row_count++] = row;
+    row_prepare(b, row);
+    return true;
+}
+
+void board_add_all(board *b)
+{
+    char label[STORE_LABEL_BYTES], message[STORE_MESSAGE_BYTES];
+    for (const store_adapter *const *a = store_adapters(); *a; a++) {
+        if ((*a)->takes_argument)
+            continue;
+        if (!board_add(b, (*a)->name, message))
+            fatal("%s: %s", (*a)->name, message);
+        for (const char *const *v = (*a)->variants; v && *v; v++) {
+            snprintf(label, sizeof label, "%s:%s", (*a)->name, *v);
+            if (!board_add(b, label, message))
+                fatal("%s: %s", label, message);
+        }
+    }
+}
+
+void board_end(board *b)
+{
+    for (size_t i = 0; i < b->row_count; i++) {
+        board_row *row = b->rows[i];
+        if (row->damages)
+            store_damages_destroy(row->damages);
+        store_work_destroy(row->work);
+        free(row);
+    }
+    b->row_count = 0;
+    directory_remove(b->scratch);
+}
+
+uint64_t board_cell_done(const board_cell *cell)
+{
+    uint64_t done = 0;
+    for (int o = 0; o < OUTCOME_COUNT; o++)
+        done += cell->counts[o];
+    return done;
+}
+
+uint64_t board_cell_bad(const board_cell *cell)
+{
+    uint64_t bad = 0;
+    for (int o = 0; o < OUTCOME_COUNT; o++)
+        bad += outcome_is_bad((outcome)o) ? cell->counts[o] : 0;
+    return bad;
+}
+
+void board_replay_line(const board *b, const board_row *row, board_class c, uint64_t number,
+                       char line[BOARD_REPLAY_BYTES])
+{
+    char more[64] = "";
+    if (b->options.seed != 1)
+        snprintf(more, sizeof more, " --seed %llu", (unsigned long long)b->options.seed);
+    snprintf(line, BOARD_REPLAY_BYTES, "levin-chaos scoreboard --directory %.100s%s --replay '%.120s/%s/%llu'",
+             b->options.directory, more, row->spec.label, board_class_word(c), (unsigned long long)number);
+}
