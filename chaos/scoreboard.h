@@ -6,31 +6,49 @@
 
 #include <stdio.h>
 
+#include "../faults/trace.h"
 #include "guarded.h"
+#include "directory.h"
 #include "store_damage.h"
 #include "store_spec.h"
 #include "store_work.h"
 
-enum { BOARD_ROWS_MAX = 64, BOARD_PATH_BYTES = 512, BOARD_REPLAY_BYTES = 400, BOARD_REPEATS = 3 };
+enum { BOARD_ROWS_MAX = 64, BOARD_PATH_BYTES = 512, BOARD_REPLAY_BYTES = 400, BOARD_REPEATS = 3, BOARD_PLACE_BYTES = 48 };
+
+#define BOARD_MEMORY_BYTES ((uint64_t)2 << 30) /* for what is judged */
+#define BOARD_IDLE_SECONDS 5.0 /* nothing that is judged sleeps for so long */
 
 /* The classes of faults: damages to a closed store (store_damage_kind), then those of a running one. */
 typedef enum board_class {
     BOARD_DAMAGES = 0,
-    BOARD_CLASSES = STORE_DAMAGE_KINDS
+    BOARD_SYNC = STORE_DAMAGE_KINDS, /* a sync fails, and the power goes soon after */
+    BOARD_FULL,                      /* writes are refused for want of room, until it is closed */
+    BOARD_CRASH,                     /* the power goes, on a file system with a journal */
+    BOARD_STRICT,                    /* the power goes, and the file system did only what POSIX asks for */
+    BOARD_CLASSES
 } board_class;
 
 /* "flip", "cut"; for people: "a bit flipped". */
 const char *board_class_word(board_class c);
 const char *board_class_text(board_class c);
 bool board_class_parse(const char *word, board_class *c);
+/*
+ * Right is not bad.  Detected is not where data was destroyed; after a power cut or a full disk nothing was, and a store
+ * that cannot be read any more is lost to its user.
+ */
+bool board_is_bad(board_class c, outcome what);
 
 typedef struct board_options {
     uint64_t seed;
     uint64_t damages;        /* of each class, at most */
+    uint64_t lives;          /* with a failed sync, and with a full disk */
+    uint64_t states;         /* after a power cut, of each class */
+    unsigned classes;        /* bits 1 << class: those that are tried */
     double budget_seconds;   /* for all; 0: until everything is done */
     double hang_seconds;     /* after so long a store hangs */
     unsigned jobs;
     uint32_t keys, batches;  /* of the workload */
+    uint32_t life_batches;   /* of it, at most, in a life under the recorder */
     char directory[BOARD_PATH_BYTES]; /* what is kept: the stores that are damaged, and the report */
     bool quiet;
 } board_options;
@@ -48,6 +66,8 @@ typedef struct board_cell {
     uint64_t due;            /* how many there are to do */
     uint64_t counts[OUTCOME_COUNT];
     uint64_t check_found;    /* of those detected: by its own check alone */
+    uint64_t acknowledged;   /* BOARD_SYNC, BOARD_FULL: lives in which a commit failed and a later one did not */
+    uint64_t skipped;        /* the fault did not come: not among the counts */
     board_example examples[OUTCOME_COUNT];
 } board_cell;
 
@@ -59,6 +79,9 @@ typedef struct board_row {
     store_work *work;
     store_damages *damages;
     uint32_t acknowledged;           /* batches in the closed store */
+    trace *life;                     /* of a life in which nothing happened; NULL: it could not be recorded */
+    char not_recorded[GUARDED_TEXT_BYTES];
+    uint64_t syncs, written;         /* in it: calls, bytes */
     double seconds;                  /* of all its trials, over all processes */
     board_cell cells[BOARD_CLASSES];
 } board_row;
@@ -80,15 +103,24 @@ bool board_add(board *b, const char *label, char message[STORE_MESSAGE_BYTES]);
 void board_add_all(board *b);
 /* Everything that is due and can be done within the budget; bad examples are done BOARD_REPEATS times more. */
 void board_run(board *b);
+/* Small sizes, so that logs are switched, written back and merged in a workload that is read in no time. */
+store_config board_config(const store_spec *spec, const char *path, bool create);
+/* What is written to all stores, in batches of one operation where a store has no others. */
+store_work *board_work(uint64_t seed, uint32_t keys, uint32_t batches, const store_adapter *a);
+/* Where something of the row's is kept. */
+void board_row_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES]);
+/* "17"; of a power cut "POINT.VARIANT". */
+void board_place_text(board_class c, uint64_t number, char text[BOARD_PLACE_BYTES]);
+bool board_place_parse(board_class c, const char *text, uint64_t *number);
 /* Whether the class has that number for this store. */
 bool board_place_exists(const board_row *row, board_class c, uint64_t number);
-/* One trial. */
+/* One trial. OUTCOME_COUNT when the fault did not come, or there is no such state. */
 outcome board_trial(const board *b, board_row *row, board_class c, uint64_t number,
-                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *check_found);
+                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *noted);
 void board_end(board *b);
 
 uint64_t board_cell_done(const board_cell *cell);
-uint64_t board_cell_bad(const board_cell *cell);
+uint64_t board_cell_bad(const board_cell *cell, board_class c);
 /* The command line that does it again. */
 void board_replay_line(const board *b, const board_row *row, board_class c, uint64_t number,
                        char line[BOARD_REPLAY_BYTES]);

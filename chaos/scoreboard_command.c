@@ -17,8 +17,10 @@
 #include "crew.h"
 #include "options.h"
 #include "scoreboard.h"
+#include "scoreboard_lives.h"
 
-enum { KEYS_DEFAULT = 300, BATCHES_DEFAULT = 400, DAMAGES_DEFAULT = 100, LIST_BYTES = 4096 };
+enum { KEYS_DEFAULT = 300, BATCHES_DEFAULT = 400, DAMAGES_DEFAULT = 100, LIVES_DEFAULT = 20, STATES_DEFAULT = 200,
+       LIFE_BATCHES_DEFAULT = 120, LIST_BYTES = 4096 };
 static const double HANG_SECONDS_DEFAULT = 20;
 
 static const char usage_text[] =
@@ -26,7 +28,11 @@ static const char usage_text[] =
     "\n"
     "  --stores LIST     comma-separated, as levin-chaos stores lists them, or paths of plug-ins\n"
     "                    (default: all, with their variants)\n"
+    "  --classes LIST    which faults: flip, zero, cut, misdirected, stale, swapped, sync, full, crash, strict\n"
+    "                    (default: all)\n"
     "  --damages N       of each class to each store, at most (default 100)\n"
+    "  --lives N         with a failed sync, and with a full disk (default 20)\n"
+    "  --states N        after power cuts, of each of the two classes, at most (default 200)\n"
     "  --budget SECONDS  stop after so long; all are cut alike\n"
     "  --batches N       of the workload (default 400, of up to 12 operations)\n"
     "  --seed N          (default 1)\n"
@@ -43,6 +49,7 @@ static const char usage_text[] =
 
 typedef struct request {
     board_options options;
+    life_order child;        /* --child: a life of a store, under the recorder */
     const char *stores, *replay;
     bool json;
 } request;
@@ -69,7 +76,7 @@ static bool seconds(const char *text, double *value)
 }
 
 enum { OPT_STORES = 256, OPT_DAMAGES, OPT_BUDGET, OPT_BATCHES, OPT_SEED, OPT_JOBS, OPT_HANG, OPT_DIRECTORY, OPT_JSON,
-       OPT_QUIET, OPT_REPLAY, OPT_HELP };
+       OPT_QUIET, OPT_REPLAY, OPT_HELP, OPT_CLASSES, OPT_LIVES, OPT_STATES, OPT_CHILD, OPT_KEYS, OPT_UNTIL, OPT_CLOSE };
 
 static const struct option long_options[] = {
     { "stores", required_argument, NULL, OPT_STORES },     { "damages", required_argument, NULL, OPT_DAMAGES },
@@ -78,8 +85,28 @@ static const struct option long_options[] = {
     { "hang", required_argument, NULL, OPT_HANG },         { "directory", required_argument, NULL, OPT_DIRECTORY },
     { "json", no_argument, NULL, OPT_JSON },               { "quiet", no_argument, NULL, OPT_QUIET },
     { "replay", required_argument, NULL, OPT_REPLAY },     { "help", no_argument, NULL, OPT_HELP },
+    { "classes", required_argument, NULL, OPT_CLASSES },   { "lives", required_argument, NULL, OPT_LIVES },
+    { "states", required_argument, NULL, OPT_STATES },
+    /* of a life, by which we call ourselves */
+    { "child", required_argument, NULL, OPT_CHILD },       { "keys", required_argument, NULL, OPT_KEYS },
+    { "until", required_argument, NULL, OPT_UNTIL },       { "close", no_argument, NULL, OPT_CLOSE },
     { NULL, 0, NULL, 0 },
 };
+
+static bool classes_parse(const char *text, unsigned *classes)
+{
+    char list[LIST_BYTES];
+    board_class c;
+    *classes = 0;
+    if (snprintf(list, sizeof list, "%s", text) >= (int)sizeof list)
+        return false;
+    for (char *save, *word = strtok_r(list, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+        if (!board_class_parse(word, &c))
+            return false;
+        *classes |= 1u << c;
+    }
+    return *classes != 0;
+}
 
 /* -1, or an exit status. */
 static int option_parse(request *r, int option)
@@ -120,6 +147,24 @@ static int option_parse(request *r, int option)
     case OPT_REPLAY:
         r->replay = optarg;
         return -1;
+    case OPT_CLASSES:
+        return classes_parse(optarg, &r->options.classes) ? -1 : mistake("--classes wants a list of classes", optarg);
+    case OPT_LIVES:
+        return number(optarg, 0, 100000, &r->options.lives) ? -1 : mistake("--lives wants a number", optarg);
+    case OPT_STATES:
+        return number(optarg, 1, 1000000, &r->options.states) ? -1 : mistake("--states wants a number from 1", optarg);
+    case OPT_CHILD:
+        r->child.label = optarg;
+        return -1;
+    case OPT_KEYS:
+        r->options.keys = number(optarg, 1, 1000000, &value) ? (uint32_t)value : 1;
+        return -1;
+    case OPT_UNTIL:
+        r->child.until = number(optarg, 1, 1000000, &value) ? (uint32_t)value : 1;
+        return -1;
+    case OPT_CLOSE:
+        r->child.close = true;
+        return -1;
     case OPT_HELP:
         fputs(usage_text, stdout);
         return EXIT_NOTHING_FOUND;
@@ -136,16 +181,18 @@ static int replay(board *b, const char *what)
     char text[GUARDED_TEXT_BYTES] = "";
     uint64_t place;
     board_class class;
-    bool check_found;
+    bool noted;
     if (snprintf(label, sizeof label, "%s", what) >= (int)sizeof label)
         return mistake("--replay is too long", what);
     char *last = strrchr(label, '/');
-    if (!last || !number(last + 1, 0, UINT64_MAX - 1, &place))
+    if (!last)
         return mistake("--replay wants STORE/CLASS/NUMBER", what);
     *last = '\0';
     char *word = strrchr(label, '/');
     if (!word || !board_class_parse(word + 1, &class))
         return mistake("--replay wants STORE/CLASS/NUMBER, and this is no class", word ? word + 1 : what);
+    if (!board_place_parse(class, last + 1, &place))
+        return mistake("--replay wants STORE/CLASS/NUMBER, of a power cut STORE/CLASS/POINT.VARIANT", what);
     *word = '\0';
     if (!board_add(b, label, message))
         return mistake("--replay", message);
@@ -156,11 +203,13 @@ static int replay(board *b, const char *what)
     }
     if (!board_place_exists(row, class, place))
         return mistake("--replay: there is no such number", what);
-    const outcome result = board_trial(b, row, class, place, done, text, &check_found);
+    const outcome result = board_trial(b, row, class, place, done, text, &noted);
+    if (result == OUTCOME_COUNT)
+        return mistake("--replay: the fault did not come, or there is no such state", what);
     printf("%s, version %s\n  %s\n%s\n%s%s%s\n", row->spec.label, row->spec.adapter->version(), row->configuration,
            done,
            outcome_text(result), text[0] ? ": " : "", text);
-    return outcome_is_bad(result) ? EXIT_VIOLATION : EXIT_NOTHING_FOUND;
+    return board_is_bad(class, result) ? EXIT_VIOLATION : EXIT_NOTHING_FOUND;
 }
 
 /* ---- all of them ---- */
@@ -201,7 +250,7 @@ static int judge(const board *b)
         if (row->failed[0])
             return EXIT_HARNESS;
         for (int c = 0; c < BOARD_CLASSES; c++)
-            if (board_cell_bad(&row->cells[c]))
+            if (board_cell_bad(&row->cells[c], (board_class)c))
                 return EXIT_VIOLATION;
     }
     return b->interrupted ? EXIT_INTERRUPTED : EXIT_NOTHING_FOUND;
@@ -212,7 +261,8 @@ int scoreboard_command(int argc, char **argv)
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     request r = { .options = { .seed = 1, .damages = DAMAGES_DEFAULT, .hang_seconds = HANG_SECONDS_DEFAULT,
                                .jobs = online > 0 ? (unsigned)online : 1, .keys = KEYS_DEFAULT,
-                               .batches = BATCHES_DEFAULT, .directory = "scoreboard" } };
+                               .batches = BATCHES_DEFAULT, .lives = LIVES_DEFAULT, .states = STATES_DEFAULT,
+                               .life_batches = LIFE_BATCHES_DEFAULT, .classes = (1u << BOARD_CLASSES) - 1, .directory = "scoreboard" } };
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         const int status = option_parse(&r, option);
@@ -221,6 +271,13 @@ int scoreboard_command(int argc, char **argv)
     }
     if (optind < argc)
         return mistake("too many arguments", argv[optind]);
+    if (r.child.label) {
+        r.child.directory = r.options.directory;
+        r.child.seed = r.options.seed;
+        r.child.keys = r.options.keys;
+        r.child.batches = r.options.batches;
+        return life_child(&r.child);
+    }
     board *b = fatal_alloc_zeroed(sizeof *b);
     if (!board_begin(b, &r.options)) {
         fprintf(stderr, "levin-chaos scoreboard: %s: %s\n", r.options.directory, strerror(errno));

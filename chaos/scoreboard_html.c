@@ -36,6 +36,8 @@ static void cell(FILE *to, const board_row *row, int c)
                     (ull)l->counts[o]);
     if (l->check_found)
         fprintf(to, "<small>(%llu by its own check alone)</small>", (ull)l->check_found);
+    if (l->acknowledged)
+        fprintf(to, "<small>(%llu acknowledged a commit after a failed one)</small>", (ull)l->acknowledged);
 }
 
 static void table(FILE *to, const board *b)
@@ -157,7 +159,7 @@ static void examples(FILE *to, const board *b)
             for (int o = 0; o < OUTCOME_COUNT; o++) {
                 const board_example *e = &b->rows[i]->cells[c].examples[o];
                 char line[BOARD_REPLAY_BYTES];
-                if (!e->there || !outcome_is_bad((outcome)o))
+                if (!e->there || !board_is_bad((board_class)c, (outcome)o))
                     continue;
                 const char *const parts[] = { b->rows[i]->spec.label, outcome_text((outcome)o), e->what, e->text };
                 fputs("<tr>", to);

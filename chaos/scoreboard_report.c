@@ -93,6 +93,11 @@ static void stores(FILE *to, const board *b)
         else
             fprintf(to, "    %llu files, %llu KiB; %llu trials, %.1f s\n", (ull)row->files, (ull)(row->bytes >> 10),
                     (ull)done, row->seconds);
+        if (row->not_recorded[0])
+            fprintf(to, "    no lives under the recorder: %s\n", row->not_recorded);
+        if (board_cell_done(&row->cells[BOARD_SYNC]))
+            fprintf(to, "    failed sync: in %llu of %llu lives a commit failed and a later one was acknowledged\n",
+                    (ull)row->cells[BOARD_SYNC].acknowledged, (ull)board_cell_done(&row->cells[BOARD_SYNC]));
     }
 }
 
@@ -104,7 +109,7 @@ static void examples(FILE *to, const board *b)
             for (int o = 0; o < OUTCOME_COUNT; o++) {
                 const board_example *e = &b->rows[i]->cells[c].examples[o];
                 char line[BOARD_REPLAY_BYTES];
-                if (!e->there || !outcome_is_bad((outcome)o))
+                if (!e->there || !board_is_bad((board_class)c, (outcome)o))
                     continue;
                 board_replay_line(b, b->rows[i], (board_class)c, e->number, line);
                 fprintf(to, "  %s, %s: %s\n    %s; again %u of %d times\n    %s\n", b->rows[i]->spec.label,
@@ -134,7 +139,7 @@ static json_t *cell_json(const board *b, const board_row *row, int c)
         const board_example *e = &cell->examples[o];
         char line[BOARD_REPLAY_BYTES];
         json_object_set_new(counts, outcome_text((outcome)o), json_integer((json_int_t)cell->counts[o]));
-        if (!e->there || !outcome_is_bad((outcome)o))
+        if (!e->there || !board_is_bad((board_class)c, (outcome)o))
             continue;
         board_replay_line(b, row, (board_class)c, e->number, line);
         json_array_append_new(list, json_pack("{s:s, s:I, s:s%, s:s%, s:i, s:s}", "outcome", outcome_text((outcome)o),
@@ -142,10 +147,11 @@ static json_t *cell_json(const board *b, const board_row *row, int c)
                                               "text", e->text, strlen(e->text), "reproduced", (int)e->reproduced,
                                               "replay", line));
     }
-    return json_pack("{s:s, s:I, s:I, s:I, s:o, s:I, s:o}", "class", board_class_word((board_class)c), "due",
+    return json_pack("{s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o}", "class", board_class_word((board_class)c), "due",
                      (json_int_t)cell->due, "done", (json_int_t)board_cell_done(cell), "bad",
-                     (json_int_t)board_cell_bad(cell), "outcomes", counts, "found_by_its_check_alone",
-                     (json_int_t)cell->check_found, "examples", list);
+                     (json_int_t)board_cell_bad(cell, (board_class)c), "outcomes", counts, "found_by_its_check_alone",
+                     (json_int_t)cell->check_found, "acknowledged_after_a_failure", (json_int_t)cell->acknowledged, "skipped",
+                     (json_int_t)cell->skipped, "examples", list);
 }
 
 static json_t *row_json(const board *b, const board_row *row)
@@ -153,9 +159,10 @@ static json_t *row_json(const board *b, const board_row *row)
     json_t *cells = json_array();
     for (int c = 0; c < BOARD_CLASSES; c++)
         json_array_append_new(cells, cell_json(b, row, c));
-    return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:I, s:I, s:f, s:o}", "store", row->spec.label, "version",
+    return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?, s:I, s:I, s:f, s:o}", "store", row->spec.label, "version",
                      row->spec.adapter->version(), "configuration", row->configuration, "not_promised",
-                     row->spec.adapter->not_promised, "not_judged", row->failed[0] ? row->failed : NULL, "files",
+                     row->spec.adapter->not_promised, "not_judged", row->failed[0] ? row->failed : NULL,
+                     "not_recorded", row->not_recorded[0] ? row->not_recorded : NULL, "files",
                      (json_int_t)row->files, "bytes", (json_int_t)row->bytes, "seconds", row->seconds, "classes",
                      cells);
 }

@@ -18,39 +18,80 @@
 #include "crew.h"
 #include "directory.h"
 #include "scoreboard.h"
+#include "scoreboard_lives.h"
 #include "store_judge.h"
 
-enum { CHUNK = 5, GO_ON_BATCHES = 8, GO_ON_ONE_IN = 4, SETTINGS_BYTES = 2048 };
+#define DAMAGES_SHARE 0.6 /* of the budget */
+enum { CHUNK = 5, BATCH_MAX = 12, GO_ON_BATCHES = 8, GO_ON_ONE_IN = 4, SETTINGS_BYTES = 2048 };
 static const uint64_t CACHE_BYTES = 1 << 20, WRITE_BUFFER_BYTES = 64 << 10, MAP_BYTES = 64 << 20;
-static const double IDLE_SECONDS = 5; /* nothing that is judged sleeps for so long */
-static const uint64_t MEMORY_BYTES = (uint64_t)2 << 30;
 
 /* ---- classes ---- */
 
+static const char *const life_words[][2] = {
+    { "sync", "a failed sync, and the power goes soon after" },
+    { "full", "a full disk, until the store is closed" },
+    { "crash", "a power cut, on a file system with a journal" },
+    { "strict", "a power cut, on one that does only what POSIX asks for" },
+};
+
 const char *board_class_word(board_class c)
 {
-    return store_damage_word((store_damage_kind)c);
+    return c < BOARD_SYNC ? store_damage_word((store_damage_kind)c) : life_words[c - BOARD_SYNC][0];
 }
 
 const char *board_class_text(board_class c)
 {
-    return store_damage_text((store_damage_kind)c);
+    return c < BOARD_SYNC ? store_damage_text((store_damage_kind)c) : life_words[c - BOARD_SYNC][1];
 }
 
 bool board_class_parse(const char *word, board_class *c)
 {
-    store_damage_kind kind = STORE_FLIP;
-    const bool good = store_damage_kind_parse(word, &kind);
-    *c = (board_class)kind;
-    return good;
+    for (int i = 0; i < BOARD_CLASSES; i++)
+        if (strcmp(word, board_class_word((board_class)i)) == 0) {
+            *c = (board_class)i;
+            return true;
+        }
+    return false;
+}
+
+static bool is_crash(board_class c)
+{
+    return c == BOARD_CRASH || c == BOARD_STRICT;
+}
+
+bool board_is_bad(board_class c, outcome what)
+{
+    return outcome_is_bad(what) || (what == OUTCOME_DETECTED && (is_crash(c) || c == BOARD_FULL));
+}
+
+void board_place_text(board_class c, uint64_t number, char text[BOARD_PLACE_BYTES])
+{
+    if (is_crash(c))
+        snprintf(text, BOARD_PLACE_BYTES, "%llu.%llu", (unsigned long long)CRASH_POINT(number),
+                 (unsigned long long)CRASH_VARIANT(number));
+    else
+        snprintf(text, BOARD_PLACE_BYTES, "%llu", (unsigned long long)number);
+}
+
+bool board_place_parse(board_class c, const char *text, uint64_t *number)
+{
+    char *end;
+    errno = 0;
+    const uint64_t first = strtoull(text, &end, 10);
+    if (errno || end == text || *text == '-' || (*end != '\0' && *end != '.') || is_crash(c) != (*end == '.'))
+        return false;
+    *number = first;
+    if (!is_crash(c))
+        return true;
+    const char *second = end + 1;
+    *number = CRASH_NUMBER(first, strtoull(second, &end, 10));
+    return errno == 0 && end != second && *end == '\0' && *second != '-';
 }
 
 /* ---- a store ---- */
 
-/* Small sizes, so that logs are switched, written back and merged in a workload that is read in no time. */
-static store_config row_config(const board_row *row, const char *path, bool create)
+store_config board_config(const store_spec *s, const char *path, bool create)
 {
-    const store_spec *s = &row->spec;
     return (store_config){ .path = path, .create = create, .sync = true,
                            .cache_bytes = s->cache_bytes ? s->cache_bytes : CACHE_BYTES,
                            .write_buffer_bytes = s->write_buffer_bytes ? s->write_buffer_bytes : WRITE_BUFFER_BYTES,
@@ -58,7 +99,7 @@ static store_config row_config(const board_row *row, const char *path, bool crea
                            .options = s->option, .option_count = s->options, .argument = s->argument };
 }
 
-static void row_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES])
+void board_row_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES])
 {
     char label[STORE_LABEL_BYTES];
     snprintf(label, sizeof label, "%s", row->spec.label);
@@ -66,6 +107,12 @@ static void row_path(const board *b, const board_row *row, const char *name, cha
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.=_-", *at))
             *at = '_';
     snprintf(path, DIRECTORY_PATH_BYTES, "%s/%s%s%s", b->options.directory, label, *name ? "/" : "", name);
+}
+
+store_work *board_work(uint64_t seed, uint32_t keys, uint32_t batches, const store_adapter *a)
+{
+    const uint32_t most = a->capabilities & STORE_HAS_NO_BATCH ? 1 : BATCH_MAX;
+    return store_work_create(seed, (store_work_size){ keys, batches + GO_ON_BATCHES, most });
 }
 
 typedef struct writing {
@@ -78,7 +125,7 @@ static outcome write_body(void *context, char text[GUARDED_TEXT_BYTES])
 {
     const writing *w = context;
     const store_adapter *a = w->row->spec.adapter;
-    const store_config config = row_config(w->row, w->path, true);
+    const store_config config = board_config(&w->row->spec, w->path, true);
     char message[STORE_MESSAGE_BYTES] = "";
     store *s;
     store_session *session = NULL;
@@ -107,9 +154,9 @@ static outcome judge_body(void *context, char text[GUARDED_TEXT_BYTES])
 static bool store_make(const board *b, board_row *row)
 {
     char now[DIRECTORY_PATH_BYTES], before[DIRECTORY_PATH_BYTES], scratch[DIRECTORY_PATH_BYTES];
-    const guarded_limits limits = { .seconds = 10 * b->options.hang_seconds, .memory_bytes = MEMORY_BYTES };
-    row_path(b, row, "now", now);
-    row_path(b, row, "before", before);
+    const guarded_limits limits = { .seconds = 10 * b->options.hang_seconds, .memory_bytes = BOARD_MEMORY_BYTES };
+    board_row_path(b, row, "now", now);
+    board_row_path(b, row, "before", before);
     snprintf(scratch, sizeof scratch, "%s/making", b->scratch);
     if (!directory_remove(now) || !directory_remove(before) || !directory_remove(scratch))
         fatal("a directory could not be removed: %s", strerror(errno));
@@ -121,7 +168,7 @@ static bool store_make(const board *b, board_row *row)
         if (!directory_copy(scratch, half ? now : before))
             fatal("%s: %s", half ? now : before, strerror(errno));
     }
-    store_judging j = { .adapter = row->spec.adapter, .config = row_config(row, scratch, false), .work = row->work,
+    store_judging j = { .adapter = row->spec.adapter, .config = board_config(&row->spec, scratch, false), .work = row->work,
                         .acknowledged = row->acknowledged, .submitted = row->acknowledged, .go_on = GO_ON_BATCHES };
     const outcome what = guarded_run(&limits, judge_body, &j, row->failed);
     directory_remove(scratch);
@@ -157,25 +204,30 @@ static void settings_write(const char *path, const char *text)
         fatal("%s: %s", path, strerror(errno));
 }
 
+static bool wanted(const board *b, board_class c)
+{
+    return b->options.classes >> c & 1u;
+}
+
 static void row_prepare(board *b, board_row *row)
 {
     char path[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES], before[DIRECTORY_PATH_BYTES], text[SETTINGS_BYTES];
-    const store_config config = row_config(row, ".", true);
-    const bool single = row->spec.adapter->capabilities & STORE_HAS_NO_BATCH;
+    const store_config config = board_config(&row->spec, ".", true);
     row->spec.adapter->configuration(&config, row->configuration);
-    row->work = store_work_create(b->options.seed, (store_work_size){ b->options.keys,
-                                                                      b->options.batches + GO_ON_BATCHES,
-                                                                      single ? 1 : 12 });
+    row->work = board_work(b->options.seed, b->options.keys, b->options.batches, row->spec.adapter);
     row->acknowledged = b->options.batches;
-    row_path(b, row, "", path);
+    board_row_path(b, row, "", path);
     if (!directory_make(path))
         fatal("%s: %s", path, strerror(errno));
-    row_path(b, row, "settings", path);
-    row_path(b, row, "now", now);
-    row_path(b, row, "before", before);
+    board_row_path(b, row, "settings", path);
+    board_row_path(b, row, "now", now);
+    board_row_path(b, row, "before", before);
     settings_text(b, row, text);
     if (!settings_same(path, text)) {
+        char life[DIRECTORY_PATH_BYTES];
+        board_row_path(b, row, "life.trace", life);
         unlink(path);
+        unlink(life);
         if (!store_make(b, row))
             return;
         settings_write(path, text);
@@ -186,8 +238,15 @@ static void row_prepare(board *b, board_row *row)
     store_damages_size(row->damages, &row->files, &row->bytes);
     for (int k = 0; k < STORE_DAMAGE_KINDS; k++) {
         const uint64_t there = store_damages_count(row->damages, (store_damage_kind)k);
-        row->cells[k].due = there < b->options.damages ? there : b->options.damages;
+        if (wanted(b, (board_class)k))
+            row->cells[k].due = there < b->options.damages ? there : b->options.damages;
     }
+    if (!wanted(b, BOARD_SYNC) && !wanted(b, BOARD_FULL) && !wanted(b, BOARD_CRASH) && !wanted(b, BOARD_STRICT))
+        return;
+    if (!lives_prepare(b, row))
+        return;
+    row->cells[BOARD_SYNC].due = wanted(b, BOARD_SYNC) && row->syncs ? b->options.lives : 0;
+    row->cells[BOARD_FULL].due = wanted(b, BOARD_FULL) && row->written ? b->options.lives : 0;
 }
 
 /* ---- one trial ---- */
@@ -216,19 +275,19 @@ static outcome trial_body(void *context, char text[GUARDED_TEXT_BYTES])
     return what;
 }
 
-outcome board_trial(const board *b, board_row *row, board_class c, uint64_t number,
-                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *check_found)
+static outcome damage_trial(const board *b, board_row *row, board_class c, uint64_t number,
+                            char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *check_found)
 {
     char path[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES];
-    const guarded_limits limits = { .seconds = b->options.hang_seconds, .idle_seconds = IDLE_SECONDS,
-                                    .memory_bytes = MEMORY_BYTES };
+    const guarded_limits limits = { .seconds = b->options.hang_seconds, .idle_seconds = BOARD_IDLE_SECONDS,
+                                    .memory_bytes = BOARD_MEMORY_BYTES };
     snprintf(path, sizeof path, "%s/trial-%ld", b->scratch, (long)getpid());
-    row_path(b, row, "now", now);
+    board_row_path(b, row, "now", now);
     if (!directory_remove(path) || !directory_copy(now, path) ||
         !store_damage_do(row->damages, (store_damage_kind)c, b->options.seed, number, path, what))
         fatal("%s: %s", path, strerror(errno));
     trial t = { .sound = now, .path = path };
-    t.judging = (store_judging){ .adapter = row->spec.adapter, .config = row_config(row, path, false),
+    t.judging = (store_judging){ .adapter = row->spec.adapter, .config = board_config(&row->spec, path, false),
                                  .work = row->work, .acknowledged = row->acknowledged, .submitted = row->acknowledged,
                                  .go_on = number % GO_ON_ONE_IN == 0 ? GO_ON_BATCHES : 0, .restore = trial_restore,
                                  .context = &t };
@@ -240,9 +299,18 @@ outcome board_trial(const board *b, board_row *row, board_class c, uint64_t numb
     return result;
 }
 
+outcome board_trial(const board *b, board_row *row, board_class c, uint64_t number,
+                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *noted)
+{
+    *noted = false;
+    return c < BOARD_SYNC ? damage_trial(b, row, c, number, what, text, noted)
+           : is_crash(c)  ? life_crash_trial(b, row, c, number, what, text)
+                          : life_trial(b, row, c, number, what, text, noted);
+}
+
 bool board_place_exists(const board_row *row, board_class c, uint64_t number)
 {
-    return number < store_damages_count(row->damages, (store_damage_kind)c);
+    return c < BOARD_SYNC ? number < store_damages_count(row->damages, (store_damage_kind)c) : row->life != NULL;
 }
 
 /* ---- many ---- */
@@ -250,7 +318,7 @@ bool board_place_exists(const board_row *row, board_class c, uint64_t number)
 typedef struct trial_message {
     uint32_t row, class;
     outcome what;
-    bool check_found;
+    bool noted;
     uint64_t number;
     double seconds;
     char done[STORE_DAMAGE_DESCRIPTION_BYTES], text[GUARDED_TEXT_BYTES];
@@ -278,7 +346,7 @@ static void work(void *context, crew_worker *worker, uint64_t task)
         trial_message m = { .row = t->row, .class = t->class, .number = n };
         const double begun = crew_clock();
         crew_at(worker, "%s/%s/%llu", row->spec.label, board_class_word((board_class)t->class), (unsigned long long)n);
-        m.what = board_trial(r->b, row, (board_class)t->class, n, m.done, m.text, &m.check_found);
+        m.what = board_trial(r->b, row, (board_class)t->class, n, m.done, m.text, &m.noted);
         m.seconds = crew_clock() - begun;
         crew_send(worker, 1, &m, sizeof m);
     }
@@ -292,11 +360,16 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     memcpy(&m, data, bytes < sizeof m ? bytes : sizeof m);
     board_row *row = r->b->rows[m.row];
     board_cell *cell = &row->cells[m.class];
-    board_example *e = &cell->examples[m.what];
     r->done++;
     row->seconds += m.seconds;
+    if (m.what == OUTCOME_COUNT) {
+        cell->skipped++;
+        return;
+    }
+    board_example *e = &cell->examples[m.what];
     cell->counts[m.what]++;
-    cell->check_found += m.check_found;
+    cell->check_found += m.noted && m.class < BOARD_SYNC;
+    cell->acknowledged += m.noted && m.class >= BOARD_SYNC;
     if (e->there && e->number <= m.number)
         return;
     *e = (board_example){ .there = true, .number = m.number };
@@ -344,13 +417,30 @@ static void examples_repeat(board *b)
         for (int c = 0; c < BOARD_CLASSES; c++)
             for (int o = 0; o < OUTCOME_COUNT; o++) {
                 board_example *e = &b->rows[i]->cells[c].examples[o];
-                for (int n = 0; e->there && outcome_is_bad((outcome)o) && n < BOARD_REPEATS; n++) {
+                for (int n = 0; e->there && board_is_bad((board_class)c, (outcome)o) && n < BOARD_REPEATS; n++) {
                     char what[STORE_DAMAGE_DESCRIPTION_BYTES], text[GUARDED_TEXT_BYTES];
-                    bool check_found;
+                    bool noted;
                     e->reproduced += board_trial(b, b->rows[i], (board_class)c, e->number, what, text,
-                                                 &check_found) == (outcome)o;
+                                                 &noted) == (outcome)o;
                 }
             }
+}
+
+/* Row by row, for the states of each are shared out to all jobs; what time there is is shared out too. */
+static bool crashes_run(board *b, double deadline)
+{
+    static const board_class classes[] = { BOARD_CRASH, BOARD_STRICT };
+    bool all = true;
+    for (size_t i = 0; i < b->row_count && !crew_interrupted(); i++)
+        for (size_t k = 0; k < 2 && !crew_interrupted(); k++) {
+            if (!b->rows[i]->life || !wanted(b, classes[k]))
+                continue;
+            const double now = crew_clock(), left = (double)(2 * (b->row_count - i) - k);
+            if (deadline > 0 && deadline <= now)
+                return false;
+            all = lives_explore(b, b->rows[i], classes[k], deadline > 0 ? now + (deadline - now) / left : 0) && all;
+        }
+    return all;
 }
 
 void board_run(board *b)
@@ -358,11 +448,13 @@ void board_run(board *b)
     rounds r = { .b = b };
     const double begun = crew_clock(), budget = b->options.budget_seconds;
     tasks_make(&r);
+    const bool crashes = wanted(b, BOARD_CRASH) || wanted(b, BOARD_STRICT);
     const crew_options options = { .jobs = b->options.jobs, .tasks = r.count,
-                                   .deadline = budget > 0 ? begun + budget : 0,
+                                   .deadline = budget > 0 ? begun + budget * (crashes ? DAMAGES_SHARE : 1) : 0,
                                    .hang_seconds = 4 * b->options.hang_seconds + 30, .context = &r, .work = work,
                                    .receive = receive, .died = died, .progress = progress };
-    const bool all = crew_run(&options);
+    bool all = crew_run(&options);
+    all = crashes_run(b, budget > 0 ? begun + budget : 0) && all;
     b->interrupted = crew_interrupted();
     b->out_of_time = !all && !b->interrupted;
     if (!b->interrupted)
@@ -424,6 +516,7 @@ void board_end(board *b)
         board_row *row = b->rows[i];
         if (row->damages)
             store_damages_destroy(row->damages);
+        lives_release(row);
         store_work_destroy(row->work);
         free(row);
     }
@@ -439,20 +532,21 @@ uint64_t board_cell_done(const board_cell *cell)
     return done;
 }
 
-uint64_t board_cell_bad(const board_cell *cell)
+uint64_t board_cell_bad(const board_cell *cell, board_class c)
 {
     uint64_t bad = 0;
     for (int o = 0; o < OUTCOME_COUNT; o++)
-        bad += outcome_is_bad((outcome)o) ? cell->counts[o] : 0;
+        bad += board_is_bad(c, (outcome)o) ? cell->counts[o] : 0;
     return bad;
 }
 
 void board_replay_line(const board *b, const board_row *row, board_class c, uint64_t number,
                        char line[BOARD_REPLAY_BYTES])
 {
-    char more[64] = "";
+    char more[64] = "", place[BOARD_PLACE_BYTES];
+    board_place_text(c, number, place);
     if (b->options.seed != 1)
         snprintf(more, sizeof more, " --seed %llu", (unsigned long long)b->options.seed);
-    snprintf(line, BOARD_REPLAY_BYTES, "levin-chaos scoreboard --directory %.100s%s --replay '%.120s/%s/%llu'",
-             b->options.directory, more, row->spec.label, board_class_word(c), (unsigned long long)number);
+    snprintf(line, BOARD_REPLAY_BYTES, "levin-chaos scoreboard --directory %.100s%s --replay '%.120s/%s/%s'",
+             b->options.directory, more, row->spec.label, board_class_word(c), place);
 }
