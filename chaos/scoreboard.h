@@ -13,7 +13,8 @@
 #include "store_spec.h"
 #include "store_work.h"
 
-enum { BOARD_ROWS_MAX = 64, BOARD_PATH_BYTES = 512, BOARD_REPLAY_BYTES = 400, BOARD_REPEATS = 3, BOARD_PLACE_BYTES = 48 };
+enum { BOARD_ROWS_MAX = 64, BOARD_PATH_BYTES = 512, BOARD_REPLAY_BYTES = 400, BOARD_REPEATS = 3,
+       BOARD_PLACE_BYTES = 48 };
 
 #define BOARD_MEMORY_BYTES ((uint64_t)2 << 30) /* for what is judged */
 #define BOARD_IDLE_SECONDS 5.0 /* nothing that is judged sleeps for so long */
@@ -33,7 +34,8 @@ const char *board_class_word(board_class c);
 const char *board_class_text(board_class c);
 bool board_class_parse(const char *word, board_class *c);
 /*
- * Right is not bad.  Detected is not where data was destroyed; after a power cut or a full disk nothing was, and a store
+ * Right is not bad.  Detected is not where data was destroyed; after a power cut or a full disk nothing was, and a
+ * store
  * that cannot be read any more is lost to its user.
  */
 bool board_is_bad(board_class c, outcome what);

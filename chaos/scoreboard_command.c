@@ -262,7 +262,8 @@ int scoreboard_command(int argc, char **argv)
     request r = { .options = { .seed = 1, .damages = DAMAGES_DEFAULT, .hang_seconds = HANG_SECONDS_DEFAULT,
                                .jobs = online > 0 ? (unsigned)online : 1, .keys = KEYS_DEFAULT,
                                .batches = BATCHES_DEFAULT, .lives = LIVES_DEFAULT, .states = STATES_DEFAULT,
-                               .life_batches = LIFE_BATCHES_DEFAULT, .classes = (1u << BOARD_CLASSES) - 1, .directory = "scoreboard" } };
+                               .life_batches = LIFE_BATCHES_DEFAULT, .classes = (1u << BOARD_CLASSES) - 1,
+                               .directory = "scoreboard" } };
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         const int status = option_parse(&r, option);

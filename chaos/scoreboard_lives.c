@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "../faults/fatal.h"
+#include "../faults/plan.h"
 #include "../faults/random.h"
 #include "../faults/recorder.h"
 #include "crew.h"
@@ -26,7 +27,8 @@
 #include "states.h"
 #include "store_judge.h"
 
-enum { RETRIES = 3, MORE_AFTER_FAILURE = 3, SYNC_VARIANTS = 8, GO_ON_BATCHES = 4, GO_ON_ONE_IN = 4, CULPRITS = 3,
+enum { RETRIES = 3, MORE_AFTER_FAILURE = 3, SYNC_VARIANTS = 8, SOONER_MAX = 5, GO_ON_BATCHES = 4, GO_ON_ONE_IN = 4,
+       CULPRITS = 3,
        SECONDS_MAX = 120, PLAN_BYTES = 256, MARKS_BYTES = 65536, NUMBER_BYTES = 24 };
 
 /* ---- the child ---- */
@@ -34,7 +36,8 @@ enum { RETRIES = 3, MORE_AFTER_FAILURE = 3, SYNC_VARIANTS = 8, GO_ON_BATCHES = 4
 static void acknowledge(const char *word, uint32_t batch)
 {
     char line[64];
-    const int bytes = batch ? snprintf(line, sizeof line, "%s %u\n", word, batch) : snprintf(line, sizeof line, "%s\n", word);
+    const int bytes = batch ? snprintf(line, sizeof line, "%s %u\n", word, batch)
+                            : snprintf(line, sizeof line, "%s\n", word);
     if (write(STDOUT_FILENO, line, (size_t)bytes) != bytes)
         _exit(EXIT_FAILURE);
 }
@@ -192,16 +195,21 @@ static guarded_limits limits_of(const board *b)
 static bool life_run(const board *b, const board_row *row, const char *directory, bool closes, const char *plan,
                      recording *r)
 {
+    plan_rules rules;
+    plan_error error;
     char seed[NUMBER_BYTES], keys[NUMBER_BYTES], batches[NUMBER_BYTES], until[NUMBER_BYTES];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)b->options.seed);
     snprintf(keys, sizeof keys, "%u", b->options.keys);
     snprintf(batches, sizeof batches, "%u", b->options.batches);
     snprintf(until, sizeof until, "%u", life_batches(b));
-    const char *const command[] = { "/proc/self/exe", "scoreboard", "--child", row->spec.label, "--directory", directory,
-                                    "--seed", seed, "--keys", keys, "--batches", batches, "--until", until,
+    const char *const command[] = { "/proc/self/exe", "scoreboard", "--child", row->spec.label, "--directory",
+                                    directory, "--seed", seed, "--keys", keys, "--batches", batches, "--until", until,
                                     closes ? "--close" : NULL, NULL };
-    const recorder_options options = { .directory = directory, .command = command, .output = -1, .plan = plan,
+    const recorder_options options = { .directory = directory, .command = command, .output = -1,
+                                       .plan = plan ? &rules : NULL,
                                        .plan_seed = b->options.seed, .seconds = SECONDS_MAX };
+    if (plan && !plan_parse(&rules, plan, strlen(plan), &error))
+        fatal("a fault plan of ours, line %u: %s", error.line, error.text);
     if (!directory_remove(directory) || !directory_make(directory))
         fatal("%s: %s", directory, strerror(errno));
     memset(r, 0, sizeof *r);
@@ -282,18 +290,21 @@ void lives_release(board_row *row)
 
 /* ---- failed syncs, full disks ---- */
 
-static void plan_make(const board_row *row, board_class c, uint64_t seed, uint64_t number, char plan[PLAN_BYTES],
-                      char what[STORE_DAMAGE_DESCRIPTION_BYTES])
+/* `sooner`: so often the fault did not come, for some syncs of the trace are writes with O_DSYNC: then an earlier one.
+ * */
+static void plan_make(const board_row *row, board_class c, uint64_t seed, uint64_t number, unsigned sooner,
+                      char plan[PLAN_BYTES], char what[STORE_DAMAGE_DESCRIPTION_BYTES])
 {
     random_stream r = random_open(random_mix(seed) + (uint64_t)c, number);
     if (c == BOARD_SYNC) {
-        const uint64_t nth = 1 + random_below(&r, row->syncs);
+        const uint64_t nth = 1 + (random_below(&r, row->syncs) >> sooner);
         snprintf(plan, PLAN_BYTES, "levin-fault-plan 1\non levin/io/pages,wal,vlog/sync nth %llu do error EIO\n",
                  (unsigned long long)nth);
-        snprintf(what, STORE_DAMAGE_DESCRIPTION_BYTES, "sync %llu of %llu fails, then the power", (unsigned long long)nth,
-                 (unsigned long long)row->syncs);
+        snprintf(what, STORE_DAMAGE_DESCRIPTION_BYTES, "sync %llu of %llu fails, then the power",
+                 (unsigned long long)nth, (unsigned long long)row->syncs);
     } else {
-        const uint64_t bytes = row->written / 20 + random_below(&r, row->written - row->written / 20);
+        const uint64_t least = row->written / 20;
+        const uint64_t bytes = (least + random_below(&r, row->written - least)) >> sooner;
         snprintf(plan, PLAN_BYTES, "levin-fault-plan 1\non levin/io/pages,wal,vlog/write do budget %llu ENOSPC\n",
                  (unsigned long long)bytes);
         snprintf(what, STORE_DAMAGE_DESCRIPTION_BYTES, "the disk is full after %llu of %llu bytes, then there is room",
@@ -339,11 +350,17 @@ outcome life_trial(const board *b, board_row *row, board_class c, uint64_t numbe
     outcome result = OUTCOME_COUNT;
     text[0] = '\0';
     *acknowledged = false;
-    plan_make(row, c, b->options.seed, number, plan, what);
     snprintf(directory, sizeof directory, "%s/life-%ld", b->scratch, (long)getpid());
-    if (!life_run(b, row, directory, c == BOARD_FULL, plan, &r))
-        fatal("%s: %s", row->spec.label, r.problem);
-    if (fault_came(r.trace)) {
+    bool came = false;
+    for (unsigned sooner = 0; !came && sooner < SOONER_MAX; sooner++) {
+        plan_make(row, c, b->options.seed, number, sooner, plan, what);
+        if (!life_run(b, row, directory, c == BOARD_FULL, plan, &r))
+            fatal("%s: %s", row->spec.label, r.problem);
+        came = fault_came(r.trace);
+        if (!came && sooner + 1 < SOONER_MAX)
+            trace_destroy(r.trace);
+    }
+    if (came) {
         const told t = told_of(r.trace, l.until);
         *acknowledged = t.after_failure;
         tell_commits(t, what);

@@ -2,7 +2,8 @@
  * scoreboard_lives.h - a store that runs while something happens to it: a sync fails, the disk is full, the power goes.
  *
  * A life is a process of its own (`levin-chaos scoreboard --child`), run under the recorder, which hurts its calls by
- * a fault plan and gives the trace of all that it did.  It writes batches, each acknowledged on its standard output; one
+ * a fault plan and gives the trace of all that it did.  It writes batches, each acknowledged on its standard output;
+ * one
  * that fails it writes again, three times, for that is what applications do.
  */
 #ifndef CHAOS_SCOREBOARD_LIVES_H

@@ -150,8 +150,8 @@ static json_t *cell_json(const board *b, const board_row *row, int c)
     return json_pack("{s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o}", "class", board_class_word((board_class)c), "due",
                      (json_int_t)cell->due, "done", (json_int_t)board_cell_done(cell), "bad",
                      (json_int_t)board_cell_bad(cell, (board_class)c), "outcomes", counts, "found_by_its_check_alone",
-                     (json_int_t)cell->check_found, "acknowledged_after_a_failure", (json_int_t)cell->acknowledged, "skipped",
-                     (json_int_t)cell->skipped, "examples", list);
+                     (json_int_t)cell->check_found, "acknowledged_after_a_failure", (json_int_t)cell->acknowledged,
+                     "skipped", (json_int_t)cell->skipped, "examples", list);
 }
 
 static json_t *row_json(const board *b, const board_row *row)

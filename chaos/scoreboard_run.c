@@ -168,8 +168,9 @@ static bool store_make(const board *b, board_row *row)
         if (!directory_copy(scratch, half ? now : before))
             fatal("%s: %s", half ? now : before, strerror(errno));
     }
-    store_judging j = { .adapter = row->spec.adapter, .config = board_config(&row->spec, scratch, false), .work = row->work,
-                        .acknowledged = row->acknowledged, .submitted = row->acknowledged, .go_on = GO_ON_BATCHES };
+    store_judging j = { .adapter = row->spec.adapter, .config = board_config(&row->spec, scratch, false),
+                        .work = row->work, .acknowledged = row->acknowledged, .submitted = row->acknowledged,
+                        .go_on = GO_ON_BATCHES };
     const outcome what = guarded_run(&limits, judge_body, &j, row->failed);
     directory_remove(scratch);
     if (what == OUTCOME_RIGHT)
