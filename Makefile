@@ -53,6 +53,9 @@ else ifeq ($(VARIANT),coverage)
   VFLAGS = -O1 -g -DNDEBUG -Wno-error $(if $(filter-out %_test.c %_bench.c,$(filter engine/%.c,$<)),-fprofile-instr-generate -fprofile-update=atomic \
       -fcoverage-mapping -fcoverage-mcdc)
   LDFLAGS += -fprofile-instr-generate -Wl,--wrap=_exit $(B)/obj/ci/coverage_exit.o
+else ifeq ($(VARIANT),mutants)
+  # make mutants: the programs around an engine that is a library of its own (ci/mutants.sh)
+  VFLAGS := -O1 -g -DNDEBUG
 else ifeq ($(VARIANT),oss)
   # OSS-Fuzz and ClusterFuzzLite (.clusterfuzzlite/build.sh): their compilers, flags and engine, out of the environment
   VFLAGS =
@@ -375,11 +378,19 @@ planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/plan
 
 # ---- what the tests reach ------------------------------------------------------------------------------------
 .PHONY: coverage coverage-programs
-coverage-programs: $(B)/obj/ci/coverage_exit.o
-	$(Q)$(SUBMAKE) VARIANT=coverage all tests
+ifeq ($(VARIANT),coverage)
+$(BIN) $(LIB_SO) $(TESTS) $(FUZZ_REPLAYS) $(B)/fuzz/make_seeds: | $(B)/obj/ci/coverage_exit.o
+endif
+coverage-programs: $(B)/obj/ci/coverage_exit.o $(LIB_SO) $(B)/bin/levin $(B)/bin/levin-chaos $(filter $(B)/test/engine_%,$(TESTS)) \
+    $(B)/test/chaos_soak_test $(B)/test/regress_workloads_test $(FUZZ_REPLAYS) $(B)/fuzz/make_seeds
 coverage: $(DEPS) ## lines, branches, MC/DC of engine/ under all tests, replays, short sweeps; a branch missed without a reason is red (SHORT=1)
 	$(Q)nice -n 10 $(SUBMAKE) VARIANT=coverage coverage-programs
 	$(Q)nice -n 10 ci/coverage.sh
+
+.PHONY: mutants mutant-programs
+mutant-programs: $(B)/bin/levin-chaos $(filter $(B)/test/engine_%,$(TESTS)) $(FUZZ_REPLAYS) $(B)/fuzz/make_seeds
+mutants: $(DEPS) ## branches of engine/ never or always taken: who notices; a survivor without a reason is red (MUTANTS=400 SEED=1 TIME=seconds)
+	$(Q)nice -n 10 ci/mutants.sh
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # The targets run in one thread over their own seams (fuzz/single_thread.c); archives give what they lack.
@@ -388,13 +399,13 @@ FUZZ_A := $(B)/libfuzz.a
 FUZZ_CLI := $(addprefix engine/cli/,buffer.c source.c text.c interrupt.c) $(filter-out %_test.c,$(wildcard engine/cli/format*.c))
 # named, for nothing refers to it: it replaces a weak function of the sanitizer
 FUZZ_OPTIONS := $(B)/obj/fuzz/sanitizer_options.o
-$(FUZZ_A): $(call obj,$(FUZZ_SRC) $(FUZZ_CLI) $(filter-out engine/sync_posix.c engine/reclaim_urcu.c,$(ENGINE_SRC)))
+$(FUZZ_A): $(call obj,$(FUZZ_SRC) $(FUZZ_CLI) $(if $(ENGINE_A),,$(filter-out engine/sync_posix.c engine/reclaim_urcu.c,$(ENGINE_SRC))))
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 # where OSS-Fuzz runs the programs there are no libraries but the C one
 # $(FUZZ_A) again: the client of faults/ calls the engine, and all of the engine stands there
-LIBS_FUZZ = $(FUZZ_A) -Wl,--as-needed $(if $(filter oss,$(VARIANT)),-Wl$(comma)-Bstatic -ljansson -Wl$(comma)-Bdynamic,-ljansson) -lm
+LIBS_FUZZ = $(FUZZ_A) $(ENGINE_A) -Wl,--as-needed $(if $(filter oss,$(VARIANT)),-Wl$(comma)-Bstatic -ljansson -Wl$(comma)-Bdynamic,-ljansson) -lm
 fuzz_link = $(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_FUZZ)
 $(B)/fuzz/replay_%: $(B)/obj/fuzz/%.o $(B)/obj/fuzz/replay_main.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAULTS_A)
 	@mkdir -p $(@D)

@@ -74,6 +74,10 @@ static void flush(run *r, uint8_t durability)
         client_write(r->c, durability_of(durability));
 }
 
+/*
+ * So that it is known what is committed: a batch that waits may have been led by any other call, which the client takes
+ * for a state of its own only when the whole store is compared.
+ */
 static void wait_all(run *r)
 {
     for (unsigned i = 0; i < CLIENT_TICKETS; i++)
@@ -155,6 +159,7 @@ static void upkeep(run *r, const uint8_t op[4])
         return;
     default:
         flush(r, op[3]);
+        wait_all(r);
         client_backup(r->c);
     }
 }
@@ -169,6 +174,7 @@ static void keyspace(run *r, const uint8_t op[4])
 
 static void earlier(run *r, const uint8_t op[4])
 {
+    wait_all(r);
     switch (op[1] % 4) {
     case 0:
         client_snapshot(r->c);
@@ -296,10 +302,12 @@ static void do_operation(run *r, const uint8_t op[4])
         earlier(r, op);
         return;
     case CRASH_LOOK:
-        if (op[2] & 1)
+        if (op[2] & 1) {
             client_check(r->c, op[3]);
-        else
-            client_get(r->c, space_of(op[3]), key.data, key.size);
+            return;
+        }
+        wait_all(r);
+        client_get(r->c, space_of(op[3]), key.data, key.size);
         return;
     case CRASH_REOPEN:
         flush(r, op[2]);
