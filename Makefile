@@ -277,7 +277,8 @@ $(B)/bin/levin-gate: $(call obj,$(filter-out $(not_library),$(wildcard regress/g
 
 # A side of the gate's time tier (regress/gate_side.h): an engine and the recorded runs around it, everything but one symbol
 # hidden, so that two of them live in one process; what the runs and the simulated disk allocate comes out of a region.
-SIDE_SRC := $(addprefix regress/,side_shim.c side_heap.c gate_run.c gate_work.c gate_io.c gate_arena.c gate_table.c)
+SIDE_SRC := $(addprefix regress/,side_shim.c side_heap.c gate_run.c gate_io.c gate_arena.c gate_table.c) \
+            $(filter-out %_test.c,$(wildcard regress/gate_work*.c))
 # compiled for themselves, with smaller stores (regress/gate_run.h)
 SIDE_OBJ := $(SIDE_SRC:%.c=$(B)/obj/side/%.o)
 $(B)/obj/side/%.o: %.c Makefile | $(DEPS)

@@ -156,12 +156,16 @@ END
     exit "$worst"
 }
 
-name='' program='' sides=''
+# Code and data of an engine, as `size` adds them up.
+bytes_of() { size "$1" | awk 'NR > 1 { bytes += $4 } END { print bytes }'; }
+
+name='' program='' sides='' sizes=''
 if [ -n "$base" ]; then
     name=$(git rev-parse --short "$base")
     program=$(base_program "$base")
     sides=${program%/bin/levin-gate}/sides
     [ -e "$sides/0.so" ] || sides=''
+    sizes=$(bytes_of "$root/$base/tree/build/liblevin.a"):$(bytes_of "$now/liblevin.a")
 fi
 if [ "${1:-}" = --nightly ]; then
     [ -n "$base" ] || die "nothing to compare with"
@@ -170,4 +174,4 @@ fi
 
 # shellcheck disable=SC2086 # flags are words
 exec "$now/bin/levin-gate" --counters="$counters" ${program:+--base="$program" --base-name="$name"} \
-    ${sides:+--base-sides="$sides" --now-sides="$now/sides"} ${GATE_JSON:+--json="$GATE_JSON"} ${GATE_FLAGS:-}
+    ${sides:+--base-sides="$sides" --now-sides="$now/sides"} ${sizes:+--sizes="$sizes"} ${GATE_JSON:+--json="$GATE_JSON"} ${GATE_FLAGS:-}

@@ -42,6 +42,7 @@ typedef struct gate_options {
     unsigned repetitions; /* 0: what the method needs */
     time_options time; /* base and now NULL: not asked for */
     pairs_options pairs; /* a and b NULL: not asked for */
+    uint64_t base_bytes, now_bytes; /* of the library; 0: not compared */
     bool exact;          /* --counters without a file: the rows of the two commands */
     const char *json_file; /* beside the text */
     bool accept, json;     /* json: instead of the text */
@@ -278,7 +279,8 @@ static int gate(const gate_options *o)
     gate_table expected = { 0 }, found = { 0 };
     gate_side sides[GATE_SIDES] = { { .program = o->base }, { .program = o->program } };
     gate_report report = { .counters_path = o->counters, .expected = &expected,
-                           .tolerance_percent = o->tolerance_percent, .ratios = ratios };
+                           .tolerance_percent = o->tolerance_percent, .ratios = ratios,
+                           .base_bytes = o->base_bytes, .now_bytes = o->now_bytes };
     int code = EXIT_GATE;
     if (o->counters) {
         if (!read_counters(o, &expected) || !count_all(o, &found))
@@ -400,6 +402,7 @@ static void usage(FILE *to)
                 "                        workload,counter,value and end; slices: one process of the time\n"
                 "                        tier, --base-sides and --now-sides naming one link each\n"
                 "  --json[=FILE]         JSON instead of text, or into FILE beside it\n"
+                "  --sizes=BASE:NOW      bytes of the two libraries: 5 %% more is a regression\n"
                 "  --tally=FILES         the table of a proof (regress/time_proof.sh), FILES comma-separated\n"
                 "  --help, --version\n"
                 "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed or compared nothing,\n"
@@ -434,6 +437,16 @@ static uint64_t number_of(const char *text, uint64_t least, uint64_t most, const
 static unsigned repetitions_of(const char *text)
 {
     return (unsigned)number_of(text, 1, REPETITIONS_MAX, "repetitions are 1 to 101");
+}
+
+static void sizes_of(gate_options *o, const char *text)
+{
+    unsigned long long base, now;
+    char rest;
+    if (sscanf(text, "%llu:%llu%c", &base, &now, &rest) != 2 || !base || !now)
+        bad_usage("sizes are BASE:NOW, in bytes", text);
+    o->base_bytes = base;
+    o->now_bytes = now;
 }
 
 static double alpha_of(const char *text)
@@ -493,7 +506,8 @@ static void parse(gate_options *o, int argc, char **argv)
         { "slice-budget", required_argument, NULL, 'S' }, { "floor", required_argument, NULL, 'f' },
         { "alpha", required_argument, NULL, 'A' },       { "seed", required_argument, NULL, 's' },
         { "a", required_argument, NULL, '1' },           { "b", required_argument, NULL, '2' },
-        { "metric", required_argument, NULL, 'M' },      { "tally", required_argument, NULL, 'T' },
+        { "metric", required_argument, NULL, 'M' },      { "sizes", required_argument, NULL, 'Z' },
+        { "tally", required_argument, NULL, 'T' },
         { "help", no_argument, NULL, 'h' },              { "version", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
     };
@@ -524,6 +538,7 @@ static void parse(gate_options *o, int argc, char **argv)
         case '1': o->pairs.a = optarg; break;
         case '2': o->pairs.b = optarg; break;
         case 'M': o->pairs.metrics = metrics_of(optarg); break;
+        case 'Z': sizes_of(o, optarg); break;
         case 'T': exit(gate_tally(optarg, stdout) ? EXIT_OK : EXIT_GATE);
         case 'h': usage(stdout); exit(EXIT_OK);
         case 'v': printf("levin-gate %s\n", LEVIN_VERSION); exit(EXIT_OK);

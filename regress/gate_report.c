@@ -14,9 +14,14 @@ bool gate_report_empty(const gate_report *r)
     return (r->found && !r->found->count) || (r->base_name && !r->compared) || (r->time_options && !r->time.count);
 }
 
+static bool is_larger(const gate_report *r)
+{
+    return r->base_bytes && (double)r->now_bytes > (double)r->base_bytes * GATE_SIZE_TOLERANCE;
+}
+
 bool gate_report_regression(const gate_report *r)
 {
-    return r->differences || r->slower || r->time.slower;
+    return r->differences || r->slower || r->time.slower || is_larger(r);
 }
 
 static double percent(double log_ratio)
@@ -132,6 +137,10 @@ void gate_report_text(const gate_report *r, FILE *to)
         instructions_text(r, to);
     else if (!r->commands)
         fprintf(to, "instructions: not compared, no base was given\n");
+    if (r->base_bytes)
+        fprintf(to, "size: code and data of the library, %llu bytes, now %llu, %+.2f%%%s\n",
+                (unsigned long long)r->base_bytes, (unsigned long long)r->now_bytes,
+                ((double)r->now_bytes / (double)r->base_bytes - 1) * 100, is_larger(r) ? ": LARGER" : "");
     if (r->time_options)
         time_text(r, to);
     fprintf(to, "gate: %s\n", gate_report_regression(r) ? "REGRESSION"
@@ -204,8 +213,10 @@ static json_t *time_json(const gate_report *r)
 
 bool gate_report_json(const gate_report *r, FILE *to)
 {
-    json_t *root = json_pack("{s:s, s:b, s:o, s:o, s:o}", "version", LEVIN_VERSION, "ok",
-                             !gate_report_regression(r) && !gate_report_empty(r), "counters", counters_json(r),
+    json_t *root = json_pack("{s:s, s:b, s:I, s:I, s:o, s:o, s:o}", "version", LEVIN_VERSION, "ok",
+                             !gate_report_regression(r) && !gate_report_empty(r), "base_bytes",
+                             (json_int_t)r->base_bytes, "now_bytes", (json_int_t)r->now_bytes, "counters",
+                             counters_json(r),
                              "instructions", instructions_json(r), "time", time_json(r));
     bool ok = root && json_dumpf(root, to, JSON_INDENT(1)) == 0;
     fputc('\n', to);

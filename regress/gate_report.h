@@ -19,11 +19,13 @@ typedef struct gate_report {
     double tolerance_percent;
     const gate_ratio *ratios;
     size_t ratio_count, compared, slower; /* compared: of the ratios, those of the same work on both sides */
+    uint64_t base_bytes, now_bytes; /* of the library; 0: not compared */
     /* time; time_options NULL: not compared */
     const time_options *time_options;
     time_result time;
 } gate_report;
 
+#define GATE_SIZE_TOLERANCE 1.05 /* a library may grow by so much in one change */
 bool gate_report_regression(const gate_report *r);
 /* Whether a tier that was asked for had nothing to compare: that is no success. */
 bool gate_report_empty(const gate_report *r);

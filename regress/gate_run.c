@@ -103,6 +103,8 @@ static bool run_fini(gate_run *r)
     bool ok = true;
     if (r->batch)
         levin_batch_destroy(r->batch);
+    if (r->keyspace)
+        levin_keyspace_close(r->keyspace);
     if (r->db)
         ok = run_close(r);
     if ((!simdisk_destroy(r->disk, NULL) || r->memory.held_blocks) && ok) {

@@ -41,6 +41,7 @@ struct gate_run {
     simdisk *disk;
     gate_arena memory;
     const gate_work *work;
+    levin_keyspace *keyspace; /* or NULL */
     gate_io io; /* what the engine is given: the disk's files, the arena's memory, counted */
     levin_options options;
     levin *db;
@@ -68,5 +69,17 @@ const char *run_value(const gate_run *r, size_t i);
 void run_format_key(char key[KEY_BYTES], uint64_t number);
 bool run_open(gate_run *r);
 bool run_close(gate_run *r);
+
+/* Ways to prepare a store, and parts of runs, that several share. */
+bool run_prepare_open(gate_run *r);
+bool run_prepare_tree(gate_run *r);        /* KEYS of them, checkpointed */
+bool run_prepare_cached_tree(gate_run *r); /* ... and read once */
+bool run_prepare_large(gate_run *r);
+bool run_put_range(gate_run *r, size_t from, size_t count, size_t batch, levin_durability durability);
+bool run_put_large(gate_run *r); /* LARGE values, synced batches */
+
+enum { GATE_WORKS_VALUES = 5, GATE_WORKS_MIXED = 9 };
+extern const gate_work gate_works_values[GATE_WORKS_VALUES]; /* gate_work_values.c */
+extern const gate_work gate_works_mixed[GATE_WORKS_MIXED];   /* gate_work_mixed.c */
 
 #endif

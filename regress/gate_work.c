@@ -1,5 +1,6 @@
 /*
- * gate_work.c - the recorded runs: how each prepares a store, and what of it is measured.
+ * gate_work.c - the recorded runs: how each prepares a store, and what of it is measured.  Those of large values stand
+ * in gate_work_values.c, those that mix calls in gate_work_mixed.c.
  *
  * Key numbers are even, in a fixed random order, so that odd ones are absent and lie between those that are there.
  * Keys and values are made before the measured part, which holds calls of levin.h and little else.  Every run checks
@@ -16,7 +17,7 @@
 
 /* ---- what runs are made of ---- */
 
-static bool put_range(gate_run *r, size_t from, size_t count, size_t batch, levin_durability durability)
+bool run_put_range(gate_run *r, size_t from, size_t count, size_t batch, levin_durability durability)
 {
     for (size_t i = from; i < from + count;) {
         levin_batch_clear(r->batch);
@@ -38,7 +39,7 @@ static bool get_keys(gate_run *r, char (*keys)[KEY_BYTES], size_t count, levin_c
     return run_as_named(as_wanted == count, wanted == LEVIN_OK ? "every key is there" : "no key is there");
 }
 
-static bool put_large(gate_run *r)
+bool run_put_large(gate_run *r)
 {
     for (size_t i = 0; i < LARGE;) {
         levin_batch_clear(r->batch);
@@ -71,7 +72,7 @@ static bool scan(gate_run *r, bool reverse)
 
 /* ---- preparing ---- */
 
-static bool prepare_open(gate_run *r)
+bool run_prepare_open(gate_run *r)
 {
     return run_open(r) && run_good(r, levin_batch_create(r->db, &r->batch), "batch");
 }
@@ -79,29 +80,29 @@ static bool prepare_open(gate_run *r)
 static bool prepare_small_memtable(gate_run *r)
 {
     r->options.memtable_bytes = SMALL_MEMTABLE_BYTES;
-    return prepare_open(r);
+    return run_prepare_open(r);
 }
 
 static bool prepare_memtable(gate_run *r)
 {
-    return prepare_open(r) && put_range(r, 0, KEYS, BATCH, LEVIN_NONE);
+    return run_prepare_open(r) && run_put_range(r, 0, KEYS, BATCH, LEVIN_NONE);
 }
 
-static bool prepare_tree(gate_run *r)
+bool run_prepare_tree(gate_run *r)
 {
     return prepare_memtable(r) && run_good(r, levin_checkpoint(r->db), "checkpoint");
 }
 
-static bool prepare_cached_tree(gate_run *r)
+bool run_prepare_cached_tree(gate_run *r)
 {
-    return prepare_tree(r) && get_keys(r, r->keys, KEYS, LEVIN_OK);
+    return run_prepare_tree(r) && get_keys(r, r->keys, KEYS, LEVIN_OK);
 }
 
 /* Reads answered by the pages or the memtable alone: no row cache answers some of them, or grows. */
 static bool prepare_cached_pages(gate_run *r)
 {
     r->options.row_cache_bytes = 0;
-    return prepare_cached_tree(r);
+    return run_prepare_cached_tree(r);
 }
 
 static bool prepare_memtable_alone(gate_run *r)
@@ -113,13 +114,13 @@ static bool prepare_memtable_alone(gate_run *r)
 /* Pages that are cached, rows that are not: a scan brings the pages in and leaves the row cache as it was. */
 static bool prepare_cold_rows(gate_run *r)
 {
-    return prepare_tree(r) && scan(r, false);
+    return run_prepare_tree(r) && scan(r, false);
 }
 
 /* Every row in the row cache, which has taken all the memory that it will. */
 static bool prepare_rows(gate_run *r)
 {
-    if (!prepare_tree(r))
+    if (!run_prepare_tree(r))
         return false;
     for (int pass = 0; pass < WARM_PASSES_MAX; pass++) {
         levin_stats before, after;
@@ -138,18 +139,18 @@ static bool prepare_tree_with_tiny_cache(gate_run *r)
     r->options.row_cache_bytes = 0;
     r->options.page_bytes = UNCACHED_PAGE_BYTES;
     r->options.cache_bytes = 16 * (uint64_t)r->options.page_bytes;
-    return prepare_tree(r);
+    return run_prepare_tree(r);
 }
 
 /* A tree, and a quarter of its keys once more in the memtable. */
 static bool prepare_tree_and_memtable(gate_run *r)
 {
-    return prepare_cached_tree(r) && put_range(r, 0, KEYS / 4, BATCH, LEVIN_NONE);
+    return run_prepare_cached_tree(r) && run_put_range(r, 0, KEYS / 4, BATCH, LEVIN_NONE);
 }
 
 static bool prepare_closed(gate_run *r)
 {
-    if (!prepare_tree(r))
+    if (!run_prepare_tree(r))
         return false;
     levin_batch_destroy(r->batch);
     r->batch = NULL;
@@ -159,7 +160,7 @@ static bool prepare_closed(gate_run *r)
 /* The files as a process leaves them that was killed with all its work in the log. */
 static bool prepare_killed(gate_run *r)
 {
-    if (!prepare_open(r) || !put_range(r, 0, KEYS, 10, LEVIN_NONE) || !run_good(r, levin_sync(r->db), "sync"))
+    if (!run_prepare_open(r) || !run_put_range(r, 0, KEYS, 10, LEVIN_NONE) || !run_good(r, levin_sync(r->db), "sync"))
         return false;
     disk_image *killed = simdisk_image(r->disk);
     levin_batch_destroy(r->batch);
@@ -172,16 +173,16 @@ static bool prepare_killed(gate_run *r)
     return ok;
 }
 
-static bool prepare_large(gate_run *r)
+bool run_prepare_large(gate_run *r)
 {
     r->options.memtable_bytes = 16 << 20;
-    return prepare_open(r);
+    return run_prepare_open(r);
 }
 
 static bool prepare_large_tree(gate_run *r)
 {
     size_t bytes;
-    if (!prepare_large(r) || !put_large(r) || !run_good(r, levin_checkpoint(r->db), "checkpoint"))
+    if (!run_prepare_large(r) || !run_put_large(r) || !run_good(r, levin_checkpoint(r->db), "checkpoint"))
         return false;
     for (size_t i = 0; i < LARGE; i++)
         if (!run_good(r, levin_get(r->db, NULL, r->keys[i], KEY_BYTES, r->buffer, LARGE_BYTES, &bytes), "get"))
@@ -193,13 +194,13 @@ static bool prepare_large_tree(gate_run *r)
 
 static bool run_load(gate_run *r)
 {
-    return put_range(r, 0, KEYS, BATCH, LEVIN_NONE);
+    return run_put_range(r, 0, KEYS, BATCH, LEVIN_NONE);
 }
 
 static bool run_ingest(gate_run *r)
 {
     for (size_t i = 0; i < KEYS_ALL; i += BATCH)
-        if (!put_range(r, i, BATCH, BATCH, LEVIN_NONE) || !run_good(r, levin_work(r->db, NULL), "work"))
+        if (!run_put_range(r, i, BATCH, BATCH, LEVIN_NONE) || !run_good(r, levin_work(r->db, NULL), "work"))
             return false;
     return run_good(r, levin_checkpoint(r->db), "checkpoint");
 }
@@ -283,7 +284,7 @@ static bool run_callback(gate_run *r)
 
 static bool run_overwrite(gate_run *r)
 {
-    return put_range(r, KEYS / 4, KEYS / 2, BATCH, LEVIN_SYNCED);
+    return run_put_range(r, KEYS / 4, KEYS / 2, BATCH, LEVIN_SYNCED);
 }
 
 static bool run_delete(gate_run *r)
@@ -355,7 +356,7 @@ static bool run_checkpoint(gate_run *r)
 
 static bool prepare_holes(gate_run *r)
 {
-    return prepare_tree(r) && run_delete_range(r);
+    return run_prepare_tree(r) && run_delete_range(r);
 }
 
 /* ---- measured: reading ---- */
@@ -491,22 +492,23 @@ static bool run_recovery(gate_run *r)
 /* ---- the runs ---- */
 
 static const gate_work works[] = {
-    { "load", "batches of 100 into an empty store, unsynced", KEYS, prepare_open, run_load, false },
+    { "load", "batches of 100 into an empty store, unsynced", KEYS, run_prepare_open, run_load, false },
     { "ingest", "batches of 100 through a memtable of 512 KiB, checkpoints included", KEYS_ALL,
       prepare_small_memtable, run_ingest, false },
-    { "put", "one at a time, unsynced", KEYS / 2, prepare_open, run_put, false },
-    { "put-synced", "one at a time, each synced", KEYS / 10, prepare_open, run_put_synced, false },
-    { "group", "eight tickets at a time, synced as one group", KEYS / 10, prepare_open, run_group, false },
+    { "put", "one at a time, unsynced", KEYS / 2, run_prepare_open, run_put, false },
+    { "put-synced", "one at a time, each synced", KEYS / 10, run_prepare_open, run_put_synced, false },
+    { "group", "eight tickets at a time, synced as one group", KEYS / 10, run_prepare_open, run_group, false },
     { "callback", "eight batches at a time, synced as one group by levin_work(), which calls back", KEYS / 10,
-      prepare_open, run_callback, false },
-    { "overwrite", "batches of 100 over a checkpointed store, synced", KEYS / 2, prepare_tree, run_overwrite, false },
-    { "swap", "compare and swap over a checkpointed store, unsynced", KEYS / 10, prepare_cached_tree, run_swap,
+      run_prepare_open, run_callback, false },
+    { "overwrite", "batches of 100 over a checkpointed store, synced", KEYS / 2, run_prepare_tree, run_overwrite,
+      false },
+    { "swap", "compare and swap over a checkpointed store, unsynced", KEYS / 10, run_prepare_cached_tree, run_swap,
       false },
     { "transaction", "two gets, a put, the commit, over a checkpointed store, unsynced", KEYS / 10,
-      prepare_cached_tree, run_txn, false },
+      run_prepare_cached_tree, run_txn, false },
     { "delete-range", "45 keys of 90 at a time out of a checkpointed store, then a checkpoint", KEYS / 100,
-      prepare_tree, run_delete_range, false },
-    { "delete", "one at a time, logged, over a checkpointed store", KEYS / 4, prepare_tree, run_delete, false },
+      run_prepare_tree, run_delete_range, false },
+    { "delete", "one at a time, logged, over a checkpointed store", KEYS / 4, run_prepare_tree, run_delete, false },
     { "get-memtable", "keys that are in the memtable, no row cache", KEYS, prepare_memtable_alone, run_get, true },
     { "get-row", "keys that are in the row cache", KEYS, prepare_rows, run_get, true },
     { "get-page", "keys that are in cached pages, no row cache", KEYS, prepare_cached_pages, run_get, true },
@@ -523,36 +525,47 @@ static const gate_work works[] = {
     { "multi-get-row", "16 keys in a call, in the row cache", KEYS, prepare_rows, run_multi_get, true },
     { "multi-get-page", "16 keys in a call, in cached pages, no row cache", KEYS, prepare_cached_pages, run_multi_get,
       true },
-    { "snapshot", "a snapshot, a get in it, its release", KEYS / 4, prepare_cached_tree, run_snapshot, true },
-    { "scan", "the whole store in order, cached", KEYS, prepare_cached_tree, run_scan, true },
-    { "scan-reverse", "the whole store backwards, cached", KEYS, prepare_cached_tree, run_scan_reverse, true },
+    { "snapshot", "a snapshot, a get in it, its release", KEYS / 4, run_prepare_cached_tree, run_snapshot, true },
+    { "scan", "the whole store in order, cached", KEYS, run_prepare_cached_tree, run_scan, true },
+    { "scan-reverse", "the whole store backwards, cached", KEYS, run_prepare_cached_tree, run_scan_reverse, true },
     { "scan-merged", "the whole store in order, a quarter of it in the memtable too", KEYS, prepare_tree_and_memtable,
       run_scan, true },
-    { "scan-short", "20 pairs from a random key, cached", (uint64_t)(KEYS / 40) * SCAN_PAIRS, prepare_cached_tree,
+    { "scan-short", "20 pairs from a random key, cached", (uint64_t)(KEYS / 40) * SCAN_PAIRS, run_prepare_cached_tree,
       run_scan_short, true },
     { "checkpoint", "5000 overwritten keys into a tree of 20000", KEYS / 4, prepare_tree_and_memtable, run_checkpoint,
       false },
     { "compact", "a tree of 20000 keys that every other range was deleted from", KEYS, prepare_holes, run_compact,
       false },
-    { "check", "levin_check of a checkpointed store", KEYS, prepare_tree, run_check, true },
+    { "check", "levin_check of a checkpointed store", KEYS, run_prepare_tree, run_check, true },
     { "reopen", "open and close a cleanly closed store", 20, prepare_closed, run_reopen, false },
     { "recovery", "open a killed store with 2000 batches of 10 in its log", KEYS, prepare_killed, run_recovery,
       false },
-    { "put-large", "values of 64 KiB, batches of 8, synced", LARGE, prepare_large, put_large, false },
-    { "get-large", "values of 64 KiB, out of the page file", (uint64_t)4 * LARGE, prepare_large_tree, run_get_large,
-      true },
+    { "put-large", "values of 64 KiB, batches of 8, synced", LARGE, run_prepare_large, run_put_large, false },
+    { "get-large", "values of 64 KiB, out of the cache of large values", (uint64_t)4 * LARGE, prepare_large_tree,
+      run_get_large, true },
 };
+
+static const struct {
+    const gate_work *works;
+    size_t count;
+} groups[] = { { works, sizeof works / sizeof works[0] },
+               { gate_works_values, GATE_WORKS_VALUES },
+               { gate_works_mixed, GATE_WORKS_MIXED } };
 
 const gate_work *gate_work_at(size_t index)
 {
-    return index < sizeof works / sizeof works[0] ? &works[index] : NULL;
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; index -= groups[i++].count)
+        if (index < groups[i].count)
+            return &groups[i].works[index];
+    return NULL;
 }
 
 const gate_work *gate_work_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof works / sizeof works[0]; i++)
-        if (!strcmp(works[i].name, name))
-            return &works[i];
+    const gate_work *w;
+    for (size_t i = 0; (w = gate_work_at(i)); i++)
+        if (!strcmp(w->name, name))
+            return w;
     return NULL;
 }
 

@@ -74,13 +74,16 @@ expect "JSON" 0 '^true$' jq '.ok == false and .instructions == null and
 
 # ---- instructions ----
 side base 100000 5000 && side same 100000 5000 && side within 100499 5000 && side slower 100501 5000 && side faster 90000 5000
+expect "a library that grew" 1 '^size: .*1000 bytes, now 1051, .*LARGER$' both base same --sizes=1000:1051
+expect "a little" 0 '^size: .* .4\.90%$' both base same --sizes=1000:1049
+expect "sizes that are none" 2 'BASE:NOW' both base same --sizes=1000
 expect "the same" 0 '^get +100 +1000\.0 +1000\.0 +\+0\.000%  ok$' both base same
 expect "within the tolerance" 0 '' both base within
 expect "slower" 1 '^get .*\+0\.501%  SLOWER$' both base slower
 expect "a wider tolerance" 0 '' both base slower --tolerance=1
 expect "faster" 0 '^get .*-10\.000%  faster$' both base faster
 both base slower --json --base-name=abc123 >out.json 2>&1
-expect "JSON of instructions" 0 '^true$' jq '.ok == false and .counters == null and .instructions.base == "abc123" and
+expect "JSON of instructions" 0 '^true$' jq '.ok == false and .base_bytes == 0 and .counters == null and .instructions.base == "abc123" and
     .instructions.slower == 1 and .instructions.workloads[0].verdict == "SLOWER"' out.json
 other_side less 100000 50 && printf '#!/bin/sh\n# None.\necho workload,counter,value\n' >none && chmod +x none
 expect "other work alone" 3 '^gate: NOTHING COMPARED' both less same
