@@ -91,7 +91,7 @@ const gate_work gate_works_values[GATE_WORKS_VALUES] = {
       prepare_no_value_log, run_put_extents, false },
     { "get-extent", "values of 64 KiB out of the page file, no cache for them", (uint64_t)4 * LARGE, prepare_extents,
       run_get_values, true },
-    { "collect", "segments of a value log of which every other value was deleted", GARBAGE, prepare_garbage, run_collect,
-      false },
+    { "collect", "segments of a value log of which every other value was deleted", GARBAGE, prepare_garbage,
+      run_collect, false },
     { "backup", "levin_backup of a checkpointed store, verified", KEYS, run_prepare_tree, run_backup, false },
 };
