@@ -23,7 +23,9 @@
 #include "crew.h"
 #include "states_layout.h"
 
-enum { PIECE_STATES = 8, VARIANTS_MOST = 400000, VARIANTS_A_POINT = 60 };
+enum { PIECE_STATES = 8 };
+/* So many variants are built, about; for one state that is judged, and at least; at a point of a busy trace. */
+enum { VARIANTS_MOST = 400000, VARIANTS_A_STATE = 32, VARIANTS_LEAST = 20000, VARIANTS_A_POINT = 130 };
 
 typedef struct state_key {
     uint64_t point, variant, hash; /* of image and promise */
@@ -45,6 +47,7 @@ typedef struct exploration {
     char base[LAYOUT_PATH_BYTES];      /* of all layouts of this run */
     outcome wanted;                    /* of a search */
     uint64_t failed;
+    double begun;
 } exploration;
 
 typedef struct verdict_message {
@@ -171,13 +174,27 @@ static void enumerate_point(exploration *x, digest_set *seen, uint64_t point)
     }
 }
 
+static uint64_t points_most(const states_options *o)
+{
+    uint64_t variants = VARIANTS_MOST;
+    if (o->states && o->states < VARIANTS_MOST / VARIANTS_A_STATE)
+        variants = o->states * VARIANTS_A_STATE;
+    return (variants > VARIANTS_LEAST ? variants : VARIANTS_LEAST) / VARIANTS_A_POINT;
+}
+
+/* A budget is for judging: no more than half of it goes into this. */
+static bool out_of_time(const exploration *x)
+{
+    return x->options->deadline > 0 && crew_clock() - x->begun > (x->options->deadline - x->begun) / 2;
+}
+
 /* Every point, or in a long trace one out of each of as many even strata as there is time for. */
 static void enumerate(exploration *x)
 {
     const uint64_t first = trace_start(x->options->trace), all = trace_length(x->options->trace) - first + 1;
-    const uint64_t most = VARIANTS_MOST / VARIANTS_A_POINT, visited = all < most ? all : most;
+    const uint64_t most = points_most(x->options), visited = all < most ? all : most;
     digest_set seen = { 0 };
-    for (uint64_t i = 0; i < visited && !crew_interrupted(); i++) {
+    for (uint64_t i = 0; i < visited && !crew_interrupted() && !out_of_time(x); i++) {
         const uint64_t from = all * i / visited, to = all * (i + 1) / visited;
         const uint64_t point = first + from + (to - from > 1 ? random_mix(x->options->seed + i) % (to - from) : 0);
         enumerate_point(x, &seen, point);
@@ -499,7 +516,7 @@ static int by_weight(const void *a, const void *b)
 static void begin(exploration *x, const states_options *o, states_report *r)
 {
     const uint64_t length = trace_length(o->trace);
-    *x = (exploration){ .options = o, .report = r };
+    *x = (exploration){ .options = o, .report = r, .begun = crew_clock() };
     crash_limits_init(&x->limits);
     x->limits.sync_names = (o->grants & GRANT(ASSUMES_SYNCED_NAMES)) != 0;
     x->promises = fatal_alloc_zeroed((length + 1) * sizeof *x->promises);
@@ -522,7 +539,6 @@ static void end(exploration *x)
 void states_explore(const states_options *options, states_report *report)
 {
     exploration x;
-    const double begun = crew_clock();
     *report = (states_report){ .points = 0 };
     begin(&x, options, report);
     enumerate(&x);
@@ -533,7 +549,7 @@ void states_explore(const states_options *options, states_report *report)
     explain(&x);
     qsort(report->findings, report->count, sizeof report->findings[0], by_weight);
     end(&x);
-    report->seconds = crew_clock() - begun;
+    report->seconds = crew_clock() - x.begun;
 }
 
 bool states_replay(const states_options *options, uint64_t point, uint64_t variant, outcome *what,
