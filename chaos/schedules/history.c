@@ -69,21 +69,29 @@ static bool reads_right(const history_call *c, const history_state state)
     return true;
 }
 
-/* Whether failed calls, in some order, lead from the state to the one found. */
-static bool failed_lead(const search *s, uint64_t used, const history_state state)
+/*
+ * Whether some failed calls, in some order, lead from the state to the one found.  Backwards: the last of them has
+ * written only what was found; the one before it, too, but for the keys that come later; and so on.  To take one more
+ * never hurts.
+ */
+static bool failed_lead(const search *s, const history_state state)
 {
-    if (!memcmp(state, s->found, sizeof(history_state)))
-        return true;
-    for (unsigned i = 0; i < s->h->count; i++) {
-        const history_call *c = &s->h->calls[i];
-        history_state next;
-        if (c->result != HISTORY_FAILED || !c->writes || used >> i & 1)
-            continue;
-        apply(c, state, next);
-        if (failed_lead(s, used | (uint64_t)1 << i, next))
-            return true;
+    unsigned later = 0; /* keys */
+    for (unsigned before = ~0u; before != later;) {
+        before = later;
+        for (unsigned i = 0; i < s->h->count; i++) {
+            const history_call *c = &s->h->calls[i];
+            bool fits = c->result == HISTORY_FAILED;
+            for (unsigned k = 0; k < HISTORY_KEYS; k++)
+                fits &= !((c->writes & ~later) >> k & 1) || c->written[k] == s->found[k];
+            if (fits)
+                later |= c->writes;
+        }
     }
-    return false;
+    bool right = true;
+    for (unsigned k = 0; k < HISTORY_KEYS; k++)
+        right &= later >> k & 1 || state[k] == s->found[k];
+    return right;
 }
 
 /* Whether the prefix may end here. */
@@ -93,7 +101,7 @@ static bool may_end(const search *s, uint64_t ordered, const history_state state
         return false;
     if (!memcmp(state, s->found, sizeof(history_state)))
         return true;
-    return !(s->done_writes & ~ordered) && failed_lead(s, 0, state);
+    return !(s->done_writes & ~ordered) && failed_lead(s, state);
 }
 
 static bool order_rest(const search *s, uint64_t ordered, const history_state state, bool ended)

@@ -158,6 +158,17 @@ START_TEST(history__failed_writes_may_follow_whole)
 }
 END_TEST
 
+START_TEST(history__many_failed_writes_take_no_time)
+{
+    static const char *const writes[] = { "a1b2", "b3c4", "c5d6", "a7d8" };
+    history h = { 0 };
+    const history_state never = { 9, 9, 9, 9 };
+    for (unsigned i = 0; i < 14; i++)
+        call(&h, 2 * i, 2 * i + 1, "", writes[i % 4])->result = HISTORY_FAILED;
+    ck_assert(!history_check_crash(&h, never, false)); /* all their orders are 14!: minutes, without a memory */
+}
+END_TEST
+
 /* ---- beside a judge that tries all orders ---- */
 
 static bool any_order(const history *h, unsigned done, const history_state state)
@@ -214,4 +225,5 @@ LEVIN_TEST_MAIN("history", TEST(history__stale_read_is_seen), TEST(history__half
                 TEST(history__open_call_may_be_seen_or_not), TEST(history__write_skew_is_seen),
                 TEST(history__acknowledged_write_must_survive), TEST(history__sync_makes_what_came_before_durable),
                 TEST(history__crash_leaves_no_hole), TEST(history__what_was_read_counts_for_the_order_of_a_crash),
-                TEST(history__failed_writes_may_follow_whole), TEST(history__search_agrees_with_all_orders))
+                TEST(history__failed_writes_may_follow_whole),
+                TEST(history__many_failed_writes_take_no_time), TEST(history__search_agrees_with_all_orders))

@@ -40,7 +40,6 @@ static struct {
     uint64_t walk_rate;
     uint64_t changes[CHANGES_MAX]; /* PCT: points at which the running thread falls */
     unsigned change_count;
-    int64_t fallen;                /* PCT: the priority for the next yield */
     uint64_t clock_ns, waits, fires;
     size_t switch_capacity;
 } run;
@@ -308,7 +307,6 @@ void schedule_yield(const void *from)
         return;
     t->doing = "yield";
     t->from = from;
-    t->priority = run.fallen--;
     decide(true, true, word_of("yield"), false);
 }
 
@@ -517,7 +515,6 @@ void schedule_run(const schedule_plan *plan, void (*body)(void *argument), void 
     run.outcome = outcome;
     run.random = random_open(plan->seed, 0x5c4ed);
     run.walk_rate = (uint64_t)1 << random_below(&run.random, WALK_RATES);
-    run.fallen = -1;
     run.clock_ns = CLOCK_BEGIN_NS;
     run.change_count = plan->depth ? plan->depth - 1 : 0;
     if (run.change_count > CHANGES_MAX)

@@ -13,7 +13,7 @@
  *   PCT   random priorities; the highest that can run does; at depth - 1 points out of `length`, drawn by the seed, the
  *         running thread falls below all others.  A bug of depth d among n threads and k points is found with
  *         probability 1 / (n k^(d - 1)) at least (Burckhardt, Kothari, Musuvathi, Nagarakatti 2010).  Who yields
- *         falls, too
+ *         lets the next go first, once
  *   tree  all schedules of at most so many preemptions, one after the other (iterative context bounding: Musuvathi and
  *         Qadeer, 2007)
  *   given switches; everywhere else the running thread goes on, and the lowest that can comes when it blocks
