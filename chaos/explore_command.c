@@ -104,7 +104,9 @@ static void last_line(const char *path, char text[GUARDED_TEXT_BYTES])
 _Noreturn static void check_begin(const char *check, const states_case *c)
 {
     char *command = command_of(check, c->directory);
-    int output = open(c->output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    const int input = open("/dev/null", O_RDONLY), output = open(c->output, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (input >= 0)
+        dup2(input, STDIN_FILENO);
     if (output >= 0) {
         dup2(output, STDOUT_FILENO);
         dup2(output, STDERR_FILENO);

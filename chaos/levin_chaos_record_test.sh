@@ -82,6 +82,11 @@ EOF
 expect "what was lost is lost" 1 "$chaos" explore plan.trace --check 'sh two-check.sh {}' --states 0 --json
 expect "with all kept, too" 0 jq -e '.findings[0].outcome == "wrong" and .findings[0].assumes == "no-crash"' out
 
+expect "a check that hangs, and one that leaves a process behind" 1 "$chaos" explore levin-chaos.trace --json --timeout 0.5 \
+    --check '[ -e {}/x ] || sleep 98761; [ -s {}/x ] || kill -SEGV $$; sleep 98762 & true'
+expect "the one is a hang, another a signal" 0 jq -e '.outcomes.hang > 0 and .outcomes.signal > 0 and .outcomes.right > 0' out
+expect "and none is left" 1 sh -c "grep -lsaE '^sleep.9876[12]' /proc/[0-9]*/cmdline"
+
 # Interrupted: what there is is reported.
 checks=$((checks + 1))
 "$chaos" explore levin-chaos.trace --check 'sleep 0.3' --states 0 --jobs 1 >out 2>err &
@@ -123,9 +128,9 @@ again() {
 explored() {
     local trace=$1-$2.trace status=$3 what="sqlite3, $1 $2"
     shift 3
-    expect "$what, $*: explored" "$status" "$chaos" explore "$trace" --check 'sh sqlite-check.sh {}' --states 250 "$@" --json
+    expect "$what, $*: explored" "$status" "$chaos" explore "$trace" --check 'sh sqlite-check.sh {}' --states 150 "$@" --json
     cp out report
-    expect "$what, $*: many states" 0 jq -e '.judged == 250 and .complete' report
+    expect "$what, $*: many states" 0 jq -e '.judged == 150 and .complete' report
 }
 expect "sqlite3, delete EXTRA: recorded" 0 sqlite_trace delete EXTRA
 explored delete EXTRA 0
@@ -162,11 +167,11 @@ grep -q two "$LEVIN_ACKNOWLEDGED" || exit 0
 [ "$(git log -1 --format=%s)" = two ] || { echo 'the commit is not there'; exit 3; }
 EOF
 expect "git: recorded" 0 git_trace none
-expect "git: trouble" 1 "$chaos" explore git.trace --check 'sh git-check.sh {}' --states 150 --culprits 6 --json
+expect "git: trouble" 1 "$chaos" explore git.trace --check 'sh git-check.sh {}' --states 100 --culprits 5 --json
 expect "git: objects without their bytes" 0 jq -e 'any(.findings[]; .outcome == "detected" and .assumes == "ordered" and
     (.parts[0].call | test("write .git/objects/../tmp_obj")))' out
 expect "git, all synced: recorded" 0 git_trace all
-expect "git, all synced, with a journal: explored" 1 "$chaos" explore git.trace --check 'sh git-check.sh {}' --states 100 \
+expect "git, all synced, with a journal: explored" 1 "$chaos" explore git.trace --check 'sh git-check.sh {}' --states 70 \
     --assume journal --json
 expect "git, all synced, with a journal: the last rename, and nothing else" 0 jq -e '(.findings | length) > 0 and
     all(.findings[]; .outcome == "lost" and .assumes == "sync-names" and (.parts[0].call | test("refs/heads/master$")))' out

@@ -34,6 +34,7 @@ static const char usage[] =
     "  --output FILE      the trace (default " OUTPUT_DEFAULT ")\n"
     "  --dir DIR          what is recorded (default: the current directory)\n"
     "  --plan FILE        calls are hurt by this fault plan (faults/README.md)\n"
+    "  --mark FD          the promises come on this descriptor (3 to 255), not on standard output\n"
     "  --seed N           for the draws of the plan (default 1)\n"
     "  --timeout SECONDS  the command is killed after so long (default: never)\n"
     "  --json             the summary as JSON on standard error\n"
@@ -44,6 +45,7 @@ static const char usage[] =
 
 typedef struct record_options {
     const char *output, *directory, *plan;
+    int mark;
     uint64_t seed;
     double timeout;
     bool json, quiet;
@@ -57,13 +59,14 @@ static int mistake(const char *what, const char *argument)
     return EXIT_USAGE;
 }
 
-enum { OPT_OUTPUT = 256, OPT_DIR, OPT_PLAN, OPT_SEED, OPT_TIMEOUT, OPT_JSON, OPT_QUIET, OPT_HELP };
+enum { OPT_OUTPUT = 256, OPT_DIR, OPT_PLAN, OPT_SEED, OPT_TIMEOUT, OPT_JSON, OPT_QUIET, OPT_MARK, OPT_HELP };
 
 static const struct option long_options[] = {
     { "output", required_argument, NULL, OPT_OUTPUT }, { "dir", required_argument, NULL, OPT_DIR },
     { "plan", required_argument, NULL, OPT_PLAN },     { "seed", required_argument, NULL, OPT_SEED },
     { "timeout", required_argument, NULL, OPT_TIMEOUT }, { "json", no_argument, NULL, OPT_JSON },
-    { "quiet", no_argument, NULL, OPT_QUIET },         { "help", no_argument, NULL, OPT_HELP },
+    { "quiet", no_argument, NULL, OPT_QUIET },         { "mark", required_argument, NULL, OPT_MARK },
+    { "help", no_argument, NULL, OPT_HELP },
     { NULL, 0, NULL, 0 },
 };
 
@@ -82,6 +85,11 @@ static int option_parse(record_options *o, int option)
     case OPT_TIMEOUT:
         o->timeout = strtod(optarg, &end);
         return end != optarg && !*end && o->timeout > 0 ? -1 : mistake("--timeout wants seconds", optarg);
+    case OPT_MARK:
+        o->mark = (int)strtol(optarg, &end, 10);
+        return !errno && end != optarg && !*end && o->mark >= 3 && o->mark <= RECORDER_MARK_MOST
+                   ? -1
+                   : mistake("--mark wants a descriptor from 3 to 255", optarg);
     case OPT_JSON: o->json = true; return -1;
     case OPT_QUIET: o->quiet = true; return -1;
     case OPT_HELP: fputs(usage, stdout); return EXIT_NOTHING_FOUND;
@@ -196,7 +204,8 @@ static int record(const record_options *o, char **command)
     recording r;
     crew_catch_signals();
     recorder_options options = { .directory = o->directory, .command = (const char *const *)command,
-                                 .output = STDOUT_FILENO, .plan = o->plan ? &o->rules : NULL, .plan_seed = o->seed,
+                                 .output = STDOUT_FILENO, .mark = o->mark,
+                                 .plan = o->plan ? &o->rules : NULL, .plan_seed = o->seed,
                                  .seconds = o->timeout, .stopped = crew_interrupted };
     int error = recorder_run(&options, &r);
     if (error) {

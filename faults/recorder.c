@@ -166,7 +166,13 @@ _Noreturn static void command_begin(const run_state *s, int told)
     snprintf(libraries, sizeof libraries, "%s%s%s", s->log->library, preload && *preload ? ":" : "",
              preload ? preload : "");
     int error = 0;
-    if (dup2(s->pipe[1], STDOUT_FILENO) < 0 || (o->work_in && chdir(o->work_in)))
+    const int mark = o->mark ? o->mark : STDOUT_FILENO;
+    const int null = mark != STDOUT_FILENO && o->output < 0 ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+    /* out of the way of what the command is given */
+    const int pipe = fcntl(s->pipe[1], F_DUPFD_CLOEXEC, RECORDER_MARK_MOST + 1);
+    told = fcntl(told, F_DUPFD_CLOEXEC, RECORDER_MARK_MOST + 1);
+    if ((null >= 0 && dup2(null, STDOUT_FILENO) < 0) || dup2(pipe, mark) < 0 ||
+        (o->work_in && chdir(o->work_in)))
         error = errno;
     setenv("LD_PRELOAD", libraries, 1);
     setenv(RECORDER_ENVIRONMENT, s->log_path, 1);
@@ -215,7 +221,8 @@ static bool output_pass(const run_state *s)
     ssize_t got = read(s->pipe[0], bytes, sizeof bytes);
     if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN))
         return false;
-    for (ssize_t done = 0, part; s->options->output >= 0 && done < got; done += part) {
+    const bool wanted = s->options->output >= 0 && (s->options->mark == 0 || s->options->mark == STDOUT_FILENO);
+    for (ssize_t done = 0, part; wanted && done < got; done += part) {
         part = write(s->options->output, bytes + done, (size_t)(got - done));
         if (part < 0 && errno != EINTR)
             return true;

@@ -4,8 +4,9 @@
  *
  * What is recorded: every system call that changes files, sizes, names or their durability, whoever makes it (stdio,
  * streams, syscall(), children, threads), in the order in which the kernel took them; stores into shared maps, found by
- * comparing before each call that could make them durable.  What the program writes to its standard output is in
- * the trace too (TRACE_MARK): its user has seen it, so that it is a promise.
+ * comparing before each call that could make them durable.  What the program writes to its standard output, or to
+ * another descriptor that it is given for this, is in the trace too (TRACE_MARK): its user has seen it, so that it is a
+ * promise.
  *
  * What cannot be: symbolic links and special files (noted, left out), programs without a dynamic linker (refused,
  * with a note), io_uring and Linux aio (the kernel is said not to have them, noted), permissions and times.  A note is
@@ -24,7 +25,7 @@
 #include "plan.h"
 #include "trace.h"
 
-enum { RECORDING_PROBLEM_BYTES = 512 };
+enum { RECORDING_PROBLEM_BYTES = 512, RECORDER_MARK_MOST = 255 };
 
 typedef struct recorder_options {
     const char *directory;  /* what is recorded; it is there, and nobody else changes it meanwhile */
@@ -32,6 +33,8 @@ typedef struct recorder_options {
     const char *library;    /* NULL: $LEVIN_RECORDER_LIBRARY, or where it lies beside this program */
     const char *work_in;    /* current directory of the command; NULL: this one */
     int output;             /* descriptor to which its standard output is passed on; -1: nowhere */
+    int mark;               /* descriptor of the command, opened for it, that takes the promises, up to
+                             * RECORDER_MARK_MOST; 0: standard output */
     const plan_rules *plan; /* calls are hurt by it, see recorder_plan_refuses(); NULL: none */
     uint64_t plan_seed;
     double seconds;         /* it is killed after so long; 0: never */

@@ -447,6 +447,28 @@ START_TEST(recorder__output_is_marked_where_it_was_seen)
 }
 END_TEST
 
+START_TEST(recorder__promises_come_on_a_descriptor_of_their_own)
+{
+    char error[RECORDING_PROBLEM_BYTES];
+    recording r;
+    for (int mark = 3; mark < 10; mark++) { /* some of these are in use here */
+        char command[128];
+        scratch_make();
+        snprintf(command, sizeof command, "echo to nobody; echo x >file; echo promised >&%d", mark);
+        recorder_options o = { .directory = scratch, .work_in = scratch, .output = -1, .mark = mark,
+                               .command = (const char *const[]){ "sh", "-c", command, NULL } };
+        const int failed = recorder_run(&o, &r);
+        snprintf(error, sizeof error, "%s", r.problem);
+        ck_assert_msg(failed == 0, "%s", error);
+        ck_assert_uint_eq(count_of(r.trace, TRACE_MARK, NULL), 1);
+        const trace_entry *last = trace_at(r.trace, trace_length(r.trace) - 1);
+        ck_assert_uint_eq(last->bytes, 9);
+        ck_assert_mem_eq(last->data, "promised\n", 9);
+        must_match(&r, 3);
+    }
+}
+END_TEST
+
 START_TEST(recorder__a_difference_is_told)
 {
     char difference[300];
@@ -606,7 +628,8 @@ LEVIN_TEST_MAIN("recorder", TEST(recorder__every_way_to_write_is_in_the_trace),
                 TEST(recorder__what_is_not_supported_is_noted),
                 TEST(recorder__what_a_killed_process_stored_last_is_found_at_the_end),
                 TEST(recorder__sqlite_leaves_what_its_trace_says), TEST(recorder__git_leaves_what_its_trace_says),
-                TEST(recorder__output_is_marked_where_it_was_seen), TEST(recorder__a_difference_is_told),
+                TEST(recorder__output_is_marked_where_it_was_seen),
+                TEST(recorder__promises_come_on_a_descriptor_of_their_own), TEST(recorder__a_difference_is_told),
                 TEST(recorder__a_trace_with_its_start_comes_back_from_a_file),
                 TEST(recorder__a_plan_hurts_the_calls_of_a_program),
                 TEST(recorder__what_a_failed_sync_lost_is_in_no_state_after_it),
