@@ -207,6 +207,19 @@ expect "delete a prefix" 0 "$levin" delete ranges --prefix r
 expect "count" 0 "$levin" scan ranges --count
 same "a prefix is gone" out <(echo 1)
 expect "a range and a key" 2 "$levin" delete ranges --prefix r q1
+expect "keys that no empty bound may remove" 0 "$levin" put everything kept v --create
+for bound in "--prefix=" "--from=" "--to=" "--from= --to=" "--hex --prefix="; do
+    read -ra bounds <<<"$bound"
+    expect "delete with $bound is refused" 2 "$levin" delete everything "${bounds[@]}"
+    says "delete with $bound names --all" err '^levin delete: --(prefix|from|to) is empty: .*--all'
+done
+expect "nothing is gone" 0 "$levin" get everything kept
+expect "all and a range" 2 "$levin" delete everything --all --prefix r
+expect "all and a key" 2 "$levin" delete everything --all kept
+expect "all in one keyspace" 3 "$levin" delete everything --all --keyspace nosuch
+expect "all of them" 0 "$levin" delete everything --all
+expect "count after all are gone" 0 "$levin" scan everything --count
+is "no key is left" out 0
 expect "no keyspaces" 0 "$levin" keyspaces ranges
 same "none is listed" out /dev/null
 expect "put makes a keyspace" 0 "$levin" put ranges q1 other --keyspace second

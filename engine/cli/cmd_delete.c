@@ -1,5 +1,7 @@
 /*
  * cmd_delete.c - levin delete: removes keys, or a range of them, in one batch.
+ *
+ * A range that has no end on either side is everything, and wants --all: --prefix "$UNSET" must not empty a store.
  */
 #include <stdio.h>
 
@@ -8,7 +10,7 @@
 
 typedef struct delete_request {
     const char *lower, *upper, *prefix, *keyspace; /* as given; NULL: none */
-    bool hex;
+    bool hex, all;
     levin_durability durability;
     levin_options store;
 } delete_request;
@@ -92,14 +94,24 @@ static const char *not_hex(const delete_request *request, char **keys)
     return bad;
 }
 
+/* The name of an option for a bound that is given without a byte, or NULL. */
+static const char *empty_bound(const delete_request *request)
+{
+    return request->prefix && !*request->prefix  ? "--prefix"
+           : request->lower && !*request->lower ? "--from"
+           : request->upper && !*request->upper ? "--to"
+                                                : NULL;
+}
+
 static int run(const cli_command *command, int argc, char **argv)
 {
-    enum { OPT_DURABILITY = 256, OPT_FROM, OPT_TO, OPT_PREFIX, OPT_KEYSPACE };
+    enum { OPT_DURABILITY = 256, OPT_FROM, OPT_TO, OPT_PREFIX, OPT_ALL, OPT_KEYSPACE };
     static const struct option options[] = { { "hex", no_argument, NULL, 'x' },
                                              { "durability", required_argument, NULL, OPT_DURABILITY },
                                              { "from", required_argument, NULL, OPT_FROM },
                                              { "to", required_argument, NULL, OPT_TO },
                                              { "prefix", required_argument, NULL, OPT_PREFIX },
+                                             { "all", no_argument, NULL, OPT_ALL },
                                              { "keyspace", required_argument, NULL, OPT_KEYSPACE },
                                              CLI_STORE_OPTIONS };
     delete_request request = { .durability = LEVIN_SYNCED };
@@ -112,6 +124,7 @@ static int run(const cli_command *command, int argc, char **argv)
         case OPT_FROM: request.lower = optarg; break;
         case OPT_TO: request.upper = optarg; break;
         case OPT_PREFIX: request.prefix = optarg; break;
+        case OPT_ALL: request.all = true; break;
         case OPT_KEYSPACE: request.keyspace = optarg; break;
         default:
             if (!cli_parse_durability(optarg, &request.durability))
@@ -119,9 +132,14 @@ static int run(const cli_command *command, int argc, char **argv)
         }
     }
     request.store.create_if_missing = false;
-    const bool range = request.lower || request.upper || request.prefix;
+    const bool bounds = request.lower || request.upper || request.prefix, range = bounds || request.all;
     if (request.prefix && (request.lower || request.upper))
         return cli_usage(command, "--prefix or --from and --to, not both");
+    const char *empty = empty_bound(&request);
+    if (empty)
+        return cli_usage(command, "%s is empty: that is no bound; --all removes all keys", empty);
+    if (request.all && bounds)
+        return cli_usage(command, "--all or a range, not both");
     if (!cli_arguments(command, argc, range ? 1 : 2, range ? 1 : argc))
         return CLI_USAGE;
     char **keys = argv + optind + 1;
@@ -130,12 +148,13 @@ static int run(const cli_command *command, int argc, char **argv)
 }
 
 const cli_command command_delete = {
-    "delete", "STORE KEY... | STORE --prefix P | STORE [--from KEY] [--to KEY]",
+    "delete", "STORE KEY... | STORE --prefix P | STORE [--from KEY] [--to KEY] | STORE --all",
     "Removes keys, all in one batch; exit code 1 when one was not there",
     "  -x, --hex               each KEY is given as hex digits\n"
     "      --prefix P          all keys that begin with P, however many there are\n"
     "      --from KEY          all keys from KEY on\n"
     "      --to KEY            all keys before KEY\n"
+    "      --all               all keys; an empty P or KEY is refused, for it would mean that\n"
     "      --keyspace NAME     in that keyspace\n"
     "      --durability LEVEL  none, logged or synced (default: on the device before levin returns)\n" CLI_STORE_HELP,
     run
