@@ -129,7 +129,7 @@ LIB_A  := $(or $(ENGINE_A),$(B)/liblevin.a)
 LIB_SO := $(B)/liblevin.so.$(VERSION)
 PLUGINS := $(STORES:%=$(B)/stores/%.so)
 # plug-ins outside of the list: the worked example, and two for tests, one of which lies
-EXAMPLES := $(B)/examples/dirstore.so $(B)/examples/liar.so
+EXAMPLES := $(B)/examples/template.so $(B)/examples/dirstore.so $(B)/examples/liar.so
 # the archive that is installed: one object in which all but levin_* is local, so that it clashes with no name of its user
 LIB_STATIC := $(B)/install/liblevin.a
 FAULTS_A := $(B)/libfaults.a

@@ -30,6 +30,7 @@ static const known_store known[] = {
     { "bdb", "libdb5.3-dev", NULL },
     { "kyotocabinet", "libkyotocabinet-dev", NULL },
     { "gdbm", "libgdbm-dev", NULL },
+    { "pipe", NULL, &adapter_pipe },
 };
 enum { KNOWN = sizeof known / sizeof known[0] };
 

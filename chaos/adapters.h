@@ -1,5 +1,5 @@
 /*
- * adapters.h - the adapter that is built in, and what all of them share.
+ * adapters.h - the adapters that are built in, and what all of them share.
  */
 #ifndef LEVIN_CHAOS_ADAPTERS_H
 #define LEVIN_CHAOS_ADAPTERS_H
@@ -9,6 +9,7 @@
 #include "store.h"
 
 extern const store_adapter adapter_levin;
+extern const store_adapter adapter_pipe;
 
 /* The order of all stores here: bytes as unsigned, then length. */
 static inline int slice_compare(store_slice a, store_slice b)

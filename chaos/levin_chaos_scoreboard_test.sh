@@ -9,7 +9,7 @@ chaos=$PWD/${LEVIN_CHAOS:-build/release/bin/levin-chaos}
 examples=$(dirname "$chaos")/../examples
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
-cp "$examples"/*.so "$scratch" || exit 3
+cp "$examples"/*.so chaos/examples/store.py "$scratch" || exit 3
 cd "$scratch" || exit 3
 checks=0 failures=0
 
@@ -57,7 +57,16 @@ if has sqlite; then
     check "SQLite gives back values with a bit flipped" row sqlite '.classes[] | select(.class == "flip") | .outcomes.wrong > 0'
 fi
 check "what is bad comes back three times of three" jq -e 'all(.stores[].classes[].examples[]; .reproduced == 3)' board.json
-line=$(jq -r '.stores[] | select(.store == "./liar.so") | .classes[0].examples[0].replay' board.json)
+if python3 -c 'import sqlite3' 2>/dev/null; then
+    check "a store behind a pipe" exits 0 sh -c "'$chaos' scoreboard --stores 'pipe:python3 store.py' --classes flip,cut,full,crash --damages 6 --lives 2 \
+        --states 8 --batches 60 --quiet --directory kept --json >board.json"
+    check "was judged" row 'pipe:python3 store.py' '.not_judged == null and .not_recorded == null and ([.classes[].done] | add) > 15'
+    check "survives power cuts" row 'pipe:python3 store.py' '[.classes[] | select(.class == "crash") | .bad] == [0]'
+    check "and gives back a bit flipped, as SQLite does" row 'pipe:python3 store.py' '.classes[0].outcomes.wrong > 0'
+fi
+check "a program that is no store" exits 0 sh -c "'$chaos' scoreboard --stores pipe:true --classes flip --quiet --directory kept --json >board.json"
+check "is told" row pipe:true '.not_judged | contains("the program has ended")'
+line=$(jq -r '.stores[] | select(.store == "./liar.so") | .classes[0].examples[0].replay' mine.json)
 check "a replay line" exits 1 sh -c "$(dirname "$chaos")/$line >replayed"
 check "tells what was done" grep -q '^bit . of byte' replayed
 check "and what came of it" grep -q '^wrong: get: key' replayed

@@ -107,6 +107,8 @@ void board_add_all(board *b);
 void board_run(board *b);
 /* Small sizes, so that logs are switched, written back and merged in a workload that is read in no time. */
 store_config board_config(const store_spec *spec, const char *path, bool create);
+/* A trial hangs when it does not compute for so long; 0: that is not looked at. */
+double board_idle_seconds(const board_row *row);
 /* What is written to all stores, in batches of one operation where a store has no others. */
 store_work *board_work(uint64_t seed, uint32_t keys, uint32_t batches, const store_adapter *a);
 /* Where something of the row's is kept. */

@@ -29,7 +29,7 @@
 
 enum { RETRIES = 3, MORE_AFTER_FAILURE = 3, SYNC_VARIANTS = 8, SOONER_MAX = 5, GO_ON_BATCHES = 4, GO_ON_ONE_IN = 4,
        CULPRITS = 3,
-       SECONDS_MAX = 120, PLAN_BYTES = 256, MARKS_BYTES = 65536, NUMBER_BYTES = 24 };
+       SECONDS_MAX = 60, PLAN_BYTES = 256, MARKS_BYTES = 65536, NUMBER_BYTES = 24 };
 
 /* ---- the child ---- */
 
@@ -184,9 +184,9 @@ static outcome judge_closed(void *context, char text[GUARDED_TEXT_BYTES])
     return judge_told(c->l, c->directory, c->t, text);
 }
 
-static guarded_limits limits_of(const board *b)
+static guarded_limits limits_of(const board *b, const board_row *row)
 {
-    return (guarded_limits){ .seconds = b->options.hang_seconds, .idle_seconds = BOARD_IDLE_SECONDS,
+    return (guarded_limits){ .seconds = b->options.hang_seconds, .idle_seconds = board_idle_seconds(row),
                              .memory_bytes = BOARD_MEMORY_BYTES };
 }
 
@@ -314,7 +314,7 @@ static void plan_make(const board_row *row, board_class c, uint64_t seed, uint64
 
 static outcome after_power_cut(const board *b, life_judging *l, const trace *t, char text[GUARDED_TEXT_BYTES])
 {
-    const states_options options = { .trace = t, .seed = b->options.seed, .jobs = 1, .limits = limits_of(b),
+    const states_options options = { .trace = t, .seed = b->options.seed, .jobs = 1, .limits = limits_of(b, l->row),
                                      .grants = GRANTS_JOURNAL | GRANT(ASSUMES_POWERSAFE), .judge = judge_state,
                                      .context = l };
     outcome worst = OUTCOME_RIGHT;
@@ -365,7 +365,7 @@ outcome life_trial(const board *b, board_row *row, board_class c, uint64_t numbe
         *acknowledged = t.after_failure;
         tell_commits(t, what);
         closed_judging closed = { &l, directory, t };
-        const guarded_limits limits = limits_of(b);
+        const guarded_limits limits = limits_of(b, row);
         if (r.timed_out)
             result = OUTCOME_HANG;
         else if (WIFSIGNALED(r.status))
@@ -388,7 +388,7 @@ static states_options crash_options(const board *b, const board_row *row, board_
 {
     return (states_options){ .trace = row->life, .seed = b->options.seed, .states = b->options.states,
                              .grants = c == BOARD_CRASH ? GRANTS_JOURNAL | GRANT(ASSUMES_POWERSAFE) : 0,
-                             .jobs = b->options.jobs, .limits = limits_of(b), .judge = judge_state, .context = l,
+                             .jobs = b->options.jobs, .limits = limits_of(b, row), .judge = judge_state, .context = l,
                              .culprits = CULPRITS };
 }
 

@@ -22,6 +22,7 @@
 #include "store_judge.h"
 
 #define DAMAGES_SHARE 0.6 /* of the budget */
+enum { LIFE_SECONDS = 400 /* five lives, at the most */ };
 enum { CHUNK = 5, BATCH_MAX = 12, GO_ON_BATCHES = 8, GO_ON_ONE_IN = 4, SETTINGS_BYTES = 2048 };
 static const uint64_t CACHE_BYTES = 1 << 20, WRITE_BUFFER_BYTES = 64 << 10, MAP_BYTES = 64 << 20;
 
@@ -107,6 +108,12 @@ void board_row_path(const board *b, const board_row *row, const char *name, char
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.=_-", *at))
             *at = '_';
     snprintf(path, DIRECTORY_PATH_BYTES, "%s/%s%s%s", b->options.directory, label, *name ? "/" : "", name);
+}
+
+/* What computes is another process where a store is behind a pipe. */
+double board_idle_seconds(const board_row *row)
+{
+    return row->spec.adapter->takes_argument ? 0 : BOARD_IDLE_SECONDS;
 }
 
 store_work *board_work(uint64_t seed, uint32_t keys, uint32_t batches, const store_adapter *a)
@@ -280,7 +287,7 @@ static outcome damage_trial(const board *b, board_row *row, board_class c, uint6
                             char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *check_found)
 {
     char path[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES];
-    const guarded_limits limits = { .seconds = b->options.hang_seconds, .idle_seconds = BOARD_IDLE_SECONDS,
+    const guarded_limits limits = { .seconds = b->options.hang_seconds, .idle_seconds = board_idle_seconds(row),
                                     .memory_bytes = BOARD_MEMORY_BYTES };
     snprintf(path, sizeof path, "%s/trial-%ld", b->scratch, (long)getpid());
     board_row_path(b, row, "now", now);
@@ -452,7 +459,8 @@ void board_run(board *b)
     const bool crashes = wanted(b, BOARD_CRASH) || wanted(b, BOARD_STRICT);
     const crew_options options = { .jobs = b->options.jobs, .tasks = r.count,
                                    .deadline = budget > 0 ? begun + budget * (crashes ? DAMAGES_SHARE : 1) : 0,
-                                   .hang_seconds = 4 * b->options.hang_seconds + 30, .context = &r, .work = work,
+                                   .hang_seconds = 12 * b->options.hang_seconds + LIFE_SECONDS, .context = &r,
+                                   .work = work,
                                    .receive = receive, .died = died, .progress = progress };
     bool all = crew_run(&options);
     all = crashes_run(b, budget > 0 ? begun + budget : 0) && all;

@@ -259,7 +259,8 @@ static void check(judgement *g)
 {
     const outcome before = g->worst;
     const bool told = g->told;
-    if (!g->j->adapter->check || g->j->adapter->check(g->session) == STORE_OK)
+    const store_result result = g->j->adapter->check ? g->j->adapter->check(g->session) : STORE_OK;
+    if (result == STORE_OK || result == STORE_UNSUPPORTED)
         return;
     tell(g, "its check", g->j->adapter->message(g->session));
     g->j->check_found = !told && before <= OUTCOME_DETECTED;
