@@ -14,6 +14,7 @@
 #include "crossed_sweep.h"
 #include "effects_sweep.h"
 #include "faults_sweep.h"
+#include "merge_command.h"
 #include "plan_command.h"
 #include "ranges.h"
 #include "schedules_command.h"
@@ -170,6 +171,8 @@ int main(int argc, char **argv)
         return record_command(argc - 1, argv + 1);
     if (argc > 1 && !strcmp(argv[1], "explore"))
         return explore_command(argc - 1, argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "merge"))
+        return merge_command(argc - 1, argv + 1);
     chaos_options options;
     if (argc > 1 && !strcmp(argv[1], "stores"))
         return stores_command(argc - 1, argv + 1);

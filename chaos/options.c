@@ -35,12 +35,14 @@ static const char usage_commands[] =
     "       levin-chaos replay FILE        a finding kept by --save, once more\n"
     "       levin-chaos shrink FILE [--output FILE] [--c]\n"
     "                                      a smaller one that shows the same\n"
+    "       levin-chaos merge REPORT...    the reports (--json) of all shards of a campaign as one\n"
     "       levin-chaos stores [STORE...]  the stores that can be struck, their settings, and what is missing\n"
     "       levin-chaos scoreboard [options]  all stores under the same damages; --help lists its options\n";
 static const char usage_options[] =
     "\n"
     "  --seed N          first seed (default 1)\n"
     "  --seeds N         so many seeds (default 1; with --budget as many as fit)\n"
+    "  --shard I/N       only the Ith of N parts of the seeds; merge joins the reports of all\n"
     "  --ops N           puts and deletes of the workload (sweep 2000, faults and corrupt 160);\n"
     "                    steps of ranges (160)\n"
     "  --small           a workload that comes to less than it should is no failure of the harness\n"
@@ -115,6 +117,7 @@ static bool command_parse(chaos_options *o, const char *text)
 enum {
     OPT_SEED = 256,
     OPT_SEEDS,
+    OPT_SHARD,
     OPT_OPS,
     OPT_DEPTH,
     OPT_BUDGET,
@@ -153,6 +156,7 @@ enum {
 };
 
 static const struct option long_options[] = {
+    { "shard", required_argument, NULL, OPT_SHARD },
     { "seed", required_argument, NULL, OPT_SEED },     { "seeds", required_argument, NULL, OPT_SEEDS },
     { "ops", required_argument, NULL, OPT_OPS },       { "depth", required_argument, NULL, OPT_DEPTH },
     { "budget", required_argument, NULL, OPT_BUDGET }, { "data", required_argument, NULL, OPT_DATA },
@@ -184,6 +188,8 @@ static int option_parse(chaos_options *o, int option)
     switch (option) {
     case OPT_SEED:
         return number(optarg, 0, UINT64_MAX - 1, &o->seed) ? -1 : mistake("--seed wants a number", optarg);
+    case OPT_SHARD:
+        return shard_parse(optarg, &o->shard) ? -1 : mistake("--shard wants i/n, i from 1 to n", optarg);
     case OPT_SEEDS:
         return number(optarg, 1, 1000000, &o->seeds) ? -1 : mistake("--seeds wants a number from 1", optarg);
     case OPT_OPS:
@@ -301,6 +307,21 @@ static int option_parse(chaos_options *o, int option)
     }
 }
 
+/* This shard's seeds. */
+static int shard_apply(chaos_options *o)
+{
+    const uint64_t seeds = o->seeds ? o->seeds : 1;
+    if (!o->shard.count)
+        return -1;
+    if (o->command > COMMAND_RANGES || o->budget_seconds > 0)
+        return mistake("--shard is for sweep, faults, corrupt and ranges without a budget", NULL);
+    if (seeds < o->shard.count)
+        return mistake("--shard: fewer seeds than shards", NULL);
+    o->seed += shard_first(o->shard, seeds);
+    o->seeds = shard_share(o->shard, seeds);
+    return -1;
+}
+
 int chaos_options_parse(chaos_options *o, int argc, char **argv)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -354,5 +375,5 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         return mistake("--at, --fault, --chain, --damage and --ranges are for replay", NULL);
     if (o->command != COMMAND_CORRUPT && o->command != COMMAND_CHAOS && (o->damages || o->exhaustive))
         return mistake("--damages and --exhaustive are for corrupt", NULL);
-    return -1;
+    return shard_apply(o);
 }

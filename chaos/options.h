@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../faults/shard.h"
+
 enum { EXIT_NOTHING_FOUND = 0, EXIT_VIOLATION = 1, EXIT_USAGE = 2, EXIT_HARNESS = 3, EXIT_INTERRUPTED = 130 };
 enum { DEPTH_DEFAULT = 2, CROSSED_DEPTH_DEFAULT = 3 };
 enum { SOAK_THREADS_DEFAULT = 8, SOAK_SECONDS_DEFAULT = 60, SOAK_FAULT_EVERY_DEFAULT = 600 };
@@ -27,6 +29,7 @@ typedef struct chaos_options {
     chaos_command command;
     uint64_t seed;
     uint64_t seeds;        /* 0: one, or with a budget as many as it allows */
+    shard shard;           /* seed and seeds are those of this shard */
     uint32_t operations;   /* 0: the default of the command */
     unsigned depth;
     unsigned crossed_depth; /* of chains of faults and crashes */

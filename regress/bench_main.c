@@ -20,6 +20,7 @@
 #include "../engine/levin.h"
 #include "bench_child.h"
 #include "bench_keys.h"
+#include "bench_merge.h"
 #include "bench_run.h"
 #include "bench_table.h"
 
@@ -102,6 +103,8 @@ static void usage(FILE *to)
             "  --duration=SECONDS    instead of a count, for those marked *\n"
             "  --sync                fillseq and fillrandom sync each batch\n"
             "  --rounds=N            (default 3)\n"
+            "  --shard=I/N           of the rounds, only the Ith of N parts, with --json\n"
+            "  --merge FILE...       the JSON reports of all shards as one; latencies: the worst shard's\n"
             "  --seed=N              (default 1)\n"
             "  --cache_size=N        bytes (default 1 GiB)\n"
             "  --write_buffer_size=N bytes (default: the store's own)\n"
@@ -134,6 +137,8 @@ enum option_id {
     OPTION_DURATION,
     OPTION_SYNC,
     OPTION_ROUNDS,
+    OPTION_SHARD,
+    OPTION_MERGE,
     OPTION_SEED,
     OPTION_CACHE,
     OPTION_WRITE_BUFFER,
@@ -168,6 +173,8 @@ static const struct option options[] = {
     { "duration", required_argument, NULL, OPTION_DURATION },
     { "sync", no_argument, NULL, OPTION_SYNC },
     { "rounds", required_argument, NULL, OPTION_ROUNDS },
+    { "shard", required_argument, NULL, OPTION_SHARD },
+    { "merge", no_argument, NULL, OPTION_MERGE },
     { "seed", required_argument, NULL, OPTION_SEED },
     { "cache_size", required_argument, NULL, OPTION_CACHE },
     { "write_buffer_size", required_argument, NULL, OPTION_WRITE_BUFFER },
@@ -281,6 +288,11 @@ static void parse(bench_setup *s, int argc, char **argv, char *bench_list, char 
         case OPTION_THREADS: o->threads = (unsigned)number(name, text, 1, 1024); break;
         case OPTION_DURATION: o->duration_s = fraction(name, text, 1e6); break;
         case OPTION_SYNC: o->sync = true; break;
+        case OPTION_SHARD:
+            if (!shard_parse(text, &s->shard))
+                bad_usage("a shard is i/n, i from 1 to n", text);
+            break;
+        case OPTION_MERGE: exit(bench_merge(argv + optind, (size_t)(argc - optind)));
         case OPTION_ROUNDS: s->rounds = (unsigned)number(name, text, 1, BENCH_ROUNDS_MAX); break;
         case OPTION_SEED: o->seed = number(name, text, 0, INT64_MAX); break;
         case OPTION_CACHE: s->cache_bytes = number(name, text, 1 << 20, UINT64_MAX / 2); break;
@@ -327,6 +339,11 @@ static void choose_defaults(bench_setup *s, char store_list[BENCH_PATH_BYTES])
     o->num = o->num ? o->num : s->quick ? 100000 : 1000000;
     o->large = o->large ? o->large : s->quick ? 500 : 2000;
     s->rounds = s->rounds ? s->rounds : s->quick ? 1 : 3;
+    if (s->shard.count) {
+        if (s->table || s->shard.count > s->rounds)
+            bad_usage("--shard takes a part of the rounds of --benchmarks, at least one a shard", NULL);
+        s->rounds = (unsigned)shard_share(s->shard, s->rounds);
+    }
     if (s->table && !s->write_buffer_bytes)
         s->write_buffer_bytes = 64u << 20; /* the same for all */
     if (s->table && o->duration_s <= 0)

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "../faults/shard.h"
 #include "bench_stores.h"
 #include "workloads.h"
 
@@ -28,6 +29,7 @@ typedef struct bench_cell {
 
 typedef struct bench_setup {
     bench_options o;
+    shard shard; /* rounds are those of this shard */
     bench_store store[BENCH_STORES_MAX];
     size_t stores;
     const workload *bench[BENCH_BENCHES_MAX]; /* NULL: "open" */

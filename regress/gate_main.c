@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "../engine/levin.h"
+#include "../faults/json_merge.h"
+#include "../faults/shard.h"
 #include "gate_measure.h"
 #include "gate_pairs.h"
 #include "gate_ratio.h"
@@ -43,6 +45,7 @@ typedef struct gate_options {
     time_options time; /* base and now NULL: not asked for */
     pairs_options pairs; /* a and b NULL: not asked for */
     uint64_t base_bytes, now_bytes; /* of the library; 0: not compared */
+    shard shard;
     bool exact;          /* --counters without a file: the rows of the two commands */
     const char *json_file; /* beside the text */
     bool accept, json;     /* json: instead of the text */
@@ -402,6 +405,8 @@ static void usage(FILE *to)
                 "                        workload,counter,value and end; slices: one process of the time\n"
                 "                        tier, --base-sides and --now-sides naming one link each\n"
                 "  --json[=FILE]         JSON instead of text, or into FILE beside it\n"
+                "  --shard=I/N           of the workloads, only the Ith of N parts\n"
+                "  --merge FILE...       the JSON reports of all shards as one\n"
                 "  --sizes=BASE:NOW      bytes of the two libraries: 5 %% more is a regression\n"
                 "  --tally=FILES         the table of a proof (regress/time_proof.sh), FILES comma-separated\n"
                 "  --help, --version\n"
@@ -492,6 +497,32 @@ static void list_workloads(void)
                gate_work_description(w));
 }
 
+/* Of the workloads chosen, every nth. */
+static void take_shard(gate_options *o)
+{
+    static char list[WORKLOADS_MAX * (GATE_NAME_BYTES + 1)];
+    const gate_work *w;
+    size_t at = 0, n = 0;
+    for (size_t i = 0; (w = gate_work_at(i)); i++)
+        if (gate_list_holds(o->workloads, gate_work_name(w)) && n++ % o->shard.count == o->shard.index)
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? "," : "", gate_work_name(w));
+    o->workloads = list;
+}
+
+static int merge_reports(char *const *paths, size_t count)
+{
+    char message[JSON_MERGE_MESSAGE] = "--merge takes the JSON reports of all shards";
+    json_t *whole = count ? json_merge_files(paths, count, message) : NULL;
+    if (!whole) {
+        fprintf(stderr, "levin-gate: %s\n", message);
+        return count ? EXIT_GATE : EXIT_USAGE;
+    }
+    const bool good = json_is_true(json_object_get(whole, "ok"));
+    const bool written = !json_dumpf(whole, stdout, JSON_INDENT(1)) && putchar('\n') != EOF && !fflush(stdout);
+    json_decref(whole);
+    return !written ? EXIT_GATE : good ? EXIT_OK : EXIT_REGRESSION;
+}
+
 static void parse(gate_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -507,6 +538,7 @@ static void parse(gate_options *o, int argc, char **argv)
         { "alpha", required_argument, NULL, 'A' },       { "seed", required_argument, NULL, 's' },
         { "a", required_argument, NULL, '1' },           { "b", required_argument, NULL, '2' },
         { "metric", required_argument, NULL, 'M' },      { "sizes", required_argument, NULL, 'Z' },
+        { "shard", required_argument, NULL, 'H' },       { "merge", no_argument, NULL, 'G' },
         { "tally", required_argument, NULL, 'T' },
         { "help", no_argument, NULL, 'h' },              { "version", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
@@ -539,6 +571,11 @@ static void parse(gate_options *o, int argc, char **argv)
         case '2': o->pairs.b = optarg; break;
         case 'M': o->pairs.metrics = metrics_of(optarg); break;
         case 'Z': sizes_of(o, optarg); break;
+        case 'H':
+            if (!shard_parse(optarg, &o->shard))
+                bad_usage("a shard is i/n, i from 1 to n", optarg);
+            break;
+        case 'G': exit(merge_reports(argv + optind, (size_t)(argc - optind)));
         case 'T': exit(gate_tally(optarg, stdout) ? EXIT_OK : EXIT_GATE);
         case 'h': usage(stdout); exit(EXIT_OK);
         case 'v': printf("levin-gate %s\n", LEVIN_VERSION); exit(EXIT_OK);
@@ -563,6 +600,8 @@ static void parse(gate_options *o, int argc, char **argv)
         bad_usage("--base-sides and --now-sides go together", NULL);
     if (o->run == RUN_SLICES && !o->time.base)
         bad_usage("--run=slices takes --base-sides=FILE and --now-sides=FILE", NULL);
+    if (o->shard.count)
+        take_shard(o);
     o->time.workloads = o->workloads;
     o->time.program = o->program;
     if (o->accept && (!o->counters || o->workloads || o->base || o->run))

@@ -1,0 +1,67 @@
+#!/bin/bash
+# A campaign in shards, by GNU parallel and by a Slurm of one node that is started here, merged, is the campaign undivided.
+# Without root there is no Slurm to be started: that part says so.
+# shellcheck disable=SC2016 # what is given to sh -c is given as it stands
+set -u
+
+cd "$(dirname "$0")/.." || exit 3
+fleet=$PWD/ci/fleet chaos=$PWD/build/release/bin/levin-chaos gate=$PWD/build/release/bin/levin-gate bench=$PWD/build/release/bin/levin-bench
+csv=$PWD/regress/counters.csv
+scratch=$(mktemp -d) || exit 3
+chmod 755 "$scratch"
+cd "$scratch" || exit 3
+trap '"$fleet/slurm_node.sh" stop "$scratch/slurm" 2>/dev/null; rm -rf "$scratch"' EXIT
+checks=0 failures=0
+check() { # name, command...
+    local name=$1
+    shift
+    checks=$((checks + 1))
+    "$@" >log 2>&1 && return
+    failures=$((failures + 1))
+    printf '%s: failed\n' "$name"
+    head -n 20 log
+}
+# What is left when times and the number of workers are taken out.
+same() { # file, file
+    diff <(jq -S 'del(.. | .seconds?, .states_per_second_per_core?, .jobs?)' "$1") <(jq -S 'del(.. | .seconds?, .states_per_second_per_core?, .jobs?)' "$2")
+}
+campaign=("$chaos" ranges --seeds 7 --seed 11 --ops 60 --small --json --quiet --jobs 1)
+counters=("$gate" --counters="$csv" --json)
+
+check "undivided" sh -c '"$@" >whole.json' - "${campaign[@]}"
+check "by parallel" env JOBS=2 "$fleet/parallel.sh" parallel 3 -- "${campaign[@]}"
+check "merged" sh -c '"$1" merge parallel/*.json >parallel.json' - "$chaos"
+check "is the whole" same whole.json parallel.json
+rm -f parallel/2.json
+check "a shard that is missing is seen" sh -c '"$1" merge parallel/*.json >part.json' - "$chaos"
+check "for it is not the whole" sh -c '! diff whole.json part.json'
+check "and is run again, alone" env JOBS=2 "$fleet/parallel.sh" parallel 3 -- "${campaign[@]}"
+check "which makes it whole" sh -c '"$1" merge parallel/*.json >parallel.json' - "$chaos"
+check "as before" same whole.json parallel.json
+check "another campaign's shard is refused" sh -c '"$1" ranges --data /etc/os-release --json --quiet >other.json; ! "$1" merge whole.json other.json' - "$chaos"
+check "more shards than seeds are refused" sh -c '"$1" ranges --shard 1/2 2>&1 | grep -q "fewer seeds"' - "$chaos"
+check "the gate undivided" sh -c '"$@" >gate.json' - "${counters[@]}"
+check "the gate's counters by parallel" env JOBS=2 "$fleet/parallel.sh" gates 3 -- "${counters[@]}"
+check "merged" sh -c '"$1" --merge gates/*.json >gates.json' - "$gate"
+check "are the whole" same gate.json gates.json
+check "the bench by parallel" env JOBS=1 "$fleet/parallel.sh" benches 2 -- "$bench" --benchmarks=fillrandom --num=2000 --rounds=3 --json
+check "merged" sh -c '"$1" --merge benches/*.json >benches.json' - "$bench"
+check "has all rounds" jq -e '.options.rounds == 3 and (.results[0].rounds | length) == 3' benches.json
+check "a Kubernetes job of one shard" env JOB_COMPLETION_INDEX=2 "$fleet/shard.sh" pods 3 -- "${campaign[@]}"
+check "counts from 0" same pods/3.json parallel/3.json
+
+if [ "$(id -u)" != 0 ] || ! command -v slurmctld slurmd munged >/dev/null; then
+    echo "fleet: no root, or no Slurm: the job array is not looked at"
+elif "$fleet/slurm_node.sh" start "$scratch/slurm" >started; then
+    SLURM_CONF=$(sed 's/^SLURM_CONF=//' started)
+    export SLURM_CONF
+    check "by a Slurm job array" "$fleet/slurm.sh" slurmed 3 -- "${campaign[@]}"
+    check "merged" sh -c '"$1" merge slurmed/*.json >slurmed.json' - "$chaos"
+    check "is the whole" same whole.json slurmed.json
+    check "a shard that fails is told" sh -c '! "$1" failing 2 -- false --nothing 2>told; grep -q "no report of shard" told' - "$fleet/slurm.sh"
+else
+    checks=$((checks + 1)) failures=$((failures + 1))
+    echo "fleet: Slurm did not start"
+fi
+echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
+[ "$failures" -eq 0 ]
