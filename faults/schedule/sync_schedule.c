@@ -8,6 +8,7 @@
 #include "../../engine/sync.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "schedule_internal.h"
@@ -126,6 +127,7 @@ int sync_thread_start(sync_thread *thread_storage, void (*run)(void *argument), 
     thread *t = schedule_running() ? schedule_start(run, argument) : NULL;
     if (!t)
         return EAGAIN;
+    snprintf(t->name, sizeof t->name, "engine's thread %u", t->number);
     memcpy(thread_storage, &t, sizeof t);
     schedule_at("start", NULL, __builtin_return_address(0));
     return 0;
