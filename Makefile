@@ -27,7 +27,7 @@ JOBS ?= 1
 # ---- variants ------------------------------------------------------------------------------------------------
 # Only the engine (and what reads fault plans) is instrumented: what the fuzzers see as new is new there, and the harness
 # costs less.
-harness_source = $(filter-out faults/plan.c faults/words.c,$(filter fuzz/%.c faults/%.c,$<))
+harness_source = $(filter-out faults/plan.c faults/plan_judge.c faults/words.c,$(filter fuzz/%.c faults/%.c,$<))
 FUZZ_FLAGS := -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(VARIANT),release)
   VFLAGS := -O2 -g -DNDEBUG

@@ -29,6 +29,7 @@ if ($command eq 'list') {
             ($source, $line) = ($file{$1} // '?', $2) if /^\t\.loc (\d+) (\d+)/;
             next unless /$branch/;
             $number++;
+            next unless $source =~ m{^engine/}; # of xxHash, inlined, a mutant agrees with itself
             print join("\t", $path, $digest, $number, $_, $source, $line), "\n" for 'never', 'always';
         }
     }

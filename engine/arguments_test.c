@@ -205,6 +205,23 @@ START_TEST(arguments__of_calls_are_checked)
                      LEVIN_TOO_BIG);
     ck_assert_int_eq(levin_work(db, NULL), LEVIN_OK);
 
+    char buffer[8];
+    size_t bytes;
+    void *value;
+    levin_pinned pinned;
+    levin_get_request request = { .key = "", .buffer = buffer, .capacity = sizeof buffer };
+    for (int i = 0; i < 2; i++) { /* the empty key, and none */
+        const char *empty = i ? NULL : "";
+        ck_assert_int_eq(levin_get(db, NULL, empty, (size_t)i, buffer, sizeof buffer, &bytes), LEVIN_INVALID);
+        ck_assert_int_eq(levin_get_alloc(db, NULL, empty, (size_t)i, &value, &bytes), LEVIN_INVALID);
+        ck_assert_int_eq(levin_get_pinned(db, NULL, empty, (size_t)i, &pinned), LEVIN_INVALID);
+        ck_assert_int_eq(levin_contains(db, NULL, empty, (size_t)i), LEVIN_INVALID);
+        ck_assert_int_eq(levin_put(db, empty, (size_t)i, "v", 1, LEVIN_NONE), LEVIN_INVALID);
+        ck_assert_int_eq(levin_delete(db, empty, (size_t)i, LEVIN_NONE), LEVIN_INVALID);
+    }
+    ck_assert_int_eq(levin_multi_get(db, NULL, &request, 1), LEVIN_INVALID);
+    ck_assert_int_eq(request.code, LEVIN_INVALID);
+
     ck_assert_int_eq(levin_iter_open(db, NULL, &it), LEVIN_OK);
     ck_assert(levin_iter_seek(it, NULL, 0)); /* the first key */
     ck_assert(levin_iter_seek(it, "", 0));
@@ -230,6 +247,11 @@ START_TEST(arguments__codes_and_numbers_that_are_none)
     levin_options_init(&o);
     ck_assert_ptr_nonnull(levin_code_text((levin_code)12345));
     ck_assert_ptr_nonnull(levin_code_name((levin_code)12345));
+#define CODE_CHECK(name, value, text)                                                                           \
+    ck_assert_str_eq(levin_code_text(name), text);                                                              \
+    ck_assert_str_eq(levin_code_name(name), #name);
+    LEVIN_CODES(CODE_CHECK)
+#undef CODE_CHECK
     static const char *const wrong[] = { "", ":", "/", "64k4", "99999999999999999999", "18014398509481984K",
                                          "17179869184G", "-1", "1T" };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)

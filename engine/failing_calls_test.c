@@ -74,6 +74,57 @@ static levin_code do_create(scene *s)
     return code == LEVIN_OK ? closed : code;
 }
 
+/* Creation where the page file of a young store was lost: the log that is left is not destroyed. */
+static levin_code do_create_over_log(scene *s)
+{
+    levin_options o;
+    levin *db;
+    full_store_options(&o, s->io);
+    levin_code code = do_create(s);
+    if (code != LEVIN_OK)
+        return code;
+    const int failed = s->io->unlink(s->io->context, "new/pages");
+    if (failed)
+        return LEVIN_IO;
+    code = levin_open("new", &o, &db, NULL);
+    if (code == LEVIN_OK)
+        return levin_close(db);
+    return code == LEVIN_CORRUPT ? LEVIN_OK : code;
+}
+
+/* Groups beyond the window of the log's reader: written, read again by a check, replayed, salvaged, dumped. */
+static levin_code do_large_groups(scene *s)
+{
+    static char value[4000];
+    levin_options o;
+    levin *db;
+    levin_batch *batch;
+    full_store_options(&o, s->io);
+    o.memtable_bytes = 4 << 20;
+    levin_code code = levin_open("s", &o, &db, NULL);
+    if (code != LEVIN_OK)
+        return code;
+    code = levin_batch_create(db, &batch);
+    if (code != LEVIN_OK)
+        batch = NULL;
+    for (int i = 0; i < 90 && code == LEVIN_OK; i++) {
+        char key[24];
+        code = levin_batch_put(batch, key, full_store_key(key, 500 + i), value, sizeof value);
+    }
+    if (code == LEVIN_OK)
+        code = levin_write(db, batch, LEVIN_SYNCED);
+    levin_batch_destroy(batch);
+    code = code == LEVIN_OK ? levin_check(db, NULL, NULL, NULL) : code;
+    levin_code closed = levin_close(db);
+    return code == LEVIN_OK ? closed : code;
+}
+
+static levin_code do_replay_large_groups(scene *s)
+{
+    levin_code code = do_large_groups(s);
+    return code == LEVIN_OK ? do_salvage(s) : code;
+}
+
 static bool any_item(void *context, const levin_dump_item *item)
 {
     (void)context;
@@ -186,9 +237,14 @@ static levin_code walk(levin_iter *it)
     for (bool on = levin_iter_last(it); on; on = levin_iter_prev(it))
         if (!levin_iter_value(it).data)
             return levin_iter_status(it);
-    if (levin_iter_status(it) == LEVIN_OK && levin_iter_seek(it, "key-035", 7) && levin_iter_prev(it) &&
-        levin_iter_next(it))
-        (void)levin_iter_seek_for_prev(it, "key-041", 7);
+    for (int i = 3; i < KEYS && levin_iter_status(it) == LEVIN_OK; i += 9) { /* and turns, wherever it stands */
+        char key[24];
+        const size_t bytes = full_store_key(key, i);
+        if (levin_iter_seek(it, key, bytes) && levin_iter_prev(it) && levin_iter_next(it) && levin_iter_next(it))
+            (void)levin_iter_prev(it);
+        if (levin_iter_status(it) == LEVIN_OK && levin_iter_seek_for_prev(it, key, bytes) && levin_iter_next(it))
+            (void)levin_iter_prev(it);
+    }
     return levin_iter_status(it);
 }
 
@@ -363,6 +419,7 @@ static const struct operation {
 } operations[] = {
     { "open", do_open, false },           { "open to read", do_open_to_read, false },
     { "salvage", do_salvage, false },     { "create", do_create, false },
+    { "create over a log", do_create_over_log, false }, { "large groups", do_replay_large_groups, false },
     { "dump", do_dump, false },           { "dump of a page", do_dump_page, false },
     { "repair", do_repair, false },       { "check", do_check, true },
     { "backup", do_backup, true },        { "backup, unverified", do_backup_unverified, true },
