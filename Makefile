@@ -347,7 +347,7 @@ memcheck: $(DEPS) ## samples of the sweeps under valgrind: memory read before it
 	$(Q)$(SUBMAKE) VARIANT=release all
 	$(Q)ci/memcheck.sh
 
-.PHONY: gate gate-ci gate-nightly gate-accept gate-proof
+.PHONY: gate gate-ci gate-nightly gate-report gate-accept gate-proof peers
 gate: $(DEPS) ## costs of this tree: exact counters as in regress/counters.csv, instructions beside a base built for it (BASE=rev)
 	$(Q)regress/gate.sh
 # six runs that stand for the rest: writing, syncing, reading by key and in order, merging, recovering
@@ -356,6 +356,11 @@ gate-ci: $(DEPS) ## the gate over six runs that stand for the rest, under 5 minu
 	$(Q)GATE_FLAGS='--workloads=$(GATE_CI) $(GATE_FLAGS)' regress/gate.sh
 gate-nightly: $(DEPS) ## what cannot be sliced (threads, real syncs): levin-bench of this tree and of the base in pairs; advisory
 	$(Q)regress/gate.sh --nightly
+GATE_TREND ?= build/gate/trend.ndjson
+gate-report: $(DEPS) ## one page, build/gate/report.html: the newest ratios, each run by commit, where it changed (GATE_TREND=file)
+	$(Q)$(SUBMAKE) VARIANT=release build/release/bin/levin-gate
+	$(Q)build/release/bin/levin-gate --page='$(GATE_TREND)' >build/gate/report.html && echo "  build/gate/report.html"
+peers: bench ## the table over all stores, as `make bench`
 gate-accept: $(DEPS) ## takes the counters of this tree as the right ones, into regress/counters.csv
 	$(Q)regress/gate.sh --accept
 gate-proof: $(DEPS) ## the proof of the gate: each slowdown of regress/planted/ must be seen; false alarms and power of the time tier

@@ -9,6 +9,8 @@
 #                ancestor of HEAD (after a rebase), the commit where the two part is taken.
 #   GATE_FLAGS=  more options of levin-gate, such as --json or --workloads=get-row,put
 #   GATE_JSON=file   the results as JSON, too
+#   GATE_TREND=file  to which each run of a clean tree is appended, as a line of JSON (default build/gate/trend.ndjson; nothing is
+#                judged by it: `make gate-report` makes a page of it)
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS  as for make, for both sides
 #
 #   gate.sh [--accept | --which-base | --nightly]
@@ -172,6 +174,14 @@ if [ "${1:-}" = --nightly ]; then
     nightly "$base"
 fi
 
+json=${GATE_JSON:-$root/last.json}
+status=0
+rm -f "$json"
 # shellcheck disable=SC2086 # flags are words
-exec "$now/bin/levin-gate" --counters="$counters" ${program:+--base="$program" --base-name="$name"} \
-    ${sides:+--base-sides="$sides" --now-sides="$now/sides"} ${sizes:+--sizes="$sizes"} ${GATE_JSON:+--json="$GATE_JSON"} ${GATE_FLAGS:-}
+"$now/bin/levin-gate" --counters="$counters" ${program:+--base="$program" --base-name="$name"} \
+    ${sides:+--base-sides="$sides" --now-sides="$now/sides"} ${sizes:+--sizes="$sizes"} --json="$json" ${GATE_FLAGS:-} || status=$?
+if [ -s "$json" ] && [ -n "$base" ] && [ -z "$(git status --porcelain --untracked-files=no)" ] && command -v jq >/dev/null; then
+    jq -c --arg commit "$(git rev-parse --short HEAD)" --arg base "$name" --arg date "$(git log -1 --format=%cI)" \
+        '{commit: $commit, base: $base, date: $date, gate: .}' "$json" >>"${GATE_TREND:-build/gate/trend.ndjson}"
+fi
+exit "$status"

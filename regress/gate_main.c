@@ -21,6 +21,7 @@
 #include "../faults/json_merge.h"
 #include "../faults/shard.h"
 #include "gate_measure.h"
+#include "gate_page.h"
 #include "gate_pairs.h"
 #include "gate_ratio.h"
 #include "gate_report.h"
@@ -408,6 +409,7 @@ static void usage(FILE *to)
                 "  --shard=I/N           of the workloads, only the Ith of N parts\n"
                 "  --merge FILE...       the JSON reports of all shards as one\n"
                 "  --sizes=BASE:NOW      bytes of the two libraries: 5 %% more is a regression\n"
+                "  --page=TREND          the trend (what gate.sh appends for each run) as an HTML page\n"
                 "  --tally=FILES         the table of a proof (regress/time_proof.sh), FILES comma-separated\n"
                 "  --help, --version\n"
                 "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed or compared nothing,\n"
@@ -539,6 +541,7 @@ static void parse(gate_options *o, int argc, char **argv)
         { "a", required_argument, NULL, '1' },           { "b", required_argument, NULL, '2' },
         { "metric", required_argument, NULL, 'M' },      { "sizes", required_argument, NULL, 'Z' },
         { "shard", required_argument, NULL, 'H' },       { "merge", no_argument, NULL, 'G' },
+        { "page", required_argument, NULL, 'X' },
         { "tally", required_argument, NULL, 'T' },
         { "help", no_argument, NULL, 'h' },              { "version", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
@@ -558,7 +561,12 @@ static void parse(gate_options *o, int argc, char **argv)
         case 'w': o->workloads = optarg; break;
         case 'l': list_workloads(); exit(EXIT_OK);
         case 'R': o->run = (run_mode)choice_of("--run is counters, instructions or slices", optarg, runs); break;
-        case 'j': o->json = !optarg; o->json_file = optarg; break;
+        case 'j':
+            if (optarg)
+                o->json_file = optarg;
+            else
+                o->json = true;
+            break;
         case 'B': o->time.base = optarg; break;
         case 'N': o->time.now = optarg; break;
         case 'P': o->time.round = (unsigned)number_of(optarg, 3, 64, "processes are 3 to 64"); break;
@@ -576,6 +584,7 @@ static void parse(gate_options *o, int argc, char **argv)
                 bad_usage("a shard is i/n, i from 1 to n", optarg);
             break;
         case 'G': exit(merge_reports(argv + optind, (size_t)(argc - optind)));
+        case 'X': exit(gate_page(optarg, stdout) ? EXIT_OK : EXIT_GATE);
         case 'T': exit(gate_tally(optarg, stdout) ? EXIT_OK : EXIT_GATE);
         case 'h': usage(stdout); exit(EXIT_OK);
         case 'v': printf("levin-gate %s\n", LEVIN_VERSION); exit(EXIT_OK);

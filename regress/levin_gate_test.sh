@@ -183,6 +183,17 @@ expect "a tally" 0 '^identical +all +2 +1 +50\.00% +9\.45\.\.90\.55% ' "$gate" -
 expect "of two files" 0 '^identical +busy +2 +2 +100\.00% ' "$gate" --tally=decisions.csv,decisions.csv
 expect "of what is none" 3 'line 1 is no decision' "$gate" --tally=broken.csv
 
+# ---- the trend ----
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    printf '{"commit":"c%s","gate":{"instructions":{"workloads":[{"workload":"get","now":%s}]},"time":{"workloads":[{"workload":"get","base_ns":1000,"now_ns":1000,"change_percent":0.1,"lower_percent":-0.2,"upper_percent":0.3,"could_see_percent":1,"verdict":"same"}]}}}\n' \
+        "$i" "$((i < 7 ? 100 : 110))"
+done >trend.ndjson
+expect "a page" 0 '<h1>The gate, 12 runs, up to c12' "$gate" --page=trend.ndjson
+expect "says where it changed" 0 'get, instructions an operation: .10\.00% at c7$' sh -c "'$gate' --page=trend.ndjson | sed 's/<[^>]*>//g'"
+expect "and what the newest found" 0 '<td>.0\.10%<td>-0\.20\.\..0\.30%<td>1\.00%<td>same' "$gate" --page=trend.ndjson
+expect "of nothing" 3 'No such file' "$gate" --page=absent.ndjson
+expect "of what is no trend" 3 'holds no run' "$gate" --page=broken.csv
+
 # ---- which revision is the base ----
 git init -q -b main tree && mkdir -p tree/regress tree/engine && cp "$here/regress/gate.sh" tree/regress && touch tree/engine/levin.h
 in_tree() { git -C tree -c user.name=gate -c user.email=gate@localhost "$@"; }
