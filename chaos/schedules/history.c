@@ -5,6 +5,9 @@
  * has ended.  Configurations from which no order was found are remembered in a table that is cleared by a stamp; when
  * it is full, some are searched again.
  *
+ * A search that takes too many steps is given up, as if there was an order: many calls that had not returned at a power
+ * cut, in nobody's order.
+ *
  * Concurrency: one thread.
  */
 #include "history.h"
@@ -14,7 +17,7 @@
 
 #include "../../faults/random.h"
 
-enum { SEEN_BITS = 14, SEEN = 1 << SEEN_BITS, SEEN_PROBES = 8 };
+enum { STEPS_MAX = 4000000, SEEN_BITS = 18, SEEN = 1 << SEEN_BITS, SEEN_PROBES = 8 };
 
 typedef struct configuration {
     uint64_t ordered;
@@ -34,6 +37,7 @@ typedef struct search {
 
 static configuration seen[SEEN];
 static uint32_t stamp;
+static uint64_t steps; /* of this search */
 
 /* Whether it was seen before; if not, it is now. */
 static bool seen_before(uint64_t ordered, const history_state state, bool ended)
@@ -112,6 +116,8 @@ static bool order_rest(const search *s, uint64_t ordered, const history_state st
         return true;
     if (seen_before(ordered, state, ended))
         return false;
+    if (++steps > STEPS_MAX)
+        return true; /* undecided: no finding */
     uint64_t first_return = UINT64_MAX;
     for (uint64_t left = s->all & ~ordered; left; left &= left - 1) {
         const history_call *c = &s->h->calls[__builtin_ctzll(left)];
@@ -144,6 +150,7 @@ static bool search_order(search *s, const history *h)
             s->done_writes |= (uint64_t)1 << i;
     }
     stamp++;
+    steps = 0;
     return order_rest(s, 0, h->initial, !s->crash);
 }
 
