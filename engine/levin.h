@@ -185,7 +185,7 @@ struct levin_reader;
 
 typedef struct levin_options {
     uint32_t struct_bytes;       /* sizeof(levin_options), set by levin_options_init() */
-    bool create_if_missing;      /* default true */
+    bool create_if_missing;      /* default true; other files in the directory are left alone */
     bool error_if_exists;        /* default false */
     bool read_only;              /* default false; see levin_open() */
     uint32_t page_bytes;         /* 4096 .. 65536, a power of two; used at creation; default 16384 */
@@ -824,7 +824,7 @@ typedef struct levin_backup_options {
 LEVIN_API void levin_backup_options_init(levin_backup_options *options);
 
 /*
- * Copies the store, while it is read and written, into a directory, which must be empty or absent.  Begins with a
+ * Copies the store, while it is read and written, into a directory outside the store, empty or absent.  Begins with a
  * checkpoint: everything acknowledged before the call is in; the copy is the state of one instant after it began.
  * Every page and value is verified as it is copied.  The backup is a store of its own, with the same identity.  Until
  * it is whole, and when it failed, the directory is refused by levin_open() with LEVIN_NO_STORE, or was emptied again.
@@ -888,7 +888,8 @@ typedef struct levin_repair_result {
  * Salvages what can be proven of the store in `source`, which is only read, into a new store in `target`, which must be
  * absent or empty.  Pairs come from the newest valid meta page's tree, over pages with right checksums, and then
  * from the unbroken beginning of the log; what is not proven is left out and reported.  A pair in a lost range may be
- * in the new store all the same, out of the log.  It is made as `target`.unfinished and renamed at the end.
+ * in the new store all the same, out of the log.  It is made as `target`.unfinished and renamed at the end; when that
+ * fails, the files under that name are removed again.  The directory of the target must not be inside a store's.
  * LEVIN_OK nothing was lost; LEVIN_CORRUPT with result->made something was; otherwise there is no new store:
  * LEVIN_CORRUPT no meta page is valid; LEVIN_EXISTS; LEVIN_LOCKED; LEVIN_NO_STORE; LEVIN_INTERRUPTED; LEVIN_IO, ...
  */

@@ -48,6 +48,7 @@ typedef struct repair {
     unsigned domain;         /* of the tree that is being walked */
     bool apply;              /* the log is replayed into the target; otherwise only looked through */
     vlog values;             /* of the source; segments are taken in as values name them */
+    bool began;              /* something may stand under the unfinished name */
     uint64_t later;          /* the newest checkpoint that the log knows */
 } repair;
 
@@ -426,7 +427,7 @@ static int purge_entry(void *context, const char *name)
     return ECANCELED;
 }
 
-/* What an earlier repair left under the unfinished name goes. */
+/* What a repair that came to no end left under the unfinished name goes. */
 static levin_code purge(const levin_io *io, const char *directory, levin_error *error)
 {
     char name[64];
@@ -465,6 +466,7 @@ static levin_code target_open(repair *r, const char *target, const char *unfinis
     o.row_cache_bytes = 0;
     o.wal_segment_bytes = REPAIR_SEGMENT_BYTES;
     o.io = r->io;
+    r->began = true;
     code = levin_open(unfinished, &o, &r->target, error);
     return code == LEVIN_OK ? levin_batch_create(r->target, &r->batch) : code;
 }
@@ -517,7 +519,7 @@ levin_code levin_repair(const char *source, const char *target, const levin_repa
 {
     levin_repair_options defaults;
     levin_repair_result local;
-    levin_error why = { 0 };
+    levin_error why = { 0 }, ignored;
     char unfinished[FILE_PATH_MAX];
     if (!options) {
         levin_repair_options_init(&defaults);
@@ -542,6 +544,8 @@ levin_code levin_repair(const char *source, const char *target, const levin_repa
         levin_batch_destroy(r.batch);
     if (r.target)
         (void)levin_close(r.target); /* it failed before */
+    if (code != LEVIN_OK && r.began)
+        (void)purge(r.io, unfinished, &ignored); /* what cannot be removed now, the next repair removes */
     io_free(r.io, r.payload, r.payload_bytes);
     vlog_fini(&r.values);
     file_close(&r.pages);

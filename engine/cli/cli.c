@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "place.h"
 #include "text.h"
 
 int cli_getopt(const cli_command *command, int argc, char **argv, const char *letters, const struct option *options,
@@ -102,9 +103,16 @@ levin *cli_open(const cli_command *command, const char *path, const levin_option
 {
     levin *store = NULL;
     levin_error error = { .code = LEVIN_OK };
+    place p;
+    place_look(&p, path);
+    const bool makes = options->create_if_missing && !options->read_only && !p.store;
+    if (makes && !place_free(command, &p))
+        return NULL;
     levin_code code = levin_open(path, options, &store, &error);
     if (code == LEVIN_OK)
         return store;
+    if (makes)
+        place_clear(&p);
     error.code = code;
     cli_fail(command, path, &error);
     return NULL;

@@ -66,7 +66,10 @@ int cli_fail(const cli_command *command, const char *path, const levin_error *er
 int cli_fail_call(const cli_command *command, const char *path, levin *store, levin_code code);
 _Noreturn void cli_die_no_memory(void);
 
-/* Opens the store, or says why not; NULL then. */
+/*
+ * Opens the store, or says why not; NULL then.  One is made only in a directory of its own outside every store, and of
+ * one that could not be made nothing stays.
+ */
 levin *cli_open(const cli_command *command, const char *path, const levin_options *options);
 /*
  * The keyspace of that name: *keyspace, to be closed; NULL for no name, which is the default one.  flags as of

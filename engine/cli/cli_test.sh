@@ -614,6 +614,55 @@ expect "repair with losses, as JSON" 1 "$levin" repair z-bad z-json --json
 says "the loss is listed" out '"lost":"keys"'
 expect "what was salvaged is whole" 0 "$levin" check z-less
 expect "no repair over something" 3 "$levin" repair z-bad z-less
+
+# ---- where a store may be made, and what stays of one that was not ----
+for command in "backup z" "restore z-copy" "repair z"; do
+    read -ra words <<<"$command"
+    expect "$command into itself" 3 "$levin" "${words[@]}" "${words[1]}/inner"
+    says "$command into itself: says so" err "^levin ${words[0]}: .*/inner would be inside the store "
+    expect "$command into another store" 3 "$levin" "${words[@]}" z-back/inner/
+    checks=$((checks + 1)); [ -z "$(ls -d "${words[1]}"/inner* z-back/inner* 2>/dev/null)" ] || fail "$command makes something inside a store"
+done
+ln -s z z-link
+expect "backup into itself by a link" 3 "$levin" backup z z-link/inner
+mkdir z/deep
+expect "backup deeper into itself" 3 "$levin" backup z "$PWD/z/deep/inner"
+expect "backup into an empty directory inside" 3 "$levin" backup z z/deep
+(cd z && "$levin" backup . inner) >out 2>&1 && fail "backup into the working directory, which is the store"
+rmdir z/deep
+expect "create inside a store" 3 "$levin" create z/inner
+expect "import inside a store" 3 "$levin" import z/inner --format tsv --from three
+mkdir strange && echo mine >strange/letter
+expect "create beside a stranger's files" 3 "$levin" create strange
+says "create beside a stranger's files: names one" err "strange is not empty, it has 'letter'"
+expect "import beside a stranger's files" 3 "$levin" import strange --format tsv --from three
+expect "put beside a stranger's files" 3 "$levin" put strange k v --create
+is "nothing was made there" <(ls strange) letter
+mkdir -p fresh/lost+found
+expect "create in the root of a file system" 0 "$levin" create fresh
+expect "create in a store says that it is one" 3 "$levin" create fresh
+says "create in a store says that it is one" err LEVIN_EXISTS
+cat >three-large <<END
+$(for n in 1 2 3; do printf 'k%s\t%s\n' "$n" "$(head -c 200000 /dev/zero | tr '\0' x)"; done)
+END
+"$levin" import big-values --format tsv --from three-large -q --option value_log_threshold_bytes=0
+cramped() { # a command, its files no longer than 64 KiB
+    (trap '' XFSZ && ulimit -f 64 && "$@" 2>&1) >out </dev/null
+}
+for command in "create cramped" "import cramped --format tsv --from three" "put cramped k v --create" "repair big-values cramped" "backup big-values cramped" "restore big-values cramped"; do
+    read -ra words <<<"$command"
+    cramped "$levin" "${words[@]}"
+    status=$?
+    checks=$((checks + 1)); [ "$status" -eq 3 ] || fail "$command without room: exit $status" "$(cat out)"
+    checks=$((checks + 1)); [ -z "$(ls -d cramped* 2>/dev/null)" ] || fail "$command without room leaves something" "$(ls -R cramped*)"
+    rm -rf cramped cramped.unfinished
+done
+mkdir cramped
+cramped "$levin" create cramped
+checks=$((checks + 1)); [ -z "$(ls -A cramped 2>&1)" ] || fail "create without room leaves something in a directory that was there" "$(ls cramped)"
+"$levin" backup z - >/dev/full 2>err && fail "a backup to a full device"
+is "a backup to a full device: one message" err "levin backup: z: writing the backup failed: No space left on device [LEVIN_NO_SPACE]
+  make room, then try again: nothing acknowledged was lost"
 expect "dump" 0 "$levin" dump z --meta --log
 says "dump: meta" out '^pages@4096 meta slot=1 generation='
 says "dump: log" out '^wal-[0-9a-f]*@512 group kind='

@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "interrupt.h"
+#include "place.h"
 #include "progress.h"
 #include "text.h"
 
@@ -55,8 +56,12 @@ static int backup(const cli_command *command, const char *path, const char *targ
     const bool stream = strcmp(target, "-") == 0;
     levin_backup_result result;
     progress meter;
+    place p;
     if (stream && isatty(STDOUT_FILENO))
         return cli_usage(command, "the archive is not for a terminal: send it to a file or a pipe");
+    place_look(&p, target);
+    if (!stream && !place_outside(command, &p, path))
+        return CLI_ERROR;
     r->store.create_if_missing = false;
     levin *store = cli_open(command, path, &r->store);
     if (!store)
@@ -68,16 +73,21 @@ static int backup(const cli_command *command, const char *path, const char *targ
                              : levin_backup(store, target, &r->options, &result);
     progress_end(&meter);
     int status = CLI_OK;
+    if (code != LEVIN_OK && !stream)
+        place_leave(&p);
     if (code == LEVIN_INTERRUPTED) {
         cli_error(command, "interrupted: there is no backup");
         status = CLI_INTERRUPTED;
     } else if (code != LEVIN_OK) {
         status = cli_fail_call(command, path, store, code);
     }
-    status = cli_finish_output(command, status);
-    if (status == CLI_OK)
+    if (status == CLI_OK) /* otherwise what is wrong with standard output was said already */
+        status = cli_finish_output(command, status);
+    if (status == CLI_OK) {
         print_result(r, stream ? stderr : stdout, &result, "backed up", stream ? "standard output" : target);
-    return cli_close(command, path, store, cli_finish_output(command, status));
+        status = cli_finish_output(command, status);
+    }
+    return cli_close(command, path, store, status);
 }
 
 static int restore(const cli_command *command, const char *path, const char *target, request *r)
@@ -85,11 +95,17 @@ static int restore(const cli_command *command, const char *path, const char *tar
     levin_backup_result result;
     levin_error error = { 0 };
     progress meter;
+    place p;
+    place_look(&p, target);
+    if (!place_outside(command, &p, path))
+        return CLI_ERROR;
     progress_begin(&meter, "copied", r->quiet);
     r->options.progress = on_progress;
     r->options.context = &meter;
     levin_code code = levin_restore(path, target, NULL, &r->options, &result, &error);
     progress_end(&meter);
+    if (code != LEVIN_OK)
+        place_leave(&p);
     if (code == LEVIN_INTERRUPTED) {
         cli_error(command, "interrupted: nothing was restored");
         return CLI_INTERRUPTED;

@@ -3,9 +3,12 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "interrupt.h"
+#include "place.h"
 #include "text.h"
 
 typedef struct loss_list {
@@ -87,15 +90,33 @@ static void print_result(const loss_list *list, const levin_repair_result *r)
     json_decref(object);
 }
 
+/* Empty: the library removes what it makes there. */
+static void remove_unfinished(const char *target)
+{
+    char path[4200];
+    size_t bytes = strlen(target);
+    while (bytes > 1 && target[bytes - 1] == '/')
+        bytes--;
+    int n = snprintf(path, sizeof path, "%.*s.unfinished", (int)bytes, target);
+    if (n > 0 && (size_t)n < sizeof path)
+        (void)rmdir(path);
+}
+
 static int repair(const cli_command *command, const char *source, const char *target, loss_list *list)
 {
     levin_repair_options o;
     levin_repair_result result;
     levin_error error = { 0 };
+    place p;
+    place_look(&p, target);
+    if (!place_outside(command, &p, source))
+        return CLI_ERROR;
     levin_repair_options_init(&o);
     o.report = on_loss;
     o.context = list;
     levin_code code = levin_repair(source, target, &o, &result, &error);
+    if (!result.made)
+        remove_unfinished(target);
     if (code == LEVIN_INTERRUPTED) {
         cli_error(command, "interrupted: there is no new store");
         return CLI_INTERRUPTED;
