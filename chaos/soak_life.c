@@ -11,6 +11,8 @@
  * Durability crosses threads: all writes are ordered, so what had returned anywhere before a logged write began is
  * durable with it (PREFIX).
  *
+ * Every second life has no standard input and output, and prints all the same: what it prints must reach nothing.
+ *
  * Concurrency: the threads share the store, soak_shared and `life`, whose plain members are set before they start.
  * State: the point hook has no context, hence one static life, which is this process's.
  */
@@ -35,7 +37,7 @@
 
 typedef unsigned long long ull;
 
-enum { STREAM_UPKEEP = 1 << 20, SCAN_EVERY = 32 };
+enum { STREAM_UPKEEP = 1 << 20, SCAN_EVERY = 32, CLOSED_DESCRIPTORS = STDOUT_FILENO + 1 };
 
 static struct life {
     const soak_life_options *o;
@@ -394,6 +396,20 @@ static void *run_worker(void *argument)
 
 static _Atomic bool workers_ended; /* release by the main thread, acquire by upkeep */
 
+static bool lacks_descriptors(void)
+{
+    return life.o->life % 2 != 0;
+}
+
+static void print_to_nobody(void)
+{
+    static const char text[] = "printed by a process that has closed its standard descriptors\n";
+    for (int descriptor = 0; lacks_descriptors() && descriptor < CLOSED_DESCRIPTORS; descriptor++) {
+        if (write(descriptor, text, sizeof text - 1) >= 0)
+            violated("DURABLE", "a file has the closed descriptor %d, and what is printed goes into it", descriptor);
+    }
+}
+
 static void *run_upkeep(void *nothing)
 {
     random_stream random = random_open(life.o->seed + life.o->life, STREAM_UPKEEP);
@@ -406,6 +422,7 @@ static void *run_upkeep(void *nothing)
                                      : levin_sync(life.store);
         if (code != LEVIN_OK)
             refuse(code, "upkeep");
+        print_to_nobody();
         nanosleep(&(struct timespec){ .tv_nsec = 1000000 * (long)(1 + random_below(&random, 30)) }, NULL);
     }
     return NULL;
@@ -498,6 +515,8 @@ _Noreturn void soak_life(const soak_life_options *o, soak_shared *s)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGINT, SIG_IGN); /* the parent ends it */
     life = (struct life){ .o = o, .s = s };
+    for (int descriptor = 0; lacks_descriptors() && descriptor < CLOSED_DESCRIPTORS; descriptor++)
+        close(descriptor);
     fault_io *f = fault_io_create(levin_io_posix());
     if (o->fault_every || o->fiu)
         fault_io_set_point_hook(f, hook);

@@ -60,6 +60,9 @@ typedef struct levin_io {
     uint32_t version; /* LEVIN_IO_VERSION, or an older one: the fields that it did not have are not looked at */
     void *context;    /* first argument of every function */
 
+    /*
+     * Where files are descriptors: never 0, 1 or 2, whatever the process has closed.  What is printed goes there.
+     */
     int (*open)(void *context, const char *path, levin_file_kind kind, unsigned flags, levin_file **file);
     /* Never fails in a way that leaks: the file is gone whatever it returns. */
     int (*close)(void *context, levin_file *file);

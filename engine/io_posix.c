@@ -4,6 +4,9 @@
  * One call of the table is one system call wherever that can be, and never hides a short count or EINTR: file.c loops
  * (but random() has no count to give back, and loops itself).
  *
+ * Descriptors 0, 1 and 2 are never ours.  A process may have closed them, and then whatever it, or a library in it,
+ * prints would go into a file of the store that was given that number.
+ *
  * Concurrency: positional reads and writes share nothing.  No state but the descriptor.
  *
  * Crash safety: sync is fdatasync(), which also writes the size when it has changed; names last after sync_dir().
@@ -47,6 +50,31 @@ static bool offset_fits(uint64_t offset, size_t bytes)
     return offset <= INT64_MAX && bytes <= (uint64_t)INT64_MAX - offset;
 }
 
+/*
+ * open(), of a descriptor above the standard ones.  Those that are closed are held by /dev/null meanwhile, not to be
+ * written to, so that not even for a moment a file of the store is what another thread prints to.
+ */
+static int open_above_standard(const char *path, int mode)
+{
+    int held[STDERR_FILENO + 1], count = 0;
+    for (int standard = 0; standard <= STDERR_FILENO; standard++) {
+        if (fcntl(standard, F_GETFD) < 0 && (held[count] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+            count++;
+    }
+    int opened = open(path, mode, MODE_FILE);
+    int descriptor = opened;
+    int why = errno;
+    if (opened >= 0 && opened <= STDERR_FILENO) { /* there is no /dev/null, or somebody has closed one since */
+        descriptor = fcntl(opened, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        why = errno;
+        close(opened);
+    }
+    while (count)
+        close(held[--count]);
+    errno = why;
+    return descriptor;
+}
+
 /* ---- files ---------------------------------------------------------------------------------------------- */
 
 static int posix_open(void *context, const char *path, levin_file_kind kind, unsigned flags, levin_file **file)
@@ -60,7 +88,7 @@ static int posix_open(void *context, const char *path, levin_file_kind kind, uns
     levin_file *opened = malloc(sizeof *opened);
     if (!opened)
         return ENOMEM;
-    opened->descriptor = open(path, mode, MODE_FILE);
+    opened->descriptor = open_above_standard(path, mode);
     if (opened->descriptor < 0) {
         int result = failure();
         free(opened);
@@ -225,7 +253,7 @@ static int posix_make_dir(void *context, const char *path)
 static int posix_sync_dir(void *context, const char *path)
 {
     (void)context;
-    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int descriptor = open_above_standard(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0)
         return failure();
     int result = fsync(descriptor) ? failure() : 0;
@@ -236,9 +264,14 @@ static int posix_sync_dir(void *context, const char *path)
 static int posix_list(void *context, const char *path, levin_io_entry entry, void *entry_context)
 {
     (void)context;
-    DIR *directory = opendir(path);
-    if (!directory)
-        return failure();
+    int descriptor = open_above_standard(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = descriptor < 0 ? NULL : fdopendir(descriptor);
+    if (!directory) {
+        int result = failure();
+        if (descriptor >= 0)
+            close(descriptor);
+        return result;
+    }
     int result = 0;
     while (!result) {
         errno = 0;

@@ -139,6 +139,72 @@ START_TEST(posix__descriptors_are_closed_on_exec)
 }
 END_TEST
 
+/* Keeps the lowest open descriptor of the standard ones. */
+static int lowest_standard(void *context, const char *name)
+{
+    int *lowest = context;
+    (void)name;
+    for (int descriptor = STDERR_FILENO; descriptor >= 0; descriptor--) {
+        if (fcntl(descriptor, F_GETFD) >= 0)
+            *lowest = descriptor;
+    }
+    return 0;
+}
+
+/*
+ * In a process without standard descriptors: 0 when what it prints reaches no file of the store and no descriptor below
+ * 3 is used, else the number of what was wrong.
+ */
+static int print_without_standard_descriptors(const char *path, unsigned closed)
+{
+    levin_file *handle = NULL;
+    levin_slice kept = { "kept", 4 };
+    size_t done = 0;
+    char back[8] = "";
+    int lowest = 99;
+    for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++) {
+        if (closed >> descriptor & 1)
+            close(descriptor);
+    }
+    if (io->open(io->context, path, LEVIN_FILE_PAGES, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &handle) ||
+        io->write_at(io->context, handle, &kept, 1, 0, &done) || done != 4)
+        return 1;
+    for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++) {
+        if (closed >> descriptor & 1 && (write(descriptor, "LOST", 4) >= 0 || errno != EBADF))
+            return 2;
+    }
+    if (io->read_at(io->context, handle, back, sizeof back, 0, &done) || done != 4 || memcmp(back, "kept", 4))
+        return 3;
+    if (io->list(io->context, directory, lowest_standard, &lowest) || (closed == 7 && lowest != 99))
+        return 4;
+    if (io->sync_dir(io->context, directory) || io->close(io->context, handle))
+        return 5;
+    for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++) {
+        if (closed >> descriptor & 1 && fcntl(descriptor, F_GETFD) >= 0)
+            return 6;
+    }
+    /* failures keep their errno */
+    return io->open(io->context, directory, LEVIN_FILE_PAGES, LEVIN_IO_WRITE, &handle) == EISDIR ? 0 : 7;
+}
+
+START_TEST(posix__nothing_printed_to_a_closed_descriptor_reaches_a_file)
+{
+    begin();
+    char path[FILE_PATH_MAX];
+    ck_assert_int_eq(file_path(path, directory, "a", &error), LEVIN_OK);
+    for (unsigned closed = 1; closed < 8; closed++) {
+        pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0)
+            _exit(print_without_standard_descriptors(path, closed));
+        int status;
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "closed %u: %d", closed, status >> 8);
+    }
+    end();
+}
+END_TEST
+
 START_TEST(posix__gathered_writes_are_read_back)
 {
     begin();
@@ -457,6 +523,7 @@ START_TEST(posix__clock_goes_forward_and_random_bytes_differ)
 END_TEST
 
 LEVIN_TEST_MAIN("io_posix", TEST(posix__open_flags_mean_what_they_say), TEST(posix__descriptors_are_closed_on_exec),
+                TEST(posix__nothing_printed_to_a_closed_descriptor_reaches_a_file),
                 TEST(posix__gathered_writes_are_read_back), TEST(posix__offsets_out_of_range_are_refused),
                 TEST(posix__preallocate_keeps_what_is_there_and_writes_zeros_after_it),
                 TEST(posix__a_file_size_limit_gives_a_short_write_and_then_an_error),

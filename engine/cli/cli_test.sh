@@ -673,5 +673,24 @@ says "the damage is marked" out "\"offset\":$leaf,.*\"fault\":\"page "
 expect "dump of a page that is not there" 3 "$levin" dump z --page 99999
 expect "dump of nothing" 3 "$levin" dump nowhere
 
+# ---- closed standard descriptors: what is printed is lost, and goes into no file of the store ----
+expect "a store for closed descriptors" 0 "$levin" create closed
+expect "and a key" 0 "$levin" put closed kept value
+printf value >closed-value
+without() { # NAME STATUS COMMAND...: as expect, the command says which descriptors it closes
+    expect "$1" "$2" bash -c "$3" bash "$levin"
+    expect "$1: the store is whole" 0 "$levin" check closed
+    expect "$1: the key is there" 0 "$levin" get closed kept
+    same "$1: it is the right one" out closed-value
+    checks=$((checks + 1))
+    ! grep -aqE 'levin|kept.*value|no such key|usage|pages' closed/lock || fail "$1: it printed into the store" "$(head -c 300 closed/lock)"
+}
+without "delete without 0 and 2" 1 '"$1" delete closed no{1..600} 0<&- 2>&-'
+without "delete without 0, 1 and 2" 1 '"$1" delete closed no{1..600} 0<&- 1>&- 2>&-'
+without "put without 2" 0 '"$1" put closed kept value --verbose 2>&-'
+without "scan without 1" 3 '"$1" scan closed 1>&-'
+without "compact without any" 3 '"$1" compact closed 0<&- 1>&- 2>&-'
+expect "import from a closed descriptor" 3 bash -c '"$1" import closed --format tsv 0<&-' bash "$levin"
+
 echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
 [ "$failures" -eq 0 ]

@@ -3,8 +3,10 @@
  *
  * A new command is a file cmd_NAME.c with its `command_NAME`, and a line in the list here.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -51,8 +53,24 @@ static int help(FILE *out)
     return out == stdout ? CLI_OK : CLI_USAGE;
 }
 
+/*
+ * Takes up the standard descriptors that are closed, lest a file that is opened be what we print to.  For the wrong
+ * direction: who reads or prints there still gets an error.
+ */
+static bool hold_standard_descriptors(void)
+{
+    for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++) {
+        if (fcntl(descriptor, F_GETFD) < 0 &&
+            open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY) != descriptor)
+            return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!hold_standard_descriptors())
+        return CLI_ERROR;
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name)
         return help(stderr);
