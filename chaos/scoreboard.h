@@ -95,6 +95,7 @@ typedef struct board {
     char scratch[BOARD_PATH_BYTES];  /* in memory, if there is room */
     double seconds;
     bool interrupted, out_of_time;
+    bool repeated;                   /* what is bad was done BOARD_REPEATS times more */
 } board;
 
 /* The stores are made, or those of an earlier run with the same settings taken again. */

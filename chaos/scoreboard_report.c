@@ -112,8 +112,12 @@ static void examples(FILE *to, const board *b)
                 if (!e->there || !board_is_bad((board_class)c, (outcome)o))
                     continue;
                 board_replay_line(b, b->rows[i], (board_class)c, e->number, line);
-                fprintf(to, "  %s, %s: %s\n    %s; again %u of %d times\n    %s\n", b->rows[i]->spec.label,
-                        outcome_text((outcome)o), e->what, e->text, e->reproduced, BOARD_REPEATS, line);
+                fprintf(to, "  %s, %s: %s\n    %s; ", b->rows[i]->spec.label, outcome_text((outcome)o), e->what,
+                        e->text);
+                if (b->repeated)
+                    fprintf(to, "again %u of %d times\n    %s\n", e->reproduced, BOARD_REPEATS, line);
+                else
+                    fprintf(to, "not done again\n    %s\n", line);
             }
 }
 

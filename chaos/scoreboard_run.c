@@ -466,8 +466,10 @@ void board_run(board *b)
     all = crashes_run(b, budget > 0 ? begun + budget : 0) && all;
     b->interrupted = crew_interrupted();
     b->out_of_time = !all && !b->interrupted;
-    if (!b->interrupted)
+    if (!b->interrupted) {
         examples_repeat(b);
+        b->repeated = true;
+    }
     b->seconds = crew_clock() - begun;
     if (!b->options.quiet && isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
