@@ -1,6 +1,7 @@
 #!/bin/bash
 # Proof that the harness can fail: each bug of faults/planted/ is put into a scratch copy of the tree and must be caught by a detector.
 #   SEEDS=N      seeds tried before a bug counts as survived (default 4)
+#   ROUNDS=N     N times, from other seeds each time: medians are shown (default 1)
 #   ALL=1        run all detectors on each bug, to see which kill what
 #   ONLY=word    only the bugs with that word in their name
 # A patch that says "Detector: NAME" is shown to that detector first.  "memcheck", a fault sweep under valgrind, and "soak", which
@@ -11,7 +12,7 @@
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
-seeds=${SEEDS:-4} all=${ALL:-0} only=${ONLY:-}
+seeds=${SEEDS:-4} rounds=${ROUNDS:-1} all=${ALL:-0} only=${ONLY:-}
 make=${MAKE:-make}
 schedules=${SCHEDULES:-20000}
 detectors=(sweep crossed effects faults corrupt ranges)
@@ -58,17 +59,17 @@ strike() { # name, detector, seed
 }
 
 # Seeds up to the first that the detector catches; 0: none.  Prints "seeds seconds promise violated".
-detect() { # name, detector
+detect_once() { # name, detector, seed before the first
     local begin seed status caught=0 promise=-
     begin=$(date +%s.%N)
-    for seed in $(seq "$seeds"); do
+    for seed in $(seq $(($3 + 1)) $(($3 + seeds))); do
         strike "$1" "$2" "$seed" >"$scratch/$1/$2.$seed.log" 2>&1
         status=$?
         [ "$status" = 0 ] && continue
         # a run that was too slow under valgrind is no word of valgrind's
         [ "$2" = memcheck ] && ! grep -q '^==[0-9]*== ' "$scratch/$1/$2.$seed.log" && status=3
         if [ "$status" = 1 ]; then
-            caught=$seed
+            caught=$((seed - $3))
             promise=$(grep -m1 -oE '^[A-Z][A-Za-z ]+ (\(|violated:)' "$scratch/$1/$2.$seed.log" | sed 's/ (//; s/ violated://')
             promise=${promise:-$(sed -n '1s/:.*//p' "$scratch/$1/$2.$seed.log")} # schedules: what was found
         fi
@@ -76,6 +77,27 @@ detect() { # name, detector
         break
     done
     echo "$caught $(date +%s.%N) $begin $promise" | awk '{ printf "%d %.1f", $1, $2 - $3; for (i = 4; i <= NF; i++) printf " %s", $i }'
+}
+
+# The same, of the medians over all rounds; a round that catches nothing counts for more seeds than any.
+detect() { # name, detector
+    local round line lines=()
+    for round in $(seq "$rounds"); do
+        line=$(detect_once "$1" "$2" $(((round - 1) * 1000)))
+        lines+=("$line")
+        case $line in
+        -1*) break ;;                             # the detector failed by itself
+        0*) [ "$round" = 1 ] && break ;;          # nothing in the first round: not its bug
+        esac
+    done
+    printf '%s\n' "${lines[@]}" | awk -v none=$((seeds + 1)) '
+        $1 == -1 { failed = 1 }
+        { seed[NR] = $1 == 0 ? none : $1; time[NR] = $2; if ($1 > 0) { $1 = $2 = ""; said = substr($0, 3) } }
+        function median(a, n,   i, j, t) {
+            for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (a[j] < a[i]) { t = a[i]; a[i] = a[j]; a[j] = t }
+            return a[int((n + 1) / 2)]
+        }
+        END { m = median(seed, NR); printf "%d %.1f %s", failed ? -1 : m == none ? 0 : m, median(time, NR), said == "" ? "-" : said }'
 }
 
 row() { printf '%-42s | %-8s | %-14s | %7s | %s\n' "$@"; }
