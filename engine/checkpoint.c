@@ -852,6 +852,9 @@ levin_code levin_checkpoint(levin *store)
     if (code == LEVIN_OK) {
         sync_mutex_lock(&store->commit_mutex);
         code = db_freeze(store, false, &error);
+        /* with nothing to freeze, too: what failed before must not come back once this has called all durable */
+        if (code == LEVIN_OK)
+            code = wal_flush(store->log, &error);
         if (store->log && wal_poisoned(store->log))
             db_poison(store);
         sync_mutex_unlock(&store->commit_mutex);
