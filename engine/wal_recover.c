@@ -25,7 +25,7 @@
  * kernel calls them clean), or on the device and acknowledged; nobody can tell.  Written again in place, a power cut
  * could destroy the sector under the head, and with it an acknowledged group.  So their segment is copied to a new
  * file, synced, and renamed over the old one; then a mark under a new incarnation calls all of it durable, and is
- * synced.  A crash on the way leaves a log with the same groups.  Salvage removes later segments and wipes the rest
+ * synced.  After a clean close there is nothing to copy: the mark takes the place of the CLOSE.  A crash on the way leaves a log with the same groups.  Salvage removes later segments and wipes the rest
  * of the last one before that mark.
  * Concurrency: the thread that opens the store.
  */
@@ -55,6 +55,9 @@ typedef struct walk {
     bool rot;              /* the error returned is damage of the log: salvage cuts there */
     bool cut;              /* salvage has cut: what lies behind position is to be destroyed */
     bool torn;             /* the group at the position is there, but not whole */
+    struct {
+        uint64_t position, chain; /* where the CLOSE begins that the walk has passed last; position 0: it was no CLOSE */
+    } closed;
 } walk;
 
 /* Damage that salvage may cut off, in the segment of the walk's position. */
@@ -269,6 +272,8 @@ static levin_code walk_step(walk *w, bool *more, levin_error *error)
     if (w->generation < g.generation)
         w->generation = g.generation;
     w->sequence = g.sequence + g.batches - 1;
+    w->closed.position = g.kind == WAL_CLOSE ? w->position : 0;
+    w->closed.chain = w->chain;
     return walk_pass(w, &g, error);
 }
 
@@ -382,6 +387,20 @@ static levin_code walk_run(walk *w, levin_error *error)
 }
 
 /* ---- ready again ------------------------------------------------------------------------------------------ */
+
+/*
+ * A log that was closed, and whose CLOSE calls all before it durable, goes on in the place of the CLOSE: nothing has to
+ * be copied.  A power cut that tears what is written there takes with it a group without data, and the proof, which
+ * the next recovery then does without.
+ */
+static void take_back_close(walk *w)
+{
+    if (!w->closed.position || w->proven < w->closed.position || w->cut)
+        return;
+    w->position = w->closed.position;
+    w->chain = w->closed.chain;
+    w->segment->used = lsn_offset(w->position);
+}
 
 static levin_code reread_failed(const wal_reader *r, uint64_t offset, levin_error *error)
 {
@@ -695,6 +714,8 @@ levin_code wal_recover(const wal_options *options, const wal_start *start, const
         return code;
     w.window = io_alloc(io, WAL_WINDOW_BYTES);
     code = w.window ? walk_run(&w, error) : error_memory(error, WAL_WINDOW_BYTES);
+    if (!code && !options->read_only)
+        take_back_close(&w);
     if (!code)
         code = adopt(&w, error);
     if (!code && !options->read_only && visitor->prove)
