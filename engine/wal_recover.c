@@ -56,7 +56,7 @@ typedef struct walk {
     bool cut;              /* salvage has cut: what lies behind position is to be destroyed */
     bool torn;             /* the group at the position is there, but not whole */
     struct {
-        uint64_t position, chain; /* where the CLOSE begins that the walk has passed last; position 0: it was no CLOSE */
+        uint64_t position, chain; /* before the CLOSE that the walk has passed last; position 0: it was no CLOSE */
     } closed;
 } walk;
 
