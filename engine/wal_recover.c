@@ -25,8 +25,9 @@
  * kernel calls them clean), or on the device and acknowledged; nobody can tell.  Written again in place, a power cut
  * could destroy the sector under the head, and with it an acknowledged group.  So their segment is copied to a new
  * file, synced, and renamed over the old one; then a mark under a new incarnation calls all of it durable, and is
- * synced.  After a clean close there is nothing to copy: the mark takes the place of the CLOSE.  A crash on the way leaves a log with the same groups.  Salvage removes later segments and wipes the rest
- * of the last one before that mark.
+ * synced.  A crash on the way leaves a log with the same groups.  After a clean close there is nothing to copy: the
+ * mark takes the place of the CLOSE.  Salvage removes later segments and wipes the rest of the last one before that
+ * mark.
  * Concurrency: the thread that opens the store.
  */
 #include <string.h>
