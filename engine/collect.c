@@ -252,6 +252,29 @@ static void count_collected(levin *db, const vlog_counters *before, collect_resu
                                 now.moved_bytes - before->moved_bytes };
 }
 
+/*
+ * The segment that is written to is collected as well, if little of it is in use.  That is known when all that points
+ * into it is in the tree; with writers going on beside, it is left for another time.
+ */
+static levin_code seal_written(levin *db, uint32_t live_percent, levin_error *error)
+{
+    bool counted = false;
+    levin_code code = LEVIN_OK;
+    for (unsigned attempt = 0; attempt < 2 && !counted && code == LEVIN_OK; attempt++) {
+        sync_mutex_lock(&db->commit_mutex);
+        const version *v = db->versions.newest;
+        counted = !v->frozen && version_mem_is_empty(v);
+        if (counted)
+            code = vlog_seal_mostly_dead(&db->values, live_percent, error);
+        else
+            code = db_freeze(db, false, error);
+        sync_mutex_unlock(&db->commit_mutex);
+        if (code == LEVIN_OK && !counted)
+            code = checkpoint_drive(db, error);
+    }
+    return code;
+}
+
 levin_code collect_drive(levin *db, uint32_t live_percent, bool (*go_on)(void *context, const collect_result *so_far),
                          void *context, collect_result *result, bool *stopped, levin_error *error)
 {
@@ -261,6 +284,7 @@ levin_code collect_drive(levin *db, uint32_t live_percent, bool (*go_on)(void *c
     *stopped = false;
     collect_enter(db, true);
     vlog_count(&db->values, &before);
+    code = seal_written(db, live_percent, error);
     sync_mutex_lock(&db->commit_mutex);
     db->collect.below = db->values.next_number; /* what is moved now is not moved again */
     sync_mutex_unlock(&db->commit_mutex);

@@ -66,6 +66,37 @@ START_TEST(compact_values__snapshot_keeps_what_it_needs)
 }
 END_TEST
 
+/* One segment, the one that is written to: little of it is in use, then nothing. */
+START_TEST(compact_values__the_segment_that_is_written_to_is_collected)
+{
+    static char large[SEGMENT / 8];
+    values_setup(1, NULL);
+    for (int reopened = 0; reopened < 2; reopened++) {
+        for (unsigned i = 0; i < 5; i++)
+            expect_ok(levin_put(f.db, "one", 3, large, sizeof large, LEVIN_LOGGED), "put");
+        if (reopened) {
+            expect_ok(levin_close(f.db), "close");
+            reopen(f.o.io);
+        }
+        ck_assert_uint_ge(stats().vlog_bytes, 5 * sizeof large);
+        const levin_compact_options half = percent(50), all = percent(100);
+        levin_compact_result result;
+        expect_ok(levin_compact(f.db, &half, &result), "compact");
+        ck_assert_uint_ge(result.segments_collected, 1);
+        ck_assert_uint_lt(stats().vlog_bytes, 3 * sizeof large);
+        /* whole now: not moved again and again */
+        expect_ok(levin_compact(f.db, &half, &result), "compact");
+        ck_assert_uint_eq(result.values_moved, 0);
+        ck_assert_uint_eq(result.segments_collected, 0);
+        expect_ok(levin_delete(f.db, "one", 3, LEVIN_LOGGED), "delete");
+        expect_ok(levin_compact(f.db, &all, &result), "compact");
+        ck_assert_uint_lt(stats().vlog_bytes, sizeof large);
+    }
+    expect_whole();
+    teardown();
+}
+END_TEST
+
 /* ---- failures ---- */
 
 static disk_image *values_image(unsigned keys)
@@ -113,5 +144,6 @@ START_TEST(compact_values__a_crash_at_any_point_finds_everything)
 END_TEST
 
 LEVIN_TEST_MAIN("compact_values", TEST(compact_values__snapshot_keeps_what_it_needs),
+                TEST(compact_values__the_segment_that_is_written_to_is_collected),
                 TEST(compact_values__any_failing_call_leaves_the_store_whole),
                 TEST(compact_values__a_crash_at_any_point_finds_everything))

@@ -632,7 +632,7 @@ START_TEST(value_log_keyspace__a_crash_at_any_point_leaves_one_state)
         simdisk_destroy(after, NULL);
         states++;
     }
-    ck_assert_uint_gt(states, 500);
+    ck_assert_uint_gt(states, 450);
     crash_close(e);
     end();
     trace_destroy(t);

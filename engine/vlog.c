@@ -300,6 +300,29 @@ static levin_code segment_for(vlog *v, uint64_t bytes, levin_error *error)
     return segment_create(v, error);
 }
 
+levin_code vlog_seal_mostly_dead(vlog *v, uint32_t live_percent, levin_error *error)
+{
+    sync_mutex_lock(&v->mutex);
+    vlog_segment *s = v->count ? v->segments[v->count - 1] : NULL;
+    const uint64_t used = s ? s->end - VLOG_SEGMENT_HEADER_BYTES : 0;
+    const bool seals = used && !s->sealed && s->live * 100 < used * live_percent;
+    sync_mutex_unlock(&v->mutex);
+    if (!seals)
+        return LEVIN_OK;
+    if (v->current) {
+        levin_code code = vlog_sync(v, error);
+        if (code)
+            return code;
+        file_close(&v->active);
+        v->current = NULL;
+    }
+    sync_mutex_lock(&v->mutex);
+    s->sealed = true;
+    s->sealed_at = v->freezes - 1; /* all that points into it was frozen before, and is counted */
+    sync_mutex_unlock(&v->mutex);
+    return LEVIN_OK;
+}
+
 /* ---- writing ---- */
 
 uint64_t vlog_value_checksum(const vlog *v, uint64_t position, const void *value, size_t bytes)

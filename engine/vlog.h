@@ -153,6 +153,11 @@ uint64_t vlog_value_checksum(const vlog *v, uint64_t position, const void *value
 /* ---- collection (vlog_victims.c) ---- */
 
 /*
+ * Seals the segment that is written to if less than live_percent of it is in use.  Under commit_mutex, when no memtable
+ * points into it: the counts are those of the tree.
+ */
+levin_code vlog_seal_mostly_dead(vlog *v, uint32_t live_percent, levin_error *error);
+/*
  * Sealed segments below `below` of which less than live_percent is in use become victims, if together they hold
  * worth_bytes of garbage. Whether there are any.
  */
