@@ -205,6 +205,48 @@ START_TEST(arguments__of_calls_are_checked)
                      LEVIN_TOO_BIG);
     ck_assert_int_eq(levin_work(db, NULL), LEVIN_OK);
 
+    /* a bound without bytes is none only when it says so: this must not delete everything */
+    const levin_slice none = { NULL, 0 }, bad = { NULL, 5 }, x = { "x", 1 };
+    levin_stats before, after;
+    levin_stats_get(db, &before);
+    ck_assert_int_eq(levin_delete_range(db, bad, bad, LEVIN_NONE), LEVIN_INVALID);
+    ck_assert_int_eq(levin_delete_range(db, none, bad, LEVIN_NONE), LEVIN_INVALID);
+    ck_assert_int_eq(levin_delete_range(db, bad, none, LEVIN_NONE), LEVIN_INVALID);
+    ck_assert_int_eq(levin_delete_range(db, bad, x, LEVIN_NONE), LEVIN_INVALID);
+    ck_assert_int_eq(levin_delete_prefix(db, NULL, 5, LEVIN_NONE), LEVIN_INVALID);
+    ck_assert_int_eq(levin_txn_begin(db, NULL, &txn), LEVIN_OK);
+    ck_assert_int_eq(levin_txn_delete_range(txn, bad, none), LEVIN_INVALID);
+    ck_assert_int_eq(levin_txn_delete_prefix(txn, NULL, 5), LEVIN_INVALID);
+    levin_txn_destroy(txn);
+    ck_assert_int_eq(levin_put(db, "swapped", 7, "12345", 5, LEVIN_NONE), LEVIN_OK);
+    ck_assert_int_eq(levin_compare_and_swap(db, "swapped", 7, &bad, &x, LEVIN_NONE, NULL), LEVIN_INVALID);
+    ck_assert_int_eq(levin_compare_and_swap(db, "swapped", 7, NULL, &bad, LEVIN_NONE, NULL), LEVIN_CONFLICT);
+    ck_assert_int_eq(levin_delete(db, "swapped", 7, LEVIN_NONE), LEVIN_OK);
+    levin_stats_get(db, &after);
+    ck_assert_uint_eq(after.range_deletes, before.range_deletes);
+    const levin_iter_options wrong[] = { { .lower = bad }, { .upper = bad }, { .prefix = bad } };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        ck_assert_int_eq(levin_iter_open(db, &wrong[i], &it), LEVIN_INVALID);
+        ck_assert_ptr_null(it);
+    }
+    ck_assert_int_eq(levin_txn_begin(db, NULL, &txn), LEVIN_OK);
+    ck_assert_int_eq(levin_txn_iter_open(txn, &wrong[1], &it), LEVIN_INVALID);
+    levin_txn_destroy(txn);
+
+    /* an iterator that is on no pair has no key and no value */
+    ck_assert_int_eq(levin_iter_open(db, NULL, &it), LEVIN_OK);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_ptr_null(levin_iter_key(it).data);
+        ck_assert_uint_eq(levin_iter_key(it).size, 0);
+        ck_assert_ptr_null(levin_iter_value(it).data);
+        ck_assert_uint_eq(levin_iter_value(it).size, 0);
+        ck_assert(i == 0 ? levin_iter_last(it) : true);
+        while (levin_iter_valid(it))
+            ck_assert(!levin_iter_next(it) || i == 0);
+        ck_assert(i != 1 || !levin_iter_seek(it, "\xff\xff\xff\xff\xff\xff\xff\xff", 8));
+    }
+    levin_iter_close(it);
+
     char buffer[8];
     size_t bytes;
     void *value;

@@ -211,6 +211,9 @@ levin_code levin_batch_delete_range_in(levin_batch *batch, const levin_keyspace 
                                        levin_slice upper)
 {
     levin *db = batch->store;
+    if (!slice_good(lower) || !slice_good(upper)) /* not taken for none: that would delete all there is */
+        return db_refuse(db, LEVIN_INVALID, "a bound of the range is NULL but has %zu bytes",
+                         slice_good(lower) ? upper.size : lower.size);
     if (!lower.data || !lower.size)
         lower = (levin_slice){ "", 1 }; /* the byte 0: no key is before it */
     if (!upper.data)

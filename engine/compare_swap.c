@@ -66,6 +66,8 @@ static levin_code swap_run(swap *s, const levin_slice *expected, const levin_sli
     bool differs;
     if (actual)
         *actual = (levin_slice){ NULL, 0 };
+    if (expected && !slice_good(*expected))
+        return db_refuse(store, LEVIN_INVALID, "the expected value is NULL but has %zu bytes", expected->size);
     do {
         s->base = (levin_snapshot){ .store = store, .v = version_acquire(&store->versions) };
         code = swap_compare(s, expected, actual);

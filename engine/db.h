@@ -181,6 +181,12 @@ levin_code db_fail(levin *db, const levin_error *error);
 /* Fills and remembers a LEVIN_INVALID or the like. */
 levin_code db_refuse(levin *db, levin_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Whether it says where its bytes are, if it has any: a caller's mistake otherwise. */
+static inline bool slice_good(levin_slice s)
+{
+    return s.data || !s.size;
+}
+
 static inline bool db_poisoned(levin *db)
 {
     return atomic_load_explicit(&db->poisoned, memory_order_acquire) != 0; /* pairs with db_poison */

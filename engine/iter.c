@@ -526,7 +526,8 @@ levin_code levin_iter_status(const levin_iter *it)
 
 levin_slice levin_iter_key(const levin_iter *it)
 {
-    assert(it->current != SOURCE_NONE);
+    if (it->current == SOURCE_NONE)
+        return (levin_slice){ NULL, 0 };
     levin_slice key = source_key(it, it->current);
     return (levin_slice){ (const uint8_t *)key.data + it->skip, key.size - it->skip };
 }
@@ -570,6 +571,8 @@ static __attribute__((noinline)) levin_slice value_elsewhere(levin_iter *it)
         page_value value = tree_cursor_value(&it->tree);
         return extent_value(it, &value);
     }
+    if (it->current == SOURCE_NONE)
+        return (levin_slice){ NULL, 0 };
     const uint8_t *record = mem_cursor_record(&it->mem[it->current]);
     if (record_kind(record) == RECORD_PUT_LOGGED) {
         const vlog_pointer p = vlog_pointer_load(record_value(record));
@@ -582,7 +585,6 @@ static __attribute__((noinline)) levin_slice value_elsewhere(levin_iter *it)
 levin_slice levin_iter_value(levin_iter *it)
 {
     levin_slice whole;
-    assert(it->current != SOURCE_NONE);
     if (__builtin_expect(it->current == SOURCE_TREE && tree_cursor_inline_value(&it->tree, &whole), 1))
         return whole;
     return value_elsewhere(it);
@@ -708,11 +710,15 @@ levin_code iter_open_on(levin *store, const version *v, unsigned domain, const v
                         const mem_roots *own, txn_scan *scan, const levin_iter_options *o, levin_iter **iter)
 {
     levin_error error;
+    *iter = NULL;
+    if (!slice_good(o->lower) || !slice_good(o->upper) || !slice_good(o->prefix)) {
+        version_release(v);
+        return db_refuse(store, LEVIN_INVALID, "a bound or the prefix of an iterator is NULL but has a size");
+    }
     levin_iter_options cut = *o;
     cut.lower = bound_cut(store, o->lower);
     cut.upper = bound_cut(store, o->upper);
     cut.prefix = bound_cut(store, o->prefix);
-    *iter = NULL;
     const size_t saved_bytes = LEVIN_KEY_MAX_BYTES(store->page_bytes) + 1; /* and one byte that no key has: for seeks */
     const size_t cursor_bytes = tree_cursor_key_bytes(store->page_bytes);
     const size_t bytes = sizeof(levin_iter) + saved_bytes + cursor_bytes + bounds_room(&cut);

@@ -104,7 +104,7 @@ typedef struct levin_keyspace levin_keyspace;
 typedef struct levin_txn levin_txn;
 struct levin_io; /* io.h: files, memory, clock, randomness; NULL selects POSIX */
 
-/* A run of bytes that somebody else owns. */
+/* A run of bytes that somebody else owns.  Given to a call, data NULL with a size over 0 is LEVIN_INVALID. */
 typedef struct levin_slice {
     const void *data;
     size_t size;
@@ -632,9 +632,12 @@ LEVIN_API bool levin_iter_prev(levin_iter *iter);
 LEVIN_API bool levin_iter_valid(const levin_iter *iter);
 /* LEVIN_OK at an end; otherwise why the iterator stopped. Stays until the next successful seek. */
 LEVIN_API levin_code levin_iter_status(const levin_iter *iter);
-/* Valid until the next move. Precondition: levin_iter_valid(). */
+/* Valid until the next move. { NULL, 0 } of an iterator that is not on a pair. */
 LEVIN_API levin_slice levin_iter_key(const levin_iter *iter);
-/* Valid until the next move. Reads large values on demand, so it can fail: status then says why, data is NULL. */
+/*
+ * Valid until the next move.  Reads large values on demand, so it can fail: status then says why, data is NULL.
+ * { NULL, 0 } of an iterator that is not on a pair.
+ */
 LEVIN_API levin_slice levin_iter_value(levin_iter *iter);
 
 /* ---- Transactions ------------------------------------------------------------------------------------------ */
@@ -1054,7 +1057,7 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(reader_processes_bytes, "bytes of the page file that they keep from being used again")                    \
     X(bulk_loads, "bulk loads committed")                                                                       \
     X(bulk_load_entries, "keys and values in them, not among the puts")                                         \
-    X(readers_bytes, "bytes that open snapshots, iterators and transactions hold themselves, as of their last call")
+    X(readers_bytes, "bytes that open snapshots, iterators and transactions not yet over hold, as of their last call")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;
@@ -1074,7 +1077,7 @@ LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
  */
 #define LEVIN_HISTOGRAMS(X)                                                                                     \
     X(get, "ns", 256, "levin_get")                                                                               \
-    X(write_none, "ns", 16, "levin_write, levin_put and levin_delete with durability none")                     \
+    X(write_none, "ns", 16, "levin_write, levin_put and levin_delete that got durability none")                 \
     X(write_logged, "ns", 1, "the same with durability logged")                                                 \
     X(write_synced, "ns", 1, "the same with durability synced, and levin_sync")                                 \
     X(wal_sync, "ns", 1, "syncs of log files")                                                                  \

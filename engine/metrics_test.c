@@ -655,6 +655,26 @@ START_TEST(metrics__writes_that_nobody_waits_for_are_measured)
 }
 END_TEST
 
+START_TEST(metrics__a_write_is_filed_under_the_durability_that_it_gets)
+{
+    enum { WRITES = 40 };
+    directory_make("");
+    levin_options o;
+    levin *db;
+    levin_options_init(&o);
+    o.min_durability = LEVIN_SYNCED;
+    o.background = LEVIN_BACKGROUND_NONE;
+    ck_assert_int_eq(levin_open(directory, &o, &db, NULL), LEVIN_OK);
+    for (int i = 0; i < WRITES; i++)
+        ck_assert_int_eq(levin_put(db, &i, sizeof i, "v", 1, i % 2 ? LEVIN_NONE : LEVIN_LOGGED), LEVIN_OK);
+    ck_assert_uint_eq(histogram_of(db, LEVIN_HISTOGRAM_write_none).count, 0);
+    ck_assert_uint_eq(histogram_of(db, LEVIN_HISTOGRAM_write_logged).count, 0);
+    ck_assert_uint_eq(histogram_of(db, LEVIN_HISTOGRAM_write_synced).count, WRITES);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
 static uint64_t readers_bytes(levin *db)
 {
     levin_stats s;
@@ -691,6 +711,7 @@ START_TEST(metrics__what_readers_hold_is_told)
     ck_assert_int_eq(levin_txn_put(txn, "b", 1, value, sizeof value), LEVIN_OK);
     ck_assert_uint_ge(readers_bytes(db), three + sizeof value);
     ck_assert_int_eq(levin_txn_commit(txn, LEVIN_NONE), LEVIN_OK);
+    ck_assert_uint_eq(readers_bytes(db), one); /* it is over, and holds back nothing */
     levin_txn_destroy(txn);
     levin_snapshot_release(snapshot);
     ck_assert_uint_eq(readers_bytes(db), 0);
@@ -777,7 +798,9 @@ END_TEST
 
 LEVIN_TEST_MAIN("metrics", TEST(metrics__what_falls_is_a_gauge),
                 TEST(metrics__multi_gets_are_measured), TEST(metrics__writes_that_nobody_waits_for_are_measured),
-                TEST(metrics__what_readers_hold_is_told), TEST(metrics__errors_are_counted_by_code),
+                TEST(metrics__a_write_is_filed_under_the_durability_that_it_gets),
+                TEST(metrics__what_readers_hold_is_told),
+                TEST(metrics__errors_are_counted_by_code),
                 TEST(metrics__statistics_wait_for_no_sync), TEST(distribution__quantiles_are_within_3_percent),
                 TEST(distribution__buckets_meet_without_gap_and_hold_their_edges),
                 TEST(metrics__counters_and_histograms_equal_what_was_done),

@@ -689,11 +689,11 @@ levin_code write_watched(levin *store, const levin_batch *batch, levin_durabilit
     w.settled = settled;
     /* an unsynced write takes no longer than a few looks at the clock: one in so many of this thread's is measured */
     uint64_t number = counter_add(counter_mine(&store->write_counts), COUNT_WRITES, 1);
-    if (durability == LEVIN_NONE && !metrics_samples(number, METRICS_SAMPLE_write_none))
+    if (w.durability == LEVIN_NONE && !metrics_samples(number, METRICS_SAMPLE_write_none))
         return submit_and_wait(store, &w);
-    uint64_t began = store->io->now_ns(store->io->context);
+    uint64_t began = store->io->now_ns(store->io->context); /* filed under what it gets: min_durability may be more */
     code = submit_and_wait(store, &w);
-    metrics_add(&store->metrics, histogram[durability], store->io->now_ns(store->io->context) - began);
+    metrics_add(&store->metrics, histogram[w.durability], store->io->now_ns(store->io->context) - began);
     return code;
 }
 
