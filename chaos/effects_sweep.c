@@ -146,7 +146,7 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     if (type == MESSAGE_FINDING) {
         finding f;
         memcpy(&f, data, sizeof f);
-        c->stop = report_finding(c->r, &f);
+        c->stop = report_finding(c->r, DETECTOR_EFFECTS, &f);
         return;
     }
     task_message m;
@@ -172,7 +172,7 @@ static void died(void *context, const char *where, const char *how)
 {
     effects_context *c = context;
     const finding f = finding_of_death("FAULT", where, how);
-    c->stop = report_finding(c->r, &f);
+    c->stop = report_finding(c->r, DETECTOR_EFFECTS, &f);
 }
 
 static void progress(void *context, uint64_t tasks_done, uint64_t ticks)

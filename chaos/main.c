@@ -105,7 +105,7 @@ static void soak_part(report *r, double seconds)
         finding f = { .seed = o->seed, .replay = "--soak", .phase = "soak" };
         snprintf(f.promise, sizeof f.promise, "%s", r->soak.promise);
         snprintf(f.text, sizeof f.text, "%.400s; the store is kept in %.160s", r->soak.text, r->soak.directory);
-        report_finding(r, &f);
+        report_finding(r, DETECTOR_SOAK, &f);
     } else if (!good) {
         snprintf(r->harness, sizeof r->harness, "soak: %.380s", r->soak.text);
     }

@@ -73,7 +73,7 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     if (type == MESSAGE_FINDING) {
         finding f;
         memcpy(&f, data, sizeof f);
-        c->stop = report_finding(c->r, &f);
+        c->stop = report_finding(c->r, DETECTOR_RANGES, &f);
         return;
     }
     task_message m;
@@ -90,7 +90,7 @@ static void died(void *context, const char *where, const char *how)
 {
     ranges_context *c = context;
     const finding f = finding_of_death("EXACT", where, how);
-    c->stop = report_finding(c->r, &f);
+    c->stop = report_finding(c->r, DETECTOR_RANGES, &f);
 }
 
 static void progress(void *context, uint64_t tasks_done, uint64_t ticks)

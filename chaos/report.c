@@ -23,42 +23,42 @@ typedef unsigned long long ull;
 
 static int finding_order(const finding *a, const finding *b)
 {
+    if (a->found_by != b->found_by)
+        return a->found_by < b->found_by ? -1 : 1;
     if (a->seed != b->seed)
         return a->seed < b->seed ? -1 : 1;
     return strverscmp(a->replay, b->replay);
 }
 
-static const struct {
-    const char *text, *word;
-} detectors[DETECTOR_COUNT] = {
-#define DETECTOR_WORDS(name, text, word) { text, word },
-    DETECTORS(DETECTOR_WORDS)
-#undef DETECTOR_WORDS
-};
-
 const char *detector_text(detector d)
 {
-    return detectors[d].text;
-}
-
-detector finding_detector(const finding *item)
-{
-    int d = DETECTOR_COUNT;
-    while (--d > 0 && strncmp(item->replay, detectors[d].word, strlen(detectors[d].word)))
-        ;
-    return (detector)d;
+    static const char *const texts[DETECTOR_COUNT] = {
+#define DETECTOR_TEXT(name, text) text,
+        DETECTORS(DETECTOR_TEXT)
+#undef DETECTOR_TEXT
+    };
+    return texts[d];
 }
 
 void findings_add(findings *f, const finding *item)
 {
+    const detector by = item->found_by;
+    const bool full = f->of[by] >= FINDINGS_KEPT;
     f->count++;
-    f->of[finding_detector(item)]++;
+    f->of[by]++;
     size_t at = f->kept;
     while (at > 0 && finding_order(item, &f->items[at - 1]) < 0)
         at--;
-    if (at == FINDINGS_KEPT)
-        return;
-    size_t last = f->kept < FINDINGS_KEPT ? f->kept++ : FINDINGS_KEPT - 1;
+    size_t last = f->kept; /* the one that makes room */
+    if (full) {
+        while (f->items[last - 1].found_by != by)
+            last--;
+        if (at == last)
+            return;
+        last--;
+    } else {
+        f->kept++;
+    }
     memmove(&f->items[at + 1], &f->items[at], (last - at) * sizeof *f->items);
     f->items[at] = *item;
 }
@@ -66,7 +66,7 @@ void findings_add(findings *f, const finding *item)
 void report_replay_line(const report *r, const finding *item, char *line, size_t capacity)
 {
     char operations[32] = "", depth[16] = "", data[300] = "";
-    if (finding_detector(item) == DETECTOR_SOAK) {
+    if (item->found_by == DETECTOR_SOAK) {
         snprintf(line, capacity, "levin-chaos soak --seed %llu --threads %u --fault-every %llu", (ull)item->seed,
                  r->options->threads, (ull)r->options->fault_every);
         return;
@@ -98,7 +98,7 @@ void report_progress(const report *r, const char *format, ...)
 static void show_finding(const report *r, const finding *item)
 {
     char line[1024];
-    if (r->found.count > FINDINGS_KEPT || r->options->quiet || !isatty(STDERR_FILENO))
+    if (r->found.of[item->found_by] > FINDINGS_KEPT || r->options->quiet || !isatty(STDERR_FILENO))
         return;
     report_replay_line(r, item, line, sizeof line);
     report_progress(r, "%s", "");
@@ -112,19 +112,21 @@ static bool save(const report *r, const finding *item)
     finding under_plan = *item;
     plan_rules rules;
     plan_error error;
-    if (finding_detector(item) == DETECTOR_SOAK)
+    if (item->found_by == DETECTOR_SOAK)
         return true;
     if (!effects_finding_split(item->replay, plan, sizeof plan, under_plan.replay, sizeof under_plan.replay))
         return finding_save(item, r->options, NULL, NULL);
     return plan_parse(&rules, plan, strlen(plan), &error) && finding_save(&under_plan, r->options, &rules, plan);
 }
 
-bool report_finding(report *r, const finding *item)
+bool report_finding(report *r, detector by, const finding *item)
 {
-    findings_add(&r->found, item);
-    if (r->options->save && !save(r, item))
+    finding f = *item;
+    f.found_by = by;
+    findings_add(&r->found, &f);
+    if (r->options->save && !save(r, &f))
         snprintf(r->harness, sizeof r->harness, "a finding could not be kept in %.300s", r->options->save);
-    show_finding(r, item);
+    show_finding(r, &f);
     return r->options->fail_fast;
 }
 

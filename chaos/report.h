@@ -13,7 +13,24 @@
 #include "ranges_run.h"
 #include "soak.h"
 
+#define DETECTORS(X)                                                                                            \
+    X(DETECTOR_SWEEP, "sweep")                                                                                  \
+    X(DETECTOR_FAULTS, "faults")                                                                                \
+    X(DETECTOR_EFFECTS, "effects")                                                                              \
+    X(DETECTOR_CROSSED, "crossed")                                                                              \
+    X(DETECTOR_CORRUPT, "corrupt")                                                                              \
+    X(DETECTOR_RANGES, "ranges")                                                                                \
+    X(DETECTOR_SOAK, "soak")
+typedef enum detector {
+#define DETECTOR_ENUM(name, text) name,
+    DETECTORS(DETECTOR_ENUM)
+#undef DETECTOR_ENUM
+    DETECTOR_COUNT
+} detector;
+const char *detector_text(detector d);
+
 typedef struct finding {
+    detector found_by; /* as told to report_finding(): the replay text does not say it */
     uint64_t seed;
     char replay[320];  /* the arguments of replay after --seed and --ops: "--at 12.3", "--fault ..." */
     char promise[24];
@@ -21,31 +38,15 @@ typedef struct finding {
     char text[600];
 } finding;
 
-/* X(name, text, what the arguments of replay begin with); the first one whose word it is. */
-#define DETECTORS(X)                                                                                            \
-    X(DETECTOR_SWEEP, "sweep", "--at")                                                                          \
-    X(DETECTOR_FAULTS, "faults", "--fault")                                                                     \
-    X(DETECTOR_EFFECTS, "effects", "--rule")                                                                    \
-    X(DETECTOR_CROSSED, "crossed", "--chain")                                                                   \
-    X(DETECTOR_CORRUPT, "corrupt", "--damage")                                                                  \
-    X(DETECTOR_RANGES, "ranges", "--ranges")                                                                    \
-    X(DETECTOR_SOAK, "soak", "--soak")
-typedef enum detector {
-#define DETECTOR_ENUM(name, text, word) name,
-    DETECTORS(DETECTOR_ENUM)
-#undef DETECTOR_ENUM
-    DETECTOR_COUNT
-} detector;
-const char *detector_text(detector d);
-detector finding_detector(const finding *item);
-
-enum { FINDINGS_KEPT = 24 };
+enum { FINDINGS_KEPT = 24 }; /* of each detector */
 
 typedef struct findings {
-    finding items[FINDINGS_KEPT]; /* the smallest by (seed, replay), so that the order of arrival does not matter */
+    /* by detector; of each the smallest by (seed, replay), so that the order of arrival does not matter */
+    finding items[DETECTOR_COUNT * FINDINGS_KEPT];
     size_t kept;
     uint64_t count, of[DETECTOR_COUNT];
 } findings;
+/* Counts it, and keeps it if it is among the smallest of its detector. */
 void findings_add(findings *f, const finding *item);
 
 typedef struct fault_totals {
@@ -136,8 +137,8 @@ typedef struct report {
 int report_print(const report *r);
 /* The progress line on a terminal; "" wipes it. */
 void report_progress(const report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Keeps a finding, and shows it above the progress line. True: no other is asked for (--fail-fast). */
-bool report_finding(report *r, const finding *item);
+/* Keeps a finding of that detector, and shows it above the progress line. True: no other is asked for (--fail-fast). */
+bool report_finding(report *r, detector by, const finding *item);
 /* What a worker of a crew is told of that died; where: "SEED REPLAY", as the sweeps say to crew_at(). */
 finding finding_of_death(const char *promise, const char *where, const char *how);
 /* The command that shows the finding again. */

@@ -266,7 +266,7 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     } else if (type == MESSAGE_FINDING) {
         finding f;
         memcpy(&f, data, sizeof f);
-        c->stop = report_finding(c->r, &f);
+        c->stop = report_finding(c->r, DETECTOR_SWEEP, &f);
     } else if (type == MESSAGE_DIGESTS) {
         for (size_t i = 0; i < bytes / sizeof(uint64_t); i++) {
             uint64_t digest;
@@ -286,7 +286,7 @@ static void died(void *context, const char *where, const char *how)
     finding f = finding_of_death("FAULT", where, how);
     f.replay[strcspn(f.replay, "(")] = 0;
     snprintf(f.text, sizeof f.text, "the process died: %s; at: %.300s", how, where);
-    c->stop = report_finding(c->r, &f);
+    c->stop = report_finding(c->r, DETECTOR_SWEEP, &f);
 }
 
 static void progress(void *context, uint64_t tasks_done, uint64_t ticks)

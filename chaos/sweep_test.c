@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../faults/check_main.h"
 #include "../faults/simdisk.h"
 #include "crew.h"
 #include "fault_run.h"
 #include "faults_sweep.h"
+#include "report_files.h"
 
 static report *run_sweep(unsigned jobs, bool faults, uint32_t operations, bool small, chaos_options *options)
 {
@@ -232,10 +234,56 @@ START_TEST(report__keeps_the_first_findings_in_order_whatever_came_first)
 }
 END_TEST
 
+/* The file's text, which the caller frees. */
+static char *text_of(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char *text = calloc(1, 1 << 17);
+    ck_assert(file && text && fread(text, 1, (1 << 17) - 1, file) > 0);
+    fclose(file);
+    return text;
+}
+
+START_TEST(report__a_detector_that_finds_much_hides_no_other)
+{
+    char path[] = "/tmp/levin-report-XXXXXX";
+    ck_assert_int_ge(close(mkstemp(path)), 0);
+    const chaos_options options = { .seed = 1, .jobs = 1, .depth = DEPTH_DEFAULT, .quiet = true,
+                                    .junit = path };
+    report *r = calloc(1, sizeof *r);
+    r->options = &options;
+    r->data = "made up";
+    r->has_sweep = r->has_effects = true;
+    const finding effect = { .seed = 9, .replay = "--fault none", .promise = "EXACT", .text = "without a fault" };
+    report_finding(r, DETECTOR_EFFECTS, &effect);
+    for (unsigned i = 0; i < 100; i++) {
+        finding item = { .seed = 1, .promise = "TORN" };
+        snprintf(item.replay, sizeof item.replay, "--at %u.0", i);
+        report_finding(r, DETECTOR_SWEEP, &item);
+    }
+    report_finding(r, DETECTOR_EFFECTS, &effect);
+    ck_assert_uint_eq(r->found.count, 102);
+    ck_assert_uint_eq(r->found.of[DETECTOR_SWEEP], 100);
+    ck_assert_uint_eq(r->found.of[DETECTOR_EFFECTS], 2);
+    ck_assert_uint_eq(r->found.kept, FINDINGS_KEPT + 2);
+    report_write_files(r, "VIOLATED");
+    char *junit = text_of(path);
+    ck_assert_ptr_nonnull(strstr(junit, "<testsuite name=\"sweep\" tests=\"101\" failures=\"100\""));
+    ck_assert_ptr_nonnull(strstr(junit, "76 violations more than those listed"));
+    ck_assert_ptr_nonnull(strstr(junit, "<testsuite name=\"effects\" tests=\"3\" failures=\"2\""));
+    ck_assert_ptr_nonnull(strstr(junit, "<testcase classname=\"levin-chaos.effects\" "
+                                        "name=\"levin-chaos replay --seed 9 --fault none\">"));
+    free(junit);
+    free(r);
+    unlink(path);
+}
+END_TEST
+
 LEVIN_TEST_MAIN("sweep", TEST(sweep__does_not_depend_on_the_number_of_jobs),
                 TEST(sweep__a_workload_that_falls_short_is_a_failure_of_the_harness),
                 TEST(faults__each_fault_fires_and_nothing_depends_on_the_number_of_jobs),
                 TEST(faults__plans_are_all_different),
                 TEST(explore__a_lost_batch_is_found_and_found_again_by_its_path),
                 TEST(verify__a_lost_log_file_is_refused), TEST(explore__paths_are_read_as_they_are_written),
-                TEST(report__keeps_the_first_findings_in_order_whatever_came_first))
+                TEST(report__keeps_the_first_findings_in_order_whatever_came_first),
+                TEST(report__a_detector_that_finds_much_hides_no_other))
