@@ -338,7 +338,7 @@ test: $(DEPS) ## all tests: asan+ubsan, the concurrent ones under tsan too, comm
 	    ci/check-style.sh ci/check-headers.sh ci/check-layering.sh ci/kill-import.sh $(TEST_SH)
 
 .PHONY: chaos
-chaos: $(DEPS) ## crashes, faults, damages, iterators and thread schedules over this machine's own package data, about a minute (BUDGET=seconds, DATA=file)
+chaos: $(DEPS) ## crashes, faults, effects, both crossed, damages, iterators, a soak and thread schedules over this machine's own package data, about a minute (BUDGET=seconds, DATA=file)
 	$(Q)$(SUBMAKE) VARIANT=$(VARIANT) all
 	$(Q)$(B)/bin/levin-chaos chaos --data $(DATA) --budget $(BUDGET)
 

@@ -145,16 +145,16 @@ finding finding_of_death(const char *promise, const char *where, const char *how
 
 static int report_status(const report *r)
 {
-    if (r->harness[0])
-        return EXIT_HARNESS;
-    return r->found.count ? EXIT_VIOLATION : r->interrupted ? EXIT_INTERRUPTED : EXIT_NOTHING_FOUND;
+    if (r->found.count) /* what was found stands, whatever failed beside it */
+        return EXIT_VIOLATION;
+    return r->harness[0] ? EXIT_HARNESS : r->interrupted ? EXIT_INTERRUPTED : EXIT_NOTHING_FOUND;
 }
 
 static const char *report_verdict(const report *r)
 {
-    if (r->harness[0])
-        return "the harness failed";
-    return r->found.count ? "VIOLATED" : r->interrupted ? "nothing found, interrupted" : "nothing found";
+    if (r->found.count)
+        return r->harness[0] ? "VIOLATED, and the harness failed" : "VIOLATED";
+    return r->harness[0] ? "the harness failed" : r->interrupted ? "nothing found, interrupted" : "nothing found";
 }
 
 static uint64_t opened(const explore_totals *t)

@@ -279,6 +279,22 @@ START_TEST(report__a_detector_that_finds_much_hides_no_other)
 }
 END_TEST
 
+START_TEST(report__what_was_found_is_not_hidden_by_the_harness)
+{
+    const chaos_options options = { .seed = 1, .jobs = 1, .depth = DEPTH_DEFAULT, .quiet = true };
+    const finding item = { .seed = 1, .replay = "--at 1.0", .promise = "TORN" };
+    report *r = calloc(1, sizeof *r);
+    r->options = &options;
+    r->data = "made up";
+    ck_assert_int_eq(report_print(r), EXIT_NOTHING_FOUND);
+    snprintf(r->harness, sizeof r->harness, "a fault did not fire");
+    ck_assert_int_eq(report_print(r), EXIT_HARNESS);
+    report_finding(r, DETECTOR_SWEEP, &item);
+    ck_assert_int_eq(report_print(r), EXIT_VIOLATION);
+    free(r);
+}
+END_TEST
+
 LEVIN_TEST_MAIN("sweep", TEST(sweep__does_not_depend_on_the_number_of_jobs),
                 TEST(sweep__a_workload_that_falls_short_is_a_failure_of_the_harness),
                 TEST(faults__each_fault_fires_and_nothing_depends_on_the_number_of_jobs),
@@ -286,4 +302,5 @@ LEVIN_TEST_MAIN("sweep", TEST(sweep__does_not_depend_on_the_number_of_jobs),
                 TEST(explore__a_lost_batch_is_found_and_found_again_by_its_path),
                 TEST(verify__a_lost_log_file_is_refused), TEST(explore__paths_are_read_as_they_are_written),
                 TEST(report__keeps_the_first_findings_in_order_whatever_came_first),
-                TEST(report__a_detector_that_finds_much_hides_no_other))
+                TEST(report__a_detector_that_finds_much_hides_no_other),
+                TEST(report__what_was_found_is_not_hidden_by_the_harness))
