@@ -82,7 +82,7 @@ void workload_step_operations(const workload *w, size_t step, size_t *first, siz
     X(collected, 3, "segments of it removed")                                                                   \
     X(collections, 3, "collections asked for")                                                                  \
     X(readers, 1, "handles that read, opened beside the writer and checked")                                    \
-    X(loads, 3, "batches written as a bulk load")                                                               \
+    X(loads, 1, "batches written as a bulk load")                                                               \
     X(keyspaces, 4, "keyspaces made")                                                                           \
     X(keyspace_drops, 2, "keyspaces dropped")                                                                   \
     X(keyspace_operations, 100, "puts and deletes in them")
