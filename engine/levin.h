@@ -253,11 +253,13 @@ LEVIN_API levin_code levin_options_memory(levin_options *options, uint64_t bytes
 /*
  * Sets one option by its name, as text: "cache_bytes" "64M", "read_only" "true", "background" "none"; also "preset"
  * "low_memory" and "memory_bytes" "64M". Sizes may end in K, M, G. LEVIN_INVALID, with the name, the value and what is
- * allowed in *error (may be NULL): no such option, or no such value. Ranges that depend on other options are checked by
- * levin_open().
+ * allowed in *error (may be NULL): no such option, or no such value. What depends on other options is checked by
+ * levin_options_check().
  */
 LEVIN_API levin_code levin_options_set(levin_options *options, const char *name, const char *value,
                                        levin_error *error) LEVIN_MUST_USE;
+/* LEVIN_INVALID, with the reason in *error (may be NULL), for options with which levin_open() would refuse to begin. */
+LEVIN_API levin_code levin_options_check(const levin_options *options, levin_error *error) LEVIN_MUST_USE;
 /* One option, all as text, valid during the call. Return false to stop. */
 typedef struct levin_option {
     const char *name, *value, *allowed, *text;
@@ -460,11 +462,10 @@ LEVIN_API levin_code levin_compare_and_swap_in(levin *store, const levin_keyspac
                                                const levin_slice *desired, levin_durability durability,
                                                levin_slice *actual) LEVIN_MUST_USE;
 
-/* ---- Reading ---------------------------------------------------------------------------------------------- */
-/* snapshot NULL reads the newest published state. */
+/* ---- Sorted bulk load ------------------------------------------------------------------------------------- */
 
 /*
- * Sorted bulk load: keys in ascending order, with their values, go straight into pages, past the log and the memtable,
+ * Keys in ascending order, with their values, go straight into pages, past the log and the memtable,
  * at the cost of writing them once.  It is one batch of any size: all of it becomes visible and durable together at
  * its commit, or nothing does, also in a crash.
  *
@@ -502,6 +503,9 @@ LEVIN_API levin_code levin_bulk_load_add(levin_bulk_load *load, const void *key,
 LEVIN_API levin_code levin_bulk_load_commit(levin_bulk_load *load) LEVIN_MUST_USE;
 /* Without a commit before, nothing has happened. Harmless on NULL. */
 LEVIN_API void levin_bulk_load_destroy(levin_bulk_load *load);
+
+/* ---- Reading ---------------------------------------------------------------------------------------------- */
+/* snapshot NULL reads the newest published state. */
 
 /*
  * The state now, unchanged until released. Cheap; holds back the reuse of memory and pages. Any threads may read with

@@ -792,6 +792,12 @@ static void handle_destroy(levin *db)
     io->free(io->context, db, sizeof *db);
 }
 
+levin_code levin_options_check(const levin_options *options, levin_error *error)
+{
+    levin_error local;
+    return options_check(options, error ? error : &local);
+}
+
 levin_code levin_open(const char *path, const levin_options *options, levin **store, levin_error *error)
 {
     levin_error local = { 0 };

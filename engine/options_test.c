@@ -205,6 +205,7 @@ START_TEST(options__open_names_what_is_out_of_range)
         memcpy((char *)&o + wrong[i].offset,
                wrong[i].bytes == 8 ? (const void *)&wrong[i].value : (const void *)&narrow, wrong[i].bytes);
         snprintf(number, sizeof number, "%llu", (unsigned long long)wrong[i].value);
+        ck_assert_int_eq(levin_options_check(&o, NULL), LEVIN_INVALID);
         ck_assert_int_eq(levin_open("db", &o, &store, &error), LEVIN_INVALID);
         ck_assert_msg(strstr(error.message, wrong[i].name) && strstr(error.message, number),
                       "\"%s\" does not name %s and %s", error.message, wrong[i].name, number);

@@ -222,12 +222,15 @@ int cli_getopt_store(const cli_command *command, int argc, char **argv, const ch
     for (;;) {
         int c = cli_getopt(command, argc, argv, letters, options, status);
         bool good = true;
+        levin_error error;
         if (c == CLI_STORE_OPTION)
             good = cli_option(command, optarg, store);
         else if (c == CLI_STORE_PRESET)
             good = take_preset(command, optarg, store);
         else if (c == CLI_STORE_VERBOSE)
             store->log = print_message;
+        else if (c == -1 && levin_options_check(store, &error) != LEVIN_OK)
+            good = (cli_usage(command, "%s", error.message), false);
         else
             return c;
         if (!good) {

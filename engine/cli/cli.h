@@ -40,8 +40,8 @@ int cli_getopt(const cli_command *command, int argc, char **argv, const char *le
 
 /*
  * What every command that opens a store takes besides: --option, --preset and --verbose, applied to *store, filled by
- * levin_options_init() before, in the order in which they stand.  What the command itself needs (read_only and the
- * like) it sets afterwards.  Otherwise as cli_getopt().
+ * levin_options_init() before, in the order in which they stand.  At the end *store is checked.  What the command
+ * itself needs (read_only and the like) it sets afterwards.  Otherwise as cli_getopt().
  */
 enum { CLI_STORE_OPTION = 1001, CLI_STORE_PRESET, CLI_STORE_VERBOSE };
 #define CLI_STORE_OPTIONS                                                                                       \

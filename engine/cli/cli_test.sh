@@ -81,7 +81,26 @@ expect "put does not make a store" 3 "$levin" put none k v
 expect "create" 0 "$levin" create s --page-size 4K
 expect "create twice" 3 "$levin" create s
 says "it exists" err LEVIN_EXISTS
-expect "a page size that is none" 3 "$levin" create t --page-size 5000
+for size in "page-size 0" "page-size 5000" "page-size 1M" "sector-size 1000" "segment-size 1" "option page_bytes=5000" "option page_bytes=0"; do
+    read -ra words <<<"$size"
+    expect "create with --$size, that is none" 2 "$levin" create t "--${words[0]}" "${words[1]}"
+    says "create with --$size: says what is needed" err 'is needed$'
+done
+expect "import with a page size that is none" 2 "$levin" import t --page-size 5000
+expect "import with a memtable that is too small" 2 "$levin" import t --memtable 1
+ln -s nowhere/at-all dangling
+expect "create on a link to nothing" 3 "$levin" create dangling
+says "create on a link to nothing: says so" err '^levin create: dangling is a link to a directory that is not there'
+expect "stress of a store that is there" 3 "$levin" stress s
+is "stress of a store that is there: says that" err 'levin stress: s: there is a store in "s" already'
+checks=$((checks + 1)); [ -s out ] && fail "stress of a store that is there prints a report" "$(head -n 3 out)"
+for words in --help --version help "create --help" "help create"; do
+    read -ra words <<<"$words"
+    checks=$((checks + 1)); "$levin" "${words[@]}" >/dev/full 2>err
+    status=$?
+    [ "$status" -eq 3 ] || fail "levin ${words[*]} to a full device: exit $status"
+    says "levin ${words[*]} to a full device: says so" err 'standard output could not be written'
+done
 expect "put" 0 "$levin" put s apple red
 expect "get" 0 "$levin" get s apple
 printf red >want
@@ -127,7 +146,7 @@ options_of_every_store() { # NAME... : the commands, each with what it needs, an
     says "$1 tells the form" err 'NAME=VALUE is needed'
     expect "$1 with a preset that there is not" 2 "$levin" "$@" --preset fast
     says "$1 tells which there are" err 'preset is "fast": balanced, read_optimized'
-    expect "$1 with options that exclude each other" 3 "$levin" "$@" --option page_bytes=64K --option cache_bytes=64K
+    expect "$1 with options that exclude each other" 2 "$levin" "$@" --option page_bytes=64K --option cache_bytes=64K
     says "$1 says why" err 'cache_bytes is 65536: at least 16 pages are needed'
 }
 options_of_every_store 0 create options

@@ -34,8 +34,6 @@ typedef struct import_request {
     uint64_t batch_records;  /* 0: BATCH_RECORDS_DEFAULT */
     levin_durability durability;
     bool skip_malformed, ack, quiet, json, sorted;
-    uint32_t page_bytes;     /* 0: the library's default */
-    uint64_t memtable_bytes; /* likewise */
     levin_options store;
 } import_request;
 
@@ -203,13 +201,8 @@ static int import(const cli_command *command, const char *path, const import_req
     int status = CLI_ERROR, os_error = source_open(&s.reader.in, request->from);
     if (os_error)
         return cli_error(command, "%s: %s", request->from, strerror(os_error));
-    levin_options store_options = request->store;
-    if (request->page_bytes)
-        store_options.page_bytes = request->page_bytes;
-    if (request->memtable_bytes)
-        store_options.memtable_bytes = request->memtable_bytes;
     progress_begin(&s.meter, "imported", request->quiet);
-    s.store = cli_open(command, path, &store_options);
+    s.store = cli_open(command, path, &request->store);
     if (!s.store)
         goto out;
     if (!cli_keyspace(command, path, s.store, request->keyspace, LEVIN_KEYSPACE_CREATE, &s.keyspace)) {
@@ -281,10 +274,10 @@ static int take_option(const cli_command *command, import_request *request, int 
     case OPT_PAGE_SIZE:
         if (!cli_parse_size(optarg, &size) || size > LEVIN_PAGE_MAX_BYTES)
             return cli_usage(command, "--page-size is 4K to 64K, not '%s'", optarg);
-        request->page_bytes = (uint32_t)size;
+        request->store.page_bytes = (uint32_t)size;
         break;
     case OPT_MEMTABLE:
-        if (!cli_parse_size(optarg, &request->memtable_bytes))
+        if (!cli_parse_size(optarg, &request->store.memtable_bytes))
             return cli_usage(command, "'%s' is no size", optarg);
         break;
     case OPT_DURABILITY:

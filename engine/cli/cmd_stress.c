@@ -158,6 +158,11 @@ static int stress(const cli_command *command, stress_request *q)
     stress_run(&q->run, &r);
     if (q->shows)
         fputs("\r\033[K", stderr);
+    if (!r.began) {
+        if (own)
+            remove_store(q->path);
+        return cli_error(command, "%s: %s", q->run.path, r.message);
+    }
     if (q->json)
         print_json(q, &r);
     else

@@ -3,6 +3,7 @@
  *
  * A new command is a file cmd_NAME.c with its `command_NAME`, and a line in the list here.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,15 @@ static const cli_command *const commands[] = {
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
+/* What went to standard output has arrived there. */
+static int written(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return CLI_OK;
+    fprintf(stderr, "levin: standard output could not be written: %s\n", strerror(errno));
+    return CLI_ERROR;
+}
+
 static int help(FILE *out)
 {
     fputs("usage: levin COMMAND STORE [ARGUMENTS] [OPTIONS]\n"
@@ -50,7 +60,7 @@ static int help(FILE *out)
     fputs("\n`levin COMMAND --help` tells a command's options, `levin --version` the version, levin(1) everything.\n"
           "Exit codes: 0 done, 1 the answer is no (key not found, damage found), 2 usage, 3 error, 130 interrupted.\n",
           out);
-    return out == stdout ? CLI_OK : CLI_USAGE;
+    return out == stdout ? written() : CLI_USAGE;
 }
 
 /*
@@ -76,7 +86,7 @@ int main(int argc, char **argv)
         return help(stderr);
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         printf("levin %s\n", levin_version());
-        return CLI_OK;
+        return written();
     }
     bool asks_help = !strcmp(name, "help");
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || (asks_help && argc == 2))

@@ -67,6 +67,7 @@ void place_look(place *p, const char *path)
     char name[256];
     const bool there = lstat(path, &s) == 0;
     *p = (place){ .path = path, .store = has(path, "pages"), .made = !there && errno == ENOENT };
+    p->dangling = there && stat(path, &s) != 0 && errno == ENOENT;
     p->vacant = p->made || (there && !first_entry(path, any, name));
 }
 
@@ -119,6 +120,11 @@ bool place_free(const cli_command *command, const place *p)
     char name[256];
     if (!place_outside(command, p, NULL))
         return false;
+    if (p->dangling) {
+        cli_error(command, "%s is a link to a directory that is not there: make that directory, or remove the link",
+                  p->path);
+        return false;
+    }
     if (!first_entry(p->path, strange, name))
         return true;
     cli_error(command, "%s is not empty, it has '%s': a store wants a directory of its own", p->path, name);

@@ -10,6 +10,7 @@
 
 typedef struct place {
     const char *path;
+    bool dangling; /* it is a link to nothing */
     bool store;  /* there is one */
     bool vacant; /* there was no directory, or one without an entry */
     bool made;   /* there was none: it goes again when no store was made in it */

@@ -167,6 +167,7 @@ void stress_run(const stress_options *options, stress_result *result)
         start_failed(result, "out of memory");
     else if (levin_open(options->path, &store, &s.store, &error) != LEVIN_OK)
         good = start_failed(result, error.message);
+    result->began = good;
     for (unsigned i = 0; good && i < options->threads; i++)
         good = stress_thread_init(&threads[i], &s, i) || start_failed(result, "out of memory");
     good = good && stress_areas_open(&threads[0]);

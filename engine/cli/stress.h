@@ -79,6 +79,7 @@ typedef struct stress_options {
 } stress_options;
 
 typedef struct stress_result {
+    bool began;             /* a store was made */
     bool mismatch;          /* the store answered wrongly */
     bool failed;            /* a call failed, or the machine did */
     bool interrupted;
