@@ -278,10 +278,11 @@ static void fault_exactly(again *a, const fault_scenarios *s, const char *name)
         return;
     const bool good = fault_run(s, &plan, faults_run_seed(a->f->seed, number), &out);
     a->out->calls = plan.calls;
+    a->out->silent = good && !out.fired && plan.nth <= plan.calls;
     if (a->text)
         fprintf(a->text, "%s: call %llu of %llu, fired %llu times, %llu calls of the store failed\n%s", name,
                 (unsigned long long)plan.nth, (unsigned long long)plan.calls, (unsigned long long)out.fired,
-                (unsigned long long)out.failures, good ? "all as promised\n" : "");
+                (unsigned long long)out.failures, good && !a->out->silent ? "all as promised\n" : "");
     if (!good)
         keep(a, name, out.phase, &out.verdict);
 }
@@ -337,9 +338,11 @@ static void chain_exactly(again *a, const fault_scenarios *s, uint64_t number)
     at_place(a, name);
     const bool good = fault_chain_run(s, a->f->seed, number, CHAIN_DEPTH_MAX, &out);
     fault_chain_text(&out, links);
+    a->out->silent = good && out.silent;
     if (a->text)
         fprintf(a->text, "%s\n%llu power cuts judged, %llu calls of the store failed\n%s", links,
-                (unsigned long long)out.states, (unsigned long long)out.failures, good ? "all as promised\n" : "");
+                (unsigned long long)out.states, (unsigned long long)out.failures,
+                good && !out.silent ? "all as promised\n" : "");
     if (!good)
         keep(a, name, out.last.phase, &out.last.verdict);
 }
@@ -372,7 +375,10 @@ static void plan_exactly(again *a, const fault_scenarios *s, size_t scenario, co
         fprintf(a->text, "%s: matched %llu calls, fired %llu times\n", a->f->rules[i],
                 (unsigned long long)plan_matched(state, i), (unsigned long long)plan_fired(state, i));
     plan_end(state);
-    if (good)
+    a->out->silent = good && !out.fired;
+    if (a->out->silent)
+        tell(a, "nothing fired: nothing was judged");
+    else if (good)
         tell(a, "all as promised");
     else
         keep(a, a->f->place, out.phase, &out.verdict);

@@ -19,6 +19,7 @@
 typedef struct finding_outcome {
     bool there;    /* the state, run or damage exists */
     bool broken;   /* a promise is */
+    bool silent;   /* none is, but nothing fired that should have: nothing was judged */
     char place[320], promise[24], phase[64], text[600];
     unsigned depth;   /* of the state */
     uint64_t nth;     /* plan: of the one rule; 0: as it is */

@@ -122,6 +122,8 @@ expect "one rule" 0 "$chaos" faults --ops 30 --rule 'on levin/io/wal/sync nth 3 
 says "and what it came to" out '^2 +error +[0-9]+ +[1-9]'
 expect "one rule in one scenario" 0 "$chaos" replay --ops 30 --rule 'on levin/io/wal/sync nth 3 do error EIO' --scenario life
 says "and what it came to there" out 'fired 1 times'
+expect "one rule past the last call" 3 "$chaos" replay --ops 30 --rule 'on levin/io/wal/sync nth 30000 do error EIO' --scenario life
+says "nothing was judged" err 'the harness failed: nothing fired in life'
 expect "no rule" 2 "$chaos" faults --rule 'on nothing do error EIO'
 says "it says where" err 'column [0-9]+: '
 expect "a rule without a scenario" 2 "$chaos" replay --rule 'on levin/io/wal/sync nth 3 do error EIO'

@@ -74,7 +74,9 @@ static int replay(const chaos_options *o, const stanzas *data)
         fprintf(stderr, "levin-chaos: the name of the data file is too long\n");
     } else {
         finding_run(&f, data, NULL, stdout, NULL, NULL, &out);
-        if (out.there)
+        if (out.there && out.silent)
+            fprintf(stderr, "levin-chaos: the harness failed: nothing fired in %s\n", f.place), status = EXIT_HARNESS;
+        else if (out.there)
             status = out.broken ? EXIT_VIOLATION : EXIT_NOTHING_FOUND;
         else
             fprintf(stderr, "levin-chaos: there is no such place: %s\n", f.place);
