@@ -88,6 +88,24 @@ START_TEST(chain__a_number_is_one_chain_and_a_greater_depth_goes_on_from_it)
 }
 END_TEST
 
+/* Half of the cuts are close after the fault, also when the store was reopened since. */
+START_TEST(chain__power_fails_between_the_fault_and_the_next_reopening)
+{
+    scene c;
+    uint64_t near = 0, reopened_since = 0;
+    scene_make(&c);
+    for (uint64_t number = 0; number < 16; number++) {
+        fault_chain_outcome out;
+        ck_assert_msg(fault_chain_run(&c.s, 2, number, 1, &out), "%s", out.last.verdict.text);
+        ck_assert_uint_eq(out.near_cuts, 3);
+        near += out.near_cuts;
+        reopened_since += out.near_settled;
+    }
+    ck_assert_uint_gt(reopened_since, near / 3);
+    scene_end(&c);
+}
+END_TEST
+
 /* The model is told of a batch that the disk from which the life starts does not have. */
 START_TEST(chain__a_batch_that_is_not_there_is_found)
 {
@@ -115,4 +133,5 @@ END_TEST
 
 LEVIN_TEST_MAIN("crossed", TEST(crossed__all_fires_at_each_depth_and_nothing_depends_on_the_number_of_jobs),
                 TEST(chain__a_number_is_one_chain_and_a_greater_depth_goes_on_from_it),
+                TEST(chain__power_fails_between_the_fault_and_the_next_reopening),
                 TEST(chain__a_batch_that_is_not_there_is_found))

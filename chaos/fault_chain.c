@@ -112,15 +112,17 @@ static bool count_calls(chain *c, fault_scenario *scenario)
 
 /* ---- power cuts ------------------------------------------------------------------------------------------- */
 
-/* Points are all over the life, as far back as a cut can be judged; every other one is near the fault. */
+/* Points are all over the life; every other one is near the fault. */
 static uint64_t draw_point(chain *c, const fault_life *l, const link_fault *f, unsigned i)
 {
-    const uint64_t settled = oracle_settled(l->o), end = trace_length(l->t);
-    if (i & 1 && f->first_at >= settled) {
+    const uint64_t end = trace_length(l->t);
+    if (i & 1) {
         const uint64_t point = f->first_at + random_below(&c->random, NEAR_CALLS);
+        c->out->near_cuts++;
+        c->out->near_settled += point < oracle_settled(l->o);
         return point < end ? point : end;
     }
-    return settled + random_below(&c->random, end - settled + 1);
+    return random_below(&c->random, end + 1);
 }
 
 /* The next level starts from one of the states judged, each as likely as any other. */

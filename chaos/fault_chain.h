@@ -40,6 +40,8 @@ typedef struct fault_chain_outcome {
     fault_link links[CHAIN_DEPTH_MAX];
     uint64_t fired[CHAIN_DEPTH_MAX][CHAIN_CLASS_COUNT]; /* lives in which the fault fired */
     uint64_t states;              /* power cuts judged */
+    uint64_t near_cuts;           /* of them, close after the fault */
+    uint64_t near_settled;        /* and of these, before a later reopening of that life */
     uint64_t failures;            /* calls of the store that returned an error */
     bool silent;                  /* the fault of links[levels - 1] did not fire: the harness failed */
 } fault_chain_outcome;

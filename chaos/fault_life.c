@@ -4,6 +4,7 @@
 #include "fault_life.h"
 
 #include "../faults/crash.h"
+#include "../faults/random.h"
 
 enum { CRASH_VARIANTS = 4 };
 
@@ -41,6 +42,7 @@ void fault_life_begin(fault_life *l, const fault_scenario *scenario)
     l->disk = simdisk_create(scenario->start, l->t);
     l->f = fault_io_create(simdisk_io(l->disk));
     l->o = scenario->from ? oracle_continue(scenario->from, scenario->from_state) : oracle_create();
+    oracle_keep_past(l->o);
     fault_io_on_failed_sync(l->f, failed_sync, l);
     fault_io_on_kept_sync(l->f, kept_sync, l);
 }
@@ -96,8 +98,9 @@ bool fault_life_check_held(const fault_life *l, fault_outcome *out)
 oracle *fault_life_judge(const fault_life *l, const fault_scenario *scenario, uint64_t point, oracle_legal *legal)
 {
     const bool unseen = scenario->from && point < l->opened;
-    *legal = unseen ? scenario->from_legal : oracle_legal_crash(l->o, point);
-    return unseen ? scenario->from : l->o;
+    oracle *o = oracle_at(l->o, point);
+    *legal = unseen ? scenario->from_legal : oracle_legal_crash(o, point);
+    return unseen ? scenario->from : o;
 }
 
 /* A power cut at that point: the variants that come first (all kept, all dropped, ...). */
@@ -126,8 +129,8 @@ static bool cut_at(const workload *w, fault_life *l, const fault_scenario *scena
 bool fault_life_check_power_cut(const workload *w, fault_life *l, const fault_scenario *scenario, uint64_t seed,
                                 fault_outcome *out)
 {
-    uint64_t end = trace_length(l->t), settled = oracle_settled(l->o);
-    return cut_at(w, l, scenario, seed, settled + seed % (end - settled + 1), out) &&
+    const uint64_t end = trace_length(l->t);
+    return cut_at(w, l, scenario, seed, random_mix(seed + out->fired + end) % (end + 1), out) &&
            cut_at(w, l, scenario, seed, end, out);
 }
 

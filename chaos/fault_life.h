@@ -37,7 +37,7 @@ void fault_life_calm(fault_life *l);
 bool fault_life_run(fault_life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out);
 /* Nothing is left open or in memory. */
 bool fault_life_check_held(const fault_life *l, fault_outcome *out);
-/* Power cuts, one some time after the last reopening, one when the store had been closed. */
+/* Power cuts, one at any time of the life, one when the store had been closed. */
 bool fault_life_check_power_cut(const workload *w, fault_life *l, const fault_scenario *scenario, uint64_t seed,
                                 fault_outcome *out);
 /* The store opens again without faults, is whole, and can be written to. */

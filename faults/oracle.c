@@ -40,7 +40,7 @@ void *oracle_grow(void *items, size_t *capacity, size_t needed, size_t item_byte
     return fatal_realloc(items, n * item_bytes);
 }
 
-static void *oracle_reserve(oracle *o, size_t bytes)
+void *oracle_reserve(oracle *o, size_t bytes)
 {
     bytes = (bytes + 15) & ~(size_t)15;
     if (!o->chunks || o->chunks->capacity - o->chunks->used < bytes) {
@@ -115,6 +115,7 @@ void oracle_destroy(oracle *o)
 {
     if (!o)
         return;
+    oracle_destroy(o->past);
     for (size_t i = 0; i < o->key_count; i++)
         free(o->keys[i]->versions);
     for (size_t i = 0; i < o->batch_count; i++)
@@ -391,6 +392,8 @@ void oracle_durable(oracle *o, uint64_t time)
 
 void oracle_settle(oracle *o, uint32_t state, uint64_t time)
 {
+    if (o->keeps_past)
+        oracle_past_add(o);
     const oracle_batch *s = &o->batches[state];
     uint32_t run = s->fate == FATE_FAILED ? s->run : state + 1;
     for (uint32_t i = 1; i < o->batch_count; i++) {

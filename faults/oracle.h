@@ -70,8 +70,12 @@ void oracle_fail(oracle *o, uint32_t batch, uint64_t time);
 void oracle_durable(oracle *o, uint64_t time);
 /* The store was opened anew and showed this state: it is the truth from here on, and durable. */
 void oracle_settle(oracle *o, uint32_t state, uint64_t time);
-/* When that was last; crashes before that time cannot be judged any more. */
+/* When that was last; crashes before that time cannot be judged any more, but by oracle_at(). */
 uint64_t oracle_settled(const oracle *o);
+/* From here on what the history was before it settles is kept. */
+void oracle_keep_past(oracle *o);
+/* The history by which a crash at that time is judged: o, or what it was before it settled. It lives as long as o. */
+oracle *oracle_at(oracle *o, uint64_t time);
 
 uint32_t oracle_last_batch(const oracle *o);
 /* The newest state in which every accepted batch is present. */

@@ -67,6 +67,8 @@ struct oracle {
     oracle_pairs spelled;  /* the state last spelled out */
     uint32_t spelled_state;
     uint64_t settled;      /* time */
+    bool keeps_past;
+    oracle *past;          /* as it was before it settled last; that one has its own past */
     uint64_t order;        /* of the last submission or answer */
     oracle_chunk *chunks;  /* memory for keys and values */
     oracle_scan *scan;     /* kept for reuse */
@@ -83,6 +85,10 @@ struct oracle_scan {
 };
 
 void *oracle_grow(void *items, size_t *capacity, size_t needed, size_t item_bytes);
+/* Memory that lives as long as the oracle. */
+void *oracle_reserve(oracle *o, size_t bytes);
+/* Before it settles: keeps what it is now (oracle_past.c). */
+void oracle_past_add(oracle *o);
 int oracle_compare(levin_slice a, levin_slice b);
 static inline bool oracle_same(levin_slice a, levin_slice b)
 {
