@@ -222,9 +222,9 @@ static void add_range(levin_batch *batch, model *m, uint64_t *random)
     lower.size = kind & 1 ? 2 : 1;
     upper.size = kind & 2 ? 2 : 1;
     if (kind == 4)
-        lower.data = NULL;
+        lower = (levin_slice){ NULL, 0 };
     if (kind == 8)
-        upper.data = NULL;
+        upper = (levin_slice){ NULL, 0 };
     ck_assert_int_eq(levin_batch_delete_range(batch, lower, upper), LEVIN_OK);
     model_delete_range(m, lower, upper);
 }

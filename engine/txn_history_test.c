@@ -63,7 +63,7 @@ static void scan_place(const history *h, struct one *o, const levin_keyspace *ks
 {
     levin_iter *it;
     const levin_iter_options options = { .lower = { key_name(s->key), 1 },
-                                         .upper = { s->to < KEYS ? key_name(s->to) : NULL, 1 },
+                                         .upper = { s->to < KEYS ? key_name(s->to) : NULL, s->to < KEYS },
                                          .keyspace = ks };
     ck_assert_int_eq(levin_txn_iter_open(o->t, &options, &it), LEVIN_OK);
     for (bool on = forward ? levin_iter_first(it) : levin_iter_last(it); on;
@@ -88,7 +88,7 @@ static void scan(const history *h, struct one *o, step *s, bool forward)
 
 static void delete_range(const history *h, struct one *o, const step *s)
 {
-    const levin_slice lower = { key_name(s->key), 1 }, upper = { s->to < KEYS ? key_name(s->to) : NULL, 1 };
+    const levin_slice lower = { key_name(s->key), 1 }, upper = { s->to < KEYS ? key_name(s->to) : NULL, s->to < KEYS };
     for (int k = 0; k < KEYS; k++)
         if (!place_again(&h->at, k))
             ck_assert_int_eq(levin_txn_delete_range_in(o->t, h->at.of[k], lower, upper), LEVIN_OK);
