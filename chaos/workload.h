@@ -115,6 +115,9 @@ typedef struct workload_result {
     uint64_t opened;        /* when levin_open() first succeeded in workload_run(); UINT64_MAX: never */
 } workload_result;
 
+/* Whether an injected fault can be why a call gave this error: not when it says that the store or the client is wrong. */
+bool workload_fault_explains(levin_code code);
+
 /* The options with which the plan's store is opened. */
 void workload_store_options(const workload *w, const levin_io *io, levin_options *options);
 

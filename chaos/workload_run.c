@@ -22,11 +22,16 @@
 enum { OPEN_ATTEMPTS = 3, READ_BACK = 3, READ_BACK_RANGE = 8, READ_BACK_BYTES = 4096 };
 enum { STREAM_WAITS = 520, STREAM_FORMS = 521, STREAM_TXNS = 522, STREAM_LOADS = 523, STREAM_SWAPS = 524 };
 
+bool workload_fault_explains(levin_code code)
+{
+    return code != LEVIN_CORRUPT && code != LEVIN_INVALID && code != LEVIN_CONFLICT && code != LEVIN_NO_KEYSPACE &&
+           code != LEVIN_EXISTS;
+}
+
 bool workload_failed(runner *r, levin_code code, const char *what)
 {
     r->result->failures++;
-    if (r->target->faults && code != LEVIN_CORRUPT && code != LEVIN_INVALID && code != LEVIN_CONFLICT &&
-        code != LEVIN_NO_KEYSPACE && code != LEVIN_EXISTS)
+    if (r->target->faults && workload_fault_explains(code))
         return true;
     levin_error error = { 0 };
     if (r->store)
