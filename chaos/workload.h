@@ -115,7 +115,7 @@ typedef struct workload_result {
     uint64_t opened;        /* when levin_open() first succeeded in workload_run(); UINT64_MAX: never */
 } workload_result;
 
-/* Whether an injected fault can be why a call gave this error: not when it says that the store or the client is wrong. */
+/* Whether an injected fault can be why a call gave this error: not when the store or the client is said to be wrong. */
 bool workload_fault_explains(levin_code code);
 
 /* The options with which the plan's store is opened. */
