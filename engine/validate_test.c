@@ -117,9 +117,9 @@ static void compare(int a, int b, random_stream *r)
         validate_bounds range = { domain, inside(from, low), inside(to, high), random_below(r, 2), random_below(r, 2) };
         int first = from + range.low_exclusive, last = to - range.high_exclusive;
         if (random_below(r, 4) == 0 && !s.ks)
-            range.low.data = NULL, first = 0;
+            range.low = (levin_slice){ NULL, 0 }, first = 0;
         if (random_below(r, 4) == 0 && !s.ks)
-            range.high.data = NULL, last = s.keys;
+            range.high = (levin_slice){ NULL, 0 }, last = s.keys;
         bool same = true;
         for (int k = first; k <= last && k < s.keys; k++)
             same = same && s.number[a][k] == s.number[b][k];
