@@ -28,8 +28,8 @@ START_TEST(crossed__all_fires_at_each_depth_and_nothing_depends_on_the_number_of
     report *one = run_crossed(1, &options[0]), *three = run_crossed(3, &options[1]);
     const crossed_totals *t = &one->crossed.totals;
     ck_assert_msg(one->found.count == 0, "%s", one->found.items[0].text);
-    ck_assert(one->crossed.complete && three->crossed.complete);
-    ck_assert_uint_eq(one->crossed.seeds_complete, 2);
+    ck_assert(one->crossed.seeds.complete && three->crossed.seeds.complete);
+    ck_assert_uint_eq(one->crossed.seeds.finished, 2);
     ck_assert_uint_eq(t->chains, 80);
     ck_assert_uint_eq(t->silent, 0);
     ck_assert_uint_gt(t->states, 80 * 3 * 10);

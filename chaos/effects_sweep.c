@@ -7,36 +7,18 @@
  */
 #include "effects_sweep.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "crew.h"
-#include "faults_sweep.h"
 #include "plan_command.h"
+#include "seed_slices.h"
 
 enum { SLICES = 32, FINDINGS_PER_TASK = 8, STREAM_EFFECTS = 542 };
-enum { MESSAGE_TASK = 1, MESSAGE_FINDING };
 
 typedef struct task_message {
-    uint64_t seed, slice;
+    slice_done done;
     effects_totals totals;
-    char silent[EFFECT_PLAN_BYTES]; /* a rule that did not fire */
-    bool complete;
 } task_message;
-
-typedef struct effects_context {
-    report *r;
-    const stanzas *data;
-    double started;
-    uint64_t tasks_complete;
-    bool stop;
-    /* worker */
-    fault_scenarios scenarios;
-    uint64_t prepared_seed;
-    bool prepared, usable;
-} effects_context;
-
-/* ---- worker ----------------------------------------------------------------------------------------------- */
 
 /* The rule of a plan of one, without the line above it and the end of the line. */
 static const char *rule_of(char plan[EFFECT_PLAN_BYTES])
@@ -46,44 +28,21 @@ static const char *rule_of(char plan[EFFECT_PLAN_BYTES])
     return rule;
 }
 
-static void send_finding(crew_worker *worker, uint64_t seed, const char *replay, const char *phase,
-                         const oracle_verdict *verdict)
+static void silent(task_message *m, const char *rule, const char *where)
 {
-    finding f = { .seed = seed };
-    snprintf(f.replay, sizeof f.replay, "%s", replay);
-    snprintf(f.promise, sizeof f.promise, "%s", verdict->promise ? verdict->promise : "FAULT");
-    snprintf(f.phase, sizeof f.phase, "%s", phase ? phase : "");
-    snprintf(f.text, sizeof f.text, "%s", verdict->text);
-    crew_send(worker, MESSAGE_FINDING, &f, sizeof f);
-}
-
-static void prepare(effects_context *c, crew_worker *worker, uint64_t seed, bool tell)
-{
-    if (c->prepared && c->prepared_seed == seed)
-        return;
-    if (c->prepared)
-        fault_scenarios_release(&c->scenarios);
-    crew_at(worker, "%llu --fault none", (unsigned long long)seed);
-    c->prepared = true;
-    c->prepared_seed = seed;
-    const uint32_t operations = c->r->options->operations;
-    c->usable = fault_scenarios_prepare(&c->scenarios, seed, operations ? operations : FAULTS_OPERATIONS_DEFAULT,
-                                        c->data, NULL, FAULT_SCENARIOS);
-    if (!c->usable && tell)
-        send_finding(worker, seed, "--fault none", c->scenarios.where, &c->scenarios.verdict);
+    m->totals.silent++;
+    snprintf(m->done.silent, sizeof m->done.silent, "a rule did not fire where it should: seed %llu, %.170s in %.60s",
+             (unsigned long long)m->done.seed, rule, where);
 }
 
 /* One case in one scenario. */
-static bool run_case(effects_context *c, crew_worker *worker, task_message *m, size_t number, size_t scenario)
+static void run_case(seed_slices *s, task_message *m, const effect_case *one, size_t number, size_t scenario)
 {
-    const effect_case *cases;
-    effect_cases(&cases);
-    const effect_case *one = &cases[number];
-    const fault_scenario *s = &c->scenarios.items[scenario];
-    const uint64_t calls = s->calls[one->kind][one->operation];
+    const fault_scenario *where = &s->prepared.items[scenario];
+    const uint64_t calls = where->calls[one->kind][one->operation];
     if (!calls)
-        return true;
-    random_stream random = random_open(m->seed * EFFECTS_MAX + number, STREAM_EFFECTS + scenario);
+        return;
+    random_stream random = random_open(s->seed * EFFECTS_MAX + number, STREAM_EFFECTS + scenario);
     char plan[EFFECT_PLAN_BYTES], replay[sizeof ((finding *)0)->replay];
     plan_rules rules;
     plan_error error;
@@ -92,14 +51,13 @@ static bool run_case(effects_context *c, crew_worker *worker, task_message *m, s
     const bool meant = plan_parse(&rules, plan, strlen(plan), &error);
     const char *rule = rule_of(plan);
     if (!meant) {
-        snprintf(m->silent, sizeof m->silent, "%.80s: %.100s", rule, error.text);
-        m->totals.silent++;
-        return true;
+        silent(m, rule, error.text); /* it cannot even be read */
+        return;
     }
-    snprintf(replay, sizeof replay, "--rule '%s' --scenario %s", rule, s->name);
-    crew_at(worker, "%llu %s", (unsigned long long)m->seed, replay);
-    plan_state *state = plan_begin(&rules, plan_run_seed(m->seed, scenario));
-    const bool good = fault_run_plan(&c->scenarios, scenario, &rules, state, m->seed, &out);
+    snprintf(replay, sizeof replay, "--rule '%s' --scenario %s", rule, where->name);
+    crew_at(s->worker, "%llu %s", (unsigned long long)s->seed, replay);
+    plan_state *state = plan_begin(&rules, plan_run_seed(s->seed, scenario));
+    const bool good = fault_run_plan(&s->prepared, scenario, &rules, state, s->seed, &out);
     const bool fired = plan_fired(state, 0) > 0;
     plan_end(state);
     m->totals.runs++;
@@ -110,47 +68,28 @@ static bool run_case(effects_context *c, crew_worker *worker, task_message *m, s
     m->totals.called[number / 64] |= UINT64_C(1) << number % 64;
     if (fired)
         m->totals.hit[number / 64] |= UINT64_C(1) << number % 64;
-    if (!fired && good && !one->budget) { /* so much may not be written */
-        m->totals.silent++;
-        snprintf(m->silent, sizeof m->silent, "%.170s in %.20s", rule, s->name);
-    }
+    if (!fired && good && !one->budget) /* so much may not be written */
+        silent(m, rule, where->name);
     if (!good)
-        send_finding(worker, m->seed, replay, out.phase, &out.verdict);
-    return good;
+        seed_slices_found(s, replay, out.phase, &out.verdict, NULL);
 }
 
-static void work(void *context, crew_worker *worker, uint64_t task)
+static void work(seed_slices *s, slice_done *done)
 {
-    effects_context *c = context;
     const effect_case *cases;
     const size_t count = effect_cases(&cases);
-    task_message m = { .seed = c->r->options->seed + task / SLICES, .slice = task % SLICES, .complete = true };
-    prepare(c, worker, m.seed, m.slice == 0);
-    unsigned found = 0;
-    for (size_t i = m.slice; c->usable && i < count && m.complete && found < FINDINGS_PER_TASK; i += SLICES)
-        for (size_t scenario = 0; scenario < c->scenarios.count && m.complete; scenario++) {
-            m.complete = !crew_should_stop(worker);
-            if (m.complete && !run_case(c, worker, &m, i, scenario))
-                found += c->r->options->fail_fast ? FINDINGS_PER_TASK : 1;
-        }
-    crew_send(worker, MESSAGE_TASK, &m, sizeof m);
+    task_message m = { .done = *done };
+    for (size_t i = done->slice; s->usable && i < count && !s->stopped && !seed_slices_full(s); i += SLICES)
+        for (size_t scenario = 0; scenario < s->prepared.count && !seed_slices_stopped(s); scenario++)
+            run_case(s, &m, &cases[i], i, scenario);
+    seed_slices_send(s, &m.done, sizeof m);
 }
 
-/* ---- caller ----------------------------------------------------------------------------------------------- */
-
-static void receive(void *context, unsigned type, const void *data, size_t bytes)
+static void add(report *r, const void *message)
 {
-    effects_context *c = context;
-    effects_totals *to = &c->r->effects.totals;
-    (void)bytes;
-    if (type == MESSAGE_FINDING) {
-        finding f;
-        memcpy(&f, data, sizeof f);
-        c->stop = report_finding(c->r, DETECTOR_EFFECTS, &f);
-        return;
-    }
     task_message m;
-    memcpy(&m, data, sizeof m);
+    memcpy(&m, message, sizeof m);
+    effects_totals *to = &r->effects.totals;
     to->runs += m.totals.runs;
     to->fired += m.totals.fired;
     to->refused += m.totals.refused;
@@ -161,42 +100,15 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
         to->called[i] |= m.totals.called[i];
         to->hit[i] |= m.totals.hit[i];
     }
-    c->r->effects.seeds_begun += m.slice == 0;
-    c->tasks_complete += m.complete;
-    if (m.totals.silent)
-        snprintf(c->r->harness, sizeof c->r->harness, "a rule did not fire where it should: seed %llu, %s",
-                 (unsigned long long)m.seed, m.silent);
-}
-
-static void died(void *context, const char *where, const char *how)
-{
-    effects_context *c = context;
-    const finding f = finding_of_death("FAULT", where, how);
-    c->stop = report_finding(c->r, DETECTOR_EFFECTS, &f);
-}
-
-static void progress(void *context, uint64_t tasks_done, uint64_t ticks)
-{
-    effects_context *c = context;
-    const double seconds = crew_clock() - c->started;
-    report_progress(c->r, "effects: seed %llu, %llu/%d of it, %llu runs, %.0f/s, %llu violations",
-                    (unsigned long long)(c->r->options->seed + tasks_done / SLICES),
-                    (unsigned long long)(tasks_done % SLICES), SLICES, (unsigned long long)ticks,
-                    seconds > 0 ? (double)ticks / seconds : 0, (unsigned long long)c->r->found.count);
 }
 
 void effects_sweep(report *r, const stanzas *data, double deadline)
 {
-    effects_context c = { .r = r, .data = data, .started = crew_clock() };
-    const uint64_t seeds = r->options->seeds ? r->options->seeds : deadline > 0 ? 1000000 : 1;
-    crew_options options = { .jobs = r->options->jobs, .tasks = seeds * SLICES, .deadline = deadline, .context = &c,
-                             .work = work, .receive = receive, .died = died, .progress = progress, .stop = &c.stop };
+    seed_slices s = { .r = r, .data = data, .which = DETECTOR_EFFECTS, .title = "effects", .unit = "runs",
+                      .none = "--fault none", .scenarios = FAULT_SCENARIOS, .slices = SLICES,
+                      .findings_max = FINDINGS_PER_TASK, .work = work, .add = add };
     r->has_effects = true;
-    r->effects.complete = crew_run(&options);
-    r->effects.seconds = crew_clock() - c.started;
-    r->effects.seeds_complete = c.tasks_complete / SLICES;
-    r->interrupted = r->interrupted || crew_interrupted();
-    report_progress(r, "%s", "");
+    r->effects.seeds = seed_slices_run(&s, deadline);
 }
 
 bool effects_finding_split(const char *replay, char *plan, size_t plan_capacity, char *scenario,

@@ -101,11 +101,7 @@ static bool draw_fault(chain *c, const fault_scenario *scenario, chain_class cla
 static bool count_calls(chain *c, fault_scenario *scenario)
 {
     fault_life l = { .failed_sync = SIMDISK_SYNC_LOSES_PAGES };
-    fault_life_begin(&l, scenario);
-    fault_rule never = { .kinds = FAULT_KINDS_ALL, .operations = FAULT_OPERATIONS_ALL };
-    fault_io_set_rules(l.f, &never, 1);
-    const bool good = fault_life_run(&l, scenario, c->seed, &c->out->last) && fault_life_check_held(&l, &c->out->last);
-    fault_life_calls(&l, scenario);
+    const bool good = fault_life_count(&l, scenario, c->seed, &c->out->last);
     fault_life_end(&l);
     return good;
 }

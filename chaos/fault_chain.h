@@ -47,8 +47,7 @@ typedef struct fault_chain_outcome {
 } fault_chain_outcome;
 
 /*
- * s: scenarios of the seed, the first is enough.  Returns whether all was as promised. script of s is given to the
- * level script_level (from 1).
+ * s: scenarios of the seed, the first is enough.  Returns whether all was as promised.
  */
 bool fault_chain_run(const fault_scenarios *s, uint64_t seed, uint64_t number, unsigned depth,
                      fault_chain_outcome *out);

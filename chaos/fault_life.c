@@ -47,16 +47,6 @@ void fault_life_begin(fault_life *l, const fault_scenario *scenario)
     fault_io_on_kept_sync(l->f, kept_sync, l);
 }
 
-void fault_life_calls(const fault_life *l, fault_scenario *scenario)
-{
-    for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
-        for (int operation = 0; operation < FAULT_OPERATION_COUNT; operation++)
-            if (fault_point_exists((levin_file_kind)kind, (fault_operation)operation))
-                scenario->calls[kind][operation] =
-                    operation == FAULT_ALLOC ? fault_io_alloc_calls(l->f)
-                                             : fault_io_calls(l->f, (levin_file_kind)kind, (fault_operation)operation);
-}
-
 void fault_life_end(fault_life *l)
 {
     fault_io_destroy(l->f);
@@ -171,5 +161,20 @@ bool fault_life_run(fault_life *l, const fault_scenario *scenario, uint64_t seed
         oracle_durable(l->o, trace_length(l->t));
     if (!over)
         out->fired = fault_life_fired(l);
+    return good;
+}
+
+bool fault_life_count(fault_life *l, fault_scenario *scenario, uint64_t seed, fault_outcome *out)
+{
+    const fault_rule never = { .kinds = FAULT_KINDS_ALL, .operations = FAULT_OPERATIONS_ALL };
+    fault_life_begin(l, scenario);
+    fault_io_set_rules(l->f, &never, 1);
+    const bool good = fault_life_run(l, scenario, seed, out) && fault_life_check_held(l, out);
+    for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
+        for (int operation = 0; operation < FAULT_OPERATION_COUNT; operation++)
+            if (fault_point_exists((levin_file_kind)kind, (fault_operation)operation))
+                scenario->calls[kind][operation] =
+                    operation == FAULT_ALLOC ? fault_io_alloc_calls(l->f)
+                                             : fault_io_calls(l->f, (levin_file_kind)kind, (fault_operation)operation);
     return good;
 }

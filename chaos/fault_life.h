@@ -26,8 +26,11 @@ typedef struct fault_life {
 void fault_life_begin(fault_life *l, const fault_scenario *scenario);
 void fault_life_end(fault_life *l);
 uint64_t fault_life_fired(const fault_life *l);
-/* How often each call was made: into scenario->calls. */
-void fault_life_calls(const fault_life *l, fault_scenario *scenario);
+/*
+ * Begins a life in which nothing fails, runs the scenario, and counts its calls into scenario->calls.  As below; the
+ * caller ends it.
+ */
+bool fault_life_count(fault_life *l, fault_scenario *scenario, uint64_t seed, fault_outcome *out);
 /* Nothing fails any more. */
 void fault_life_calm(fault_life *l);
 /*

@@ -238,12 +238,8 @@ static bool count_calls(fault_scenarios *s, fault_scenario *scenario, uint64_t s
 {
     fault_life l = { 0 };
     fault_outcome out = { .verdict = { .state = ORACLE_NO_STATE } };
-    fault_life_begin(&l, scenario);
-    fault_rule never = { .kinds = FAULT_KINDS_ALL, .operations = FAULT_OPERATIONS_ALL };
-    fault_io_set_rules(l.f, &never, 1);
-    bool good = fault_life_run(&l, scenario, seed, &out) && fault_life_check_held(&l, &out) &&
-                fault_life_check_reopened(scenario->w, &l, seed, &out);
-    fault_life_calls(&l, scenario);
+    const bool good = fault_life_count(&l, scenario, seed, &out) &&
+                      fault_life_check_reopened(scenario->w, &l, seed, &out);
     fault_life_end(&l);
     if (!good) {
         s->verdict = out.verdict;

@@ -228,14 +228,14 @@ static void print_faults(const report *r)
     const faults_report *f = &r->faults;
     const fault_totals *t = &f->totals;
     printf("fault sweep\n");
-    print_seeds(r, f->seeds_complete, f->seeds_begun);
+    print_seeds(r, f->seeds.finished, f->seeds.begun);
     row("points (call and effect)", "%llu of %llu in %llu series", (ull)t->points_hit, (ull)t->points,
         (ull)t->series);
     row("runs", "%llu, of them %llu past the last call", (ull)t->runs, (ull)t->beyond);
     row("faults fired", "%llu", (ull)t->fired);
     row("errors given to the client", "%llu", (ull)t->refused);
-    row("runs per second", "%.0f over %u jobs", rate(t->runs, f->seconds), r->options->jobs);
-    row("wall time", "%.1f s", f->seconds);
+    row("runs per second", "%.0f over %u jobs", rate(t->runs, f->seeds.seconds), r->options->jobs);
+    row("wall time", "%.1f s", f->seeds.seconds);
 }
 
 /* The cases that never fired: those of points that the scenarios do not call, and others. */
@@ -284,18 +284,18 @@ static void print_effects(const report *r)
                  uncalled = cases_without(r, false, NULL, NULL);
     char last[EFFECT_NAME_BYTES] = "";
     printf("effects\n");
-    print_seeds(r, e->seeds_complete, e->seeds_begun);
+    print_seeds(r, e->seeds.finished, e->seeds.begun);
     row("point, effect and error", "%zu of %zu fired", count - silent - uncalled, count);
     row("errors given to the client", "%llu", (ull)t->refused);
     row("told of damage", "%llu times; %llu runs in which what is durable is not judged", (ull)t->told,
         (ull)t->unjudged);
-    row("runs per second", "%.0f over %u jobs", rate(t->runs, e->seconds), r->options->jobs);
-    row("wall time", "%.1f s", e->seconds);
-    if (e->complete && uncalled) {
+    row("runs per second", "%.0f over %u jobs", rate(t->runs, e->seeds.seconds), r->options->jobs);
+    row("wall time", "%.1f s", e->seeds.seconds);
+    if (e->seeds.complete && uncalled) {
         row("never called", "%zu, at points that no scenario reaches:", uncalled);
         cases_without(r, false, print_point, last);
     }
-    if (e->complete && silent) {
+    if (e->seeds.complete && silent) {
         row("never fired", "%zu:", silent);
         cases_without(r, true, print_case, NULL);
     }
@@ -306,7 +306,7 @@ static void print_crossed(const report *r)
     const crossed_report *c = &r->crossed;
     const crossed_totals *t = &c->totals;
     printf("faults crossed with crashes\n");
-    print_seeds(r, c->seeds_complete, c->seeds_begun);
+    print_seeds(r, c->seeds.finished, c->seeds.begun);
     row("chains", "%llu", (ull)t->chains);
     for (unsigned level = 0; level < CHAIN_DEPTH_MAX; level++) {
         const uint64_t *fired = t->fired[level];
@@ -318,8 +318,8 @@ static void print_crossed(const report *r)
     }
     row("power cuts judged", "%llu", (ull)t->states);
     row("errors given to the client", "%llu", (ull)t->refused);
-    row("chains per second", "%.0f over %u jobs", rate(t->chains, c->seconds), r->options->jobs);
-    row("wall time", "%.1f s", c->seconds);
+    row("chains per second", "%.0f over %u jobs", rate(t->chains, c->seeds.seconds), r->options->jobs);
+    row("wall time", "%.1f s", c->seeds.seconds);
 }
 
 static void print_ranges(const report *r)
@@ -366,15 +366,15 @@ static void print_table(const report *r)
                (ull)of[DETECTOR_SWEEP], of[DETECTOR_SWEEP] ? "VIOLATED" : "nothing found");
     if (r->has_faults)
         printf("%-7s %10llu %16s %9.0f %8llu %11llu  %s\n", "faults", (ull)r->faults.totals.points_hit, "-",
-               rate(r->faults.totals.runs, r->faults.seconds), (ull)r->faults.totals.fired, (ull)of[DETECTOR_FAULTS],
+               rate(r->faults.totals.runs, r->faults.seeds.seconds), (ull)r->faults.totals.fired, (ull)of[DETECTOR_FAULTS],
                of[DETECTOR_FAULTS] ? "VIOLATED" : "nothing found");
     if (r->has_effects)
         printf("%-7s %10llu %16s %9.0f %8llu %11llu  %s\n", "effects", (ull)r->effects.totals.runs, "-",
-               rate(r->effects.totals.runs, r->effects.seconds), (ull)r->effects.totals.fired,
+               rate(r->effects.totals.runs, r->effects.seeds.seconds), (ull)r->effects.totals.fired,
                (ull)of[DETECTOR_EFFECTS], of[DETECTOR_EFFECTS] ? "VIOLATED" : "nothing found");
     if (r->has_crossed)
         printf("%-7s %10llu %16llu %9.0f %8llu %11llu  %s\n", "crossed", (ull)r->crossed.totals.chains,
-               (ull)r->crossed.totals.states, rate(r->crossed.totals.chains, r->crossed.seconds),
+               (ull)r->crossed.totals.states, rate(r->crossed.totals.chains, r->crossed.seeds.seconds),
                (ull)crossed_fired(&r->crossed.totals), (ull)of[DETECTOR_CROSSED],
                of[DETECTOR_CROSSED] ? "VIOLATED" : "nothing found");
     if (r->has_corrupt) {
@@ -431,6 +431,14 @@ static void set_count(json_t *object, const char *name, uint64_t value)
     json_object_set_new(object, name, json_integer((json_int_t)value));
 }
 
+static void set_seeds(json_t *object, const seeds_done *seeds)
+{
+    set_count(object, "seeds_complete", seeds->finished);
+    set_count(object, "seeds_begun", seeds->begun);
+    json_object_set_new(object, "seconds", json_real(seeds->seconds));
+    json_object_set_new(object, "complete", json_boolean(seeds->complete));
+}
+
 static json_t *sweep_json(const report *r)
 {
     const sweep_report *s = &r->sweep;
@@ -464,8 +472,7 @@ static json_t *faults_json(const report *r)
 {
     const faults_report *f = &r->faults;
     json_t *o = json_object();
-    set_count(o, "seeds_complete", f->seeds_complete);
-    set_count(o, "seeds_begun", f->seeds_begun);
+    set_seeds(o, &f->seeds);
     set_count(o, "series", f->totals.series);
     set_count(o, "points", f->totals.points_hit);
     set_count(o, "points_due", f->totals.points);
@@ -474,8 +481,6 @@ static json_t *faults_json(const report *r)
     set_count(o, "faults_fired", f->totals.fired);
     set_count(o, "faults_silent", f->totals.not_fired);
     set_count(o, "errors_given", f->totals.refused);
-    json_object_set_new(o, "seconds", json_real(f->seconds));
-    json_object_set_new(o, "complete", json_boolean(f->complete));
     return o;
 }
 
@@ -491,8 +496,7 @@ static json_t *effects_json(const report *r)
     json_t *o = json_object(), *uncalled = json_array(), *silent = json_array();
     const size_t count = effect_cases(&cases), left = cases_without(r, false, append_name, uncalled) +
                                                       cases_without(r, true, append_name, silent);
-    set_count(o, "seeds_complete", e->seeds_complete);
-    set_count(o, "seeds_begun", e->seeds_begun);
+    set_seeds(o, &e->seeds);
     set_count(o, "cases", count);
     set_count(o, "cases_fired", count - left);
     json_object_set_new(o, "never_called", uncalled);
@@ -502,8 +506,6 @@ static json_t *effects_json(const report *r)
     set_count(o, "errors_given", e->totals.refused);
     set_count(o, "told", e->totals.told);
     set_count(o, "unjudged", e->totals.unjudged);
-    json_object_set_new(o, "seconds", json_real(e->seconds));
-    json_object_set_new(o, "complete", json_boolean(e->complete));
     return o;
 }
 
@@ -511,8 +513,7 @@ static json_t *crossed_json(const report *r)
 {
     const crossed_report *c = &r->crossed;
     json_t *o = json_object(), *levels = json_array();
-    set_count(o, "seeds_complete", c->seeds_complete);
-    set_count(o, "seeds_begun", c->seeds_begun);
+    set_seeds(o, &c->seeds);
     set_count(o, "chains", c->totals.chains);
     set_count(o, "power_cuts", c->totals.states);
     set_count(o, "errors_given", c->totals.refused);
@@ -524,8 +525,6 @@ static json_t *crossed_json(const report *r)
         json_array_append_new(levels, fired);
     }
     json_object_set_new(o, "faults_fired_by_depth", levels);
-    json_object_set_new(o, "seconds", json_real(c->seconds));
-    json_object_set_new(o, "complete", json_boolean(c->complete));
     return o;
 }
 

@@ -71,11 +71,16 @@ typedef struct sweep_report {
     bool complete;
 } sweep_report;
 
+/* What a sweep that goes from seed to seed came to (seed_slices.h). */
+typedef struct seeds_done {
+    uint64_t begun, finished;
+    double seconds;
+    bool complete; /* all that was asked for */
+} seeds_done;
+
 typedef struct faults_report {
     fault_totals totals;
-    uint64_t seeds_begun, seeds_complete;
-    double seconds;
-    bool complete;
+    seeds_done seeds;
 } faults_report;
 
 typedef struct effects_totals {
@@ -90,9 +95,7 @@ typedef struct effects_totals {
 
 typedef struct effects_report {
     effects_totals totals;
-    uint64_t seeds_begun, seeds_complete;
-    double seconds;
-    bool complete;
+    seeds_done seeds;
 } effects_report;
 
 typedef struct crossed_totals {
@@ -105,9 +108,7 @@ typedef struct crossed_totals {
 
 typedef struct crossed_report {
     crossed_totals totals;
-    uint64_t seeds_begun, seeds_complete;
-    double seconds;
-    bool complete;
+    seeds_done seeds;
 } crossed_report;
 
 typedef struct ranges_report {

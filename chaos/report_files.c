@@ -34,9 +34,9 @@ size_t report_detectors(const report *r, report_detector list[REPORT_DETECTORS])
     const report_detector all[DETECTOR_COUNT] = {
         { DETECTOR_SWEEP, "I/O calls crashed at", r->sweep.totals.points, r->sweep.points_due, r->sweep.seconds },
         { DETECTOR_FAULTS, "calls made to fail", r->faults.totals.points_hit, r->faults.totals.points,
-          r->faults.seconds },
-        { DETECTOR_EFFECTS, "runs under an effect", r->effects.totals.runs, 0, r->effects.seconds },
-        { DETECTOR_CROSSED, "power cuts after faults", r->crossed.totals.states, 0, r->crossed.seconds },
+          r->faults.seeds.seconds },
+        { DETECTOR_EFFECTS, "runs under an effect", r->effects.totals.runs, 0, r->effects.seeds.seconds },
+        { DETECTOR_CROSSED, "power cuts after faults", r->crossed.totals.states, 0, r->crossed.seeds.seconds },
         { DETECTOR_CORRUPT, "damages", corrupt_totals_done(&r->corrupt.totals), 0, r->corrupt.seconds },
         { DETECTOR_RANGES, "combinations of bounds", r->ranges.counts.walks, 0, r->ranges.seconds },
         { DETECTOR_SOAK, "lives of a process", r->soak.lives, 0, r->soak.seconds },
