@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../faults/fatal.h"
+#include "argument.h"
 #include "crew.h"
 #include "options.h"
 #include "states.h"
@@ -160,19 +161,9 @@ static const struct option long_options[] = {
     { "help", no_argument, NULL, OPT_HELP },           { NULL, 0, NULL, 0 },
 };
 
-static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return !errno && end != text && !*end && *text != '-' && *value >= least && *value <= most;
-}
-
 static bool seconds(const char *text, double *value)
 {
-    char *end;
-    *value = strtod(text, &end);
-    return end != text && !*end && *value > 0 && *value < 1e9;
+    return argument_seconds(text, value) && *value < 1e9;
 }
 
 /* -1, or an exit status. */
@@ -188,18 +179,22 @@ static int option_parse(explore_options *o, int option)
     case OPT_QUIET: o->quiet = true; return -1;
     case OPT_LIST: o->list = true; return -1;
     case OPT_STATES:
-        return number(optarg, 0, UINT64_MAX, &o->states.states) ? -1 : mistake("--states wants a number", optarg);
+        return argument_number(optarg, 0, UINT64_MAX, &o->states.states)
+                   ? -1
+                   : mistake("--states wants a number", optarg);
     case OPT_SEED:
-        return number(optarg, 0, UINT64_MAX, &o->states.seed) ? -1 : mistake("--seed wants a number", optarg);
+        return argument_number(optarg, 0, UINT64_MAX, &o->states.seed) ? -1 : mistake("--seed wants a number", optarg);
     case OPT_CULPRITS:
-        return number(optarg, 0, 1000000, &o->states.culprits) ? -1 : mistake("--culprits wants a number", optarg);
+        return argument_number(optarg, 0, 1000000, &o->states.culprits)
+                   ? -1
+                   : mistake("--culprits wants a number", optarg);
     case OPT_JOBS:
-        if (!number(optarg, 1, 256, &value))
+        if (!argument_number(optarg, 1, 256, &value))
             return mistake("--jobs wants a number from 1 to 256", optarg);
         o->states.jobs = (unsigned)value;
         return -1;
     case OPT_MEMORY:
-        if (!number(optarg, 0, 1 << 20, &value))
+        if (!argument_number(optarg, 0, 1 << 20, &value))
             return mistake("--memory wants megabytes", optarg);
         o->states.limits.memory_bytes = value << 20;
         return -1;

@@ -3,7 +3,6 @@
  */
 #include "options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "../engine/levin.h"
+#include "argument.h"
 #include "explore.h"
 #include "soak_life.h"
 
@@ -89,14 +89,6 @@ static int mistake(const char *what, const char *argument)
     fprintf(stderr, "levin-chaos: %s%s%s (see levin-chaos --help)\n", what, argument ? ": " : "",
             argument ? argument : "");
     return EXIT_USAGE;
-}
-
-static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return errno == 0 && end != text && *end == 0 && text[0] != '-' && *value >= least && *value <= most;
 }
 
 static bool command_parse(chaos_options *o, const char *text)
@@ -184,32 +176,30 @@ static const struct option long_options[] = {
 static int option_parse(chaos_options *o, int option)
 {
     uint64_t value = 0;
-    char *end;
     switch (option) {
     case OPT_SEED:
-        return number(optarg, 0, UINT64_MAX - 1, &o->seed) ? -1 : mistake("--seed wants a number", optarg);
+        return argument_number(optarg, 0, UINT64_MAX - 1, &o->seed) ? -1 : mistake("--seed wants a number", optarg);
     case OPT_SHARD:
         return shard_parse(optarg, &o->shard) ? -1 : mistake("--shard wants i/n, i from 1 to n", optarg);
     case OPT_SEEDS:
-        return number(optarg, 1, 1000000, &o->seeds) ? -1 : mistake("--seeds wants a number from 1", optarg);
+        return argument_number(optarg, 1, 1000000, &o->seeds) ? -1 : mistake("--seeds wants a number from 1", optarg);
     case OPT_OPS:
-        if (!number(optarg, 1, 1000000, &value))
+        if (!argument_number(optarg, 1, 1000000, &value))
             return mistake("--ops wants a number from 1 to 1000000", optarg);
         o->operations = (uint32_t)value;
         return -1;
     case OPT_DEPTH:
-        if (!number(optarg, 1, EXPLORE_DEPTH_MAX, &value))
+        if (!argument_number(optarg, 1, EXPLORE_DEPTH_MAX, &value))
             return mistake("--depth wants a number from 1 to 4", optarg);
         o->depth = o->crossed_depth = (unsigned)value;
         return -1;
     case OPT_JOBS:
-        if (!number(optarg, 1, 256, &value))
+        if (!argument_number(optarg, 1, 256, &value))
             return mistake("--jobs wants a number from 1 to 256", optarg);
         o->jobs = (unsigned)value;
         return -1;
     case OPT_BUDGET:
-        o->budget_seconds = strtod(optarg, &end);
-        return end != optarg && *end == 0 && o->budget_seconds > 0 ? -1 : mistake("--budget wants seconds", optarg);
+        return argument_seconds(optarg, &o->budget_seconds) ? -1 : mistake("--budget wants seconds", optarg);
     case OPT_DATA:
         o->data = optarg;
         return -1;
@@ -226,7 +216,9 @@ static int option_parse(chaos_options *o, int option)
         o->damage = optarg;
         return -1;
     case OPT_DAMAGES:
-        return number(optarg, 1, UINT64_MAX - 1, &o->damages) ? -1 : mistake("--damages wants a number from 1", optarg);
+        return argument_number(optarg, 1, UINT64_MAX - 1, &o->damages)
+                   ? -1
+                   : mistake("--damages wants a number from 1", optarg);
     case OPT_JUNIT:
         o->junit = optarg;
         return -1;
@@ -255,7 +247,9 @@ static int option_parse(chaos_options *o, int option)
         o->scenario = optarg;
         return -1;
     case OPT_CHAINS:
-        return number(optarg, 1, 1000000000, &o->chains) ? -1 : mistake("--chains wants a number from 1", optarg);
+        return argument_number(optarg, 1, 1000000000, &o->chains)
+                   ? -1
+                   : mistake("--chains wants a number from 1", optarg);
     case OPT_CHAIN:
         o->chain = optarg;
         return -1;
@@ -278,17 +272,18 @@ static int option_parse(chaos_options *o, int option)
         o->small = true;
         return -1;
     case OPT_THREADS:
-        if (!number(optarg, 1, SOAK_THREADS_MAX, &value))
+        if (!argument_number(optarg, 1, SOAK_THREADS_MAX, &value))
             return mistake("--threads wants a number from 1 to 64", optarg);
         o->threads = (unsigned)value;
         return -1;
     case OPT_DURATION:
-        o->duration_seconds = strtod(optarg, &end);
-        return end != optarg && *end == 0 && o->duration_seconds > 0 ? -1 : mistake("--duration wants seconds", optarg);
+        return argument_seconds(optarg, &o->duration_seconds) ? -1 : mistake("--duration wants seconds", optarg);
     case OPT_LIVES:
-        return number(optarg, 1, UINT64_MAX - 1, &o->lives) ? -1 : mistake("--lives wants a number from 1", optarg);
+        return argument_number(optarg, 1, UINT64_MAX - 1, &o->lives)
+                   ? -1
+                   : mistake("--lives wants a number from 1", optarg);
     case OPT_FAULT_EVERY:
-        return number(optarg, 0, UINT64_MAX / 16, &o->fault_every) ? -1
+        return argument_number(optarg, 0, UINT64_MAX / 16, &o->fault_every) ? -1
                                                                    : mistake("--fault-every wants a number", optarg);
     case OPT_DIRECTORY:
         o->directory = optarg;

@@ -19,6 +19,7 @@
 #include "../faults/plan.h"
 #include "../faults/recorder.h"
 #include "../faults/recorder_log.h"
+#include "argument.h"
 #include "crew.h"
 #include "options.h"
 
@@ -80,11 +81,9 @@ static int option_parse(record_options *o, int option)
     case OPT_DIR: o->directory = optarg; return -1;
     case OPT_PLAN: o->plan = optarg; return -1;
     case OPT_SEED:
-        o->seed = strtoull(optarg, &end, 10);
-        return !errno && end != optarg && !*end && *optarg != '-' ? -1 : mistake("--seed wants a number", optarg);
+        return argument_number(optarg, 0, UINT64_MAX, &o->seed) ? -1 : mistake("--seed wants a number", optarg);
     case OPT_TIMEOUT:
-        o->timeout = strtod(optarg, &end);
-        return end != optarg && !*end && o->timeout > 0 ? -1 : mistake("--timeout wants seconds", optarg);
+        return argument_seconds(optarg, &o->timeout) ? -1 : mistake("--timeout wants seconds", optarg);
     case OPT_MARK:
         o->mark = (int)strtol(optarg, &end, 10);
         return !errno && end != optarg && !*end && o->mark >= 3 && o->mark <= RECORDER_MARK_MOST

@@ -366,7 +366,8 @@ static void print_table(const report *r)
                (ull)of[DETECTOR_SWEEP], of[DETECTOR_SWEEP] ? "VIOLATED" : "nothing found");
     if (r->has_faults)
         printf("%-7s %10llu %16s %9.0f %8llu %11llu  %s\n", "faults", (ull)r->faults.totals.points_hit, "-",
-               rate(r->faults.totals.runs, r->faults.seeds.seconds), (ull)r->faults.totals.fired, (ull)of[DETECTOR_FAULTS],
+               rate(r->faults.totals.runs, r->faults.seeds.seconds), (ull)r->faults.totals.fired,
+               (ull)of[DETECTOR_FAULTS],
                of[DETECTOR_FAULTS] ? "VIOLATED" : "nothing found");
     if (r->has_effects)
         printf("%-7s %10llu %16s %9.0f %8llu %11llu  %s\n", "effects", (ull)r->effects.totals.runs, "-",

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../faults/fatal.h"
+#include "argument.h"
 #include "crew.h"
 #include "options.h"
 #include "scoreboard.h"
@@ -60,21 +61,6 @@ static int mistake(const char *what, const char *argument)
     return EXIT_USAGE;
 }
 
-static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return errno == 0 && end != text && *end == 0 && text[0] != '-' && *value >= least && *value <= most;
-}
-
-static bool seconds(const char *text, double *value)
-{
-    char *end;
-    *value = strtod(text, &end);
-    return end != text && *end == 0 && *value > 0;
-}
-
 enum { OPT_STORES = 256, OPT_DAMAGES, OPT_BUDGET, OPT_BATCHES, OPT_SEED, OPT_JOBS, OPT_HANG, OPT_DIRECTORY, OPT_JSON,
        OPT_QUIET, OPT_REPLAY, OPT_HELP, OPT_CLASSES, OPT_LIVES, OPT_STATES, OPT_CHILD, OPT_KEYS, OPT_UNTIL, OPT_CLOSE };
 
@@ -117,23 +103,27 @@ static int option_parse(request *r, int option)
         r->stores = optarg;
         return -1;
     case OPT_DAMAGES:
-        return number(optarg, 0, 1000000, &r->options.damages) ? -1 : mistake("--damages wants a number", optarg);
+        return argument_number(optarg, 0, 1000000, &r->options.damages)
+                   ? -1
+                   : mistake("--damages wants a number", optarg);
     case OPT_BUDGET:
-        return seconds(optarg, &r->options.budget_seconds) ? -1 : mistake("--budget wants seconds", optarg);
+        return argument_seconds(optarg, &r->options.budget_seconds) ? -1 : mistake("--budget wants seconds", optarg);
     case OPT_BATCHES:
-        if (!number(optarg, 2, 100000, &value))
+        if (!argument_number(optarg, 2, 100000, &value))
             return mistake("--batches wants a number from 2", optarg);
         r->options.batches = (uint32_t)value;
         return -1;
     case OPT_SEED:
-        return number(optarg, 0, UINT64_MAX - 1, &r->options.seed) ? -1 : mistake("--seed wants a number", optarg);
+        return argument_number(optarg, 0, UINT64_MAX - 1, &r->options.seed)
+                   ? -1
+                   : mistake("--seed wants a number", optarg);
     case OPT_JOBS:
-        if (!number(optarg, 1, 256, &value))
+        if (!argument_number(optarg, 1, 256, &value))
             return mistake("--jobs wants a number from 1 to 256", optarg);
         r->options.jobs = (unsigned)value;
         return -1;
     case OPT_HANG:
-        return seconds(optarg, &r->options.hang_seconds) ? -1 : mistake("--hang wants seconds", optarg);
+        return argument_seconds(optarg, &r->options.hang_seconds) ? -1 : mistake("--hang wants seconds", optarg);
     case OPT_DIRECTORY:
         if (snprintf(r->options.directory, BOARD_PATH_BYTES, "%s", optarg) < 100)
             return -1;
@@ -150,17 +140,19 @@ static int option_parse(request *r, int option)
     case OPT_CLASSES:
         return classes_parse(optarg, &r->options.classes) ? -1 : mistake("--classes wants a list of classes", optarg);
     case OPT_LIVES:
-        return number(optarg, 0, 100000, &r->options.lives) ? -1 : mistake("--lives wants a number", optarg);
+        return argument_number(optarg, 0, 100000, &r->options.lives) ? -1 : mistake("--lives wants a number", optarg);
     case OPT_STATES:
-        return number(optarg, 1, 1000000, &r->options.states) ? -1 : mistake("--states wants a number from 1", optarg);
+        return argument_number(optarg, 1, 1000000, &r->options.states)
+                   ? -1
+                   : mistake("--states wants a number from 1", optarg);
     case OPT_CHILD:
         r->child.label = optarg;
         return -1;
     case OPT_KEYS:
-        r->options.keys = number(optarg, 1, 1000000, &value) ? (uint32_t)value : 1;
+        r->options.keys = argument_number(optarg, 1, 1000000, &value) ? (uint32_t)value : 1;
         return -1;
     case OPT_UNTIL:
-        r->child.until = number(optarg, 1, 1000000, &value) ? (uint32_t)value : 1;
+        r->child.until = argument_number(optarg, 1, 1000000, &value) ? (uint32_t)value : 1;
         return -1;
     case OPT_CLOSE:
         r->child.close = true;

@@ -3,18 +3,11 @@
  */
 #include "store_spec.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool number_parse(const char *text, uint64_t *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return !errno && end != text && !*end && *text != '-';
-}
+#include "argument.h"
 
 static void tell_options(const store_adapter *a, const char *name, char message[STORE_MESSAGE_BYTES])
 {
@@ -30,7 +23,7 @@ static bool option_take(store_spec *s, char *text, char message[STORE_MESSAGE_BY
     const store_adapter *a = s->adapter;
     char *sign = strchr(text, '=');
     uint64_t value;
-    if (!sign || !number_parse(sign + 1, &value)) {
+    if (!sign || !argument_number(sign + 1, 0, UINT64_MAX, &value)) {
         snprintf(message, STORE_MESSAGE_BYTES, "an option is NAME=NUMBER, this is not: %.100s", text);
         return false;
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../argument.h"
 #include "../options.h"
 #include "campaign.h"
 #include "shrink.h"
@@ -57,14 +58,6 @@ static int mistake(const char *what, const char *argument)
     fprintf(stderr, "levin-chaos schedules: %s%s%s (see levin-chaos schedules --help)\n", what, argument ? ": " : "",
             argument ? argument : "");
     return EXIT_USAGE;
-}
-
-static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return errno == 0 && end != text && *end == 0 && text[0] != '-' && *value >= least && *value <= most;
 }
 
 enum {
@@ -126,24 +119,26 @@ static bool option_parse(arguments *a, int option)
     campaign_options *c = &a->campaign;
     uint64_t value = 0;
     bool good = true;
-    char *end;
     switch (option) {
-    case OPT_SEED: return number(optarg, 0, UINT64_MAX, &c->seed);
-    case OPT_SEEDS: return number(optarg, 1, UINT64_MAX / 2, &c->seeds);
-    case OPT_THREADS: good = number(optarg, 1, SCENARIO_THREADS_MAX, &value); c->sizes.threads = (unsigned)value; break;
+    case OPT_SEED: return argument_number(optarg, 0, UINT64_MAX, &c->seed);
+    case OPT_SEEDS: return argument_number(optarg, 1, UINT64_MAX / 2, &c->seeds);
+    case OPT_THREADS:
+        good = argument_number(optarg, 1, SCENARIO_THREADS_MAX, &value);
+        c->sizes.threads = (unsigned)value;
+        break;
     case OPT_OPS:
-        good = number(optarg, 1, SCENARIO_OPERATIONS_MAX, &value);
+        good = argument_number(optarg, 1, SCENARIO_OPERATIONS_MAX, &value);
         c->sizes.operations = (unsigned)value;
         break;
     case OPT_STRATEGY: return strategy_parse(c, optarg);
-    case OPT_DEPTH: good = number(optarg, 1, 16, &value); c->sizes.depth = (unsigned)value; break;
-    case OPT_PREEMPTIONS: good = number(optarg, 0, 1000, &value); c->preemptions = (unsigned)value; break;
-    case OPT_SCHEDULES: return number(optarg, 1, UINT64_MAX, &c->tree_max);
+    case OPT_DEPTH: good = argument_number(optarg, 1, 16, &value); c->sizes.depth = (unsigned)value; break;
+    case OPT_PREEMPTIONS: good = argument_number(optarg, 0, 1000, &value); c->preemptions = (unsigned)value; break;
+    case OPT_SCHEDULES: return argument_number(optarg, 1, UINT64_MAX, &c->tree_max);
     case OPT_NO_FAULTS: c->sizes.faults = false; break;
     case OPT_NO_CUTS: c->sizes.cuts = false; break;
     case OPT_NO_RACES: c->races = false; break;
-    case OPT_BUDGET: c->budget_seconds = strtod(optarg, &end); return *end == 0 && c->budget_seconds > 0;
-    case OPT_JOBS: good = number(optarg, 1, 256, &value); c->jobs = (unsigned)value; break;
+    case OPT_BUDGET: return argument_seconds(optarg, &c->budget_seconds);
+    case OPT_JOBS: good = argument_number(optarg, 1, 256, &value); c->jobs = (unsigned)value; break;
     case OPT_JSON: a->json = true; break;
     case OPT_SAVE: a->save = optarg; break;
     case OPT_FAIL_FAST: c->fail_fast = true; break;
