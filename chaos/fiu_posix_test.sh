@@ -6,28 +6,16 @@
 set -u
 
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
+# shellcheck source=ci/expect.sh
+. "$root"/ci/expect.sh || exit 3
 levin=${LEVIN:-$root/build/release/bin/levin} # preloads and AddressSanitizer do not go together
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 3
-checks=0 failures=0
-expect() { # NAME COMMAND...
-    local name=$1
-    shift
-    checks=$((checks + 1))
-    "$@" && return
-    failures=$((failures + 1))
-    echo "FAILED: $name"
-    tail -n 5 out err
-}
-finish() {
-    echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-    [ "$failures" -eq 0 ]
-    exit
-}
 if ! command -v fiu-run >/dev/null; then
-    expect "fiu-run is there (package fiu-utils)" false
+    check "fiu-run is there (package fiu-utils)" false
     finish
+    exit
 fi
 
 batch=100
@@ -46,15 +34,15 @@ for _ in $(seq 300); do
     grep -q 300 acknowledged && break
     sleep 0.1
 done
-expect "300 records are acknowledged" grep -q 300 acknowledged
+check "300 records are acknowledged" grep -q 300 acknowledged
 cp -a living base
 exec 3>&-
 wait "$importer"
 cp -a base store
-expect "a store with 300 records" test "$(wc -l <base.tsv)" -eq 300 -a "$("$levin" export store --format tsv | wc -l)" -eq 300
-expect "and 1501 more to come" test "$(wc -l <more.tsv)" -eq 1501
+check "a store with 300 records" test "$(wc -l <base.tsv)" -eq 300 -a "$("$levin" export store --format tsv | wc -l)" -eq 300
+check "and 1501 more to come" test "$(wc -l <more.tsv)" -eq 1501
 
-# shellcheck disable=SC2317 # called by expect
+# shellcheck disable=SC2317 # called by check
 # What is in the store now: everything that was before, and of the import a beginning in whole batches, all of it after success.
 holds() { # STATUS of the import
     "$levin" check store >out 2>err && "$levin" export store --format tsv >all 2>err || return 1
@@ -72,15 +60,15 @@ strike() { # NAME COMMAND-OF-LIBFIU: leaves the status in $status
     rm -rf store && cp -a base store
     fiu-run -x -c "$2" "$levin" import store --from more.tsv --batch "$batch" --sync --memtable 64K >out 2>err
     status=$?
-    expect "$1: status $status is that of an error, or success" test "$status" -eq 0 -o "$status" -eq 3
-    expect "$1: an error says what failed" test "$status" -eq 0 -o -s err
-    expect "$1: what is left is as promised" holds "$status"
+    check "$1: status $status is that of an error, or success" test "$status" -eq 0 -o "$status" -eq 3
+    check "$1: an error says what failed" test "$status" -eq 0 -o -s err
+    check "$1: what is left is as promised" holds "$status"
 }
 
 # Those that must make the import fail, for it cannot do without: if one does not, the fault never came.
 for point in io/oc/open io/sync/fsync io/sync/fdatasync io/rw/pread io/rw/pwrite io/rw/pwritev io/dir/fdopendir io/dir/unlink io/dir/rename; do
     strike "$point, always" "enable name=posix/$point"
-    expect "$point, always: it fails" test "$status" -eq 3
+    check "$point, always: it fails" test "$status" -eq 3
     for share in 0.3 0.05 0.01; do
         strike "$point, $share" "enable_random name=posix/$point,probability=$share"
     done
@@ -88,6 +76,6 @@ done
 # Short transfers are no errors: all must succeed.
 for point in io/rw/pread/reduce io/rw/pwrite/reduce io/rw/pwritev/reduce; do
     strike "$point, 0.3" "enable_random name=posix/$point,probability=0.3"
-    expect "$point, 0.3: it succeeds" test "$status" -eq 0
+    check "$point, 0.3: it succeeds" test "$status" -eq 0
 done
 finish

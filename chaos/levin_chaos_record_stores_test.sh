@@ -4,13 +4,14 @@
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
+# shellcheck source=ci/expect.sh
+. ci/expect.sh || exit 3
 chaos=$PWD/${LEVIN_CHAOS:-build/release/bin/levin-chaos}
 bin=$(dirname "$chaos")
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
 cd "$scratch" || exit 3
-checks=0 failures=0
 
 if [ ! -f "$bin/../lib/levin-recorder.so" ]; then
     echo "no recorder on this kind of machine"
@@ -37,5 +38,4 @@ for plugin in "$bin/../stores/"*.so; do
 done
 [ -f "$bin/../stores/sqlite.so" ] && recorded sqlite:rollback=1 60
 
-echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" -eq 0 ]
+finish

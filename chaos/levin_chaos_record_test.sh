@@ -4,30 +4,13 @@
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
+# shellcheck source=ci/expect.sh
+. ci/expect.sh || exit 3
 chaos=$PWD/${LEVIN_CHAOS:-build/release/bin/levin-chaos}
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
 cd "$scratch" || exit 3
-checks=0 failures=0
-
-failed() { # name
-    failures=$((failures + 1))
-    echo "FAILED: $1"
-    sed 's/^/    /' out err | tail -n 30
-}
-expect() { # name, status, command...
-    local name=$1 status=$2 got
-    shift 2
-    checks=$((checks + 1))
-    "$@" >out 2>err
-    got=$?
-    [ "$got" -eq "$status" ] || failed "$name: exit $got, not $status"
-}
-says() { # name, file, extended regular expression
-    checks=$((checks + 1))
-    grep -qE "$3" "$2" || failed "$1: no $3 in $2"
-}
 
 if [ ! -f "$(dirname "$chaos")/../lib/levin-recorder.so" ]; then
     echo "no recorder on this kind of machine"
@@ -54,7 +37,6 @@ says "one by one" out '^#[0-9]+ openat x \(new\)$'
 expect "a check that is never content" 3 "$chaos" explore levin-chaos.trace --check 'exit 1'
 says "and that is said" err 'without any crash'
 expect "a full device" 3 "$chaos" record --dir plain --output /dev/full -- sh -c 'echo y >plain/y'
-
 
 # A plan: the second sync of the log fails, and what it was for is in no state after it.
 cat >plan <<'EOF'
@@ -176,5 +158,4 @@ expect "git, all synced, with a journal: explored" 1 "$chaos" explore git.trace 
 expect "git, all synced, with a journal: the last rename, and nothing else" 0 jq -e '(.findings | length) > 0 and
     all(.findings[]; .outcome == "lost" and .assumes == "sync-names" and (.parts[0].call | test("refs/heads/master$")))' out
 
-echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" -eq 0 ]
+finish

@@ -5,30 +5,15 @@
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
+# shellcheck source=ci/expect.sh
+. ci/expect.sh || exit 3
 chaos=$PWD/${LEVIN_CHAOS:-build/release/bin/levin-chaos}
 examples=$(dirname "$chaos")/../examples
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
 cp "$examples"/*.so chaos/examples/store.py "$scratch" || exit 3
 cd "$scratch" || exit 3
-checks=0 failures=0
 
-check() { # name, command...
-    local name=$1 output
-    shift
-    checks=$((checks + 1))
-    if ! output=$("$@" 2>&1); then
-        failures=$((failures + 1))
-        printf '%s:\n%s\n' "$name" "$output"
-    fi
-}
-exits() { # code, command...
-    local wanted=$1 status
-    shift
-    "$@"
-    status=$?
-    [ "$status" -eq "$wanted" ] || { echo "exit $status"; return 1; }
-}
 row() { jq -e --arg store "$1" "[.stores[] | select(.store == \$store)][0] | $2" board.json; } # store, expression
 has() { "$chaos" stores "$1" >/dev/null 2>&1; }
 
@@ -82,5 +67,4 @@ check "nothing is left in memory" sh -c '! ls -d /dev/shm/levin-scoreboard-* 2>/
 check "usage" exits 2 "$chaos" scoreboard --warp 9
 check "help" exits 0 "$chaos" scoreboard --help
 
-echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" -eq 0 ]
+finish

@@ -3,22 +3,14 @@
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
+# shellcheck source=ci/expect.sh
+. ci/expect.sh || exit 3
 chaos=$PWD/${LEVIN_CHAOS:-build/release/bin/levin-chaos}
 tree=$PWD
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 3
-checks=0 failures=0
 
-check() { # name, command...
-    local name=$1 output
-    shift
-    checks=$((checks + 1))
-    if ! output=$("$@" 2>&1); then
-        failures=$((failures + 1))
-        printf '%s:\n%s\n' "$name" "$output"
-    fi
-}
 refuses() { # words, command...
     local words=$1 status
     shift
@@ -61,5 +53,4 @@ check "another ABI is told" refuses "built for STORE_ABI 1 of store.h, this prog
 check "compiles" compile old.c empty.so "$tree/chaos"
 check "an adapter without functions" refuses "lacks a function" "$chaos" stores empty.so
 
-echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" -eq 0 ]
+finish

@@ -4,32 +4,12 @@
 set -u
 
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
+# shellcheck source=ci/expect.sh
+. "$root"/ci/expect.sh || exit 3
 chaos=${LEVIN_CHAOS:-$root/build/asan/bin/levin-chaos}
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 3
-checks=0 failures=0
-
-# expect NAME STATUS COMMAND...: runs it; leaves its output in out (jq does not) and err
-expect() {
-    local name=$1 want=$2 got
-    shift 2
-    checks=$((checks + 1))
-    # jq judges what the command before it has left in out, and must not overwrite that before it has read it
-    if [ "$1" = jq ]; then "$@" >/dev/null 2>err; else "$@" >out 2>err </dev/null; fi
-    got=$?
-    [ "$got" -eq "$want" ] && return
-    failures=$((failures + 1))
-    echo "FAILED: $name: exit $got, not $want"
-    tail -n 20 out err
-}
-says() { # NAME FILE PATTERN
-    checks=$((checks + 1))
-    grep -qE -- "$3" "$2" && return
-    failures=$((failures + 1))
-    echo "FAILED: $1: no '$3' in $2"
-    tail -n 20 "$2"
-}
 
 expect "no command" 2 "$chaos"
 expect "an unknown command" 2 "$chaos" strike
@@ -264,5 +244,4 @@ status=$?
 [ "$status" -eq 130 ] || { failures=$((failures + 1)); echo "FAILED: interrupt: exit $status, not 130"; }
 says "an interrupted sweep reports" out 'nothing found, interrupted'
 
-echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" -eq 0 ]
+finish

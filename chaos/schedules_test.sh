@@ -4,23 +4,13 @@
 set -u
 
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
+# shellcheck source=ci/expect.sh
+. "$root"/ci/expect.sh || exit 3
 chaos=${LEVIN_CHAOS:-$root/build/asan/bin/levin-chaos}
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 3
-checks=0 failures=0
 
-expect() { # NAME STATUS COMMAND...
-    local name=$1 want=$2 got
-    shift 2
-    checks=$((checks + 1))
-    "$@" >out 2>err </dev/null
-    got=$?
-    [ "$got" -eq "$want" ] && return
-    failures=$((failures + 1))
-    echo "FAILED: $name: exit $got, not $want"
-    tail -n 20 out err
-}
 says() { # NAME PATTERN: in out or err
     checks=$((checks + 1))
     grep -qE -- "$2" out err && return
@@ -61,5 +51,4 @@ echo 'thread put:z:-:none:0' >>kept
 expect "a file that cannot be read" 2 "$chaos" replay kept
 says "a file that cannot be read" ':[0-9]+: cannot be read'
 
-echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" -eq 0 ]
+finish

@@ -4,34 +4,14 @@
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
+# shellcheck source=ci/expect.sh
+. ci/expect.sh || exit 3
 bench=$PWD/${LEVIN_BENCH:-build/release/bin/levin-bench}
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
 export TMPDIR=$scratch
 cd "$scratch" || exit 3
-checks=0 failures=0
-# of nothing jq says that it is right
-jq() {
-    [ ! -f "${!#}" ] || [ -s "${!#}" ] || return 9
-    command jq "$@"
-}
 
-check() { # name, command...
-    local name=$1 output
-    shift
-    checks=$((checks + 1))
-    if ! output=$("$@" 2>&1); then
-        failures=$((failures + 1))
-        printf '%s:\n%s\n' "$name" "$output"
-    fi
-}
-exits() { # code, command...
-    local wanted=$1 status
-    shift
-    "$@"
-    status=$?
-    [ "$status" -eq "$wanted" ] || { echo "exit $status"; return 1; }
-}
 empty() { [ -z "$(find "$scratch" -mindepth 1 -name 'levin-bench-*')" ]; }
 
 all=fillseq,fillrandom,overwrite,fillsync,readrandom,readhot,readstalls,readwhilewriting,multireadrandom,seekrandom,readseq,readreverse
@@ -127,5 +107,4 @@ check "the table ended" test $? -eq 130
 check "and says what there is" grep -q '^full scan' cut.txt
 check "its directory removed as well" test ! -e gone
 
-echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" -eq 0 ]
+finish

@@ -5,11 +5,12 @@
 set -u
 
 root=$(cd "$(dirname "$0")/../.." && pwd) || exit 3
+# shellcheck source=ci/expect.sh
+. "$root"/ci/expect.sh || exit 3
 levin=${LEVIN:-$root/build/asan/bin/levin}
 scratch=$(mktemp -d) || exit 3
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 3
-checks=0 failures=0
 
 fail() {
     failures=$((failures + 1))
@@ -17,30 +18,11 @@ fail() {
     shift
     [ $# -eq 0 ] || printf '    %s\n' "$@"
 }
-# expect NAME STATUS COMMAND...: runs it; leaves its output in out and err
-# of nothing jq says that it is right
-jq() {
-    [ ! -f "${!#}" ] || [ -s "${!#}" ] || return 9
-    command jq "$@"
-}
 
-expect() {
-    local name=$1 want=$2 got
-    shift 2
-    checks=$((checks + 1))
-    # jq judges what the command before it has left in out, and must not overwrite that before it has read it
-    if [ "$1" = jq ]; then "$@" >/dev/null 2>err; else "$@" >out 2>err </dev/null; fi
-    got=$?
-    [ "$got" -eq "$want" ] || fail "$name: exit $got, not $want" "$(head -c 2000 err)"
-}
 # same NAME FILE FILE
 same() {
     checks=$((checks + 1))
     cmp "$2" "$3" >cmp.log 2>&1 || fail "$1: $(cat cmp.log)" "$(diff -a "$2" "$3" | head -n 6)"
-}
-says() { # NAME FILE PATTERN
-    checks=$((checks + 1))
-    grep -aqE -- "$3" "$2" || fail "$1: no '$3' in $2" "$(head -c 2000 "$2")"
 }
 is() { # NAME FILE TEXT: exactly that, with a newline
     checks=$((checks + 1))
@@ -711,5 +693,4 @@ without "scan without 1" 3 '"$1" scan closed 1>&-'
 without "compact without any" 3 '"$1" compact closed 0<&- 1>&- 2>&-'
 expect "import from a closed descriptor" 3 bash -c '"$1" import closed --format tsv 0<&-' bash "$levin"
 
-echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" -eq 0 ]
+finish
