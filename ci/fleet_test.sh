@@ -5,22 +5,14 @@
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
+# shellcheck source=ci/expect.sh
+. ci/expect.sh || exit 3
 fleet=$PWD/ci/fleet chaos=$PWD/build/release/bin/levin-chaos gate=$PWD/build/release/bin/levin-gate bench=$PWD/build/release/bin/levin-bench
 csv=$PWD/regress/counters.csv
 scratch=$(mktemp -d) || exit 3
 chmod 755 "$scratch"
 cd "$scratch" || exit 3
 trap '"$fleet/slurm_node.sh" stop "$scratch/slurm" 2>/dev/null; rm -rf "$scratch"' EXIT
-checks=0 failures=0
-check() { # name, command...
-    local name=$1
-    shift
-    checks=$((checks + 1))
-    "$@" >log 2>&1 && return
-    failures=$((failures + 1))
-    printf '%s: failed\n' "$name"
-    head -n 20 log
-}
 # What is left when times and the number of workers are taken out.
 same() { # file, file
     diff <(jq -S 'del(.. | .seconds?, .states_per_second_per_core?, .jobs?)' "$1") <(jq -S 'del(.. | .seconds?, .states_per_second_per_core?, .jobs?)' "$2")
@@ -63,5 +55,4 @@ else
     checks=$((checks + 1)) failures=$((failures + 1))
     echo "fleet: Slurm did not start"
 fi
-echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" -eq 0 ]
+finish
