@@ -277,38 +277,9 @@ static levin_code segment_resume(vlog *v, uint64_t bytes, levin_error *error)
     return code;
 }
 
-/* A place for so many bytes in one segment. */
-static levin_code segment_for(vlog *v, uint64_t bytes, levin_error *error)
+/* Nothing more is written to s; if it is the one that is written to, what it holds is on the device first. */
+static levin_code segment_seal(vlog *v, vlog_segment *s, uint64_t sealed_at, levin_error *error)
 {
-    levin_code code = LEVIN_OK;
-    if (!v->current)
-        code = segment_resume(v, bytes, error);
-    if (code || (v->current && (next_offset(v->current) + bytes <= v->segment_bytes ||
-                                v->current->end == VLOG_SEGMENT_HEADER_BYTES)))
-        return code;
-    if (v->current) {
-        code = vlog_sync(v, error);
-        if (code)
-            return code;
-        file_close(&v->active);
-        sync_mutex_lock(&v->mutex);
-        v->current->sealed = true;
-        v->current->sealed_at = v->freezes;
-        sync_mutex_unlock(&v->mutex);
-        v->current = NULL;
-    }
-    return segment_create(v, error);
-}
-
-levin_code vlog_seal_mostly_dead(vlog *v, uint32_t live_percent, levin_error *error)
-{
-    sync_mutex_lock(&v->mutex);
-    vlog_segment *s = v->count ? v->segments[v->count - 1] : NULL;
-    const uint64_t used = s ? s->end - VLOG_SEGMENT_HEADER_BYTES : 0;
-    const bool seals = used && !s->sealed && s->live * 100 < used * live_percent;
-    sync_mutex_unlock(&v->mutex);
-    if (!seals)
-        return LEVIN_OK;
     if (v->current) {
         levin_code code = vlog_sync(v, error);
         if (code)
@@ -318,9 +289,34 @@ levin_code vlog_seal_mostly_dead(vlog *v, uint32_t live_percent, levin_error *er
     }
     sync_mutex_lock(&v->mutex);
     s->sealed = true;
-    s->sealed_at = v->freezes - 1; /* all that points into it was frozen before, and is counted */
+    s->sealed_at = sealed_at;
     sync_mutex_unlock(&v->mutex);
     return LEVIN_OK;
+}
+
+/* A place for so many bytes in one segment. */
+static levin_code segment_for(vlog *v, uint64_t bytes, levin_error *error)
+{
+    levin_code code = LEVIN_OK;
+    if (!v->current)
+        code = segment_resume(v, bytes, error);
+    if (code || (v->current && (next_offset(v->current) + bytes <= v->segment_bytes ||
+                                v->current->end == VLOG_SEGMENT_HEADER_BYTES)))
+        return code;
+    if (v->current)
+        code = segment_seal(v, v->current, v->freezes, error);
+    return code ? code : segment_create(v, error);
+}
+
+levin_code vlog_seal_mostly_dead(vlog *v, uint32_t live_percent, levin_error *error)
+{
+    sync_mutex_lock(&v->mutex);
+    vlog_segment *s = v->count ? v->segments[v->count - 1] : NULL;
+    const uint64_t used = s ? s->end - VLOG_SEGMENT_HEADER_BYTES : 0;
+    const bool seals = used && !s->sealed && s->live * 100 < used * live_percent;
+    sync_mutex_unlock(&v->mutex);
+    /* all that points into it was frozen before, and is counted */
+    return seals ? segment_seal(v, s, v->freezes - 1, error) : LEVIN_OK;
 }
 
 /* ---- writing ---- */
