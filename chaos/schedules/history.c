@@ -1,9 +1,9 @@
 /*
  * history.c - the search for an order (history.h).
  *
- * A configuration is the set of calls that were put in order, the state they lead to, and whether the crash's prefix
- * has ended.  Configurations from which no order was found are remembered in a table that is cleared by a stamp; when
- * it is full, some are searched again.
+ * A configuration is the set of calls that were put in order, the state they lead to, and whether and how the crash's
+ * prefix has ended.  Configurations from which no order was found are remembered in a table that is cleared by a stamp;
+ * when it is full, some are searched again.
  *
  * A search that takes too many steps is given up, as if there was an order: many calls that had not returned at a power
  * cut, in nobody's order.
@@ -19,10 +19,16 @@
 
 enum { STEPS_MAX = 4000000, SEEN_BITS = 18, SEEN = 1 << SEEN_BITS, SEEN_PROBES = 8 };
 
+typedef enum prefix_end {
+    PREFIX_GOES_ON,
+    PREFIX_ENDED,        /* at the state found, or nobody asks */
+    PREFIX_FAILED_FOLLOW /* the failed group leads to the state found: nothing is published behind it */
+} prefix_end;
+
 typedef struct configuration {
     uint64_t ordered;
     uint32_t state, stamp;
-    bool ended;
+    prefix_end end;
 } configuration;
 
 typedef struct search {
@@ -40,18 +46,18 @@ static uint32_t stamp;
 static uint64_t steps; /* of this search */
 
 /* Whether it was seen before; if not, it is now. */
-static bool seen_before(uint64_t ordered, const history_state state, bool ended)
+static bool seen_before(uint64_t ordered, const history_state state, prefix_end end)
 {
     uint32_t word;
     memcpy(&word, state, sizeof word);
-    const uint64_t hash = random_mix(ordered ^ (uint64_t)word << 29 ^ (uint64_t)ended << 62);
+    const uint64_t hash = random_mix(ordered ^ (uint64_t)word << 29 ^ (uint64_t)end << 61);
     for (unsigned i = 0; i < SEEN_PROBES; i++) {
         configuration *c = &seen[(hash + i) % SEEN];
         if (c->stamp != stamp) {
-            *c = (configuration){ ordered, word, stamp, ended };
+            *c = (configuration){ ordered, word, stamp, end };
             return false;
         }
-        if (c->ordered == ordered && c->state == word && c->ended == ended)
+        if (c->ordered == ordered && c->state == word && c->end == end)
             return true;
     }
     return false;
@@ -73,19 +79,35 @@ static bool reads_right(const history_call *c, const history_state state)
     return true;
 }
 
+/* A call of which it is not known that its group was published: it may be one of the failed group. */
+static bool may_have_failed(const search *s, uint64_t ordered, unsigned i)
+{
+    const history_call *c = &s->h->calls[i];
+    return c->writes && (c->result == HISTORY_FAILED || (c->result == HISTORY_OPEN && !(ordered >> i & 1)));
+}
+
+static bool in_failed_group(const search *s, uint64_t ordered, uint64_t moment, unsigned i)
+{
+    const history_call *c = &s->h->calls[i];
+    return may_have_failed(s, ordered, i) && c->invoked <= moment && c->returned > moment;
+}
+
 /*
- * Whether some failed calls, in some order, lead from the state to the one found.  Backwards: the last of them has
- * written only what was found; the one before it, too, but for the keys that come later; and so on.  To take one more
- * never hurts.
+ * Whether some calls of the group lead, in some order, from the state to the one found, whatever they have read.
+ * Backwards: the last of them has written only what was found; the one before it, too, but for the keys that come
+ * later; and so on.  To take one more never hurts.  *reads: keys that calls of the group have read.
  */
-static bool failed_lead(const search *s, const history_state state)
+static bool failed_could_lead(const search *s, uint64_t ordered, const history_state state, uint64_t moment,
+                              unsigned *reads)
 {
     unsigned later = 0; /* keys */
+    *reads = 0;
     for (unsigned before = ~0u; before != later;) {
         before = later;
         for (unsigned i = 0; i < s->h->count; i++) {
             const history_call *c = &s->h->calls[i];
-            bool fits = c->result == HISTORY_FAILED;
+            bool fits = in_failed_group(s, ordered, moment, i);
+            *reads |= fits ? c->reads : 0;
             for (unsigned k = 0; k < HISTORY_KEYS; k++)
                 fits &= !((c->writes & ~later) >> k & 1) || c->written[k] == s->found[k];
             if (fits)
@@ -98,23 +120,60 @@ static bool failed_lead(const search *s, const history_state state)
     return right;
 }
 
-/* Whether the prefix may end here. */
-static bool may_end(const search *s, uint64_t ordered, const history_state state)
+/* The same, of calls that have read what those before them left. used: those taken; the others may follow. */
+static bool failed_lead(const search *s, uint64_t ordered, uint64_t used, const history_state state, uint64_t moment)
 {
-    if (s->durable & ~ordered)
-        return false;
-    if (!memcmp(state, s->found, sizeof(history_state)))
-        return true;
-    return !(s->done_writes & ~ordered) && failed_lead(s, state);
+    if (!memcmp(state, s->found, sizeof(history_state)) || ++steps > STEPS_MAX)
+        return true; /* too many steps: undecided, no finding */
+    for (unsigned i = 0; i < s->h->count; i++) {
+        const history_call *c = &s->h->calls[i];
+        history_state next;
+        if (used >> i & 1 || !in_failed_group(s, ordered, moment, i) || !reads_right(c, state))
+            continue;
+        apply(c, state, next);
+        if (failed_lead(s, ordered, used | (uint64_t)1 << i, next, moment))
+            return true;
+    }
+    return false;
 }
 
-static bool order_rest(const search *s, uint64_t ordered, const history_state state, bool ended)
+/* At any moment, not before all that was ordered and writes was called. */
+static bool failed_may_follow(const search *s, uint64_t ordered, const history_state state)
 {
-    if (!ended && may_end(s, ordered, state))
-        ended = true; /* an earlier end leaves no fewer orders for the rest */
-    if (ended && !(s->all & ~ordered))
+    uint64_t called = 0;
+    for (unsigned i = 0; i < s->h->count; i++) {
+        const history_call *c = &s->h->calls[i];
+        if (ordered >> i & 1 && c->writes && c->invoked > called)
+            called = c->invoked;
+    }
+    for (unsigned i = 0; i < s->h->count; i++) {
+        const uint64_t invoked = s->h->calls[i].invoked, moment = invoked > called ? invoked : called;
+        unsigned reads;
+        if (may_have_failed(s, ordered, i) && failed_could_lead(s, ordered, state, moment, &reads) &&
+            (!reads || failed_lead(s, ordered, 0, state, moment)))
+            return true;
+    }
+    return false;
+}
+
+/* No call has an effect that has read something else; those that have not returned and write have read it all. */
+static bool explained(const history_call *c, const history_state state)
+{
+    return (c->result == HISTORY_OPEN && !c->writes) || reads_right(c, state);
+}
+
+static bool order_rest(const search *s, uint64_t ordered, const history_state state, prefix_end end)
+{
+    if (end == PREFIX_GOES_ON && !(s->durable & ~ordered)) {
+        if (!memcmp(state, s->found, sizeof(history_state)))
+            end = PREFIX_ENDED; /* an earlier end leaves no fewer orders for the rest */
+        else if (!(s->done_writes & ~ordered) && failed_may_follow(s, ordered, state) &&
+                 order_rest(s, ordered, state, PREFIX_FAILED_FOLLOW))
+            return true;
+    }
+    if (end != PREFIX_GOES_ON && !(s->all & ~ordered))
         return true;
-    if (seen_before(ordered, state, ended))
+    if (seen_before(ordered, state, end))
         return false;
     if (++steps > STEPS_MAX)
         return true; /* undecided: no finding */
@@ -124,14 +183,15 @@ static bool order_rest(const search *s, uint64_t ordered, const history_state st
         if (c->returned < first_return)
             first_return = c->returned;
     }
-    for (uint64_t left = (s->all | s->may) & ~ordered; left; left &= left - 1) {
+    const uint64_t may = end == PREFIX_FAILED_FOLLOW ? 0 : s->may;
+    for (uint64_t left = (s->all | may) & ~ordered; left; left &= left - 1) {
         const unsigned i = (unsigned)__builtin_ctzll(left);
         const history_call *c = &s->h->calls[i];
         history_state next;
-        if (c->invoked > first_return || (c->result == HISTORY_DONE && !reads_right(c, state)))
+        if (c->invoked > first_return || !explained(c, state))
             continue;
         apply(c, state, next);
-        if (order_rest(s, ordered | (uint64_t)1 << i, next, ended))
+        if (order_rest(s, ordered | (uint64_t)1 << i, next, end))
             return true;
     }
     return false;
@@ -151,7 +211,7 @@ static bool search_order(search *s, const history *h)
     }
     stamp++;
     steps = 0;
-    return order_rest(s, 0, h->initial, !s->crash);
+    return order_rest(s, 0, h->initial, s->crash ? PREFIX_GOES_ON : PREFIX_ENDED);
 }
 
 bool history_check(const history *h)
@@ -202,7 +262,9 @@ int history_text(const history *h, char *text, size_t capacity)
                          reads[0] && c->result == HISTORY_DONE ? " reads" : "",
                          c->result == HISTORY_DONE ? reads : "", writes[0] ? " writes" : "", writes,
                          c->synced ? ", synced" : c->logged ? ", logged" : "",
-                         c->result == HISTORY_FAILED ? ", failed" : "");
+                         c->result == HISTORY_FAILED   ? ", failed"
+                         : c->result == HISTORY_UNDONE ? ", failed and undone"
+                                                       : "");
     }
     return used;
 }

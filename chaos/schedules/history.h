@@ -9,7 +9,12 @@
  *
  * After a crash the store shows one state: that after some prefix of such an order, a prefix with every call in it
  * whose durability was acknowledged (durable linearizability: Izraelevitz, Mendes and Scott, 2016; with Levin's
- * PREFIX: no hole).  What failed may follow, whole, in any order, when nothing acknowledged comes behind the prefix.
+ * PREFIX: no hole).
+ *
+ * Behind a prefix that holds all that was acknowledged, calls of the group whose sync has failed may follow, each whole
+ * (POISON).  They were in flight together at some moment, and what the prefix holds had been called by then; some may
+ * not have returned yet.  That group is the last one: nothing that has not returned is published behind it.  What
+ * failed with a code after which "the store is as if the call had not been" (levin.h) never follows.
  *
  * The search is that of Wing and Gong (1993), with the configurations seen remembered (Lowe, 2017).  One thread.
  */
@@ -28,7 +33,8 @@ typedef uint8_t history_state[HISTORY_KEYS];
 typedef enum history_result {
     HISTORY_OPEN,   /* has not returned */
     HISTORY_DONE,
-    HISTORY_FAILED  /* has no effect that anybody sees, until a crash */
+    HISTORY_FAILED, /* has no effect that anybody sees, until a crash */
+    HISTORY_UNDONE  /* has none, whatever comes */
 } history_result;
 
 typedef struct history_call {

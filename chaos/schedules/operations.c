@@ -85,7 +85,9 @@ static void returned(operations *o, history_call *c, levin_code code)
 {
     if (c->returned == HISTORY_PENDING)
         happened(o, c);
-    c->result = code == LEVIN_OK ? HISTORY_DONE : HISTORY_FAILED;
+    /* levin.h: after any other code the store is as if the call had not been */
+    const bool in_doubt = code == LEVIN_IO || code == LEVIN_POISONED;
+    c->result = code == LEVIN_OK ? HISTORY_DONE : in_doubt ? HISTORY_FAILED : HISTORY_UNDONE;
     schedule_note(0xc0de + (uint64_t)code);
     for (unsigned k = 0; k < SCENARIO_KEYS; k++)
         if (code == LEVIN_OK && c->reads >> k & 1)

@@ -3,8 +3,9 @@
  *
  * Invariants checked: some hundred scenarios of every kind end well, and do what they are for; a scenario run twice
  * has one digest, as text and back, too, and its recorded switches give the same run; the number of distinct things is
- * about right; all schedules of a small scenario end well.
+ * about right; all schedules of a small scenario end well; what was found once is gone.
  */
+#include <glob.h>
 #include <stdio.h>
 
 #include "../../faults/check_main.h"
@@ -145,6 +146,30 @@ START_TEST(schedules__distinct_things_are_counted)
 }
 END_TEST
 
+START_TEST(schedules__kept_findings_are_gone)
+{
+    glob_t kept;
+    ck_assert_int_eq(glob("chaos/schedules/kept/*.txt", 0, NULL, &kept), 0);
+    for (size_t i = 0; i < kept.gl_pathc; i++) {
+        scenario s;
+        const char *why;
+        unsigned line;
+        FILE *file = fopen(kept.gl_pathv[i], "r");
+        ck_assert_ptr_nonnull(file);
+        ck_assert_msg(scenario_read(&s, file, &why, &line), "%s:%u: %s", kept.gl_pathv[i], line, why);
+        fclose(file);
+        run_scenario(&s, true, &first);
+        ck_assert_msg(!first.found, "levin-chaos replay %s: %s: %s", kept.gl_pathv[i], first.kind, first.text);
+        ck_assert(!s.has_fault || first.fault_fired); /* it is still about what it was kept for */
+        ck_assert(!s.cut_at || first.cut);
+        run_result_free(&first);
+        scenario_free(&s);
+    }
+    globfree(&kept);
+}
+END_TEST
+
 LEVIN_TEST_MAIN("schedules", TEST(schedules__scenarios_end_well), TEST(schedules__one_scenario_has_one_digest),
                 TEST(schedules__text_is_the_same_scenario), TEST(schedules__text_that_makes_no_sense_is_refused),
-                TEST(schedules__all_of_a_small_scenario), TEST(schedules__distinct_things_are_counted))
+                TEST(schedules__all_of_a_small_scenario), TEST(schedules__distinct_things_are_counted),
+                TEST(schedules__kept_findings_are_gone))
