@@ -3,7 +3,9 @@
  *
  * Invariants checked: the most that was allocated through the I/O table, over a load in batches, groups of one batch,
  * gets that miss all caches from several threads, scans and checkpoints, with and without a background thread, is
- * within the sum of the budgets and a tenth; copies of nodes that batches of random keys replace do not fill memtables.
+ * within the sum of the budgets and a tenth; the same when both caches are full before the load begins, and when a
+ * memtable fills up after the one before was published and before its memory was given back; copies of nodes that
+ * batches of random keys replace do not fill memtables.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -18,7 +20,7 @@ enum { LARGE_KEYS = 200, LARGE_BYTES = 20000, KEYS = 60000, READERS = 2, VALUE_B
 typedef struct fixture {
     char directory[64];
     levin *db;
-    uint64_t budget, large_budget;
+    uint64_t budget, cache_budget, row_budget, memtable_budget, large_budget;
 } fixture;
 
 static void setup(fixture *f, levin_background background)
@@ -33,6 +35,9 @@ static void setup(fixture *f, levin_background background)
     o.value_cache_bytes = 1 << 20;
     o.background = background;
     f->budget = o.cache_bytes + o.row_cache_bytes + 2 * o.memtable_bytes; /* large values: see large_values() */
+    f->cache_budget = o.cache_bytes;
+    f->row_budget = o.row_cache_bytes;
+    f->memtable_budget = o.memtable_bytes;
     f->large_budget = o.value_cache_bytes;
     snprintf(f->directory, sizeof f->directory, "/tmp/levin-budget-test-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(f->directory));
@@ -61,7 +66,7 @@ static void expect_within(const fixture *f, const char *after)
                   (unsigned long long)s.memory_peak_bytes, (unsigned long long)f->budget, after);
 }
 
-static void load(fixture *f)
+static void load_batches(fixture *f)
 {
     char key[24], value[VALUE_BYTES] = "value";
     levin_batch *batch;
@@ -75,6 +80,12 @@ static void load(fixture *f)
         }
     }
     levin_batch_destroy(batch);
+}
+
+static void load(fixture *f)
+{
+    char key[24], value[VALUE_BYTES] = "value";
+    load_batches(f);
     expect_within(f, "a load");
     for (uint64_t n = 0; n < KEYS; n++) {
         size_t bytes = key_of(key, n);
@@ -165,6 +176,58 @@ START_TEST(budget__holds_without_a_thread)
 }
 END_TEST
 
+/* Merges write their pages in runs, and these are memory that comes on top of caches that are full already. */
+START_TEST(budget__holds_for_a_load_when_the_caches_are_full)
+{
+    fixture f;
+    levin_stats s;
+    setup(&f, LEVIN_BACKGROUND_NONE);
+    load_batches(&f);
+    for (int round = 0; round < 4; round++)
+        ck_assert_ptr_eq(read_all(&f), &f);
+    levin_stats_get(f.db, &s);
+    ck_assert_uint_gt(s.row_bytes, f.row_budget / 2);
+    ck_assert_uint_gt(s.cache_bytes, f.cache_budget / 2);
+    load_batches(&f);
+    expect_within(&f, "a load with full caches");
+    teardown(&f);
+}
+END_TEST
+
+/* Puts from the key number *n on, until memtables hold so much. */
+static void fill_memtables(fixture *f, uint64_t *n, uint64_t bytes, levin_stats *s)
+{
+    char key[24], value[VALUE_BYTES] = "value";
+    do {
+        size_t key_bytes = key_of(key, (*n)++);
+        ck_assert_int_eq(levin_put(f->db, key, key_bytes, value, sizeof value, LEVIN_NONE), LEVIN_OK);
+        levin_stats_get(f->db, s);
+    } while (s->memtable_bytes < bytes);
+}
+
+/* What a background thread that has lost its processor does to writers, step by step. */
+START_TEST(budget__holds_when_a_checkpoint_stops_behind_its_publication)
+{
+    fixture f;
+    levin_stats s;
+    uint64_t n = 0;
+    bool more;
+    setup(&f, LEVIN_BACKGROUND_NONE);
+    fill_memtables(&f, &n, f.memtable_budget + f.memtable_budget / 8, &s); /* one is frozen, the next one begun */
+    ck_assert_uint_eq(s.checkpoints, 0);
+    while (s.checkpoints == 0) { /* counted when it is published */
+        ck_assert_int_eq(levin_work(f.db, &more), LEVIN_OK);
+        ck_assert(more);
+        levin_stats_get(f.db, &s);
+    }
+    fill_memtables(&f, &n, 2 * f.memtable_budget - f.memtable_budget / 8, &s);
+    uint64_t held = s.memory_bytes - s.cache_bytes - s.row_bytes, allowed = 2 * f.memtable_budget;
+    ck_assert_msg(held <= allowed + allowed / 10, "%llu bytes of %llu are held besides the caches",
+                  (unsigned long long)held, (unsigned long long)allowed);
+    teardown(&f);
+}
+END_TEST
+
 /* 60 batches of a thousand keys replace some 60,000 nodes of a kilobyte; what is live are 60,000 short records. */
 START_TEST(budget__what_batches_replace_does_not_fill_the_memtable)
 {
@@ -195,4 +258,6 @@ START_TEST(budget__what_batches_replace_does_not_fill_the_memtable)
 END_TEST
 
 LEVIN_TEST_MAIN("budget", TEST(budget__what_batches_replace_does_not_fill_the_memtable),
-                TEST(budget__holds_with_a_background_thread), TEST(budget__holds_without_a_thread))
+                TEST(budget__holds_with_a_background_thread), TEST(budget__holds_without_a_thread),
+                TEST(budget__holds_for_a_load_when_the_caches_are_full),
+                TEST(budget__holds_when_a_checkpoint_stops_behind_its_publication))

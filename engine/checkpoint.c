@@ -38,6 +38,8 @@
 #include "collect.h"
 #include "vlog_table.h"
 
+enum { MERGE_MEMORY_SHARE = 16 }; /* of the memtable budget: pages of a merge that are not yet written */
+
 /* ---- begin and end ---- */
 
 static void checkpoint_free(levin *db, checkpoint *c)
@@ -139,6 +141,7 @@ levin_code checkpoint_merge_open(levin *db, checkpoint *c, const compact_round *
         .old_branch_pages = c->result.branch_pages,
         .old_overflow_pages = c->result.overflow_pages,
         .generation = m->generation + 1,
+        .memory_bytes = db->options.memtable_bytes / MERGE_MEMORY_SHARE,
         .values = c->result.values,
         .changes = round || c->loading ? none : c->base->of[c->domain].frozen,
         .fed = c->loading,
@@ -620,6 +623,7 @@ static void step_publish(levin *db, checkpoint *c)
         v->frozen = before->frozen;
     v->tree = c->tree;
     version_publish(&db->versions, v, NULL);
+    db->merged_held |= !c->compacting;
     db->meta = c->meta;
     vlog_table_durable(&db->values, c->entries, c->entry_count, !c->compacting);
     commit_unlock(db, c);
@@ -700,6 +704,9 @@ levin_code checkpoint_step(levin *db, levin_error *error)
         db->running = NULL;
         checkpoint_free(db, c);
         version_reclaim(&db->versions); /* at once: the memtable just merged is as large as the next will be */
+        sync_mutex_lock(&db->commit_mutex);
+        db->merged_held = false;
+        sync_mutex_unlock(&db->commit_mutex);
         return LEVIN_OK;
     }
     if (code == LEVIN_OK)

@@ -127,6 +127,7 @@ struct levin {
     bool reclaim_asked;          /* the leader's: it knows */
     throttle throttle;           /* its two sides: checkpoint.c, under work_mutex; write.c, the leader */
     _Atomic uint32_t throttle_word; /* bumped (release) when a checkpoint is done, slept on by a leader held back */
+    bool merged_held;            /* commit_mutex: a memtable is merged and published, and its memory not yet free */
     uint64_t lazy_bytes;         /* commit_mutex: appended, not yet flushed */
     uint64_t frozen_replay;      /* commit_mutex: where the log after the frozen memtable begins */
     uint64_t frozen_chain;

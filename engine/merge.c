@@ -724,7 +724,7 @@ levin_code merge_begin(const merge_options *options, merge **out, levin_error *e
     m->result.branch_pages = options->old_branch_pages;
     m->result.overflow_pages = options->old_overflow_pages;
     levin_code code = build_init(&m->build, io, options->cache, options->space, options->old.identity, page_bytes,
-                                 options->generation, error);
+                                 options->generation, options->memory_bytes, error);
     m->upper = io_alloc(io, LEVIN_KEY_MAX_BYTES(page_bytes));
     if (!code && !m->upper)
         code = error_memory(error, LEVIN_KEY_MAX_BYTES(page_bytes));

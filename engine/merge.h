@@ -51,6 +51,7 @@ typedef struct merge_options {
     tree old;
     uint64_t old_keys, old_leaf_pages, old_branch_pages, old_overflow_pages;
     uint64_t generation;    /* of the new tree */
+    uint64_t memory_bytes;  /* for pages that are not yet written; a few pages are taken anyway */
     vlog_changes values;     /* counted by the merge of another tree; merge_begin() takes them over, if it succeeds */
     mem_roots changes;       /* of the memtable; kept alive by the caller; both NULL: none */
     bool fed;                /* the changes come by merge_feed() instead, in pieces */

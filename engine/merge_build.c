@@ -81,11 +81,10 @@ static levin_code pages_take(tree_build *b, uint64_t wanted, bool exact, extent 
 
 static levin_code run_extend(tree_build *b, levin_error *error)
 {
-    uint64_t most = BUILD_RUN_BYTES / b->page_bytes;
     levin_code code = pages_take(b, b->wanted, false, &b->left, error);
     if (code)
         return code;
-    b->wanted = 2 * b->wanted < most ? 2 * b->wanted : most;
+    b->wanted = 2 * b->wanted < b->run_pages ? 2 * b->wanted : b->run_pages;
     return b->left.first == b->run_first + b->run_count ? LEVIN_OK : run_flush(b, error);
 }
 
@@ -93,7 +92,7 @@ static levin_code run_extend(tree_build *b, levin_error *error)
 static levin_code page_leave(tree_build *b, page_draft *d, page_ref *ref, levin_error *error)
 {
     levin_code code = LEVIN_OK;
-    if (b->run_count == BUILD_RUN_BYTES / b->page_bytes)
+    if (b->run_count == b->run_pages)
         code = run_flush(b, error);
     if (!code && b->left.pages == 0)
         code = run_extend(b, error);
@@ -141,7 +140,7 @@ levin_code build_move_extent(tree_build *b, const page_value *value, uint8_t poi
 {
     const size_t bytes = value->bytes;
     uint64_t pages = extent_pages(bytes, b->page_bytes), total = pages * b->page_bytes;
-    size_t window = total < BUILD_RUN_BYTES ? (size_t)total : BUILD_RUN_BYTES;
+    size_t window = total < b->run_pages * b->page_bytes ? (size_t)total : (size_t)b->run_pages * b->page_bytes;
     file *f = page_cache_file(b->cache);
     checksum_stream was, is;
     extent e;
@@ -386,8 +385,9 @@ static levin_code level_end(tree_build *b, unsigned level, bool at_end, levin_er
 /* ---- the caller's side ---- */
 
 levin_code build_init(tree_build *b, const levin_io *io, page_cache *cache, space *pages, uint64_t identity,
-                      uint32_t page_bytes, uint64_t generation, levin_error *error)
+                      uint32_t page_bytes, uint64_t generation, uint64_t memory_bytes, levin_error *error)
 {
+    uint64_t run_pages = (memory_bytes < BUILD_RUN_BYTES ? memory_bytes : BUILD_RUN_BYTES) / page_bytes;
     size_t key_max = LEVIN_KEY_MAX_BYTES(page_bytes);
     memset(b, 0, sizeof *b);
     b->io = io;
@@ -397,6 +397,7 @@ levin_code build_init(tree_build *b, const levin_io *io, page_cache *cache, spac
     b->generation = generation;
     b->page_bytes = page_bytes;
     b->wanted = BUILD_RUN_PAGES_FIRST;
+    b->run_pages = run_pages < BUILD_RUN_PAGES_FIRST ? BUILD_RUN_PAGES_FIRST : run_pages;
     b->lower = split_key_whole((const uint8_t *)"", 0);
     b->first_bound = io_alloc(io, key_max);
     b->edge = io_alloc(io, key_max);

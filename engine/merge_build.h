@@ -27,9 +27,9 @@
 #include "tree.h"
 
 enum {
-    BUILD_RUN_BYTES = 1 << 20,
+    BUILD_RUN_BYTES = 1 << 20, /* the longest run, where memory allows it */
     BUILD_RUN_PAGES_MAX = BUILD_RUN_BYTES / LEVIN_PAGE_MIN_BYTES,
-    /* wanted for the first run; doubles up to BUILD_RUN_BYTES, so that small merges take little */
+    /* wanted for the first run; doubles up to the longest, so that small merges take little */
     BUILD_RUN_PAGES_FIRST = 8
 };
 
@@ -66,7 +66,7 @@ typedef struct tree_build {
     uint8_t *idle;         /* page buffers to use again, linked through their first bytes */
 
     extent left;           /* pages taken and not yet numbered */
-    uint64_t wanted;
+    uint64_t wanted, run_pages; /* of the next run; of the longest */
     uint64_t run_first;    /* number of run[0] */
     unsigned run_count;
     build_page run[BUILD_RUN_PAGES_MAX];
@@ -75,9 +75,12 @@ typedef struct tree_build {
     uint64_t leaf_pages, branch_pages, overflow_pages, pages_written;
 } tree_build;
 
-/* After a failure of build_init() or of any other function here, build_fini() is the only call allowed. */
+/*
+ * memory_bytes: about what it may hold of pages not yet written, BUILD_RUN_PAGES_FIRST pages at least.  After a failure
+ * of build_init() or of any other function here, build_fini() is the only call allowed.
+ */
 levin_code build_init(tree_build *b, const levin_io *io, page_cache *cache, space *pages, uint64_t identity,
-                      uint32_t page_bytes, uint64_t generation, levin_error *error);
+                      uint32_t page_bytes, uint64_t generation, uint64_t memory_bytes, levin_error *error);
 /* Frees all memory. keep: the pages written belong to a tree now; otherwise the cache forgets them. */
 void build_fini(tree_build *b, bool keep);
 

@@ -185,6 +185,7 @@ static inline merge_options store_merge_options(ram_store *s, const mem_node *ch
     return (merge_options){.io = s->io, .cache = s->cache, .space = s->space, .old = s->t, .old_keys = s->keys,
                            .old_leaf_pages = s->leaf_pages, .old_branch_pages = s->branch_pages,
                            .old_overflow_pages = s->overflow_pages, .generation = s->t.generation + 1,
+                           .memory_bytes = 1 << 20,
                            .changes = {changes, s->mask}};
 }
 

@@ -449,13 +449,17 @@ static bool memtable_full(const levin *db)
            (!version_mem_is_empty(v) && db->values.since_freeze >= FREEZE_SEGMENTS * db->values.segment_bytes);
 }
 
-/* Freezes a full memtable; waits for, and helps with, the checkpoint that stands in the way. */
+/*
+ * Freezes a full memtable; waits for, and helps with, the checkpoint that stands in the way.  One that has published
+ * its tree stands in the way until the memory of the memtable is free: there are never three of them, unless a reader
+ * keeps one.
+ */
 static levin_code make_room(levin *db, levin_error *error)
 {
     while (memtable_full(db)) {
         if (db_poisoned(db))
             return error_set(error, LEVIN_POISONED, NULL, "a sync failed earlier: close and reopen the store to write");
-        if (!db->versions.newest->frozen)
+        if (!db->versions.newest->frozen && !db->merged_held)
             return db_freeze(db, false, error);
         uint64_t began = db->io->now_ns(db->io->context);
         sync_mutex_unlock(&db->commit_mutex);
