@@ -196,13 +196,15 @@ static bool slice(session *s, int side, double *ns, uint64_t *faults)
 }
 
 /*
- * Finds out what has to be put back: all is, then a slice runs, and what differs from either copy changes.  Runs are
- * deterministic, so it is the same every time; verify() looks at it in the end.
+ * Finds out what has to be put back: all is, then a slice runs, and what differs from either copy changes, before the
+ * slice (the other copy is laid over this one) as behind it.  Runs are deterministic, so it is the same every time;
+ * verify() looks at it in the end.
  */
 static bool learn_changes(session *s)
 {
     for (int side = 0; side < SIDES; side++) {
         each_block(&s->of[side], copy_block_in);
+        each_block(&s->of[!side], note_change);
         if (!s->of[side].side->measure())
             return false;
         each_block(&s->of[BASE], note_change);
