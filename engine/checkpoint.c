@@ -38,8 +38,6 @@
 #include "collect.h"
 #include "vlog_table.h"
 
-enum { MERGE_MEMORY_SHARE = 16 }; /* of the memtable budget: pages of a merge that are not yet written */
-
 /* ---- begin and end ---- */
 
 static void checkpoint_free(levin *db, checkpoint *c)
@@ -282,8 +280,7 @@ void checkpoint_drop_round(levin *db)
 
 void checkpoint_abandon(levin *db)
 {
-    if (db->running)
-        checkpoint_free(db, db->running);
+    checkpoint_free(db, db->running);
     db->running = NULL;
 }
 

@@ -8,6 +8,8 @@
 
 #include "compact.h"
 
+enum { MERGE_MEMORY_SHARE = 16 }; /* of the memtable budget: pages of a merge that are not yet written */
+
 enum checkpoint_step {
     STEP_MERGE,
     STEP_FREE_LIST,
