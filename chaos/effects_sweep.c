@@ -1,9 +1,10 @@
 /*
  * effects_sweep.c - shares out the cases of all seeds among workers.
  *
- * A seed gives each case one run in each scenario that makes such a call: life and recoveries. Where it strikes is
- * drawn. The cases are dealt to SLICES tasks like cards. Each run is one under a plan of one rule, so that a finding
- * is one of a plan: kept, replayed, shrunk and written as a C test like any other.
+ * A seed gives each case one run in each scenario that makes such a call: life and recoveries; those that hurt what
+ * is written DRAWS_HURT.  Where it strikes is drawn.  The cases are dealt to SLICES tasks like cards.  Each run is
+ * one under a plan of one rule, so that a finding is one of a plan: kept, replayed, shrunk and written as a C test
+ * like any other.
  */
 #include "effects_sweep.h"
 
@@ -13,7 +14,7 @@
 #include "plan_command.h"
 #include "seed_slices.h"
 
-enum { SLICES = 32, FINDINGS_PER_TASK = 8, STREAM_EFFECTS = 542 };
+enum { SLICES = 32, FINDINGS_PER_TASK = 8, STREAM_EFFECTS = 542, DRAWS_HURT = 8 };
 
 typedef struct task_message {
     slice_done done;
@@ -35,14 +36,21 @@ static void silent(task_message *m, const char *rule, const char *where)
              (unsigned long long)m->done.seed, rule, where);
 }
 
+/* What it hurts is seen only where the store comes to read it, or to lose it. */
+static unsigned draws_of(const effect_case *one)
+{
+    return plan_effect_damages(one->effect) && one->operation != FAULT_READ ? DRAWS_HURT : 1;
+}
+
 /* One case in one scenario. */
-static void run_case(seed_slices *s, task_message *m, const effect_case *one, size_t number, size_t scenario)
+static void run_case(seed_slices *s, task_message *m, const effect_case *one, size_t number, size_t scenario,
+                     unsigned draw)
 {
     const fault_scenario *where = &s->prepared.items[scenario];
     const uint64_t calls = where->calls[one->kind][one->operation];
     if (!calls)
         return;
-    random_stream random = random_open(s->seed * EFFECTS_MAX + number, STREAM_EFFECTS + scenario);
+    random_stream random = random_open(s->seed * EFFECTS_MAX + number, STREAM_EFFECTS + scenario + draw * s->scenarios);
     char plan[EFFECT_PLAN_BYTES], replay[sizeof ((finding *)0)->replay];
     plan_rules rules;
     plan_error error;
@@ -64,7 +72,9 @@ static void run_case(seed_slices *s, task_message *m, const effect_case *one, si
     m->totals.fired += fired;
     m->totals.refused += out.failures;
     m->totals.told += out.told;
-    m->totals.unjudged += out.unjudged;
+    m->totals.hurt += out.hurt;
+    m->totals.cuts += out.cuts;
+    m->totals.near_cuts += out.near_cuts;
     m->totals.called[number / 64] |= UINT64_C(1) << number % 64;
     if (fired)
         m->totals.hit[number / 64] |= UINT64_C(1) << number % 64;
@@ -81,7 +91,8 @@ static void work(seed_slices *s, slice_done *done)
     task_message m = { .done = *done };
     for (size_t i = done->slice; s->usable && i < count && !s->stopped && !seed_slices_full(s); i += SLICES)
         for (size_t scenario = 0; scenario < s->prepared.count && !seed_slices_stopped(s); scenario++)
-            run_case(s, &m, &cases[i], i, scenario);
+            for (unsigned draw = 0; draw < draws_of(&cases[i]); draw++)
+                run_case(s, &m, &cases[i], i, scenario, draw);
     seed_slices_send(s, &m.done, sizeof m);
 }
 
@@ -94,7 +105,9 @@ static void add(report *r, const void *message)
     to->fired += m.totals.fired;
     to->refused += m.totals.refused;
     to->told += m.totals.told;
-    to->unjudged += m.totals.unjudged;
+    to->hurt += m.totals.hurt;
+    to->cuts += m.totals.cuts;
+    to->near_cuts += m.totals.near_cuts;
     to->silent += m.totals.silent;
     for (size_t i = 0; i < EFFECTS_MAX / 64; i++) {
         to->called[i] |= m.totals.called[i];

@@ -84,6 +84,8 @@ START_TEST(effects__all_that_is_called_fires_and_nothing_depends_on_the_number_o
     ck_assert_msg(!one->harness[0], "%s", one->harness);
     ck_assert_uint_eq(t->silent, 0);
     ck_assert_uint_gt(t->told, 0);
+    ck_assert_uint_gt(t->hurt, 400);
+    ck_assert_uint_gt(t->near_cuts, t->runs * 9 / 10);
     size_t called = 0;
     for (size_t i = 0; i < count; i++) {
         const uint64_t bit = UINT64_C(1) << i % 64;

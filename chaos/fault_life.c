@@ -6,23 +6,48 @@
 #include "../faults/crash.h"
 #include "../faults/random.h"
 
-enum { CRASH_VARIANTS = 4 };
+enum { CRASH_VARIANTS = 4, NEAR_CALLS = 12 };
 
 static uint64_t life_now(void *context)
 {
     return trace_length(context);
 }
 
+static void fail_sync(const fault_life *l, levin_file *file, simdisk_failed_sync what)
+{
+    if (l->mirror)
+        mirror_io_fail_sync(l->mirror, file, what);
+    else
+        simdisk_fail_sync(l->disk, file, what);
+}
+
 static void failed_sync(void *context, levin_file *file)
 {
-    fault_life *l = context;
-    simdisk_fail_sync(l->disk, file, l->failed_sync);
+    const fault_life *l = context;
+    fail_sync(l, file, l->failed_sync);
 }
 
 static void kept_sync(void *context, levin_file *file)
 {
-    const fault_life *l = context;
-    simdisk_fail_sync(l->disk, file, SIMDISK_SYNC_KEEPS_PAGES);
+    fail_sync(context, file, SIMDISK_SYNC_KEEPS_PAGES);
+}
+
+/* Before each call that is hurt. */
+static void witness(void *context, const fault_call *call, fault_effect effect)
+{
+    fault_life *l = context;
+    const unsigned kind = 1u << call->kind;
+    const uint64_t now = trace_length(l->t);
+    l->first_at = now < l->first_at ? now : l->first_at;
+    if (effect == FAULT_LIE) {
+        l->hurt.lies |= kind;
+    } else if (plan_effect_damages(effect) && call->operation == FAULT_READ) {
+        l->hurt.reads |= kind;
+    } else if (plan_effect_damages(effect)) {
+        l->hurt.writes |= kind;
+        l->hurt.misdirected |= effect == FAULT_MISDIRECT;
+        l->hurt.first_write = now < l->hurt.first_write ? now : l->hurt.first_write;
+    }
 }
 
 uint64_t fault_life_fired(const fault_life *l)
@@ -40,7 +65,18 @@ void fault_life_begin(fault_life *l, const fault_scenario *scenario)
 {
     l->t = trace_create();
     l->disk = simdisk_create(scenario->start, l->t);
-    l->f = fault_io_create(simdisk_io(l->disk));
+    l->hurt = (fault_hurt){ .first_write = UINT64_MAX };
+    l->first_at = UINT64_MAX;
+    if (l->mirrored) {
+        l->meant = trace_create();
+        l->meant_disk = simdisk_create(scenario->start, l->meant);
+        l->mirror = mirror_io_create(l->disk, l->t, l->meant_disk, l->meant);
+        l->f = fault_io_create(mirror_io_both(l->mirror));
+        fault_io_split(l->f, mirror_io_hurt(l->mirror), mirror_io_meant(l->mirror));
+    } else {
+        l->f = fault_io_create(simdisk_io(l->disk));
+    }
+    fault_io_set_witness(l->f, witness, l);
     l->o = scenario->from ? oracle_continue(scenario->from, scenario->from_state) : oracle_create();
     oracle_keep_past(l->o);
     fault_io_on_failed_sync(l->f, failed_sync, l);
@@ -52,6 +88,10 @@ void fault_life_end(fault_life *l)
     fault_io_destroy(l->f);
     bool clean = simdisk_destroy(l->disk, NULL);
     (void)clean; /* what the store leaves behind was counted by fault_io_held() */
+    mirror_io_destroy(l->mirror);
+    if (l->meant_disk)
+        clean = simdisk_destroy(l->meant_disk, NULL);
+    trace_destroy(l->meant);
     trace_destroy(l->t);
     oracle_destroy(l->o);
 }
@@ -70,7 +110,7 @@ static bool check_handle(fault_life *l, levin *store, uint64_t seed, fault_outco
     oracle_legal legal = oracle_legal_live(l->o);
     oracle_verdict v;
     return oracle_check(l->o, &legal, store, &with, &v) ||
-           fault_life_wrong(out, "reads after the fault, same handle", &v);
+           fault_life_wrong(out, FAULT_LIFE_PHASE_OVER, &v);
 }
 
 bool fault_life_check_held(const fault_life *l, fault_outcome *out)
@@ -116,12 +156,30 @@ static bool cut_at(const workload *w, fault_life *l, const fault_scenario *scena
     return good;
 }
 
+bool fault_life_cut_point(const fault_life *l, uint64_t seed, unsigned which, fault_outcome *out, uint64_t *point)
+{
+    const uint64_t end = trace_length(l->t);
+    uint64_t near = l->first_at;
+    if (which == 1 && l->first_at == UINT64_MAX)
+        return false;
+    if (which == 1) {
+        near += random_mix(seed ^ l->first_at) % NEAR_CALLS;
+        out->near_cuts++;
+    }
+    out->cuts++;
+    *point = which == 0 ? random_mix(seed + out->fired + end) % (end + 1) : which == 1 && near < end ? near : end;
+    return true;
+}
+
 bool fault_life_check_power_cut(const workload *w, fault_life *l, const fault_scenario *scenario, uint64_t seed,
                                 fault_outcome *out)
 {
-    const uint64_t end = trace_length(l->t);
-    return cut_at(w, l, scenario, seed, random_mix(seed + out->fired + end) % (end + 1), out) &&
-           cut_at(w, l, scenario, seed, end, out);
+    bool good = true;
+    uint64_t point;
+    for (unsigned which = 0; which < FAULT_LIFE_CUTS && good; which++)
+        if (fault_life_cut_point(l, seed, which, out, &point))
+            good = cut_at(w, l, scenario, seed, point, out);
+    return good;
 }
 
 bool fault_life_check_reopened(const workload *w, fault_life *l, uint64_t seed, fault_outcome *out)

@@ -5,13 +5,27 @@
 #ifndef CHAOS_FAULT_LIFE_H
 #define CHAOS_FAULT_LIFE_H
 
-#include "../faults/simdisk.h"
+#include "../faults/mirror_io.h"
 #include "fault_run.h"
 
+#define FAULT_LIFE_PHASE_OVER "reads after the fault, same handle"
 enum { VERIFY_POINTS = 6, VERIFY_RANGES = 2 };
+
+/* What a plan did to bytes: bits 1u << levin_file_kind, and when it first did. */
+typedef struct fault_hurt {
+    unsigned reads, writes, lies; /* lies: of syncs; a directory's is LEVIN_FILE_DIR */
+    bool misdirected;             /* a write went elsewhere */
+    uint64_t first_write;         /* length of the trace before the first write that was hurt */
+} fault_hurt;
 
 typedef struct fault_life {
     simdisk *disk;
+    bool mirrored;           /* writes and syncs may be hurt: what the store meant is kept as well */
+    simdisk *meant_disk;     /* mirrored, as the two below; otherwise NULL */
+    trace *meant;            /* as long as t */
+    mirror_io *mirror;
+    fault_hurt hurt;
+    uint64_t first_at;       /* length of the trace when a fault first fired; UINT64_MAX: none has */
     simdisk_failed_sync failed_sync; /* what a sync that fails by FAULT_ERROR leaves */
     trace *t;
     fault_io *f;
@@ -22,7 +36,7 @@ typedef struct fault_life {
     workload_script *script; /* NULL: none */
 } fault_life;
 
-/* failed_sync, fired and script are set before, and faults between. */
+/* failed_sync, mirrored, fired and script are set before, and faults between. */
 void fault_life_begin(fault_life *l, const fault_scenario *scenario);
 void fault_life_end(fault_life *l);
 uint64_t fault_life_fired(const fault_life *l);
@@ -40,7 +54,13 @@ void fault_life_calm(fault_life *l);
 bool fault_life_run(fault_life *l, const fault_scenario *scenario, uint64_t seed, fault_outcome *out);
 /* Nothing is left open or in memory. */
 bool fault_life_check_held(const fault_life *l, fault_outcome *out);
-/* Power cuts, one at any time of the life, one when the store had been closed. */
+/*
+ * A point for a power cut: 0: any time of the life, 1: in the calls after the first fault, 2: when the store had been
+ * closed.  False: there is none (no fault has fired).
+ */
+enum { FAULT_LIFE_CUTS = 3 };
+bool fault_life_cut_point(const fault_life *l, uint64_t seed, unsigned which, fault_outcome *out, uint64_t *point);
+/* Power cuts at these three. */
 bool fault_life_check_power_cut(const workload *w, fault_life *l, const fault_scenario *scenario, uint64_t seed,
                                 fault_outcome *out);
 /* The store opens again without faults, is whole, and can be written to. */

@@ -17,6 +17,7 @@
 #include "../faults/crash.h"
 #include "../faults/random.h"
 #include "../faults/simdisk.h"
+#include "fault_damage.h"
 #include "fault_life.h"
 
 enum { STREAM_CRASHES = 540, CRASH_ONE_IN = 4 };
@@ -187,24 +188,13 @@ static uint64_t obeyed_fired(const void *context)
     return fired;
 }
 
-/* Whether a rule that hurts bytes has fired; of writes and syncs only, or of reads as well. */
-static bool damaged(const obeyed *p, bool reads_too)
+/* Whether a rule may hurt what is written or synced. */
+static bool may_hurt(const plan_rules *rules)
 {
-    for (size_t i = 0; i < p->rules->count; i++)
-        if (plan_effect_damages(p->rules->rules[i].effect) && plan_fired(p->state, i) &&
-            (reads_too || p->rules->rules[i].point.operations != 1u << FAULT_READ))
+    for (size_t i = 0; i < rules->count; i++)
+        if (plan_effect_damages(rules->rules[i].effect))
             return true;
     return false;
-}
-
-/* A verdict that only says that the store told of the damage done to it. */
-static bool is_told(const obeyed *p, fault_outcome *out)
-{
-    if (out->verdict.code != LEVIN_CORRUPT || !damaged(p, true))
-        return false;
-    out->verdict = (oracle_verdict){ .state = ORACLE_NO_STATE };
-    out->told++;
-    return true;
 }
 
 bool fault_run_plan(const fault_scenarios *s, size_t scenario_index, const plan_rules *rules, plan_state *state,
@@ -214,16 +204,17 @@ bool fault_run_plan(const fault_scenarios *s, size_t scenario_index, const plan_
     *out = (fault_outcome){ .verdict = { .state = ORACLE_NO_STATE } };
     const obeyed plan = { rules, state };
     fault_life l = { .script = s->script, .failed_sync = SIMDISK_SYNC_LOSES_PAGES, .fired = obeyed_fired,
-                     .fired_context = &plan };
+                     .fired_context = &plan, .mirrored = may_hurt(rules) };
     fault_life_begin(&l, scenario);
     fault_io_set_judge(l.f, plan_judge, state);
-    bool good = fault_life_run(&l, scenario, seed, out) || is_told(&plan, out);
+    bool good = fault_life_run(&l, scenario, seed, out) || fault_damage_is_told(&l, out);
     fault_life_calm(&l);
     good = good && fault_life_check_held(&l, out);
-    out->unjudged = damaged(&plan, false);
-    if (!out->unjudged)
-        good = good && fault_life_check_power_cut(scenario->w, &l, scenario, seed, out) &&
-               fault_life_check_reopened(scenario->w, &l, seed, out);
+    out->hurt = l.hurt.writes || l.hurt.lies;
+    good = good && (out->hurt ? fault_damage_check_power_cut(scenario->w, &l, scenario, seed, out)
+                              : fault_life_check_power_cut(scenario->w, &l, scenario, seed, out));
+    good = good && (l.hurt.writes ? fault_damage_check_reopened(scenario->w, &l, scenario, seed, out)
+                                  : fault_life_check_reopened(scenario->w, &l, seed, out));
     disk_image *image = simdisk_image(l.disk);
     out->digest = random_mix(disk_image_digest(image) ^ trace_length(l.t));
     disk_image_unref(image);

@@ -71,14 +71,15 @@ typedef struct fault_outcome {
     const char *phase;
     uint64_t fired, failures;
     uint64_t told;            /* verdicts that damage done by a plan was told of, as LEVIN_CORRUPT */
-    bool unjudged;            /* a plan lost or damaged writes: power cut and reopening were not judged */
+    bool hurt;                /* a plan lost, damaged or did not sync what was written (fault_damage.h) */
+    uint64_t cuts, near_cuts; /* points of power cuts judged, 4 states of each; near: in the calls after the fault */
     uint64_t digest;          /* under a plan: of the files at the end */
 } fault_outcome;
 bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, fault_outcome *outcome);
 /*
  * The scenario of that index under a fault plan (plan.h), state being that of rules and new.  Damage that the plan
- * does may be told as LEVIN_CORRUPT, and no answer may be wrong.  After damaged or lost writes and syncs the files are
- * not what the store wrote, and what is durable is not judged.
+ * does may be told as LEVIN_CORRUPT of a file that was hurt, and no answer may be wrong; fault_damage.h says what is
+ * right after damaged or lost writes and syncs.
  */
 bool fault_run_plan(const fault_scenarios *s, size_t scenario, const plan_rules *rules, plan_state *state,
                     uint64_t seed, fault_outcome *outcome);

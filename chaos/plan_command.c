@@ -25,7 +25,7 @@ typedef struct plan_totals {
     const plan_rules *rules;
     const char *text;  /* of the plan */
     bool unsaved;
-    uint64_t runs, runs_with_faults, refused, told, unjudged, violations, digest;
+    uint64_t runs, runs_with_faults, refused, told, hurt, violations, digest;
     uint64_t fired[PLAN_RULES_MAX], matched[PLAN_RULES_MAX];
     json_t *found;
 } plan_totals;
@@ -111,7 +111,7 @@ static void run_seed(plan_totals *t, const chaos_options *o, const plan_rules *p
             t->runs_with_faults += out.fired > 0;
             t->refused += out.failures;
             t->told += out.told;
-            t->unjudged += out.unjudged;
+            t->hurt += out.hurt;
             t->digest = random_mix(t->digest ^ out.digest);
             for (size_t rule = 0; rule < p->count; rule++) {
                 t->fired[rule] += plan_fired(state, rule);
@@ -135,7 +135,7 @@ static void print_json(const plan_totals *t, const plan_rules *p, const char *ve
     json_t *root = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:o,s:O}", "verdict", verdict, "violations",
                              (json_int_t)t->violations, "runs", (json_int_t)t->runs, "runs_with_faults",
                              (json_int_t)t->runs_with_faults, "refused", (json_int_t)t->refused, "told",
-                             (json_int_t)t->told, "unjudged", (json_int_t)t->unjudged, "digest", digest, "rules", rules,
+                             (json_int_t)t->told, "hurt", (json_int_t)t->hurt, "digest", digest, "rules", rules,
                              "findings", t->found);
     json_dumpf(root, stdout, JSON_INDENT(2));
     putchar('\n');
@@ -152,9 +152,8 @@ static void print_text(const plan_totals *t, const plan_rules *p, const char *ve
     printf("%llu runs, %llu with faults; %llu calls of the store failed; %llu times it told of damage\n",
            (unsigned long long)t->runs, (unsigned long long)t->runs_with_faults, (unsigned long long)t->refused,
            (unsigned long long)t->told);
-    if (t->unjudged)
-        printf("%llu runs lost or damaged writes: what was durable is not judged there\n",
-               (unsigned long long)t->unjudged);
+    if (t->hurt)
+        printf("%llu runs in which writes or syncs were lost or damaged\n", (unsigned long long)t->hurt);
     printf("digest %016llx\n%s\n", (unsigned long long)t->digest, verdict);
 }
 

@@ -287,8 +287,8 @@ static void print_effects(const report *r)
     print_seeds(r, e->seeds.finished, e->seeds.begun);
     row("point, effect and error", "%zu of %zu fired", count - silent - uncalled, count);
     row("errors given to the client", "%llu", (ull)t->refused);
-    row("told of damage", "%llu times; %llu runs in which what is durable is not judged", (ull)t->told,
-        (ull)t->unjudged);
+    row("told of damage", "%llu times; %llu runs in which writes or syncs were hurt", (ull)t->told, (ull)t->hurt);
+    row("power cuts", "%llu points, of them %llu right after the fault", (ull)t->cuts, (ull)t->near_cuts);
     row("runs per second", "%.0f over %u jobs", rate(t->runs, e->seeds.seconds), r->options->jobs);
     row("wall time", "%.1f s", e->seeds.seconds);
     if (e->seeds.complete && uncalled) {
@@ -506,7 +506,9 @@ static json_t *effects_json(const report *r)
     set_count(o, "faults_fired", e->totals.fired);
     set_count(o, "errors_given", e->totals.refused);
     set_count(o, "told", e->totals.told);
-    set_count(o, "unjudged", e->totals.unjudged);
+    set_count(o, "hurt", e->totals.hurt);
+    set_count(o, "cuts", e->totals.cuts);
+    set_count(o, "near_cuts", e->totals.near_cuts);
     return o;
 }
 

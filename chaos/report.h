@@ -87,7 +87,8 @@ typedef struct effects_totals {
     uint64_t runs, fired;
     uint64_t refused;      /* calls of the store that returned an error */
     uint64_t told;         /* times that damage was told of, as LEVIN_CORRUPT */
-    uint64_t unjudged;     /* runs that lost or damaged writes: what is durable was not judged */
+    uint64_t hurt;         /* runs in which writes or syncs were lost or damaged */
+    uint64_t cuts, near_cuts; /* points of power cuts; near: in the calls after the fault */
     uint64_t silent;       /* rules that should have fired and did not: the harness failed */
     /* bits by case: some scenario makes such a call; it fired */
     uint64_t called[EFFECTS_MAX / 64], hit[EFFECTS_MAX / 64];

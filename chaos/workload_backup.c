@@ -3,6 +3,7 @@
  * accepted, and removes it.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "workload_runner.h"
 
@@ -46,14 +47,15 @@ static bool backup_compare(runner *r, const char *path, levin_code made, uint64_
             return true;
         oracle_fault(&r->result->verdict, "DETECT", "a backup does not open: %s", error.message);
         r->result->verdict.code = code;
+        memcpy(r->result->verdict.file, error.file, sizeof error.file);
         return false;
     }
     bool good = oracle_check(r->target->o, &legal, copy, &with, &v);
     good = workload_checked(r, good, &v, "check of a backup");
-    if (good && levin_check(copy, NULL, NULL, NULL) == LEVIN_CORRUPT) {
-        levin_last_error(copy, &error);
+    if (good && workload_check(copy, &error) == LEVIN_CORRUPT) {
         oracle_fault(&r->result->verdict, "DETECT", "levin_check of a backup: %s", error.message);
         r->result->verdict.code = LEVIN_CORRUPT;
+        memcpy(r->result->verdict.file, error.file, sizeof error.file);
         good = false;
     }
     (void)levin_close(copy);

@@ -6,15 +6,18 @@
  */
 #include "workload_reader.h"
 
+#include <string.h>
+
 static bool reader_failed(const workload_target *target, workload_result *result, levin_code code, const char *what,
-                          const char *message)
+                          const levin_error *error)
 {
     result->failures++;
     if (target->faults && code != LEVIN_CORRUPT && code != LEVIN_INVALID)
         return true;
     oracle_fault(&result->verdict, code == LEVIN_CORRUPT ? "DETECT" : "FAULT", "%s beside the writer failed: %s: %s",
-                 what, levin_code_name(code), message);
+                 what, levin_code_name(code), error->message);
     result->verdict.code = code;
+    memcpy(result->verdict.file, error->file, sizeof error->file);
     return false;
 }
 
@@ -38,6 +41,7 @@ static bool reader_look(workload_reader *r, const workload_target *target, const
         oracle_fault(&result->verdict, v.promise, "a reader beside the writer: %s", v.text);
         result->verdict.state = v.state;
         result->verdict.code = v.code;
+        memcpy(result->verdict.file, v.file, sizeof v.file);
     }
     return good;
 }
@@ -54,7 +58,7 @@ bool workload_reader_open(workload_reader *r, const workload *w, const workload_
     *r = (workload_reader){ .seed = seed, .doubtful = doubtful };
     levin_code code = levin_open(target->path, &options, &r->store, &error);
     if (code != LEVIN_OK)
-        return reader_failed(target, result, code, "levin_open", error.message);
+        return reader_failed(target, result, code, "levin_open", &error);
     oracle_legal legal = oracle_legal_live(target->o);
     legal.first = oldest;
     bool good = reader_look(r, target, &legal, result);
@@ -64,6 +68,21 @@ bool workload_reader_open(workload_reader *r, const workload *w, const workload_
     return good;
 }
 
+static bool keep_first(void *context, const levin_error *fault)
+{
+    *(levin_error *)context = *fault;
+    return false;
+}
+
+levin_code workload_check(levin *store, levin_error *fault)
+{
+    *fault = (levin_error){ .code = LEVIN_OK };
+    const levin_code code = levin_check(store, keep_first, fault, NULL);
+    if (code != LEVIN_OK && fault->code == LEVIN_OK)
+        levin_last_error(store, fault);
+    return code;
+}
+
 bool workload_reader_close(workload_reader *r, const workload_target *target, workload_result *result)
 {
     levin_error error = { 0 };
@@ -71,11 +90,9 @@ bool workload_reader_close(workload_reader *r, const workload_target *target, wo
         return true;
     const oracle_legal legal = oracle_legal_exactly(r->state);
     bool good = reader_look(r, target, &legal, result);
-    levin_code code = good ? levin_check(r->store, NULL, NULL, NULL) : LEVIN_OK;
-    if (code != LEVIN_OK) {
-        levin_last_error(r->store, &error);
-        good = reader_failed(target, result, code, "levin_check", error.message);
-    }
+    levin_code code = good ? workload_check(r->store, &error) : LEVIN_OK;
+    if (code != LEVIN_OK)
+        good = reader_failed(target, result, code, "levin_check", &error);
     workload_reader_drop(r);
     return good;
 }

@@ -25,6 +25,8 @@ bool workload_reader_open(workload_reader *r, const workload *w, const workload_
                           uint32_t doubtful, uint64_t seed, workload_result *result);
 /* Checks it again, levin_check() included, and closes it. Harmless when none is open. */
 bool workload_reader_close(workload_reader *r, const workload_target *target, workload_result *result);
+/* levin_check(), with the first fault that it finds, or its own failure, in *fault. */
+levin_code workload_check(levin *store, levin_error *fault);
 /* Without a look. */
 void workload_reader_drop(workload_reader *r);
 

@@ -40,6 +40,8 @@ bool workload_failed(runner *r, levin_code code, const char *what)
                  r->target->faults ? "" : " without a fault", levin_code_name(code),
                  error.code == code ? error.message : "(no message)");
     r->result->verdict.code = code;
+    if (error.code == code)
+        memcpy(r->result->verdict.file, error.file, sizeof error.file);
     return false;
 }
 
@@ -52,6 +54,7 @@ bool workload_checked(runner *r, bool good, const oracle_verdict *v, const char 
     oracle_fault(&r->result->verdict, v->promise, "%s: %s", what, v->text);
     r->result->verdict.state = v->state;
     r->result->verdict.code = v->code;
+    memcpy(r->result->verdict.file, v->file, sizeof v->file);
     return false;
 }
 
@@ -263,9 +266,7 @@ static bool changes(runner *r, const plan_op *op)
 static levin_code look_at(levin_txn *t, const levin_keyspace *ks, const plan_op *op, bool forward)
 {
     const levin_iter_options options = { .lower = { op->key.data, op->key.size - 1 },
-                                         .upper = op->key,
-                                         .upper_inclusive = true,
-                                         .keyspace = ks };
+                                         .upper = op->key, .upper_inclusive = true, .keyspace = ks };
     levin_iter *it;
     levin_code code = levin_txn_iter_open(t, &options, &it);
     if (code != LEVIN_OK)
@@ -721,6 +722,7 @@ static bool open_store(runner *r)
                              "levin_open failed%s: %s: %s", r->target->faults ? "" : " without a fault",
                              levin_code_name(code), error.message);
                 r->result->verdict.code = code;
+                memcpy(r->result->verdict.file, error.file, sizeof error.file);
                 r->store = NULL;
                 return false;
             }

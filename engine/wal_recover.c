@@ -32,6 +32,7 @@
  */
 #include <string.h>
 
+#include "page_format.h"
 #include "wal_internal.h"
 
 /* Sectors that claim to be groups worth a checksum may cost this many times the log's size, in all. */
@@ -143,14 +144,20 @@ static levin_code walk_find(walk *w, wal_group *g, bool *there, levin_error *err
     return LEVIN_OK;
 }
 
+/* The log is right, and the page file is what was hurt: it has its meta pages at its beginning. */
+static levin_code meta_lost(const walk *w, const wal_group *g, levin_error *error)
+{
+    return error_corrupt(error, PAGE_FILE_NAME, 0, g->generation, w->start->generation,
+                         "the log knows a later checkpoint than the page file: its newest meta page is lost");
+}
+
 /* Whether a group that verified makes sense here. */
 static levin_code walk_judge(walk *w, const wal_group *g, levin_error *error)
 {
     uint32_t sector = w->log->options.sector_bytes;
     uint64_t end = lsn_offset(w->position) + wal_group_total(g->payload_bytes, sector);
     if (g->generation > w->start->generation)
-        return error_corrupt(error, w->reader.f.name, lsn_offset(w->position), g->generation, w->start->generation,
-                             "the log knows a later checkpoint than the page file: its newest meta page is lost");
+        return meta_lost(w, g, error);
     const char *flaw = wal_group_flaw(g);
     if (flaw)
         return damage(w, 0, g->kind, flaw, error);
@@ -297,8 +304,7 @@ static levin_code scan_judge(walk *w, wal_reader *r, uint64_t offset, const wal_
     if (code || !valid)
         return code;
     if (g->generation > w->start->generation)
-        return error_corrupt(error, r->f.name, offset, g->generation, w->start->generation,
-                             "the log knows a later checkpoint than the page file: its newest meta page is lost");
+        return meta_lost(w, g, error);
     if (g->durable > w->position && w->log->options.recovery != LEVIN_RECOVERY_CUT_AT_DAMAGE)
         return damage(w, g->durable, w->position,
                       "the log breaks off here, but a later group proves that it was durable beyond", error);

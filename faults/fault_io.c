@@ -34,6 +34,7 @@ typedef struct rule_state {
 struct fault_io {
     levin_io table;
     const levin_io *inner;
+    const levin_io *hurt, *meant; /* of calls that are hurt; inner and NULL: there is one side only */
     rule_state rules[FAULT_RULES_MAX];
     size_t rule_count;
     fault_point_hook hook;
@@ -43,6 +44,8 @@ struct fault_io {
     void *kept_sync_context;
     fault_judge judge;
     void *judge_context;
+    fault_witness witness;
+    void *witness_context;
     /* statistics: relaxed, pair with nothing */
     _Atomic uint64_t calls[LEVIN_FILE_KIND_COUNT][FAULT_OPERATION_COUNT];
     _Atomic uint64_t hook_fired, files, bytes, allocations;
@@ -140,6 +143,8 @@ static void ask_judge(fault_io *f, const fault_call *call, decision *d)
         raise(&f->clock_shift_ns, (uint64_t)choice.shift);
     else
         *d = (decision){ true, choice.effect, choice.os_error, choice.bytes, choice.shift, choice.draw };
+    if (choice.effect == FAULT_CLOCK && f->witness)
+        f->witness(f->witness_context, call, FAULT_CLOCK);
 }
 
 static decision decide_on(fault_io *f, levin_file_kind kind, fault_operation operation, uint64_t offset, uint64_t bytes)
@@ -165,6 +170,8 @@ static decision decide_on(fault_io *f, levin_file_kind kind, fault_operation ope
         raise(&state->fired, 1);
         d = (decision){ true, rule->effect, rule->os_error, rule->bytes, 0, 0 };
     }
+    if (d.fires && f->witness)
+        f->witness(f->witness_context, &(fault_call){ kind, operation, offset, bytes }, d.effect);
     return d;
 }
 
@@ -220,7 +227,7 @@ static int fault_close(void *context, levin_file *file)
     return d.fires ? d.os_error : result;
 }
 
-enum { SECTOR = 512 };
+enum { SECTOR = 512, BLOCK = 4096 };
 
 static size_t parts_bytes(const levin_slice *parts, size_t count)
 {
@@ -230,10 +237,17 @@ static size_t parts_bytes(const levin_slice *parts, size_t count)
     return total;
 }
 
-/* Where the sector that is hurt begins, in a transfer of `bytes` above 0. */
-static size_t sector_of(const decision *d, size_t bytes)
+/* How much is hurt: what a device writes whole; of a stale write a block as likely as a sector. */
+static size_t unit_of(const decision *d)
 {
-    return (size_t)(d->draw % ((bytes + SECTOR - 1) / SECTOR)) * SECTOR;
+    return d->effect == FAULT_STALE && d->draw >> 63 ? BLOCK : SECTOR;
+}
+
+/* Where the unit that is hurt begins, in a transfer of `bytes` above 0. */
+static size_t unit_at(const decision *d, size_t bytes)
+{
+    const size_t unit = unit_of(d);
+    return (size_t)(d->draw % ((bytes + unit - 1) / unit)) * unit;
 }
 
 /* FAULT_FLIP and FAULT_GARBAGE; the others leave the bytes alone. */
@@ -245,7 +259,7 @@ static void damage(const decision *d, uint8_t *bytes, size_t count)
         bytes[d->draw / 8 % count] ^= (uint8_t)(1u << d->draw % 8);
     } else if (d->effect == FAULT_GARBAGE) {
         random_stream r = random_open(d->draw, 0);
-        const size_t first = sector_of(d, count);
+        const size_t first = unit_at(d, count);
         random_fill(&r, bytes + first, count - first < SECTOR ? count - first : SECTOR);
     }
 }
@@ -284,7 +298,7 @@ static int write_changed(fault_io *f, levin_file *file, const decision *d, const
 {
     const size_t total = parts_bytes(parts, count);
     if (total == 0)
-        return f->inner->write_at(f->inner->context, file->inner, parts, count, offset, done);
+        return f->hurt->write_at(f->hurt->context, file->inner, parts, count, offset, done);
     uint8_t *joined = fatal_alloc(total);
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
@@ -293,7 +307,7 @@ static int write_changed(fault_io *f, levin_file *file, const decision *d, const
         at += parts[i].size;
     }
     if (d->effect == FAULT_STALE) {
-        const size_t first = sector_of(d, total), size = total - first < SECTOR ? total - first : SECTOR;
+        const size_t first = unit_at(d, total), unit = unit_of(d), size = total - first < unit ? total - first : unit;
         size_t had = 0;
         memset(joined + first, 0, size);
         int result = f->inner->read_at(f->inner->context, file->inner, joined + first, size, offset + first, &had);
@@ -301,9 +315,26 @@ static int write_changed(fault_io *f, levin_file *file, const decision *d, const
             memset(joined + first, 0, size);
     } else
         damage(d, joined, total);
-    int result = f->inner->write_at(f->inner->context, file->inner, &(levin_slice){ joined, total }, 1, offset, done);
+    int result = f->hurt->write_at(f->hurt->context, file->inner, &(levin_slice){ joined, total }, 1, offset, done);
     free(joined);
     return result;
+}
+
+/* FAULT_FLIP to FAULT_MISDIRECT. */
+static int write_hurt(fault_io *f, levin_file *file, const decision *d, const levin_slice *parts, size_t count,
+                      uint64_t offset, size_t *done)
+{
+    size_t meant = 0;
+    const int result = f->meant ? f->meant->write_at(f->meant->context, file->inner, parts, count, offset, &meant) : 0;
+    if (result)
+        return result;
+    if (d->effect == FAULT_LOST) {
+        *done = parts_bytes(parts, count);
+        return 0;
+    }
+    if (d->effect != FAULT_MISDIRECT)
+        return write_changed(f, file, d, parts, count, offset, done);
+    return f->hurt->write_at(f->hurt->context, file->inner, parts, count, directed(d, offset), done);
 }
 
 /* Cuts the parts to `bytes`; returns how many are left. */
@@ -334,13 +365,9 @@ static int fault_write_at(void *context, levin_file *file, const levin_slice *pa
         if (!count)
             return 0;
     }
-    if (d.fires && d.effect == FAULT_LOST) {
-        *done = parts_bytes(parts, count);
-        return 0;
-    }
-    if (d.fires && (d.effect == FAULT_FLIP || d.effect == FAULT_GARBAGE || d.effect == FAULT_STALE))
-        return write_changed(f, file, &d, parts, count, offset, done);
-    int result = f->inner->write_at(f->inner->context, file->inner, parts, count, directed(&d, offset), done);
+    if (d.fires && d.effect >= FAULT_FLIP && d.effect <= FAULT_MISDIRECT)
+        return write_hurt(f, file, &d, parts, count, offset, done);
+    int result = f->inner->write_at(f->inner->context, file->inner, parts, count, offset, done);
     if (report(&d, result))
         *done = 0;
     return report(&d, result);
@@ -351,7 +378,7 @@ static int fault_sync(void *context, levin_file *file)
     fault_io *f = self(context);
     decision d = decide(f, file->kind, FAULT_SYNC);
     if (d.fires && d.effect == FAULT_LIE)
-        return 0;
+        return f->meant ? f->meant->sync(f->meant->context, file->inner) : 0;
     if (fails_before(&d)) {
         if (d.effect == FAULT_ERROR_KEPT) {
             if (f->kept_sync)
@@ -438,7 +465,7 @@ static int fault_sync_dir(void *context, const char *path)
     fault_io *f = self(context);
     decision d = decide(f, LEVIN_FILE_DIR, FAULT_SYNC_DIR);
     if (d.fires && d.effect == FAULT_LIE)
-        return 0;
+        return f->meant ? f->meant->sync_dir(f->meant->context, path) : 0;
     return fails_before(&d) ? d.os_error : report(&d, f->inner->sync_dir(f->inner->context, path));
 }
 
@@ -493,7 +520,7 @@ static int fault_random(void *context, void *buffer, size_t bytes)
 fault_io *fault_io_create(const levin_io *inner)
 {
     fault_io *f = fatal_alloc_zeroed(sizeof *f);
-    f->inner = inner;
+    f->inner = f->hurt = inner;
     f->table = (levin_io){
         .version = LEVIN_IO_VERSION, .context = f, .open = fault_open, .close = fault_close,
         .read_at = fault_read_at, .write_at = fault_write_at, .sync = fault_sync, .truncate = fault_truncate,
@@ -544,6 +571,18 @@ void fault_io_set_judge(fault_io *f, fault_judge judge, void *context)
 {
     f->judge = judge;
     f->judge_context = context;
+}
+
+void fault_io_split(fault_io *f, const levin_io *hurt, const levin_io *meant)
+{
+    f->hurt = hurt;
+    f->meant = meant;
+}
+
+void fault_io_set_witness(fault_io *f, fault_witness witness, void *context)
+{
+    f->witness = witness;
+    f->witness_context = context;
 }
 
 void fault_io_on_kept_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context)

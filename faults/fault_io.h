@@ -51,7 +51,7 @@ typedef enum fault_effect {
     FAULT_ERROR_KEPT,  /* sync: as FAULT_ERROR, but the pages stay dirty */
     FAULT_FLIP,        /* read, write: one bit of what is transferred */
     FAULT_GARBAGE,     /* read, write: one sector of it is random */
-    FAULT_STALE,       /* write: one sector of it stays as it was */
+    FAULT_STALE,       /* write: one sector of it, or one block of 4096 bytes, stays as it was */
     FAULT_LOST,        /* write: reported as done, not made */
     FAULT_MISDIRECT,   /* read, write: `shift` bytes further */
     FAULT_LIE,         /* sync, sync_dir: reported as done, not made */
@@ -117,6 +117,15 @@ typedef bool (*fault_judge)(void *context, const fault_call *call, fault_choice 
 void fault_io_set_judge(fault_io *f, fault_judge judge, void *context);
 /* Called instead of the inner sync when a sync fails by FAULT_ERROR_KEPT: give simdisk_sync_keeps_pages() here. */
 void fault_io_on_kept_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context);
+
+/*
+ * For judging what was hurt: a write or a sync that is hurt (FAULT_FLIP to FAULT_LIE) is then made on `hurt` as it
+ * comes, and on `meant` as the store asked for it.  Both take the open files of inner (mirror_io.h has such tables).
+ */
+void fault_io_split(fault_io *f, const levin_io *hurt, const levin_io *meant);
+/* Told of each call that an effect was chosen for, before it is made. NULL: nobody. */
+typedef void (*fault_witness)(void *context, const fault_call *call, fault_effect effect);
+void fault_io_set_witness(fault_io *f, fault_witness witness, void *context);
 
 /* Calls made since creation (or the last reset), failed ones counted. */
 uint64_t fault_io_calls(const fault_io *f, levin_file_kind kind, fault_operation operation);

@@ -123,6 +123,7 @@ typedef struct oracle_verdict {
     const char *promise; /* NULL: as promised. Otherwise its name: "DURABLE", "PREFIX", ... (design) */
     uint32_t state;      /* the state found, or ORACLE_NO_STATE */
     levin_code code;     /* of the call on the store that failed, or LEVIN_OK */
+    char file[96];       /* with LEVIN_CORRUPT: what it names; "" when nobody asked */
     char text[600];      /* what is wrong */
 } oracle_verdict;
 /* Records a violation in the verdict, unless it holds one already. */

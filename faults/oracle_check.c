@@ -76,6 +76,8 @@ bool oracle_call_failed(levin *store, levin_code code, const char *what, const o
     if (!options->faults_active || code == LEVIN_OK || code == LEVIN_CORRUPT || code == LEVIN_INVALID) {
         levin_error error;
         levin_last_error(store, &error);
+        if (code == error.code)
+            memcpy(verdict->file, error.file, sizeof verdict->file);
         oracle_fault(verdict, code == LEVIN_CORRUPT ? "DETECT" : "EXACT", "%s: %s (%s)", what, levin_code_name(code),
                      code == error.code ? error.message : "no message");
     }
