@@ -182,6 +182,12 @@ static void died(void *context, const char *where, const char *how)
     c->stop = report_finding(c->r, DETECTOR_CORRUPT, &f);
 }
 
+static void failed(void *context, const char *where)
+{
+    const corrupt_context *c = context;
+    report_worker_failed(c->r, where);
+}
+
 static void progress(void *context, uint64_t tasks_done, uint64_t ticks)
 {
     corrupt_context *c = context;
@@ -197,7 +203,8 @@ void corrupt(report *r, const stanzas *data, double deadline)
     corrupt_context c = { .r = r, .data = data, .started = crew_clock() };
     uint64_t seeds = r->options->seeds ? r->options->seeds : deadline > 0 ? 1000000 : 1;
     crew_options options = { .jobs = r->options->jobs, .tasks = seeds * SLICES, .deadline = deadline, .context = &c,
-                             .work = work, .receive = receive, .died = died, .progress = progress, .stop = &c.stop };
+                             .work = work, .receive = receive, .died = died, .failed = failed, .progress = progress,
+                             .stop = &c.stop };
     r->has_corrupt = true;
     r->corrupt.complete = crew_run(&options);
     r->corrupt.seconds = crew_clock() - c.started;

@@ -205,8 +205,8 @@ static bool child_read(crew_child *child, const crew_options *options)
     return n > 0;
 }
 
-/* Reaps an ended worker. Returns whether it ended as it should. */
-static bool child_end(crew_child *child, const crew_slot *slot, const crew_options *options)
+/* Reaps an ended worker. Returns whether it ended as it should; *failed, when the harness itself did. */
+static bool child_end(crew_child *child, const crew_slot *slot, const crew_options *options, bool *failed)
 {
     int status = 0;
     while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
@@ -222,13 +222,19 @@ static bool child_end(crew_child *child, const crew_slot *slot, const crew_optio
         snprintf(how, sizeof how, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(status));
-    if (WIFEXITED(status) && WEXITSTATUS(status) == FATAL_EXIT_STATUS)
-        fatal("a worker failed at: %s", slot->where);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == FATAL_EXIT_STATUS) {
+        if (!options->failed)
+            fatal("a worker failed at: %s", slot->where);
+        options->failed(options->context, slot->where);
+        *failed = true;
+        return false;
+    }
     options->died(options->context, slot->where, how);
     return false;
 }
 
-static void watch(crew_shared *shared, crew_child *children, const crew_options *options, double *looked)
+static void watch(crew_shared *shared, crew_child *children, const crew_options *options, bool failed,
+                  double *looked)
 {
     double now = crew_clock(), passed = now - *looked < look_seconds_max ? now - *looked : look_seconds_max;
     *looked = now;
@@ -244,7 +250,7 @@ static void watch(crew_shared *shared, crew_child *children, const crew_options 
             kill(children[i].pid, SIGKILL);
         }
     }
-    if (interrupted || (options->stop && *options->stop))
+    if (interrupted || failed || (options->stop && *options->stop))
         atomic_store_explicit(&shared->stop, true, memory_order_relaxed); /* a hint to the workers */
     if (options->progress)
         options->progress(options->context, atomic_load(&shared->done), ticks);
@@ -262,6 +268,7 @@ bool crew_run(const crew_options *options)
     for (unsigned i = 0; i < options->jobs; i++)
         child_start(&children[i], shared, i, options);
     double looked = crew_clock();
+    bool failed = false;
     while (running > 0) {
         for (unsigned i = 0; i < options->jobs; i++)
             polls[i] = (struct pollfd){ .fd = children[i].pid ? children[i].pipe : -1, .events = POLLIN };
@@ -270,13 +277,13 @@ bool crew_run(const crew_options *options)
             if (!children[i].pid || !(polls[i].revents & (POLLIN | POLLHUP | POLLERR)) ||
                 child_read(&children[i], options))
                 continue;
-            if (child_end(&children[i], &shared->slots[i], options) || interrupted ||
+            if (child_end(&children[i], &shared->slots[i], options, &failed) || interrupted || failed ||
                 (options->stop && *options->stop))
                 running--;
             else
                 child_start(&children[i], shared, i, options); /* goes on with the next task */
         }
-        watch(shared, children, options, &looked);
+        watch(shared, children, options, failed, &looked);
     }
     bool all = atomic_load(&shared->done) == options->tasks;
     for (unsigned i = 0; i < options->jobs; i++)

@@ -29,12 +29,17 @@ typedef struct crew_options {
     void (*receive)(void *context, unsigned type, const void *data, size_t bytes);
     /* In the caller: a worker died; where is what it last said. */
     void (*died)(void *context, const char *where, const char *how);
+    /*
+     * In the caller: a worker could not do its work (FATAL_EXIT_STATUS), and said why; the others end early.  NULL: the
+     * caller ends, too.
+     */
+    void (*failed)(void *context, const char *where);
     /* In the caller, about five times a second; ticks is the sum of all workers' ticks. May be NULL. */
     void (*progress)(void *context, uint64_t tasks_done, uint64_t ticks);
 } crew_options;
 
-/* Returns whether all tasks were done (false: stopped by the deadline, by a signal, or a task was lost with its
- * worker). */
+/* Returns whether all tasks were done (false: stopped by the deadline, by a signal, by a worker that failed, or
+ * a task was lost with its worker). */
 bool crew_run(const crew_options *options);
 
 /* ---- in a worker ---- */

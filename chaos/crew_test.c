@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../faults/check_main.h"
+#include "../faults/fatal.h"
 
 enum { TASKS = 200, BIG = 300000 };
 
@@ -18,8 +19,9 @@ typedef struct results {
     unsigned done[TASKS];
     uint64_t sum, big, deaths;
     char where[300], how[100];
-    uint64_t kill_task, hang_task, exit_task;
+    uint64_t kill_task, hang_task, exit_task, fail_task;
     bool stop_at_once, stop;
+    unsigned failures;
 } results;
 
 static void work(void *context, crew_worker *worker, uint64_t task)
@@ -30,6 +32,8 @@ static void work(void *context, crew_worker *worker, uint64_t task)
         raise(SIGKILL);
     if (task == r->exit_task)
         _exit(7);
+    if (r->fail_task && task == r->fail_task)
+        fatal("the worker of task %d cannot do it", (int)task);
     while (task == r->hang_task)
         pause();
     crew_send(worker, 1, &task, sizeof task);
@@ -63,6 +67,13 @@ static void died(void *context, const char *where, const char *how)
     r->deaths++;
     snprintf(r->where, sizeof r->where, "%s", where);
     snprintf(r->how, sizeof r->how, "%s", how);
+}
+
+static void failed(void *context, const char *where)
+{
+    results *r = context;
+    r->failures++;
+    snprintf(r->where, sizeof r->where, "%s", where);
 }
 
 static results run(unsigned jobs, uint64_t kill_task, uint64_t hang_task, uint64_t exit_task, bool *all)
@@ -136,6 +147,25 @@ static void work_until_told(void *context, crew_worker *worker, uint64_t task)
         sched_yield();
 }
 
+/* What the others have done until then is not lost. */
+START_TEST(crew__a_worker_that_fails_ends_the_run_and_not_the_caller)
+{
+    results r = { .kill_task = UINT64_MAX, .hang_task = UINT64_MAX, .exit_task = UINT64_MAX, .fail_task = 20 };
+    const crew_options options = { .jobs = 2, .tasks = TASKS, .context = &r, .work = work, .receive = receive,
+                                   .died = died, .failed = failed, .stop = &r.stop };
+    unsigned done = 0;
+    ck_assert(!crew_run(&options));
+    for (int i = 0; i < TASKS; i++)
+        done += r.done[i];
+    ck_assert_uint_eq(r.failures, 1);
+    ck_assert_uint_eq(r.deaths, 0);
+    ck_assert_str_eq(r.where, "task 20");
+    ck_assert_uint_eq(r.done[20], 0);
+    ck_assert_uint_ge(done, 19); /* the other worker may have one of those before it in its hands */
+    ck_assert_uint_lt(done, TASKS);
+}
+END_TEST
+
 START_TEST(crew__stops_when_told)
 {
     results r = { .stop_at_once = true };
@@ -159,5 +189,8 @@ END_TEST
 
 LEVIN_TEST_MAIN("crew", TEST(crew__does_every_task_once), TEST(crew__a_worker_killed_is_told_and_replaced),
                 TEST(crew__a_worker_that_exits_is_told_and_replaced),
-                TEST(crew__a_worker_that_hangs_is_killed_and_replaced), TEST(crew__stops_when_told),
+                TEST(crew__a_worker_that_hangs_is_killed_and_replaced),
+                TEST(crew__a_worker_that_fails_ends_the_run_and_not_the_caller),
+                TEST(crew__a_worker_that_fails_ends_the_run_and_not_the_caller),
+                TEST(crew__stops_when_told),
                 TEST(crew__stops_at_the_deadline))

@@ -38,9 +38,9 @@ int replay_file(const chaos_options *o)
     } else if (!out.there && f.command == FINDING_SWEEP) { /* a sync more, and fewer states can be left by a crash */
         printf("gone: no crash leaves the state %s any more\n", f.place);
         status = EXIT_NOTHING_FOUND;
-    } else if (!out.there) {
-        fprintf(stderr, "levin-chaos: %s: there is no such place any more, so it cannot be judged: %s\n", o->file,
-                f.place);
+    } else if (!out.there || out.silent) {
+        fprintf(stderr, "levin-chaos: %s: there is no such %s any more, so it cannot be judged: %s\n", o->file,
+                out.there ? "call" : "place", f.place);
         status = EXIT_USAGE;
     } else if (!out.broken) {
         printf("gone: %s is not broken there\n", f.promise);
@@ -92,9 +92,12 @@ static int shrink_loaded(const chaos_options *o, saved_finding *f, const stanzas
     if (!result.there && result.interrupted) {
         status = EXIT_INTERRUPTED;
     } else if (!result.there) {
-        fprintf(to, "%s\n", result.first.broken ? "another finding is there now than the one kept: nothing was done"
-                                                : "gone: nothing to shrink");
-        status = result.first.broken ? EXIT_VIOLATION : EXIT_NOTHING_FOUND;
+        const finding_outcome *now = &result.first;
+        const bool judged = now->broken || (now->there && !now->silent) || f->command == FINDING_SWEEP;
+        fprintf(to, "%s\n", now->broken ? "another finding is there now than the one kept: nothing was done"
+                           : judged    ? "gone: nothing to shrink"
+                                       : "there is no such call any more: nothing to shrink");
+        status = now->broken ? EXIT_VIOLATION : judged ? EXIT_NOTHING_FOUND : EXIT_USAGE;
     } else {
         const size_t room = strlen(o->file) + sizeof ".min";
         char *beside = fatal_alloc(room);

@@ -48,6 +48,13 @@ expect "a soak" 0 "$chaos" soak --lives 8 --duration 60 --threads 4 --directory 
 expect "its JSON" 0 jq -e '.verdict == "nothing found" and .lives == 8 and .compared > 0 and .operations > 50
                            and .killed + .closed + .given_up == .lives' out
 expect "what it leaves is a whole store" 0 test -s soaked/store/pages -a -s soaked/soak.state
+printf 'levin-fault-plan 1\non levin/io/wal/write every 3 do short 200\non levin/io/wal/sync nth 9 do error EIO\n' >short
+expect "a soak under a plan" 0 "$chaos" soak --lives 8 --duration 60 --threads 4 --plan short --json
+expect "its rules" 0 jq -e '.rules | length == 2 and .[0].effect == "short" and .[0].fired > 0' out
+printf 'levin-fault-plan 1\non levin/io/wal/write do flip\n' >flip
+expect "a soak under a plan that damages" 2 "$chaos" soak --plan flip
+says "and it says so" err 'cannot judge a plan that damages'
+expect "a soak under no plan" 2 "$chaos" soak --plan nowhere
 expect "a soak of its own leaves nothing" 0 env TMPDIR="$scratch" "$chaos" soak --lives 2 --duration 60 --quiet
 expect "really" 2 sh -c 'ls -d levin-soak-*'
 # libfiu's own tools: from the start, and on a running one (its children inherit the points when they are made)
@@ -106,6 +113,16 @@ expect "one rule past the last call" 3 "$chaos" replay --ops 30 --rule 'on levin
 says "nothing was judged" err 'the harness failed: nothing fired in life'
 expect "no rule" 2 "$chaos" faults --rule 'on nothing do error EIO'
 says "it says where" err 'column [0-9]+: '
+past=1
+while "$chaos" replay --ops 30 --fault "life/wal.sync/eio/once/$past" >out 2>&1; do past=$((past + 1)); done
+expect "a call past the last" 3 "$chaos" replay --ops 30 --fault "life/wal.sync/eio/once/$past"
+for place in 'plan|scenario life|rule on levin/io/wal/sync nth 30000 do error EIO' 'faults|fault life/wal.sync/eio/once/30000' \
+    "faults|fault life/wal.sync/eio/once/$past"; do
+    printf 'levin-finding 1\ncommand %s\nseed 1\nops 30\npromise FAULT\n' "$place" | tr '|' '\n' >gone
+    expect "a finding whose call is not there: ${place#*|}" 2 "$chaos" replay gone
+    says "and it says so" err 'there is no such (call|place) any more'
+    expect "nor can it be made small" 2 "$chaos" shrink gone
+done
 expect "a rule without a scenario" 2 "$chaos" replay --rule 'on levin/io/wal/sync nth 3 do error EIO'
 expect "a rule in no scenario" 2 "$chaos" replay --rule 'on levin/io/wal/sync nth 3 do error EIO' --scenario moon
 expect "--effects elsewhere" 2 "$chaos" sweep --effects
@@ -172,16 +189,17 @@ kept_finding() {
 }
 # test_of TREE: compiles the C test in kept.c against a tree, into ./kept
 test_of() {
-    rm -rf tests && mkdir -p tests/chaos && ln -s "$1/faults" "$1/engine" tests/ && cp kept.c tests/chaos/
+    rm -rf tests && mkdir -p tests/chaos && ln -s "$1/faults" "$1/engine" tests/ && ln -s "$1"/chaos/*.h tests/chaos/ &&
+        cp kept.c tests/chaos/
     # shellcheck disable=SC2086 # a compiler may come with a launcher: CC="ccache cc"
     ${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -O1 -o kept tests/chaos/kept.c \
-        "$1"/build/release/lib{faults,levin}.a -lurcu-bp -lfiu -lcheck -lsubunit -lrt -lm -pthread
+        "$1"/build/release/lib{chaos,faults,levin}.a -lurcu-bp -lfiu -ljansson -lcheck -lsubunit -lrt -lm -pthread
 }
-# kept_test NAME PATTERN: the finding made small as a C test fails with the bug, and only with it
+# kept_test NAME PATTERN [WITH]: the finding made small as a C test fails with the bug, and only with it
 kept_test() {
     expect "$1: it is a C test" 1 sh -c "'$planted' shrink first --c >kept.c"
     expect "$1: a full device is told" 3 sh -c "'$planted' shrink first --c >/dev/full"
-    says "$1: with calls" kept.c '^    client_open'
+    says "$1: with calls, or why not" kept.c "${3:-^    client_open}"
     expect "$1: which compiles" 0 test_of "$scratch/planted"
     expect "$1: and fails with the bug" 1 ./kept
     says "$1: because of it" out "$2"
@@ -196,8 +214,7 @@ if [ -d "$root/build/release/obj" ]; then
     expect "a tree with another one" 0 planted 05
     kept_finding 2 sweep --faults
     says "faults crossed with crashes: a chain" first '^chain [0-9]+$'
-    expect "they are no C tests" 3 "$planted" shrink first --c
-    says "and it says so, too" err 'sweep --faults'
+    kept_test 'faults crossed with crashes' ': ' 'Not a test of calls: a chain of sweep --faults'
     kept_finding 5 sweep
     kept_test sweep 'TORN vs ROTTEN: power cut after'
     # at any moment: before it was seen that the finding is there, or with the best so far
@@ -218,8 +235,7 @@ if [ -d "$root/build/release/obj" ]; then
     kept_test plan 'EXACT: '
     expect "a tree with a fourth" 0 planted 15
     kept_finding 3 ranges
-    expect "ranges are no C tests" 3 "$planted" shrink first --c
-    says "and it says so" err 'not written as a C test'
+    kept_test ranges 'EXACT: ' 'Not a test of calls: the moves'
 fi
 
 expect "a report in files" 0 "$chaos" ranges --ops 3 --junit junit.xml --html page.html

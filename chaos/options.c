@@ -78,6 +78,7 @@ static const char usage_soak[] =
     "  --lives N         soak: at most so many lives of the process\n"
     "  --fault-every N   soak: in every other life one I/O call in N fails, one allocation in 8 N\n"
     "                    (default 600; 0: none)\n"
+    "  --plan FILE       soak: in every other life calls fail by this fault plan, and by no chance unless asked for\n"
     "  --directory DIR   soak: works there and leaves it (default: a new one in $TMPDIR, left after a violation)\n"
     "  --fiu             soak: libfiu's points decide too, and fiu-ctrl reaches the process\n"
     "  --help, --version\n"
@@ -105,6 +106,8 @@ static bool command_parse(chaos_options *o, const char *text)
         }
     return false;
 }
+
+#define FAULT_EVERY_UNSAID UINT64_MAX
 
 enum {
     OPT_SEED = 256,
@@ -324,7 +327,7 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         .seed = 1, .depth = DEPTH_DEFAULT, .crossed_depth = CROSSED_DEPTH_DEFAULT,
         .jobs = online > 0 ? (unsigned)online : 1, .program = argv[0],
         .threads = SOAK_THREADS_DEFAULT, .duration_seconds = SOAK_SECONDS_DEFAULT,
-        .fault_every = SOAK_FAULT_EVERY_DEFAULT
+        .fault_every = FAULT_EVERY_UNSAID
     };
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
@@ -336,6 +339,8 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         return mistake("no command", NULL);
     if (!command_parse(o, argv[optind]))
         return mistake("no such command", argv[optind]);
+    if (o->fault_every == FAULT_EVERY_UNSAID) /* a plan says itself what fails */
+        o->fault_every = o->plan ? 0 : SOAK_FAULT_EVERY_DEFAULT;
     const bool filed = o->command == COMMAND_REPLAY || o->command == COMMAND_SHRINK;
     if (filed && optind + 1 < argc)
         o->file = argv[optind + 1];
@@ -347,8 +352,10 @@ int chaos_options_parse(chaos_options *o, int argc, char **argv)
         return mistake("--output and --c are for shrink", NULL);
     if (o->save && (filed || o->command == COMMAND_SOAK || o->command == COMMAND_POINTS))
         return mistake("--save is for sweep, faults, corrupt, ranges and chaos", NULL);
-    if ((o->plan || o->effects) && o->command != COMMAND_FAULTS)
-        return mistake("--plan and --effects are for faults", NULL);
+    if (o->plan && o->command != COMMAND_FAULTS && o->command != COMMAND_SOAK)
+        return mistake("--plan is for faults and soak", NULL);
+    if (o->effects && o->command != COMMAND_FAULTS)
+        return mistake("--effects is for faults", NULL);
     if (o->rule && o->command != COMMAND_FAULTS && o->command != COMMAND_REPLAY)
         return mistake("--rule is for faults and replay", NULL);
     if ((o->scenario != NULL) != (o->rule != NULL && o->command == COMMAND_REPLAY))

@@ -30,8 +30,7 @@ typedef struct plan_totals {
     json_t *found;
 } plan_totals;
 
-/* Reads the whole plan; *text is the caller's. An exit status, or -1. */
-static int load_plan(const char *path, plan_rules *p, char **kept)
+int plan_load(const char *path, plan_rules *p, char **kept)
 {
     FILE *file = fopen(path, "rb");
     if (!file) {
@@ -164,7 +163,7 @@ int plan_command(const chaos_options *o, const stanzas *data)
     char *text = NULL;
     int status = -1;
     if (o->plan) {
-        status = load_plan(o->plan, &p, &text);
+        status = plan_load(o->plan, &p, &text);
     } else {
         text = fatal_alloc_zeroed(EFFECT_PLAN_BYTES);
         status = plan_of_rule(o->rule, text, &p) ? -1 : EXIT_USAGE;

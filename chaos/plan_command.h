@@ -14,6 +14,9 @@ uint64_t plan_run_seed(uint64_t seed, size_t scenario);
 /* A plan of one rule. False: it is none, as stderr says. */
 bool plan_of_rule(const char *rule, char plan[EFFECT_PLAN_BYTES], plan_rules *p);
 
+/* Reads a plan from a file; *text, or NULL, is the caller's to free. An exit status, as stderr says why, or -1. */
+int plan_load(const char *path, plan_rules *p, char **text);
+
 /* Each returns the exit status. */
 int plan_command(const chaos_options *options, const stanzas *data);
 int points_command(const chaos_options *options);

@@ -93,6 +93,12 @@ static void died(void *context, const char *where, const char *how)
     c->stop = report_finding(c->r, DETECTOR_RANGES, &f);
 }
 
+static void failed(void *context, const char *where)
+{
+    const ranges_context *c = context;
+    report_worker_failed(c->r, where);
+}
+
 static void progress(void *context, uint64_t tasks_done, uint64_t ticks)
 {
     ranges_context *c = context;
@@ -106,7 +112,8 @@ void ranges(report *r, double deadline)
     ranges_context c = { .r = r, .started = crew_clock() };
     uint64_t seeds = r->options->seeds ? r->options->seeds : deadline > 0 ? 1000000 : 1;
     crew_options options = { .jobs = r->options->jobs, .tasks = seeds, .deadline = deadline, .context = &c,
-                             .work = work, .receive = receive, .died = died, .progress = progress, .stop = &c.stop };
+                             .work = work, .receive = receive, .died = died, .failed = failed, .progress = progress,
+                             .stop = &c.stop };
     r->has_ranges = true;
     r->ranges.complete = crew_run(&options);
     r->ranges.seconds = crew_clock() - c.started;

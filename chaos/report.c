@@ -130,6 +130,12 @@ bool report_finding(report *r, detector by, const finding *item)
     return r->options->fail_fast;
 }
 
+void report_worker_failed(report *r, const char *where)
+{
+    if (!r->harness[0])
+        snprintf(r->harness, sizeof r->harness, "a worker failed at: %.300s", where);
+}
+
 finding finding_of_death(const char *promise, const char *where, const char *how)
 {
     finding f = { .phase = "process" };

@@ -141,6 +141,8 @@ int report_print(const report *r);
 void report_progress(const report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Keeps a finding of that detector, and shows it above the progress line. True: no other is asked for (--fail-fast). */
 bool report_finding(report *r, detector by, const finding *item);
+/* A worker of the harness failed there: the report says so, and what was found until then stays. */
+void report_worker_failed(report *r, const char *where);
 /* What a worker of a crew is told of that died; where: "SEED REPLAY", as the sweeps say to crew_at(). */
 finding finding_of_death(const char *promise, const char *where, const char *how);
 /* The command that shows the finding again. */

@@ -4,6 +4,8 @@
  * The workload writes down what it does while it runs (workload_script.h): so its draws, and what depends on the
  * answers of the store, are resolved.  Where the power fails is not written down: the test tries every state at every
  * moment, for the one found may lie elsewhere in an engine that makes other calls.
+ *
+ * What cannot be written so (why_not_calls() says why, and the test does) is a test that does the finding again.
  */
 #include "reproducer.h"
 
@@ -191,8 +193,7 @@ static void print_head(const saved_finding *f, FILE *to)
                 at[1] = '|';
         fprintf(to, " *     %.*s\n", (int)(end - line), line);
     }
-    fprintf(to, " */\n#include \"../faults/check_main.h\"\n#include \"../faults/client.h\"\n\n"
-                "#include <errno.h>\n#include <stdio.h>\n\n");
+    fputs(" */\n", to);
     free(text);
 }
 
@@ -291,25 +292,53 @@ static void print_plan(const saved_finding *f, FILE *to)
     fprintf(to, "    client_plan(c, plan, UINT64_C(%llu));\n", (ull)plan_run_seed(f->seed, 0));
 }
 
-static bool expressible(const saved_finding *f)
+/* Why it is no test of calls, or NULL. */
+static const char *why_not_calls(const saved_finding *f)
 {
     explore_path path;
-    const char *why = NULL;
     if (f->command == FINDING_RANGES)
-        why = "findings of ranges cannot be";
-    else if (!strcmp(f->place, "none"))
-        why = "it is found without a fault or damage: sweep has the better finding";
-    else if (f->command == FINDING_CROSSED)
-        why = "a chain of sweep --faults draws its faults as it goes";
-    else if (f->command != FINDING_SWEEP && f->command != FINDING_CORRUPT && strncmp(f->place, "life", 4))
-        why = "it is not in the scenario life";
-    else if (f->command == FINDING_PLAN && plan_damages(f))
-        why = "the plan damages bytes";
-    else if (f->command == FINDING_SWEEP && explore_path_parse(&path, f->place) && path.depth > 2)
-        why = "it is a crash of the recovery of a recovery";
-    if (why)
-        fprintf(stderr, "levin-chaos: not written as a C test: %s\n", why);
-    return !why;
+        return "the moves of iterators of every combination of bounds, millions, are drawn as they go";
+    if (!strcmp(f->place, "none"))
+        return "it is found without a fault or damage, in one of several lives";
+    if (f->command == FINDING_CROSSED)
+        return "a chain of sweep --faults draws faults and power cuts of each life from what the one before came to";
+    if (f->command != FINDING_SWEEP && f->command != FINDING_CORRUPT && strncmp(f->place, "life", 4))
+        return "it begins on what a crash left of another life";
+    if (f->command == FINDING_PLAN && plan_damages(f))
+        return "after damage, what is right is told from what was meant to be written";
+    if (f->command == FINDING_SWEEP && explore_path_parse(&path, f->place) && path.depth > 2)
+        return "it is a crash of the recovery of a recovery";
+    return NULL;
+}
+
+/* The whole test: the finding as a literal, done again. */
+static void print_again(const saved_finding *f, const char *why, const char *name, FILE *to)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    if (!memory)
+        fatal("no memory");
+    saved_finding_print(f, memory);
+    fclose(memory);
+    fprintf(to, "/*\n * Not a test of calls: %s.\n */\n"
+                "#include \"../faults/check_main.h\"\n#include \"finding_run.h\"\n\n"
+                "static const char text[] =", why);
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        fputs("\n    \"", to);
+        for (const char *at = line; at < end; at++)
+            fprintf(to, *at == '"' || *at == '\\' ? "\\%c" : "%c", *at);
+        fputs("\\n\"", to);
+    }
+    free(text);
+    fprintf(to, ";\n\nSTART_TEST(kept__%s)\n{\n"
+                "    saved_finding f;\n    words_error error;\n    stanzas data;\n    finding_outcome out;\n"
+                "    ck_assert_msg(saved_finding_parse(&f, text, sizeof text - 1, &error), \"%%s\", error.text);\n"
+                "    ck_assert(stanzas_named(&data, f.data[0] ? f.data : NULL));\n"
+                "    finding_run(&f, &data, NULL, stderr, NULL, NULL, &out);\n"
+                "    ck_assert_msg(!out.broken, \"%%s: %%s: %%s\", out.promise, out.phase, out.text);\n"
+                "    ck_assert_msg(out.there && !out.silent, \"there is no such place any more: %%s\", f.place);\n"
+                "    stanzas_free(&data);\n    saved_finding_free(&f);\n", name);
 }
 
 /* The last lines of a life: what was found is asserted. */
@@ -380,26 +409,31 @@ bool reproducer_print(const saved_finding *f, const stanzas *data, FILE *to)
 {
     char name[64];
     writing w = { .f = f, .data = data };
+    const char *why = why_not_calls(f);
     bool good = true;
-    if (!expressible(f))
-        return false;
     w.calls = tmpfile();
     w.tail = tmpfile();
     if (!w.calls || !w.tail)
         fatal("no temporary file");
     const crew_options crew = { .jobs = 1, .tasks = 1, .context = &w, .work = write_calls, .receive = ignore_message,
                                 .died = ignore_death };
-    (void)crew_run(&crew); /* a death is what the test is to show */
-    good = !crew_interrupted(); /* then the calls are not all there */
+    if (!why)
+        (void)crew_run(&crew); /* a death is what the test is to show */
+    good = why || !crew_interrupted(); /* then the calls are not all there */
     test_name(f, name);
     print_head(f, to);
-    const bool tail = f->command == FINDING_SWEEP && fseek(w.tail, 0, SEEK_END) == 0 && ftell(w.tail) > 0;
+    if (!why)
+        fputs("#include \"../faults/check_main.h\"\n#include \"../faults/client.h\"\n\n"
+              "#include <errno.h>\n#include <stdio.h>\n\n", to);
+    const bool tail = !why && f->command == FINDING_SWEEP && fseek(w.tail, 0, SEEK_END) == 0 && ftell(w.tail) > 0;
     if (tail) {
         fprintf(to, "static void go_on(client *c)\n{\n");
         copy(w.tail, to);
         fprintf(to, "}\n\n");
     }
-    if (f->command == FINDING_SWEEP)
+    if (why)
+        print_again(f, why, name, to);
+    else if (f->command == FINDING_SWEEP)
         print_sweep(&w, name, tail, to);
     else if (f->command == FINDING_CORRUPT)
         print_damage(&w, name, to);

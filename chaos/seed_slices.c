@@ -102,6 +102,12 @@ static void died(void *context, const char *where, const char *how)
     s->stop = report_finding(s->r, s->which, &f);
 }
 
+static void failed(void *context, const char *where)
+{
+    const seed_slices *s = context;
+    report_worker_failed(s->r, where);
+}
+
 static void progress(void *context, uint64_t tasks_done, uint64_t ticks)
 {
     const seed_slices *s = context;
@@ -116,7 +122,7 @@ seeds_done seed_slices_run(seed_slices *s, double deadline)
 {
     const uint64_t asked = s->r->options->seeds, seeds = asked ? asked : deadline > 0 ? SEEDS_IN_A_BUDGET : 1;
     const crew_options options = { .jobs = s->r->options->jobs, .tasks = seeds * s->slices, .deadline = deadline,
-                                   .context = s, .work = work, .receive = receive, .died = died,
+                                   .context = s, .work = work, .receive = receive, .died = died, .failed = failed,
                                    .progress = progress, .stop = &s->stop };
     seeds_done out;
     s->started = crew_clock();

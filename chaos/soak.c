@@ -36,6 +36,8 @@ typedef struct soak {
     const soak_options *o;
     soak_result *r;
     soak_shared *s;
+    plan_state *plan;   /* of the life; NULL: none */
+    bool killed;        /* by us, in this life */
     random_stream random;
     double began;
     char store[SOAK_PATH_BYTES + 16], before[SOAK_PATH_BYTES + 16], state[SOAK_PATH_BYTES + 16];
@@ -132,6 +134,8 @@ static bool begin(soak *k)
 static bool end(soak *k)
 {
     munmap(k->s, sizeof *k->s);
+    if (k->plan)
+        munmap(k->plan, plan_state_bytes());
     if (!k->own_directory || k->r->promise[0])
         return true;
     return remove_all(k, k->store) && remove_all(k, k->before) &&
@@ -175,8 +179,8 @@ static void count(soak *k)
     }
     if (r->faults) {
         const soak_fault *f = &s->fault[(r->faults - 1) % SOAK_FAULTS_KEPT];
-        snprintf(r->last_fault, sizeof r->last_fault, "%s: %s, call %llu of life %llu", f->point, strerror(f->os_error),
-                 (ull)f->call, (ull)f->life);
+        snprintf(r->last_fault, sizeof r->last_fault, "%s: %s%s%s, call %llu of life %llu", f->point, f->effect,
+                 f->os_error ? ", " : "", f->os_error ? strerror(f->os_error) : "", (ull)f->call, (ull)f->life);
     }
 }
 
@@ -200,7 +204,8 @@ static int wait_for(soak *k, pid_t child, double stop_at, double kill_at)
 {
     int status = 0;
     double next_tick = 0, stopped = 0;
-    for (bool killed = false; waitpid(child, &status, killed ? 0 : WNOHANG) == 0;) {
+    k->killed = false;
+    while (waitpid(child, &status, k->killed ? 0 : WNOHANG) == 0) {
         const double now = crew_clock();
         bool kills = kill_at != 0 && now >= kill_at;
         if (!stopped && ((stop_at != 0 && now >= stop_at) || k->r->interrupted)) {
@@ -215,8 +220,8 @@ static int wait_for(soak *k, pid_t child, double stop_at, double kill_at)
             k->r->interrupted = !go_on(k) || k->r->interrupted;
             next_tick = now + TICK_SECONDS;
         }
-        if (kills && !killed) {
-            killed = kill(child, SIGKILL) == 0;
+        if (kills && !k->killed) {
+            k->killed = kill(child, SIGKILL) == 0;
             continue;
         }
         nanosleep(&(struct timespec){ .tv_nsec = STEP_NS }, NULL);
@@ -233,7 +238,7 @@ typedef struct fate {
 static fate draw_fate(soak *k)
 {
     random_stream *r = &k->random;
-    fate f = { .faults = k->o->fault_every && random_chance(r, 2) };
+    fate f = { .faults = (k->o->fault_every || k->o->plan) && random_chance(r, 2) };
     const uint64_t way = random_below(r, 10);
     const double soon = (double)random_below(r, 12000) / 1e6, later = 0.01 + (double)random_below(r, 400000) / 1e6;
     if (way < 2)
@@ -256,7 +261,9 @@ static bool one_life(soak *k, const fate *f)
     atomic_store(&k->s->phase, SOAK_STARTS);
     const soak_life_options options = { .path = k->store, .seed = k->o->seed, .life = ++r->lives,
                                         .threads = k->o->threads, .fault_every = f->faults ? k->o->fault_every : 0,
-                                        .fiu = k->o->fiu };
+                                        .fiu = k->o->fiu, .plan = f->faults ? k->plan : NULL };
+    if (options.plan)
+        plan_begin_at(options.plan, k->o->plan, random_mix(k->o->seed ^ options.life));
     const double now = crew_clock();
     const uint64_t faults = k->s->faults;
     r->living = true;
@@ -269,9 +276,13 @@ static bool one_life(soak *k, const fate *f)
                           f->kill_after > 0 ? now + f->kill_after : 0);
     r->living = false;
     r->lives_with_faults += k->s->faults != faults;
+    for (size_t i = 0; options.plan && i < k->o->plan->count; i++)
+        r->fired[i] += plan_fired_alone(options.plan, i);
     count(k);
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && k->killed) {
         count_kill(k);
+    } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) { /* out of memory? */
+        violated(k, "SURVIVE", "died, not by us, of signal", SIGKILL);
     } else if (WIFSIGNALED(status)) {
         violated(k, "SURVIVE", "died of signal", WTERMSIG(status));
     } else if (WEXITSTATUS(status) == 0) {
@@ -286,6 +297,23 @@ static bool one_life(soak *k, const fate *f)
     return true;
 }
 
+bool soak_plan_fits(const plan_rules *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan_effect_damages(plan->rules[i].effect) && plan->rules[i].effect != FAULT_LIE)
+            return false;
+    return true;
+}
+
+/* Whether one of its rules had to do with a call. */
+static bool plan_did(const soak *k)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < k->o->plan->count; i++)
+        sum += k->r->fired[i];
+    return sum > 0;
+}
+
 bool soak_run(const soak_options *o, soak_result *r)
 {
     soak k = { .o = o, .r = r, .random = random_open(o->seed, STREAM_LIVES), .began = crew_clock() };
@@ -295,6 +323,11 @@ bool soak_run(const soak_options *o, soak_result *r)
     if (o->fiu && (fiu_points_open() || fiu_points_listen())) {
         snprintf(r->text, sizeof r->text, "libfiu's remote control could not be opened");
         return false;
+    }
+    if (o->plan) { /* the children's counts are ours, too */
+        k.plan = mmap(NULL, plan_state_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (k.plan == MAP_FAILED)
+            return broken(&k, "memory could not be mapped", "the plan");
     }
     bool good = true;
     while (good && go_on(&k) && !r->interrupted && crew_clock() < k.began + o->seconds &&
@@ -315,5 +348,9 @@ bool soak_run(const soak_options *o, soak_result *r)
         }
     }
     count(&k);
+    if (good && o->plan && !r->promise[0] && !r->interrupted && !plan_did(&k)) {
+        snprintf(r->text, sizeof r->text, "no rule of the plan fired");
+        good = false;
+    }
     return end(&k) && good;
 }

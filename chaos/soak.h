@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../faults/plan.h"
+
 struct soak_result;
 
 typedef struct soak_options {
@@ -19,6 +21,7 @@ typedef struct soak_options {
     double seconds;          /* no life begins later */
     uint64_t lives;          /* at most so many; 0: as many as there is time for */
     uint64_t fault_every;    /* in about every other life: soak_life.h; 0: none */
+    const plan_rules *plan;  /* hurts calls in about every other life, and no bytes (soak_plan_fits()); NULL: none */
     bool fiu;                /* libfiu's points decide as well, and fiu-ctrl reaches this process */
     const char *directory;   /* where it works, made if need be; NULL: one of its own, removed if nothing was found */
     /* Called about five times a second and after each life; false: stop. May be NULL. */
@@ -41,8 +44,11 @@ typedef struct soak_result {
     char promise[24], text[700]; /* "" when nothing was violated */
     char directory[SOAK_PATH_BYTES];    /* has store, before (as the last life found it), soak.state */
     char last_fault[160];    /* "" when there was none */
+    uint64_t fired[PLAN_RULES_MAX]; /* of the plan */
 } soak_result;
 
+/* Whether a soak can judge a store under the plan: it may not damage what is written or read. */
+bool soak_plan_fits(const plan_rules *plan);
 /* False, with a message in result->text, when the harness itself failed. One at a time in a process. */
 bool soak_run(const soak_options *options, soak_result *result);
 

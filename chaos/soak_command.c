@@ -9,6 +9,7 @@
 
 #include "../faults/fatal.h"
 #include "crew.h"
+#include "plan_command.h"
 #include "report.h"
 #include "soak.h"
 
@@ -31,6 +32,8 @@ static const char *verdict(const soak_result *r, bool good)
     return !good ? "the harness failed" : r->interrupted ? "nothing found, interrupted" : "nothing found";
 }
 
+static plan_rules plan; /* of --plan */
+
 static void print_text(const chaos_options *o, const soak_result *r, bool good)
 {
     printf("soak, seed %llu, %u threads, %.1f s\n", (ull)o->seed, o->threads, r->seconds);
@@ -43,6 +46,9 @@ static void print_text(const chaos_options *o, const soak_result *r, bool good)
     printf("  compared after a death     %llu times, %llu levin_check()\n", (ull)r->compared, (ull)r->checks);
     printf("  injected faults            %llu in %llu lives%s%s\n", (ull)r->faults, (ull)r->lives_with_faults,
            r->last_fault[0] ? ", the last: " : "", r->last_fault);
+    for (size_t i = 0; i < plan.count; i++)
+        printf("  rule of line %-13u %s, fired %llu times%s\n", plan.rules[i].line,
+               plan_effect_text(plan.rules[i].effect), (ull)r->fired[i], r->fired[i] ? "" : ": never");
     printf("  slowest recovery           %.1f ms\n", (double)r->recovery_max_ns / 1e6);
     if (r->promise[0])
         printf("%s violated: %s\n  store, before (as that life found it) and soak.state are in %s\n", r->promise,
@@ -80,6 +86,13 @@ static void print_json(const chaos_options *o, const soak_result *r, bool good)
     if (!j)
         fatal("the report could not be made");
     json_object_update(j, counts);
+    json_t *rules = plan.count ? json_array() : NULL;
+    for (size_t i = 0; i < plan.count; i++)
+        json_array_append_new(rules, json_pack("{s:i,s:s,s:I}", "line", (int)plan.rules[i].line, "effect",
+                                               plan_effect_text(plan.rules[i].effect), "fired",
+                                               (json_int_t)r->fired[i]));
+    if (rules)
+        json_object_set_new(j, "rules", rules);
     json_decref(counts);
     json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
@@ -89,9 +102,20 @@ static void print_json(const chaos_options *o, const soak_result *r, bool good)
 int soak_command(const chaos_options *o)
 {
     static soak_result result;
+    char *text = NULL;
+    const int wrong = o->plan ? plan_load(o->plan, &plan, &text) : -1;
+    free(text);
+    if (wrong >= 0)
+        return wrong;
+    if (!soak_plan_fits(&plan)) {
+        fprintf(stderr, "levin-chaos: %s: a soak cannot judge a plan that damages bytes; faults --plan can\n",
+                o->plan);
+        return EXIT_USAGE;
+    }
     const soak_options options = { .seed = o->seed, .threads = o->threads, .seconds = o->duration_seconds,
                                    .lives = o->lives, .fault_every = o->fault_every, .fiu = o->fiu,
-                                   .directory = o->directory, .tick = tick, .context = (void *)(uintptr_t)o };
+                                   .plan = o->plan ? &plan : NULL, .directory = o->directory, .tick = tick,
+                                   .context = (void *)(uintptr_t)o };
     crew_catch_signals();
     shown.options = o;
     bool good = soak_run(&options, &result);

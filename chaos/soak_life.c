@@ -9,7 +9,11 @@
  * meet a fault: then they stay as they were for the next one.
  *
  * Durability crosses threads: all writes are ordered, so what had returned anywhere before a logged write began is
- * durable with it (PREFIX).
+ * durable with it; and where any write is found after a death, what had returned before it began is found, too:
+ * PREFIX.
+ *
+ * A fault of a plan that a correct program does not notice (a short count, a clock that jumps, a sync that is not made)
+ * excuses nothing.
  *
  * Every second life has no standard input and output, and prints all the same: what it prints must reach nothing.
  *
@@ -96,6 +100,16 @@ static int error_of(const char *point, uint64_t dice)
     return strcmp(operation, "open") == 0 ? of_open[dice % 4] : EIO;
 }
 
+static void remember_fault(const char *point, const char *effect, uint64_t call, int os_error)
+{
+    /* relaxed: a place in the ring, read after the process has ended */
+    uint64_t at = atomic_fetch_add_explicit(&life.s->faults, 1, memory_order_relaxed) % SOAK_FAULTS_KEPT;
+    soak_fault *f = &life.s->fault[at];
+    *f = (soak_fault){ .life = life.o->life, .call = call, .os_error = os_error };
+    snprintf(f->point, sizeof f->point, "%s", point);
+    snprintf(f->effect, sizeof f->effect, "%s", effect);
+}
+
 static bool hook(const char *point, int *os_error)
 {
     const soak_life_options *o = life.o;
@@ -113,12 +127,27 @@ static bool hook(const char *point, int *os_error)
         fails = fiu_points_hook(point, os_error);
     if (!fails)
         return false;
-    /* relaxed: a place in the ring, read after the process has ended */
-    uint64_t at = atomic_fetch_add_explicit(&life.s->faults, 1, memory_order_relaxed) % SOAK_FAULTS_KEPT;
-    soak_fault *f = &life.s->fault[at];
-    *f = (soak_fault){ .life = o->life, .call = call, .os_error = *os_error };
-    snprintf(f->point, sizeof f->point, "%s", point);
+    remember_fault(point, "error", call, *os_error);
     atomic_fetch_add_explicit(&life.injected, 1, memory_order_release);
+    return true;
+}
+
+/* Whether the store has to do with it without an error. */
+static bool is_unnoticed(const fault_choice *choice)
+{
+    return choice->effect == FAULT_CLOCK || choice->effect == FAULT_LIE ||
+           (choice->effect == FAULT_SHORT && choice->bytes > 0);
+}
+
+static bool judge(void *context, const fault_call *call, fault_choice *choice)
+{
+    const uint64_t number = atomic_fetch_add_explicit(&life.calls, 1, memory_order_relaxed); /* as in hook() */
+    if (!plan_judge(context, call, choice))
+        return false;
+    remember_fault(fault_point_name(call->kind, call->operation), plan_effect_text(choice->effect), number,
+                   choice->os_error);
+    if (!is_unnoticed(choice))
+        atomic_fetch_add_explicit(&life.injected, 1, memory_order_release);
     return true;
 }
 
@@ -171,45 +200,98 @@ static bool read_state(unsigned thread, soak_model *found)
     return good && code == LEVIN_OK;
 }
 
-/* The legal number of operations that makes this state, from `durable` to `issued`; the state is then the new base. */
-static bool find_number(unsigned thread, const soak_model *found)
+typedef struct found_state {
+    soak_model model;
+    struct soak_base at; /* the first legal number of operations that makes it */
+    uint64_t most;       /* the last that does */
+} found_state;
+
+/* The legal numbers of operations, from `durable` to `issued`, that make this state. */
+static bool find_numbers(unsigned thread, found_state *f)
 {
-    soak_thread *t = &life.s->thread[thread];
+    const soak_thread *t = &life.s->thread[thread];
     /* acquire: pairs with the stores of the life before; its process has ended */
     const uint64_t durable = atomic_load_explicit(&t->durable, memory_order_acquire);
     const uint64_t issued = atomic_load_explicit(&t->issued, memory_order_acquire);
     const uint32_t current = atomic_load_explicit(&t->current, memory_order_acquire);
     struct soak_base at = t->base[current % 2];
+    bool any = false;
     for (;;) {
-        if (at.number >= durable && memcmp(&at.model, found, sizeof *found) == 0)
-            break;
-        if (at.number >= issued) {
-            violated("PREFIX", "thread %u: its keys are as after none of %llu to %llu operations (%llu acknowledged)",
-                     thread, (ull)durable, (ull)issued, (ull)t->acknowledged);
-            return false;
+        if (at.number >= durable && memcmp(&at.model, &f->model, sizeof at.model) == 0) {
+            f->at = any ? f->at : at;
+            f->most = at.number;
+            any = true;
         }
+        if (at.number >= issued)
+            break;
         soak_operation o = soak_operation_make(life.o->seed, thread, at.number++);
         soak_model_apply(&at.model, &o);
     }
-    t->base[(current + 1) % 2] = at;
+    if (!any)
+        violated("PREFIX", "thread %u: its keys are as after none of %llu to %llu operations (%llu acknowledged)",
+                 thread, (ull)durable, (ull)issued, (ull)t->acknowledged);
+    return any;
+}
+
+/* That state is the new base. */
+static void adopt(unsigned thread, const struct soak_base *at)
+{
+    soak_thread *t = &life.s->thread[thread];
+    const uint32_t next = (atomic_load_explicit(&t->current, memory_order_relaxed) + 1) % 2; /* nobody else stores */
+    t->base[next] = *at;
     /* release: whoever sees it sees the base; what was recovered is in files, and stays */
-    atomic_store_explicit(&t->current, (current + 1) % 2, memory_order_release);
-    atomic_store_explicit(&t->durable, at.number, memory_order_release);
-    atomic_store_explicit(&t->acknowledged, at.number, memory_order_release);
-    atomic_store_explicit(&t->issued, at.number, memory_order_release);
+    atomic_store_explicit(&t->ordered, at->number, memory_order_release);
+    atomic_store_explicit(&t->current, next, memory_order_release);
+    atomic_store_explicit(&t->durable, at->number, memory_order_release);
+    atomic_store_explicit(&t->acknowledged, at->number, memory_order_release);
+    atomic_store_explicit(&t->issued, at->number, memory_order_release);
+}
+
+bool soak_order_holds(const soak_shared *s, unsigned threads, const uint64_t *numbers, const uint64_t *most,
+                      unsigned *later, unsigned *missing, uint64_t *before)
+{
+    for (*later = 0; *later < threads; ++*later) {
+        const soak_thread *t = &s->thread[*later];
+        const uint64_t number = numbers[*later];
+        if (number <= t->ordered || t->issued - number >= SOAK_ORDER_KEPT)
+            continue; /* of an earlier life, or overwritten */
+        for (*missing = 0; *missing < threads; ++*missing) {
+            *before = t->before[(number - 1) % SOAK_ORDER_KEPT][*missing];
+            if (most[*missing] < *before)
+                return false;
+        }
+    }
     return true;
+}
+
+static bool check_order(const found_state *f)
+{
+    uint64_t numbers[SOAK_THREADS_MAX], most[SOAK_THREADS_MAX], before;
+    unsigned later, missing;
+    for (unsigned t = 0; t < life.o->threads; t++) {
+        numbers[t] = f[t].at.number;
+        most[t] = f[t].most;
+    }
+    if (soak_order_holds(life.s, life.o->threads, numbers, most, &later, &missing, &before))
+        return true;
+    violated("PREFIX", "a hole: operation %llu of thread %u is there, but of thread %u only %llu are, and %llu had "
+             "returned before it began", (ull)numbers[later], later, missing, (ull)most[missing], (ull)before);
+    return false;
 }
 
 static bool compare(void)
 {
     /* all are read before any is judged: a fault in between leaves the promises alone */
-    soak_model *found = fatal_alloc(life.o->threads * sizeof *found);
+    found_state *f = fatal_alloc_zeroed(life.o->threads * sizeof *f);
     bool good = true;
     for (unsigned t = 0; t < life.o->threads && good; t++)
-        good = read_state(t, &found[t]);
+        good = read_state(t, &f[t].model);
     for (unsigned t = 0; t < life.o->threads && good; t++)
-        good = find_number(t, &found[t]);
-    free(found);
+        good = find_numbers(t, &f[t]);
+    good = good && check_order(f);
+    for (unsigned t = 0; t < life.o->threads && good; t++)
+        adopt(t, &f[t].at);
+    free(f);
     if (good)
         atomic_fetch_add_explicit(&life.s->compared, 1, memory_order_relaxed); /* relaxed: a count */
     return good;
@@ -346,8 +428,12 @@ static bool write_next(worker *w, uint64_t number)
     soak_shared *s = life.s;
     uint64_t before[SOAK_THREADS_MAX];
     const soak_operation o = soak_operation_make(life.o->seed, w->thread, number);
-    for (unsigned t = 0; o.durability != LEVIN_NONE && t < life.o->threads; t++)
+    for (unsigned t = 0; t < life.o->threads; t++) {
         before[t] = atomic_load_explicit(&s->thread[t].acknowledged, memory_order_acquire); /* the store below */
+        /* relaxed: the release of `issued` comes after it */
+        atomic_store_explicit(&s->thread[w->thread].before[number % SOAK_ORDER_KEPT][t], before[t],
+                              memory_order_relaxed);
+    }
     atomic_store_explicit(&s->thread[w->thread].issued, number + 1, memory_order_release); /* before it can be seen */
     levin_code code = write_operation(w, &o);
     if (code != LEVIN_OK) {
@@ -550,6 +636,8 @@ _Noreturn void soak_life(const soak_life_options *o, soak_shared *s)
     fault_io *f = fault_io_create(levin_io_posix());
     if (o->fault_every || o->fiu)
         fault_io_set_point_hook(f, hook);
+    if (o->plan)
+        fault_io_set_judge(f, judge, o->plan);
     live(f, fault_io_table(f));
     fault_io_destroy(f);
     set_phase(SOAK_ENDED);

@@ -5,6 +5,7 @@
 #include "soak.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,7 +156,99 @@ START_TEST(soak__kept_promises_are_found_kept_and_broken_ones_broken)
 }
 END_TEST
 
+/* The parent's only child, once it lives. */
+static bool kill_child(void *context, const soak_result *so_far)
+{
+    bool *done = context;
+    char path[64], text[32] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *children = so_far->living && so_far->lives == 2 && !*done ? fopen(path, "r") : NULL;
+    if (!children)
+        return true;
+    if (fgets(text, sizeof text, children))
+        *done = kill((pid_t)strtol(text, NULL, 10), SIGKILL) == 0;
+    fclose(children);
+    return true;
+}
+
+START_TEST(soak__a_death_that_it_did_not_ask_for_is_told)
+{
+    static soak_result r;
+    bool done = false;
+    for (uint64_t seed = 1; seed < 20 && !done; seed++) { /* some second lives are gone before they are looked at */
+        const soak_options o = { .seed = seed, .threads = 2, .seconds = 60, .lives = 4, .tick = kill_child,
+                                 .context = &done };
+        ck_assert_msg(soak_run(&o, &r), "%s", r.text);
+    }
+    ck_assert(done);
+    ck_assert_str_eq(r.promise, "SURVIVE");
+    ck_assert_msg(strstr(r.text, "not by us") != NULL, "%s", r.text);
+    ck_assert_uint_lt(r.killed, r.lives);
+    remove_directory_of(r.directory);
+}
+END_TEST
+
+START_TEST(soak__one_order_of_all_threads_has_no_hole)
+{
+    soak_shared *s = calloc(1, sizeof *s);
+    uint64_t found[3] = { 10, 20, 30 }, most[3] = { 10, 20, 30 }, before = 0;
+    unsigned later, missing;
+    for (unsigned t = 0; t < 3; t++)
+        s->thread[t].issued = found[t] + 1;
+    s->thread[1].before[19][2] = 30; /* before the 20th of thread 1 began 30 of thread 2 had returned */
+    ck_assert(soak_order_holds(s, 3, found, most, &later, &missing, &before));
+    s->thread[1].before[19][2] = 31;
+    ck_assert(!soak_order_holds(s, 3, found, most, &later, &missing, &before));
+    ck_assert(later == 1 && missing == 2 && before == 31);
+    most[2] = 31; /* the 31st changed nothing */
+    ck_assert(soak_order_holds(s, 3, found, most, &later, &missing, &before));
+    most[2] = 30;
+    s->thread[1].ordered = 20; /* of an earlier life */
+    ck_assert(soak_order_holds(s, 3, found, most, &later, &missing, &before));
+    s->thread[1].ordered = 0;
+    s->thread[1].issued = 20 + SOAK_ORDER_KEPT; /* overwritten */
+    ck_assert(soak_order_holds(s, 3, found, most, &later, &missing, &before));
+    s->thread[1].issued = 19 + SOAK_ORDER_KEPT;
+    ck_assert(!soak_order_holds(s, 3, found, most, &later, &missing, &before));
+    free(s);
+}
+END_TEST
+
+static void plan_of(plan_rules *p, const char *text)
+{
+    plan_error error;
+    ck_assert_msg(plan_parse(p, text, strlen(text), &error), "%s", error.text);
+}
+
+START_TEST(soak__a_plan_hurts_calls_on_real_files)
+{
+    static soak_result r;
+    plan_rules p, idle, damage;
+    plan_of(&p, "levin-fault-plan 1\n"
+                "on levin/io/wal/write every 5 do short 100\n"
+                "on levin/io/pages,vlog/read every 7 do error EINTR\n"
+                "on levin/io/*/sync nth 40 do error EIO\n"
+                "on levin/io/wal,pages/sync every 9 do lie\n"
+                "on levin/io/*/write do budget 4000000 ENOSPC back 3\n");
+    plan_of(&idle, "levin-fault-plan 1\non levin/io/wal/write nth 100000000 do error EIO\n");
+    plan_of(&damage, "levin-fault-plan 1\non levin/io/wal/write do flip\n");
+    ck_assert(soak_plan_fits(&p) && soak_plan_fits(&idle) && !soak_plan_fits(&damage));
+    soak_options o = { .seed = 7, .threads = 3, .seconds = 60, .lives = 14, .plan = &p };
+    ck_assert_msg(soak_run(&o, &r), "%s", r.text);
+    ck_assert_msg(!r.promise[0], "%s: %s", r.promise, r.text);
+    ck_assert_uint_gt(r.fired[0], 10);
+    ck_assert_uint_gt(r.fired[3], 1);
+    ck_assert_uint_ge(r.faults, r.fired[0] + r.fired[1]);
+    o.plan = &idle;
+    o.lives = 6;
+    ck_assert(!soak_run(&o, &r));
+    ck_assert_str_eq(r.text, "no rule of the plan fired");
+}
+END_TEST
+
 LEVIN_TEST_MAIN("soak", TEST(soak_plan__an_operation_is_a_function_of_its_number),
                 TEST(soak_plan__the_model_does_what_the_operation_says),
                 TEST(soak_plan__keys_are_in_order_and_values_tell_their_stamp),
-                TEST(soak__kept_promises_are_found_kept_and_broken_ones_broken))
+                TEST(soak__kept_promises_are_found_kept_and_broken_ones_broken),
+                TEST(soak__a_death_that_it_did_not_ask_for_is_told),
+                TEST(soak__one_order_of_all_threads_has_no_hole), TEST(soak__a_plan_hurts_calls_on_real_files))

@@ -289,6 +289,12 @@ static void died(void *context, const char *where, const char *how)
     c->stop = report_finding(c->r, DETECTOR_SWEEP, &f);
 }
 
+static void failed(void *context, const char *where)
+{
+    const sweep_context *c = context;
+    report_worker_failed(c->r, where);
+}
+
 static void progress(void *context, uint64_t tasks_done, uint64_t ticks)
 {
     sweep_context *c = context;
@@ -304,7 +310,7 @@ void sweep(report *r, const stanzas *data, double deadline)
     sweep_context c = { .r = r, .data = data, .started = crew_clock() };
     uint64_t seeds = r->options->seeds ? r->options->seeds : deadline > 0 ? 1000000 : 1;
     crew_options options = { .jobs = r->options->jobs, .tasks = seeds * CHUNKS, .deadline = deadline, .context = &c,
-                             .work = work, .receive = receive, .died = died, .progress = progress,
+                             .work = work, .receive = receive, .died = died, .failed = failed, .progress = progress,
                              .stop = &c.stop };
     r->has_sweep = true;
     r->sweep.complete = crew_run(&options);

@@ -66,6 +66,8 @@ void plan_end(plan_state *state);                     /* harmless on NULL */
 bool plan_judge(void *context, const fault_call *call, fault_choice *choice);
 /* The same for a caller who sees to it that nobody else asks at the same time. */
 bool plan_judge_alone(plan_state *state, const fault_call *call, fault_choice *choice);
+/* As plan_fired(), when all who asked have ended, however they did. */
+uint64_t plan_fired_alone(const plan_state *state, size_t rule);
 uint64_t plan_fired(plan_state *state, size_t rule);
 uint64_t plan_matched(plan_state *state, size_t rule);
 

@@ -127,10 +127,15 @@ bool plan_judge(void *context, const fault_call *call, fault_choice *choice)
     return decided;
 }
 
+uint64_t plan_fired_alone(const plan_state *state, size_t rule)
+{
+    return rule < state->p.count ? state->rules[rule].fired : 0;
+}
+
 uint64_t plan_fired(plan_state *state, size_t rule)
 {
     pthread_mutex_lock(&state->mutex);
-    const uint64_t fired = rule < state->p.count ? state->rules[rule].fired : 0;
+    const uint64_t fired = plan_fired_alone(state, rule);
     pthread_mutex_unlock(&state->mutex);
     return fired;
 }
