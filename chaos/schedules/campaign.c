@@ -26,17 +26,10 @@ scenario campaign_scenario(const campaign_options *o, uint64_t seed)
 
 static void add(campaign_totals *to, const campaign_totals *from)
 {
-    to->scenarios += from->scenarios;
-    to->schedules += from->schedules;
-    to->points += from->points;
-    to->preemptions += from->preemptions;
-    to->calls += from->calls;
-    to->crash_states += from->crash_states;
-    to->faults += from->faults;
-    to->cuts += from->cuts;
-    to->findings += from->findings;
+#define ADD_COUNT(field, name) to->field += from->field;
+    CAMPAIGN_COUNTS(ADD_COUNT)
+#undef ADD_COUNT
     to->digest += from->digest;
-    to->trees_complete += from->trees_complete;
 }
 
 static void count(campaign_totals *t, const run_result *r, uint64_t seed)
@@ -49,6 +42,9 @@ static void count(campaign_totals *t, const run_result *r, uint64_t seed)
     t->faults += r->fault_fired;
     t->cuts += r->cut;
     t->findings += r->found;
+    t->cuts_in_sync += r->cut_in_sync;
+    t->failed_unwaited += r->failed_unwaited;
+    t->failed_beside += r->failed_beside;
     t->digest += random_mix(r->digest ^ random_mix(seed));
 }
 

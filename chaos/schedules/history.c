@@ -26,8 +26,8 @@ typedef enum prefix_end {
 } prefix_end;
 
 typedef struct configuration {
-    uint64_t ordered;
-    uint32_t state, stamp;
+    uint64_t ordered, state;
+    uint32_t stamp;
     prefix_end end;
 } configuration;
 
@@ -48,9 +48,9 @@ static uint64_t steps; /* of this search */
 /* Whether it was seen before; if not, it is now. */
 static bool seen_before(uint64_t ordered, const history_state state, prefix_end end)
 {
-    uint32_t word;
-    memcpy(&word, state, sizeof word);
-    const uint64_t hash = random_mix(ordered ^ (uint64_t)word << 29 ^ (uint64_t)end << 61);
+    uint64_t word = 0;
+    memcpy(&word, state, sizeof(history_state));
+    const uint64_t hash = random_mix(ordered ^ random_mix(word) ^ (uint64_t)end << 61);
     for (unsigned i = 0; i < SEEN_PROBES; i++) {
         configuration *c = &seen[(hash + i) % SEEN];
         if (c->stamp != stamp) {
@@ -74,9 +74,23 @@ static void apply(const history_call *c, const history_state before, history_sta
 static bool reads_right(const history_call *c, const history_state state)
 {
     for (unsigned k = 0; k < HISTORY_KEYS; k++)
-        if (c->reads >> k & 1 && c->read[k] != state[k])
+        if ((c->reads >> k & 1 && c->read[k] != state[k]) || (c->differs >> k & 1 && c->read[k] == state[k]))
             return false;
     return true;
+}
+
+/* Whether a store that shows `found` may have it from that value. */
+static bool shows(unsigned key, uint8_t found, uint8_t value)
+{
+    return key == HISTORY_SPACE ? !found == !value : found == value;
+}
+
+static bool is_found(const search *s, const history_state state)
+{
+    bool same = true;
+    for (unsigned k = 0; k < HISTORY_KEYS; k++)
+        same &= shows(k, s->found[k], state[k]);
+    return same;
 }
 
 /* A call of which it is not known that its group was published: it may be one of the failed group. */
@@ -107,23 +121,23 @@ static bool failed_could_lead(const search *s, uint64_t ordered, const history_s
         for (unsigned i = 0; i < s->h->count; i++) {
             const history_call *c = &s->h->calls[i];
             bool fits = in_failed_group(s, ordered, moment, i);
-            *reads |= fits ? c->reads : 0;
+            *reads |= fits ? c->reads | c->differs : 0;
             for (unsigned k = 0; k < HISTORY_KEYS; k++)
-                fits &= !((c->writes & ~later) >> k & 1) || c->written[k] == s->found[k];
+                fits &= !((c->writes & ~later) >> k & 1) || shows(k, s->found[k], c->written[k]);
             if (fits)
                 later |= c->writes;
         }
     }
     bool right = true;
     for (unsigned k = 0; k < HISTORY_KEYS; k++)
-        right &= later >> k & 1 || state[k] == s->found[k];
+        right &= later >> k & 1 || shows(k, s->found[k], state[k]);
     return right;
 }
 
 /* The same, of calls that have read what those before them left. used: those taken; the others may follow. */
 static bool failed_lead(const search *s, uint64_t ordered, uint64_t used, const history_state state, uint64_t moment)
 {
-    if (!memcmp(state, s->found, sizeof(history_state)) || ++steps > STEPS_MAX)
+    if (is_found(s, state) || ++steps > STEPS_MAX)
         return true; /* too many steps: undecided, no finding */
     for (unsigned i = 0; i < s->h->count; i++) {
         const history_call *c = &s->h->calls[i];
@@ -165,7 +179,7 @@ static bool explained(const history_call *c, const history_state state)
 static bool order_rest(const search *s, uint64_t ordered, const history_state state, prefix_end end)
 {
     if (end == PREFIX_GOES_ON && !(s->durable & ~ordered)) {
-        if (!memcmp(state, s->found, sizeof(history_state)))
+        if (is_found(s, state))
             end = PREFIX_ENDED; /* an earlier end leaves no fewer orders for the rest */
         else if (!(s->done_writes & ~ordered) && failed_may_follow(s, ordered, state) &&
                  order_rest(s, ordered, state, PREFIX_FAILED_FOLLOW))
@@ -237,13 +251,14 @@ bool history_check_crash(const history *h, const history_state found, bool proce
     return search_order(&s, h);
 }
 
-static int keys_text(char *text, size_t capacity, const char *word, uint8_t keys, const history_state values)
+static int keys_text(char *text, size_t capacity, const char *equals, uint8_t keys, const history_state values)
 {
+    static const char *const names[HISTORY_KEYS] = { "a", "b", "c", "d", "n", "n/k" };
     int used = 0;
     for (unsigned k = 0; k < HISTORY_KEYS; k++)
         if (keys >> k & 1)
-            used += snprintf(text + used, capacity > (size_t)used ? capacity - (size_t)used : 0, " %s%c=%u",
-                             word, 'a' + (int)k, values[k]);
+            used += snprintf(text + used, capacity > (size_t)used ? capacity - (size_t)used : 0, " %s%s%u", names[k],
+                             equals, values[k]);
     return used;
 }
 
@@ -252,11 +267,12 @@ int history_text(const history *h, char *text, size_t capacity)
     int used = 0;
     for (unsigned i = 0; i < h->count; i++) {
         const history_call *c = &h->calls[i];
-        char returned[24] = "...", reads[80] = "", writes[80] = "";
+        char returned[24] = "...", reads[120] = "", writes[80] = "";
         if (c->result != HISTORY_OPEN)
             snprintf(returned, sizeof returned, "%llu", (unsigned long long)c->returned);
-        keys_text(reads, sizeof reads, "", c->reads, c->read);
-        keys_text(writes, sizeof writes, "", c->writes, c->written);
+        const int bytes = keys_text(reads, sizeof reads, "=", c->reads, c->read);
+        keys_text(reads + bytes, sizeof reads - (size_t)bytes, " not ", c->differs, c->read);
+        keys_text(writes, sizeof writes, "=", c->writes, c->written);
         used += snprintf(text + used, capacity > (size_t)used ? capacity - (size_t)used : 0,
                          "  %3llu-%-4s %-20s%s%s%s%s%s%s\n", (unsigned long long)c->invoked, returned, c->text,
                          reads[0] && c->result == HISTORY_DONE ? " reads" : "",

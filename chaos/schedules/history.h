@@ -1,9 +1,11 @@
 /*
  * history.h - what was called and answered in one run, and whether any order of the calls explains it.
  *
- * A store is a map of a few keys to numbers (0: absent).  A call reads some keys at one moment and, at the same moment,
- * writes some.  All calls together must be linearizable: there is an order, in which a call that had returned comes
- * before one that began after that, and in which every call reads what it read (Herlihy and Wing, 1990).  A snapshot
+ * A store is a map of a few keys to numbers (0: absent).  One of them says whether there is a keyspace, in which
+ * another one lies: it is the number of its creation, which handles remember, and a recovered store shows only whether
+ * it is 0.  A call reads some keys at one moment and, at the same moment, writes some.  All calls together must be
+ * linearizable: there is an order, in which a call that had returned comes before one that began after that, and in
+ * which every call reads what it read (Herlihy and Wing, 1990).  A snapshot
  * is a call that reads when it is taken; a batch or a committed transaction one that writes all its keys.  So
  * atomicity of batches, consistency of snapshots and serializability come with it.
  *
@@ -25,7 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HISTORY_KEYS = 4, HISTORY_CALLS_MAX = 60 };
+enum { HISTORY_SPACE = 4, HISTORY_IN_SPACE = 5, HISTORY_KEYS = 6, HISTORY_CALLS_MAX = 60 };
 #define HISTORY_PENDING UINT64_MAX
 
 typedef uint8_t history_state[HISTORY_KEYS];
@@ -41,6 +43,7 @@ typedef struct history_call {
     uint64_t invoked, returned; /* moments, counted up; HISTORY_PENDING */
     history_result result;
     uint8_t reads, writes;      /* bits of keys */
+    uint8_t differs;            /* of keys whose values were others than `read` says */
     history_state read, written;
     bool synced, logged;        /* acknowledged as such */
     bool barrier;               /* a sync: what had returned before it was invoked is durable */

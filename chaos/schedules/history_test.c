@@ -256,6 +256,43 @@ START_TEST(history__call_under_way_writes_only_on_what_it_has_read)
 }
 END_TEST
 
+START_TEST(history__handle_knows_its_keyspace)
+{
+    history h = { 0 };
+    history_call *put, *created;
+    call(&h, 0, 1, "e0", "e1");             /* a keyspace is made */
+    put = call(&h, 2, 3, "e1", "f7");       /* by its handle */
+    call(&h, 4, 5, "", "e0f0");             /* dropped */
+    created = call(&h, 6, 7, "e0", "e2");   /* another one of that name */
+    ck_assert(history_check(&h));
+    put->invoked = 8, put->returned = 9;    /* by the handle of the first */
+    ck_assert(!history_check(&h));
+    put->reads = 0, put->differs = 1u << HISTORY_SPACE, put->writes = 0; /* refused */
+    ck_assert(history_check(&h));
+    put->read[HISTORY_SPACE] = 2;           /* refused by the handle of the second */
+    ck_assert(!history_check(&h));
+    put->read[HISTORY_SPACE] = 1;
+    created->read[HISTORY_SPACE] = 1;       /* made although there is one */
+    ck_assert(!history_check(&h));
+}
+END_TEST
+
+START_TEST(history__crash_shows_that_there_is_a_keyspace)
+{
+    const history_state there = { [HISTORY_SPACE] = 1 }, gone = { 0 }, orphan = { [HISTORY_IN_SPACE] = 7 };
+    const history_state full = { [HISTORY_SPACE] = 1, [HISTORY_IN_SPACE] = 7 };
+    history h = { 0 };
+    call(&h, 0, 1, "e0", "e5")->synced = true;
+    call(&h, 2, 3, "e5", "f7");
+    ck_assert(history_check_crash(&h, there, false)); /* by whose creation, nobody can see */
+    ck_assert(history_check_crash(&h, full, false));
+    ck_assert(!history_check_crash(&h, gone, false));
+    ck_assert(!history_check_crash(&h, orphan, false));
+    call(&h, 4, HISTORY_PENDING, "", "e0f0")->differs = 1u << HISTORY_SPACE;
+    ck_assert(history_check_crash(&h, gone, false));
+}
+END_TEST
+
 START_TEST(history__many_failed_writes_take_no_time)
 {
     static const char *const writes[] = { "a1b2", "b3c4", "c5d6", "a7d8" };
@@ -480,5 +517,6 @@ LEVIN_TEST_MAIN("history", TEST(history__stale_read_is_seen), TEST(history__half
                 TEST(history__failed_group_is_not_to_be_seen_before_the_crash),
                 TEST(history__failed_group_is_of_one_moment), TEST(history__undone_call_never_follows),
                 TEST(history__call_under_way_writes_only_on_what_it_has_read),
+                TEST(history__handle_knows_its_keyspace), TEST(history__crash_shows_that_there_is_a_keyspace),
                 TEST(history__many_failed_writes_take_no_time), TEST(history__search_agrees_with_all_orders),
                 TEST(history__crash_search_agrees_with_all_orders))

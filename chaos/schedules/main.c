@@ -47,6 +47,8 @@ static const char usage_text[] =
     "\n"
     "exit status: 0 nothing found, 1 violation, 2 usage, 3 the harness itself failed, 130 interrupted\n";
 
+typedef unsigned long long ull;
+
 typedef struct arguments {
     campaign_options campaign;
     const char *save, *replay, *shrink, *output;
@@ -318,31 +320,32 @@ static void tell_findings(const arguments *a, const campaign *c, FILE *file)
         fprintf(file, "and %llu more\n", (unsigned long long)(c->totals.findings - c->kept));
 }
 
+static void tell_json(const campaign *c)
+{
+    putchar('{');
+#define COUNT_JSON(field, name) printf("\"" name "\": %llu, ", (ull)c->totals.field);
+    CAMPAIGN_COUNTS(COUNT_JSON)
+#undef COUNT_JSON
+    printf("\"distinct\": %.0f, \"seconds\": %.3f, \"digest\": \"%016llx\"}\n", distinct_estimate(&c->schedules),
+           c->seconds, (ull)c->totals.digest);
+}
+
 static void tell_totals(const arguments *a, const campaign *c)
 {
     const campaign_totals *t = &c->totals;
     const double rate = c->seconds > 0 ? (double)t->schedules / c->seconds : 0;
-    if (a->json) {
-        printf("{\"scenarios\": %llu, \"schedules\": %llu, \"distinct\": %.0f, \"points\": %llu, "
-               "\"preemptions\": %llu, \"calls\": %llu, \"faults_fired\": %llu, \"power_cuts\": %llu, "
-               "\"crash_states\": %llu, \"findings\": %llu, \"seconds\": %.3f, \"digest\": \"%016llx\"}\n",
-               (unsigned long long)t->scenarios, (unsigned long long)t->schedules, distinct_estimate(&c->schedules),
-               (unsigned long long)t->points, (unsigned long long)t->preemptions, (unsigned long long)t->calls,
-               (unsigned long long)t->faults, (unsigned long long)t->cuts, (unsigned long long)t->crash_states,
-               (unsigned long long)t->findings, c->seconds, (unsigned long long)t->digest);
-        return;
-    }
     printf("schedules: %llu of %llu scenarios, about %.0f distinct, in %.1f s (%.0f/s); %llu points, %llu preemptions, "
            "%llu calls\n",
-           (unsigned long long)t->schedules, (unsigned long long)t->scenarios, distinct_estimate(&c->schedules),
-           c->seconds, rate, (unsigned long long)t->points, (unsigned long long)t->preemptions,
-           (unsigned long long)t->calls);
+           (ull)t->schedules, (ull)t->scenarios, distinct_estimate(&c->schedules), c->seconds, rate, (ull)t->points,
+           (ull)t->preemptions, (ull)t->calls);
     printf("schedules: %llu with a fault that fired, %llu power cuts, %llu crash states recovered; digest %016llx; "
            "%llu findings\n",
-           (unsigned long long)t->faults, (unsigned long long)t->cuts, (unsigned long long)t->crash_states,
-           (unsigned long long)t->digest, (unsigned long long)t->findings);
+           (ull)t->faults, (ull)t->cuts, (ull)t->crash_states, (ull)t->digest, (ull)t->findings);
+    printf("schedules: %llu power cuts with one thread inside its sync and two asleep, %llu failed syncs with tickets\n"
+           "schedules: or callbacks outstanding, %llu allocations of followers failed\n",
+           (ull)t->cuts_in_sync, (ull)t->failed_unwaited, (ull)t->failed_beside);
     if (a->campaign.sizes.strategy == SCHEDULE_TREE)
-        printf("schedules: of %llu scenarios all with at most %u preemptions\n", (unsigned long long)t->trees_complete,
+        printf("schedules: of %llu scenarios all with at most %u preemptions\n", (ull)t->trees_complete,
                a->campaign.preemptions);
 }
 
@@ -366,7 +369,10 @@ int main(int argc, char **argv)
     c.options = &a.campaign;
     campaign_run(&c);
     tell_findings(&a, &c, a.json ? stderr : stdout);
-    tell_totals(&a, &c);
+    if (a.json)
+        tell_json(&c);
+    else
+        tell_totals(&a, &c);
     if (c.totals.findings)
         return EXIT_VIOLATION;
     if (!c.totals.schedules && !c.interrupted) {

@@ -6,29 +6,29 @@
  *
  * Concurrency: threads of a run.
  */
-#include "operations.h"
+#include "operations_shared.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { FILLER_KEY_BYTES = 3, FILLER_BYTES = 900 };
-enum { DIGITS = 3, LARGE_BYTES = 120, VALUE_MAX = 160, POLLS = 3 };
+enum { DIGITS = 3, LARGE_BYTES = 120, POLLS = 3 };
 
-static const char *key_name(unsigned key)
+const char *operation_key(unsigned key)
 {
     static const char *const names[SCENARIO_KEYS] = { "a", "b", "c", "d" };
     return names[key];
 }
 
-static size_t value_make(unsigned number, bool large, char value[VALUE_MAX])
+size_t operation_value(unsigned number, bool large, char value[OPERATION_VALUE_MAX])
 {
-    snprintf(value, VALUE_MAX, "%03u", number);
+    snprintf(value, OPERATION_VALUE_MAX, "%03u", number);
     if (large)
         memset(value + DIGITS, 'A' + (int)(number % 26), LARGE_BYTES - DIGITS);
     return large ? LARGE_BYTES : DIGITS;
 }
 
-static uint8_t value_number(const char *value, size_t bytes)
+uint8_t operation_number(const char *value, size_t bytes)
 {
     unsigned number = 0;
     bool right = bytes == DIGITS || bytes == LARGE_BYTES;
@@ -62,7 +62,7 @@ static void filler_check(const char *key, const char *value, size_t bytes)
 
 /* ---- the history ---- */
 
-static history_call *invoke(operations *o, unsigned thread, const char *what)
+history_call *operation_invoke(operations *o, unsigned thread, const char *what)
 {
     history *h = o->calls;
     if (h->count == HISTORY_CALLS_MAX)
@@ -75,16 +75,16 @@ static history_call *invoke(operations *o, unsigned thread, const char *what)
     return c;
 }
 
-static void happened(operations *o, history_call *c)
+void operation_happened(operations *o, history_call *c)
 {
     c->returned = o->calls->now++;
 }
 
 /* The call has returned; what it has read is in it. */
-static void returned(operations *o, history_call *c, levin_code code)
+void operation_returned(operations *o, history_call *c, levin_code code)
 {
     if (c->returned == HISTORY_PENDING)
-        happened(o, c);
+        operation_happened(o, c);
     /* levin.h: after any other code the store is as if the call had not been */
     const bool in_doubt = code == LEVIN_IO || code == LEVIN_POISONED;
     c->result = code == LEVIN_OK ? HISTORY_DONE : in_doubt ? HISTORY_FAILED : HISTORY_UNDONE;
@@ -94,7 +94,7 @@ static void returned(operations *o, history_call *c, levin_code code)
             schedule_note(c->read[k]);
 }
 
-static void writes(history_call *c, unsigned keys, unsigned number)
+void operation_writes(history_call *c, unsigned keys, unsigned number)
 {
     c->writes |= (uint8_t)keys;
     for (unsigned k = 0; k < SCENARIO_KEYS; k++)
@@ -102,15 +102,15 @@ static void writes(history_call *c, unsigned keys, unsigned number)
             c->written[k] = (uint8_t)number;
 }
 
-static void acknowledged(operations *o, history_call *c, levin_code code, levin_durability durability)
+void operation_acknowledged(operations *o, history_call *c, levin_code code, levin_durability durability)
 {
     c->synced = code == LEVIN_OK && durability == LEVIN_SYNCED;
     c->logged = code == LEVIN_OK && durability != LEVIN_NONE;
-    returned(o, c, code);
+    operation_returned(o, c, code);
 }
 
 /* Codes that a call may have without any fault are told apart by the caller; any other needs one. */
-static levin_code expected(operations *o, levin_code code, const char *call)
+levin_code operation_expected(operations *o, levin_code code, const char *call)
 {
     if (code != LEVIN_OK && !o->s->has_fault)
         schedule_found(SCHEDULE_CHECK, "%s failed without a fault: %s", call, levin_code_name(code));
@@ -120,92 +120,93 @@ static levin_code expected(operations *o, levin_code code, const char *call)
 /* ---- reading ---- */
 
 /* LEVIN_OK with number 0 for an absent key. */
-static levin_code get(operations *o, const levin_snapshot *snapshot, unsigned key, unsigned way, uint8_t *number)
+levin_code operation_get(operations *o, const levin_snapshot *snapshot, unsigned key, unsigned way, uint8_t *number)
 {
-    char buffer[VALUE_MAX];
+    char buffer[OPERATION_VALUE_MAX];
     size_t bytes = 0;
     levin_code code;
     *number = 0;
     if (way == 1) {
         void *value;
-        code = levin_get_alloc(o->store, snapshot, key_name(key), 1, &value, &bytes);
+        code = levin_get_alloc(o->store, snapshot, operation_key(key), 1, &value, &bytes);
         if (code == LEVIN_OK) {
-            *number = value_number(value, bytes);
+            *number = operation_number(value, bytes);
             levin_free(o->store, value);
         }
     } else if (way == 2) {
         levin_pinned pinned;
-        code = levin_get_pinned(o->store, snapshot, key_name(key), 1, &pinned);
+        code = levin_get_pinned(o->store, snapshot, operation_key(key), 1, &pinned);
         if (code == LEVIN_OK) {
-            *number = value_number(pinned.value.data, pinned.value.size);
+            *number = operation_number(pinned.value.data, pinned.value.size);
             schedule_point("hold");
-            if (value_number(pinned.value.data, pinned.value.size) != *number)
+            if (operation_number(pinned.value.data, pinned.value.size) != *number)
                 schedule_found(SCHEDULE_CHECK, "a pinned value has changed");
             levin_pinned_release(&pinned);
         }
     } else {
-        code = levin_get(o->store, snapshot, key_name(key), 1, buffer, sizeof buffer, &bytes);
+        code = levin_get(o->store, snapshot, operation_key(key), 1, buffer, sizeof buffer, &bytes);
         if (code == LEVIN_OK)
-            *number = value_number(buffer, bytes);
+            *number = operation_number(buffer, bytes);
     }
-    return code == LEVIN_NOT_FOUND ? LEVIN_OK : expected(o, code, "a get");
+    return code == LEVIN_NOT_FOUND ? LEVIN_OK : operation_expected(o, code, "a get");
 }
 
 static void do_get(operations *o, unsigned thread, const scenario_operation *op)
 {
-    history_call *c = invoke(o, thread, "get");
+    history_call *c = operation_invoke(o, thread, "get");
     levin_code code = LEVIN_OK;
     c->reads = (uint8_t)op->keys;
     for (unsigned k = 0; k < SCENARIO_KEYS; k++)
         if (op->keys >> k & 1 && code == LEVIN_OK)
-            code = get(o, NULL, k, op->way, &c->read[k]);
-    returned(o, c, code);
+            code = operation_get(o, NULL, k, op->way, &c->read[k]);
+    operation_returned(o, c, code);
 }
 
 static void do_multi_get(operations *o, unsigned thread, const scenario_operation *op)
 {
-    char values[SCENARIO_KEYS][VALUE_MAX];
+    char values[SCENARIO_KEYS][OPERATION_VALUE_MAX];
     levin_get_request requests[SCENARIO_KEYS];
     size_t count = 0;
-    history_call *c = invoke(o, thread, "multi-get");
+    history_call *c = operation_invoke(o, thread, "multi-get");
     c->reads = (uint8_t)op->keys;
     for (unsigned k = 0; k < SCENARIO_KEYS; k++)
         if (op->keys >> k & 1) {
-            requests[count] = (levin_get_request){ .key = key_name(k), .key_bytes = 1, .buffer = values[count],
-                                                   .capacity = VALUE_MAX };
+            requests[count] = (levin_get_request){ .key = operation_key(k), .key_bytes = 1, .buffer = values[count],
+                                                   .capacity = OPERATION_VALUE_MAX };
             count++;
         }
-    levin_code code = expected(o, levin_multi_get(o->store, NULL, requests, count), "a multi-get");
+    levin_code code = operation_expected(o, levin_multi_get(o->store, NULL, requests, count), "a multi-get");
     for (size_t i = 0; i < count && code == LEVIN_OK; i++)
         if (requests[i].code == LEVIN_OK)
-            c->read[*(const char *)requests[i].key - 'a'] = value_number(requests[i].buffer, requests[i].value_bytes);
-    returned(o, c, code);
+            c->read[*(const char *)requests[i].key - 'a'] =
+                operation_number(requests[i].buffer, requests[i].value_bytes);
+    operation_returned(o, c, code);
 }
 
 static void do_snapshot(operations *o, unsigned thread, const scenario_operation *op)
 {
     levin_snapshot *snapshot;
-    history_call *c = invoke(o, thread, "snapshot");
-    levin_code code = expected(o, levin_snapshot_create(o->store, &snapshot), "a snapshot");
-    happened(o, c);
+    history_call *c = operation_invoke(o, thread, "snapshot");
+    levin_code code = operation_expected(o, levin_snapshot_create(o->store, &snapshot), "a snapshot");
+    operation_happened(o, c);
     c->reads = (uint8_t)op->keys;
     for (unsigned k = 0; k < 2 * SCENARIO_KEYS && code == LEVIN_OK; k++) {
         const unsigned key = k % SCENARIO_KEYS;
         uint8_t number;
         if (!(op->keys >> key & 1))
             continue;
-        code = get(o, snapshot, key, op->way, &number);
+        code = operation_get(o, snapshot, key, op->way, &number);
         if (k >= SCENARIO_KEYS && code == LEVIN_OK && number != c->read[key])
             schedule_found(SCHEDULE_CHECK, "a snapshot reads %u and then %u for %s", c->read[key], number,
-                           key_name(key));
+                           operation_key(key));
         if (code == LEVIN_OK)
             c->read[key] = number;
     }
     levin_snapshot_release(snapshot);
-    returned(o, c, code);
+    operation_returned(o, c, code);
 }
 
-static levin_code iterate(levin_iter *it, history_state state)
+levin_code operation_iterate(levin_iter *it, history_state state)
 {
     memset(state, 0, sizeof(history_state));
     for (bool on = levin_iter_first(it); on; on = levin_iter_next(it)) {
@@ -219,7 +220,7 @@ static levin_code iterate(levin_iter *it, history_state state)
         }
         if (key.size != 1 || k >= SCENARIO_KEYS)
             schedule_found(SCHEDULE_CHECK, "a key that nobody has written");
-        state[k] = value_number(value.data, value.size);
+        state[k] = operation_number(value.data, value.size);
     }
     return levin_iter_status(it);
 }
@@ -229,24 +230,24 @@ levin_code operations_state(levin *store, history_state state)
     levin_iter *it;
     levin_code code = levin_iter_open(store, NULL, &it);
     if (code == LEVIN_OK) {
-        code = iterate(it, state);
+        code = operation_iterate(it, state);
         levin_iter_close(it);
     }
-    return code;
+    return code == LEVIN_OK ? operations_space_state(store, &state[HISTORY_SPACE], &state[HISTORY_IN_SPACE]) : code;
 }
 
 static void do_scan(operations *o, unsigned thread)
 {
     levin_iter *it;
-    history_call *c = invoke(o, thread, "scan");
-    levin_code code = expected(o, levin_iter_open(o->store, NULL, &it), "an iterator");
-    happened(o, c);
+    history_call *c = operation_invoke(o, thread, "scan");
+    levin_code code = operation_expected(o, levin_iter_open(o->store, NULL, &it), "an iterator");
+    operation_happened(o, c);
     if (code == LEVIN_OK) {
-        code = expected(o, iterate(it, c->read), "an iterator");
+        code = operation_expected(o, operation_iterate(it, c->read), "an iterator");
         levin_iter_close(it);
     }
     c->reads = SCENARIO_ALL_KEYS;
-    returned(o, c, code);
+    operation_returned(o, c, code);
 }
 
 static void do_churn(operations *o, unsigned thread, const scenario_operation *op)
@@ -254,145 +255,151 @@ static void do_churn(operations *o, unsigned thread, const scenario_operation *o
     char key[FILLER_KEY_BYTES + 1], buffer[FILLER_BYTES];
     size_t bytes;
     levin_code code = LEVIN_OK;
-    history_call *c = invoke(o, thread, "churn");
+    history_call *c = operation_invoke(o, thread, "churn");
     for (unsigned i = 0; i < SCENARIO_FILLERS && code == LEVIN_OK; i++) {
         if (i % 8 != 2 * op->way)
             continue;
         filler_key(i, key);
-        code = expected(o, levin_get(o->store, NULL, key, FILLER_KEY_BYTES, buffer, sizeof buffer, &bytes), "a get");
+        code = levin_get(o->store, NULL, key, FILLER_KEY_BYTES, buffer, sizeof buffer, &bytes);
+        code = operation_expected(o, code, "a get");
         if (code == LEVIN_OK)
             filler_check(key, buffer, bytes);
     }
-    returned(o, c, code);
+    operation_returned(o, c, code);
 }
 
 void operations_read_all(operations *o)
 {
     do_scan(o, SCENARIO_THREADS_MAX - 1);
+    operations_read_space(o, SCENARIO_THREADS_MAX - 1);
 }
 
 /* ---- writing ---- */
 
 static levin_code fill_batch(levin_batch *batch, unsigned puts, unsigned deletes, unsigned number, bool large)
 {
-    char value[VALUE_MAX];
-    const size_t bytes = value_make(number, large, value);
+    char value[OPERATION_VALUE_MAX];
+    const size_t bytes = operation_value(number, large, value);
     levin_code code = LEVIN_OK;
     for (unsigned k = 0; k < SCENARIO_KEYS && code == LEVIN_OK; k++) {
         if (puts >> k & 1)
-            code = levin_batch_put(batch, key_name(k), 1, value, bytes);
+            code = levin_batch_put(batch, operation_key(k), 1, value, bytes);
         else if (deletes >> k & 1)
-            code = levin_batch_delete(batch, key_name(k), 1);
+            code = levin_batch_delete(batch, operation_key(k), 1);
     }
     return code;
 }
 
 static void do_write(operations *o, unsigned thread, const scenario_operation *op, unsigned number)
 {
-    char value[VALUE_MAX];
+    char value[OPERATION_VALUE_MAX];
     const unsigned key = (unsigned)__builtin_ctz(op->keys);
-    history_call *c = invoke(o, thread, op->kind == OPERATION_PUT ? "put" : op->kind == OPERATION_DELETE ? "delete"
-                                        : op->kind == OPERATION_BATCH                               ? "batch"
-                                                                                                    : "range-delete");
+    static const char *const names[SCENARIO_KIND_COUNT] = { [OPERATION_PUT] = "put", [OPERATION_DELETE] = "delete",
+                                                            [OPERATION_BATCH] = "batch",
+                                                            [OPERATION_RANGE] = "range-delete" };
+    history_call *c = operation_invoke(o, thread, names[op->kind]);
     levin_code code;
     levin_batch *batch = NULL;
-    writes(c, op->keys, op->kind == OPERATION_PUT || op->kind == OPERATION_BATCH ? number : 0);
+    operation_writes(c, op->keys, op->kind == OPERATION_PUT || op->kind == OPERATION_BATCH ? number : 0);
     if (op->kind == OPERATION_PUT) {
-        code = levin_put(o->store, key_name(key), 1, value, value_make(number, op->way == 1, value), op->durability);
+        code = levin_put(o->store, operation_key(key), 1, value, operation_value(number, op->way == 1, value),
+                         op->durability);
     } else if (op->kind == OPERATION_DELETE) {
-        code = levin_delete(o->store, key_name(key), 1, op->durability);
+        code = levin_delete(o->store, operation_key(key), 1, op->durability);
     } else if (op->kind == OPERATION_RANGE) {
         const unsigned end = 32 - (unsigned)__builtin_clz(op->keys);
-        const levin_slice lower = { key_name(key), 1 }, upper = { end < SCENARIO_KEYS ? key_name(end) : "e", 1 };
+        const levin_slice lower = { operation_key(key), 1 };
+        const levin_slice upper = { end < SCENARIO_KEYS ? operation_key(end) : "e", 1 };
         code = levin_delete_range(o->store, lower, upper, op->durability);
     } else {
-        writes(c, op->more, 0);
+        operation_writes(c, op->more, 0);
         code = levin_batch_create(o->store, &batch);
         if (code == LEVIN_OK)
             code = fill_batch(batch, op->keys, op->more, number, op->way == 1);
         if (code == LEVIN_OK)
             code = levin_write(o->store, batch, op->durability);
     }
-    acknowledged(o, c, expected(o, code, "a write"), op->durability);
+    operation_acknowledged(o, c, operation_expected(o, code, "a write"), op->durability);
     levin_batch_destroy(batch);
 }
 
 static void do_swap(operations *o, unsigned thread, const scenario_operation *op, unsigned number)
 {
-    char before[VALUE_MAX], value[VALUE_MAX];
+    char before[OPERATION_VALUE_MAX], value[OPERATION_VALUE_MAX];
     const unsigned key = (unsigned)__builtin_ctz(op->keys);
     size_t bytes = 0;
     uint8_t seen = 0;
-    history_call *c = invoke(o, thread, "get");
+    history_call *c = operation_invoke(o, thread, "get");
     c->reads = (uint8_t)op->keys;
-    levin_code code = levin_get(o->store, NULL, key_name(key), 1, before, sizeof before, &bytes);
+    levin_code code = levin_get(o->store, NULL, operation_key(key), 1, before, sizeof before, &bytes);
     const bool absent = code == LEVIN_NOT_FOUND;
     if (code == LEVIN_OK)
-        seen = c->read[key] = value_number(before, bytes);
-    code = absent ? LEVIN_OK : expected(o, code, "a get");
-    returned(o, c, code);
+        seen = c->read[key] = operation_number(before, bytes);
+    code = absent ? LEVIN_OK : operation_expected(o, code, "a get");
+    operation_returned(o, c, code);
     if (code != LEVIN_OK)
         return;
-    c = invoke(o, thread, "swap");
+    c = operation_invoke(o, thread, "swap");
     c->reads = (uint8_t)op->keys;
-    const levin_slice wanted = { before, bytes }, desired = { value, value_make(number, op->way == 1, value) };
+    const levin_slice wanted = { before, bytes }, desired = { value, operation_value(number, op->way == 1, value) };
     levin_slice actual;
     /* both are set before the call, for the power may go inside it */
-    writes(c, op->keys, number);
+    operation_writes(c, op->keys, number);
     c->read[key] = seen;
-    code = levin_compare_and_swap(o->store, key_name(key), 1, absent ? NULL : &wanted, &desired, op->durability,
+    code = levin_compare_and_swap(o->store, operation_key(key), 1, absent ? NULL : &wanted, &desired, op->durability,
                                   &actual);
     if (code != LEVIN_CONFLICT) {
-        acknowledged(o, c, expected(o, code, "a swap"), op->durability);
+        operation_acknowledged(o, c, operation_expected(o, code, "a swap"), op->durability);
         return;
     }
     c->writes = 0;
-    c->read[key] = actual.data ? value_number(actual.data, actual.size) : 0;
+    c->read[key] = actual.data ? operation_number(actual.data, actual.size) : 0;
     if (c->read[key] == seen)
         schedule_found(SCHEDULE_CHECK, "a swap is refused for the value that it expects: %u", seen);
     if (actual.data)
         levin_free(o->store, (void *)(uintptr_t)actual.data);
-    returned(o, c, LEVIN_OK);
+    operation_returned(o, c, LEVIN_OK);
 }
 
 static levin_code txn_operations(operations *o, levin_txn *txn, history_call *c, const scenario_operation *op,
                                  unsigned number)
 {
-    char buffer[VALUE_MAX];
+    char buffer[OPERATION_VALUE_MAX];
     levin_code code = LEVIN_OK;
     for (unsigned k = 0; k < SCENARIO_KEYS && code == LEVIN_OK; k++) {
         size_t bytes;
         if (!(op->more >> k & 1))
             continue;
-        code = levin_txn_get(txn, key_name(k), 1, buffer, sizeof buffer, &bytes);
+        code = levin_txn_get(txn, operation_key(k), 1, buffer, sizeof buffer, &bytes);
         if (code == LEVIN_OK)
-            c->read[k] = value_number(buffer, bytes);
-        code = code == LEVIN_NOT_FOUND ? LEVIN_OK : expected(o, code, "a get of a transaction");
+            c->read[k] = operation_number(buffer, bytes);
+        code = code == LEVIN_NOT_FOUND ? LEVIN_OK : operation_expected(o, code, "a get of a transaction");
     }
-    const size_t bytes = value_make(number, op->way == 1, buffer);
+    const size_t bytes = operation_value(number, op->way == 1, buffer);
     for (unsigned k = 0; k < SCENARIO_KEYS && code == LEVIN_OK; k++)
         if (op->keys >> k & 1)
-            code = expected(o, levin_txn_put(txn, key_name(k), 1, buffer, bytes), "a put of a transaction");
+            code = operation_expected(o, levin_txn_put(txn, operation_key(k), 1, buffer, bytes),
+                                      "a put of a transaction");
     return code;
 }
 
 static void do_txn(operations *o, unsigned thread, const scenario_operation *op, unsigned number)
 {
     levin_txn *txn;
-    history_call *c = invoke(o, thread, "txn");
+    history_call *c = operation_invoke(o, thread, "txn");
     c->reads = (uint8_t)op->more;
-    levin_code code = expected(o, levin_txn_begin(o->store, NULL, &txn), "the begin of a transaction");
+    levin_code code = operation_expected(o, levin_txn_begin(o->store, NULL, &txn), "the begin of a transaction");
     if (code == LEVIN_OK)
         code = txn_operations(o, txn, c, op, number);
     if (code == LEVIN_OK) {
-        writes(c, op->keys, number);
+        operation_writes(c, op->keys, number);
         code = levin_txn_commit(txn, op->durability);
     }
     if (code == LEVIN_CONFLICT) { /* what it has read was one state all the same */
         c->writes = 0;
-        returned(o, c, LEVIN_OK);
+        operation_returned(o, c, LEVIN_OK);
     } else {
-        acknowledged(o, c, expected(o, code, "a commit"), op->durability);
+        operation_acknowledged(o, c, operation_expected(o, code, "a commit"), op->durability);
     }
     levin_txn_destroy(txn);
 }
@@ -414,19 +421,19 @@ static levin_code outstanding_fill(outstanding *w, operations *o, const scenario
     levin_code code = levin_batch_create(o->store, &w->batch);
     if (code == LEVIN_OK)
         code = fill_batch(w->batch, op->keys, 0, number, op->way == 1);
-    writes(w->c, op->keys, number);
+    operation_writes(w->c, op->keys, number);
     return code;
 }
 
 static void ticket_submit(outstanding *w, operations *o, unsigned thread, const scenario_operation *op, unsigned number)
 {
-    w->c = invoke(o, thread, "ticket");
+    w->c = operation_invoke(o, thread, "ticket");
     levin_code code = outstanding_fill(w, o, op, number);
     if (code == LEVIN_OK)
         code = levin_write_async(o->store, w->batch, op->durability, &w->ticket);
     if (code == LEVIN_OK)
         return;
-    acknowledged(o, w->c, expected(o, code, "a submission"), op->durability);
+    operation_acknowledged(o, w->c, operation_expected(o, code, "a submission"), op->durability);
     levin_batch_destroy(w->batch);
     w->ticket = NULL;
 }
@@ -438,7 +445,7 @@ static void ticket_settle(outstanding *w, bool polls)
     for (int i = 0; polls && i < POLLS && levin_ticket_poll(w->ticket) == LEVIN_PENDING; i++)
         schedule_pause();
     levin_code code = levin_ticket_wait(w->ticket);
-    acknowledged(w->o, w->c, expected(w->o, code, "a ticket"), w->durability);
+    operation_acknowledged(w->o, w->c, operation_expected(w->o, code, "a ticket"), w->durability);
     levin_batch_destroy(w->batch);
     w->ticket = NULL;
 }
@@ -456,7 +463,7 @@ static void callback(void *context, levin_code code)
         schedule_found(SCHEDULE_CHECK, "callbacks of one thread came out of order");
     w->o->calling = true;
     w->o->called[w->thread] = w->index + 1;
-    acknowledged(w->o, w->c, expected(w->o, code, "a batch with a callback"), w->durability);
+    operation_acknowledged(w->o, w->c, operation_expected(w->o, code, "a batch with a callback"), w->durability);
     levin_batch_destroy(w->batch);
     schedule_point("callback");
     w->o->calling = false;
@@ -465,7 +472,7 @@ static void callback(void *context, levin_code code)
 static void do_callback(operations *o, unsigned thread, unsigned index, const scenario_operation *op)
 {
     outstanding *w = &called[thread][index];
-    w->c = invoke(o, thread, "callback");
+    w->c = operation_invoke(o, thread, "callback");
     levin_code code = outstanding_fill(w, o, op, scenario_value(thread, index));
     w->thread = thread;
     w->index = index;
@@ -473,35 +480,49 @@ static void do_callback(operations *o, unsigned thread, unsigned index, const sc
         code = levin_write_callback(o->store, w->batch, op->durability, callback, w);
     if (code == LEVIN_OK)
         return;
-    acknowledged(o, w->c, expected(o, code, "a submission"), op->durability);
+    operation_acknowledged(o, w->c, operation_expected(o, code, "a submission"), op->durability);
     levin_batch_destroy(w->batch);
 }
 
 static void do_upkeep(operations *o, unsigned thread, const scenario_operation *op)
 {
+    static const char *const names[SCENARIO_KIND_COUNT] = {
+        [OPERATION_SYNC] = "sync",       [OPERATION_CHECKPOINT] = "checkpoint", [OPERATION_WORK] = "work",
+        [OPERATION_COMPACT] = "compact", [OPERATION_COLLECT] = "collect",
+    };
     bool more = true;
-    levin_code code;
-    history_call *c = invoke(o, thread, op->kind == OPERATION_SYNC         ? "sync"
-                                        : op->kind == OPERATION_CHECKPOINT ? "checkpoint"
-                                                                           : "work");
+    levin_code code = LEVIN_OK;
+    levin_compact_options compact;
+    history_call *c = operation_invoke(o, thread, names[op->kind]);
+    levin_compact_options_init(&compact);
+    compact.mode = op->way & 1 ? LEVIN_COMPACT_END : LEVIN_COMPACT_ALL;
     if (op->kind == OPERATION_SYNC)
         code = levin_sync(o->store);
     else if (op->kind == OPERATION_CHECKPOINT)
         code = levin_checkpoint(o->store);
+    else if (op->kind == OPERATION_COMPACT)
+        code = levin_compact(o->store, &compact, NULL);
+    else if (op->kind == OPERATION_COLLECT)
+        code = levin_collect(o->store, 1 + 33 * op->way);
     else
         code = levin_work(o->store, &more);
     c->barrier = code == LEVIN_OK && op->kind != OPERATION_WORK;
-    returned(o, c, expected(o, code, "upkeep"));
+    if (c->barrier && op->kind != OPERATION_SYNC && c->invoked > o->checkpointed)
+        o->checkpointed = c->invoked;
+    operation_returned(o, c, operation_expected(o, code, "upkeep"));
 }
 
 void operations_thread(operations *o, unsigned thread)
 {
     outstanding ticket = { 0 };
+    operations_held held = { 0 };
     for (unsigned i = 0; i < o->s->of[thread].count; i++) {
         const scenario_operation *op = &o->s->of[thread].at[i];
         const unsigned number = scenario_value(thread, i);
         outstanding before = ticket;
+        const operations_held held_before = held;
         ticket.ticket = NULL;
+        held = (operations_held){ 0 };
         switch (op->kind) {
         case OPERATION_GET: do_get(o, thread, op); break;
         case OPERATION_MULTI_GET: do_multi_get(o, thread, op); break;
@@ -517,23 +538,35 @@ void operations_thread(operations *o, unsigned thread)
         case OPERATION_CALLBACK: do_callback(o, thread, i, op); break;
         case OPERATION_SYNC:
         case OPERATION_CHECKPOINT:
+        case OPERATION_COMPACT:
+        case OPERATION_COLLECT:
         case OPERATION_WORK: do_upkeep(o, thread, op); break;
+        case OPERATION_HOLD: held = operations_hold(o, thread, op); break;
+        case OPERATION_READER: operations_reader(o, thread); break;
+        case OPERATION_CREATE: operations_create(o, thread, number); break;
+        case OPERATION_DROP: operations_drop(o, thread, op); break;
+        case OPERATION_SPACE_GET:
+        case OPERATION_SPACE_PUT:
+        case OPERATION_SPACE_BATCH:
+        case OPERATION_SPACE_TXN: operations_space(o, thread, op, number); break;
         case OPERATION_CHURN: do_churn(o, thread, op); break;
         case SCENARIO_KIND_COUNT: break;
         }
         ticket_settle(&before, op->way & 1);
+        operations_let_go(o, &held_before);
     }
     ticket_settle(&ticket, false);
+    operations_let_go(o, &held);
 }
 
 levin_code operations_fill(levin *store, unsigned image, bool log)
 {
     levin_code code = LEVIN_OK;
     for (unsigned k = 0; k < SCENARIO_KEYS && code == LEVIN_OK; k++) {
-        char value[VALUE_MAX];
+        char value[OPERATION_VALUE_MAX];
         const unsigned number = scenario_initial(image, k);
         if (number && (k % 2 == 1) == log)
-            code = levin_put(store, key_name(k), 1, value, value_make(number, false, value), LEVIN_SYNCED);
+            code = levin_put(store, operation_key(k), 1, value, operation_value(number, false, value), LEVIN_SYNCED);
     }
     for (unsigned i = 0; i < SCENARIO_FILLERS && image == 3 && !log && code == LEVIN_OK; i++) {
         char key[FILLER_KEY_BYTES + 1], value[FILLER_BYTES];

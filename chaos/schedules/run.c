@@ -42,7 +42,7 @@ static void store_options(levin_options *o, const scenario *s, const levin_io *i
     o->value_log_segment_bytes = 4096;
     o->commit_interval_us = s->lingers ? LINGER_US : 0;
     o->group_batches_max = s->splits ? 2 : 0;
-    o->reader_slots = 1;
+    o->reader_slots = 2;
 }
 
 /* ---- images ----------------------------------------------------------------------------------------------- */
@@ -93,9 +93,13 @@ static const disk_image *image_of(unsigned image)
 typedef struct running {
     const scenario *s;
     const levin_io *io;
+    levin_options options;
+    simdisk *disk;
     fault_io *faults;
     run_result *result;
     operations o;
+    uint64_t allocations; /* that may be the one to fail */
+    uint64_t hook_fired;
 } running;
 
 static running *now; /* the run of this process: threads get their number as argument */
@@ -109,9 +113,37 @@ static void thread_run(void *argument)
     operations_thread(&now->o, thread);
 }
 
+/* A sync fails: its pages are lost, and those whose batches were in its group have not been told. */
+static void sync_fails(void *context, levin_file *file)
+{
+    running *r = context;
+    const history *h = &r->result->calls;
+    for (unsigned i = 0; i < h->count; i++)
+        r->result->failed_unwaited |= h->calls[i].result == HISTORY_OPEN &&
+                                      (strstr(h->calls[i].text, "ticket") || strstr(h->calls[i].text, "callback"));
+    simdisk_sync_loses_pages(r->disk, file);
+}
+
+/* Whether this allocation of the fault's thread is one that fails. */
+static bool allocation_fails(const char *point, int *os_error)
+{
+    running *r = now;
+    const fault_rule *rule = &r->s->fault;
+    if (strcmp(point, "levin/mem/alloc") != 0 || schedule_self() != r->s->fault_thread)
+        return false; /* the scenario's threads have the numbers after the main one */
+    r->allocations++;
+    if (r->allocations != rule->nth && !(rule->forever && r->allocations > rule->nth))
+        return false;
+    *os_error = rule->os_error;
+    r->hook_fired++;
+    r->result->failed_beside |= schedule_outside();
+    return true;
+}
+
 static void close_store(running *r)
 {
     history *h = &r->result->calls;
+    operations_close_spaces(&r->o);
     levin_code code = levin_close(r->o.store);
     uint64_t pieces, bytes;
     if (code != LEVIN_OK && !r->s->has_fault)
@@ -132,15 +164,18 @@ static void close_store(running *r)
 static void run_threads(void *argument)
 {
     running *r = argument;
-    levin_options options;
     levin_error error;
     unsigned bits = 0;
-    store_options(&options, r->s, r->io);
-    if (levin_open(STORE_PATH, &options, &r->o.store, &error) != LEVIN_OK)
+    store_options(&r->options, r->s, r->io);
+    r->o.path = STORE_PATH;
+    r->o.beside = &r->options;
+    if (levin_open(STORE_PATH, &r->options, &r->o.store, &error) != LEVIN_OK)
         schedule_found(SCHEDULE_CHECK, "the store cannot be opened: %s", error.message);
     for (unsigned t = 0; t < r->s->threads; t++)
         bits |= 1u << schedule_spawn(thread_run, (void *)(uintptr_t)t);
-    if (r->faults)
+    if (r->faults && r->s->fault_thread)
+        fault_io_set_point_hook(r->faults, allocation_fails);
+    else if (r->faults)
         fault_io_set_rules(r->faults, &r->s->fault, 1);
     r->result->began = true;
     schedule_begin();
@@ -202,15 +237,18 @@ static void judge_image(const scenario *s, const disk_image *image, bool process
     free(outcome->switches);
     outcome->switches = NULL;
     result->crash_states++;
-    for (unsigned k = 0; k < SCENARIO_KEYS; k++)
+    for (unsigned k = 0; k < HISTORY_KEYS; k++)
         result->digest = random_mix(result->digest + r.state[k] + outcome->digest);
     if (outcome->end != SCHEDULE_ENDED) {
         result->in_recovery = true;
         note_finding(result, outcome->end == SCHEDULE_CHECK ? "recovery" : schedule_end_text(outcome->end),
                      outcome->text);
     } else if (!history_check_crash(&result->calls, r.state, process_end)) {
-        snprintf(text, sizeof text, "%s: recovery shows a=%u b=%u c=%u d=%u, which no prefix of any order explains",
-                 how, r.state[0], r.state[1], r.state[2], r.state[3]);
+        snprintf(text, sizeof text, "%s: recovery shows a=%u b=%u c=%u d=%u%s, which no prefix of any order explains",
+                 how, r.state[0], r.state[1], r.state[2], r.state[3], r.state[HISTORY_SPACE] ? " and a keyspace" : "");
+        const size_t used = strlen(text);
+        if (r.state[HISTORY_SPACE])
+            snprintf(text + used, sizeof text - used, " (its k=%u)", r.state[HISTORY_IN_SPACE]);
         note_finding(result, "crash", text);
     }
 }
@@ -269,35 +307,68 @@ static void judge(const scenario *s, simdisk *disk, const trace *t, run_result *
     }
 }
 
+/*
+ * What the store holds when the threads start.  Readers may show the checkpoint alone: for them what stands in the log
+ * is a batch that came after it.
+ */
+static void history_begin(const scenario *s, history *h)
+{
+    history_call log = { .returned = 1, .result = HISTORY_DONE, .synced = true, .text = "the log" };
+    for (unsigned k = 0; k < SCENARIO_KEYS; k++) {
+        const uint8_t number = (uint8_t)scenario_initial(s->image, k);
+        const bool logged = k % 2 == 1 && scenario_has(s, OPERATION_READER);
+        h->initial[k] = logged ? 0 : number;
+        log.writes |= (uint8_t)((logged && number) << k);
+        log.written[k] = number;
+    }
+    if (log.writes) {
+        h->calls[h->count++] = log;
+        h->now = 2;
+    }
+}
+
+/* The power went while one thread was inside its sync and two others slept. */
+static bool cut_in_sync(const schedule_outcome *o)
+{
+    unsigned syncing = 0, asleep = 0;
+    for (unsigned i = 0; o->end == SCHEDULE_CUT && i < o->threads; i++) {
+        syncing += strstr(o->at[i].doing, "in sync, which is done") != NULL;
+        asleep += !strncmp(o->at[i].doing, "sleeps", 6) && strstr(o->at[i].name, "engine") == NULL;
+    }
+    return syncing && asleep >= 2;
+}
+
 void run_scenario(const scenario *s, bool races, run_result *result)
 {
     const disk_image *start = image_of(s->image);
-    trace *t = s->cut_at || s->has_fault ? trace_create() : NULL;
+    trace *t = s->cut_at || s->cut_in_sync || s->has_fault ? trace_create() : NULL;
     simdisk *disk = simdisk_create(start, t);
     schedule_io io;
-    running r = { .s = s, .result = result };
+    running r = { .s = s, .disk = disk, .result = result };
     const schedule_plan plan = { .strategy = s->strategy, .seed = s->seed, .depth = s->depth, .length = s->length,
                                  .switches = s->switches, .switch_count = s->switch_count, .cut_at = s->cut_at,
-                                 .races = races, .tree = s->tree };
+                                 .cut_in_sync = s->cut_in_sync, .races = races, .startles = s->startles,
+                                 .tree = s->tree };
     memset(result, 0, offsetof(run_result, recovery));
     result->in_recovery = false;
     schedule_io_init(&io, simdisk_io(disk));
     if (s->has_fault) {
         r.faults = fault_io_create(&io.memory);
-        fault_io_on_failed_sync(r.faults, simdisk_sync_loses_pages, disk);
+        fault_io_on_failed_sync(r.faults, sync_fails, &r);
     }
     r.io = schedule_io_points(&io, r.faults ? fault_io_table(r.faults) : &io.memory);
     r.o = (operations){ .s = s, .calls = &result->calls };
-    for (unsigned k = 0; k < SCENARIO_KEYS; k++)
-        result->calls.initial[k] = (uint8_t)scenario_initial(s->image, k);
+    history_begin(s, &result->calls);
     now = &r;
     schedule_run(&plan, run_threads, &r, &result->outcome);
     result->digest = result->outcome.digest;
     if (r.faults) {
-        result->fault_fired = fault_io_fired(r.faults, 0) > 0;
+        result->fault_fired = fault_io_fired(r.faults, 0) + r.hook_fired > 0;
         fault_io_set_rules(r.faults, NULL, 0);
+        fault_io_set_point_hook(r.faults, NULL);
     }
     schedule_io_end(&io);
+    result->cut_in_sync = cut_in_sync(&result->outcome);
     judge(s, disk, t, result);
     fault_io_destroy(r.faults);
     simdisk_destroy(disk, NULL);

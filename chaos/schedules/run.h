@@ -17,6 +17,9 @@ typedef struct run_result {
     char text[400];
     history calls;
     bool fault_fired, cut, began;
+    bool cut_in_sync;          /* the power went while one thread was inside a sync and two others slept */
+    bool failed_unwaited;      /* a sync failed while tickets or callbacks were outstanding */
+    bool failed_beside;        /* an allocation failed in a thread that leads nothing, beside one that holds a mutex */
     unsigned crash_states;     /* recovered and judged */
     schedule_outcome recovery; /* when it is what went wrong */
     bool in_recovery;

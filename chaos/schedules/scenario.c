@@ -38,8 +38,26 @@ unsigned scenario_operations(const scenario *s)
     return count;
 }
 
+bool scenario_has(const scenario *s, scenario_kind kind)
+{
+    for (unsigned t = 0; t < s->threads; t++)
+        for (unsigned i = 0; i < s->of[t].count; i++)
+            if (s->of[t].at[i].kind == kind)
+                return true;
+    return false;
+}
+
 /* What a scenario is mostly about, so that those who can disturb each other meet. */
-enum theme { THEME_ROWS, THEME_UNWAITED, THEME_TRANSACTIONS, THEME_PAGES, THEME_ANY, THEMES };
+enum theme {
+    THEME_ROWS,
+    THEME_UNWAITED,
+    THEME_TRANSACTIONS,
+    THEME_PAGES,
+    THEME_BESIDE, /* who reads on while the store is written anew */
+    THEME_SPACES,
+    THEME_ANY,
+    THEMES
+};
 
 /* The kinds of operations that a scenario uses, and the keys: the fewer the more often they meet. */
 typedef struct swarm {
@@ -56,7 +74,16 @@ static const uint8_t theme_weights[THEMES][SCENARIO_KIND_COUNT] = {
                              [OPERATION_DELETE] = 1, [OPERATION_GET] = 1 },
     [THEME_PAGES] = { [OPERATION_CHECKPOINT] = 3, [OPERATION_PUT] = 4, [OPERATION_GET] = 3, [OPERATION_CHURN] = 4,
                       [OPERATION_SCAN] = 2, [OPERATION_SNAPSHOT] = 2, [OPERATION_WORK] = 1 },
-    [THEME_ANY] = { [OPERATION_GET] = 5, [OPERATION_MULTI_GET] = 3, [OPERATION_SNAPSHOT] = 3, [OPERATION_SCAN] = 2,
+    [THEME_BESIDE] = { [OPERATION_READER] = 3, [OPERATION_HOLD] = 3, [OPERATION_COMPACT] = 2, [OPERATION_COLLECT] = 1,
+                       [OPERATION_CHECKPOINT] = 2, [OPERATION_PUT] = 5, [OPERATION_BATCH] = 2, [OPERATION_RANGE] = 1,
+                       [OPERATION_WORK] = 1, [OPERATION_CHURN] = 1 },
+    [THEME_SPACES] = { [OPERATION_CREATE] = 4, [OPERATION_DROP] = 3, [OPERATION_SPACE_GET] = 3,
+                       [OPERATION_SPACE_PUT] = 4, [OPERATION_SPACE_BATCH] = 3, [OPERATION_SPACE_TXN] = 3,
+                       [OPERATION_PUT] = 1, [OPERATION_CHECKPOINT] = 1, [OPERATION_READER] = 1 },
+    [THEME_ANY] = { [OPERATION_HOLD] = 2, [OPERATION_COMPACT] = 1, [OPERATION_COLLECT] = 1, [OPERATION_READER] = 1,
+                    [OPERATION_CREATE] = 2, [OPERATION_DROP] = 1, [OPERATION_SPACE_GET] = 1,
+                    [OPERATION_SPACE_PUT] = 1, [OPERATION_SPACE_BATCH] = 1, [OPERATION_SPACE_TXN] = 1,
+                    [OPERATION_GET] = 5, [OPERATION_MULTI_GET] = 3, [OPERATION_SNAPSHOT] = 3, [OPERATION_SCAN] = 2,
                     [OPERATION_PUT] = 7, [OPERATION_DELETE] = 2, [OPERATION_BATCH] = 4, [OPERATION_RANGE] = 2,
                     [OPERATION_SWAP] = 2, [OPERATION_TXN] = 3, [OPERATION_TICKET] = 3, [OPERATION_CALLBACK] = 3,
                     [OPERATION_SYNC] = 1, [OPERATION_CHECKPOINT] = 2, [OPERATION_WORK] = 1, [OPERATION_CHURN] = 2 },
@@ -118,7 +145,7 @@ static scenario_operation operation_make(random_stream *r, const swarm *w)
     return o;
 }
 
-static fault_rule fault_make(random_stream *r, bool *has)
+static fault_rule fault_make(random_stream *r, bool *has, unsigned threads, unsigned *thread)
 {
     static const fault_rule rules[] = {
         { .kinds = 1u << LEVIN_FILE_WAL, .operations = 1u << FAULT_SYNC, .os_error = 5 /* EIO */ },
@@ -132,6 +159,10 @@ static fault_rule fault_make(random_stream *r, bool *has)
     *has = true;
     rule.nth = 1 + random_below(r, rule.operations & 1u << FAULT_ALLOC ? 20 : 3);
     rule.forever = random_chance(r, 4);
+    if (rule.operations & 1u << FAULT_ALLOC && random_chance(r, 2)) {
+        *thread = 1 + (unsigned)random_below(r, threads);
+        rule.nth = 1 + (rule.nth - 1) / 4;
+    }
     return rule;
 }
 
@@ -141,12 +172,15 @@ scenario scenario_make(uint64_t seed, const scenario_sizes *sizes)
     scenario s = { .seed = seed };
     const uint64_t trouble = random_below(&r, 8); /* 0: a fault, 1: a power cut, 2: both */
     const enum theme theme = (enum theme)random_below(&r, THEMES);
-    s.image = theme == THEME_PAGES ? SCENARIO_IMAGES - 1 : (unsigned)random_below(&r, SCENARIO_IMAGES - 1);
+    s.image = theme == THEME_PAGES || (theme == THEME_BESIDE && random_chance(&r, 2))
+                  ? SCENARIO_IMAGES - 1
+                  : (unsigned)random_below(&r, SCENARIO_IMAGES - 1);
     s.background = random_chance(&r, theme == THEME_ROWS ? 4 : 2);
     s.rows = theme == THEME_ROWS || random_chance(&r, 2);
     s.values_apart = random_chance(&r, 4);
     s.lingers = random_chance(&r, 4);
     s.splits = random_chance(&r, 4);
+    s.startles = random_chance(&r, 4);
     s.threads = sizes->threads ? sizes->threads : 2 + (unsigned)random_below(&r, 3);
     const swarm w = swarm_make(&r, &s, theme);
     for (unsigned t = 0; t < s.threads; t++) {
@@ -158,9 +192,13 @@ scenario scenario_make(uint64_t seed, const scenario_sizes *sizes)
     s.depth = sizes->depth ? sizes->depth : 2 + (unsigned)random_below(&r, 3);
     s.length = POINTS_PER_OPERATION * scenario_operations(&s);
     if (sizes->faults && (trouble == 0 || trouble == 2))
-        s.fault = fault_make(&r, &s.has_fault);
-    if (sizes->cuts && (trouble == 1 || trouble == 2))
+        s.fault = fault_make(&r, &s.has_fault, s.threads, &s.fault_thread);
+    if (sizes->cuts && (trouble == 1 || trouble == 2)) {
         s.cut_at = 1 + random_below(&r, s.length);
+        s.cut_in_sync = random_chance(&r, 3);
+        if (s.cut_in_sync)
+            s.cut_at *= 4; /* if it never comes to that */
+    }
     return s;
 }
 
@@ -195,17 +233,21 @@ static void write_keys(unsigned keys, FILE *file)
 
 void scenario_write(const scenario *s, FILE *file)
 {
-    fprintf(file, "%s\nseed %llu\nimage %u\nstore%s%s%s%s%s\n", SCENARIO_MAGIC, (unsigned long long)s->seed, s->image,
+    fprintf(file, "%s\nseed %llu\nimage %u\nstore%s%s%s%s%s%s\n", SCENARIO_MAGIC, (unsigned long long)s->seed, s->image,
             s->background ? " background" : "", s->rows ? " rows" : "", s->values_apart ? " values-apart" : "",
-            s->lingers ? " lingers" : "", s->splits ? " splits" : "");
+            s->lingers ? " lingers" : "", s->splits ? " splits" : "", s->startles ? " startles" : "");
     if (s->finding[0])
         fprintf(file, "finding %s\n", s->finding);
     fprintf(file, "strategy %s %u %u\n", strategy_texts[s->strategy], s->depth, (unsigned)s->length);
     if (s->has_fault)
         fprintf(file, "fault %u %u %llu %d %d\n", s->fault.kinds, s->fault.operations, (unsigned long long)s->fault.nth,
                 s->fault.forever, s->fault.os_error);
+    if (s->fault_thread)
+        fprintf(file, "fault-thread %u\n", s->fault_thread);
     if (s->cut_at)
         fprintf(file, "cut %llu\n", (unsigned long long)s->cut_at);
+    if (s->cut_in_sync)
+        fputs("cut-in-sync\n", file);
     for (unsigned t = 0; t < s->threads; t++) {
         fputs("thread", file);
         for (unsigned i = 0; i < s->of[t].count; i++) {
@@ -283,6 +325,7 @@ static bool read_store(scenario *s, char *rest)
                      : !strcmp(word, "values-apart") ? &s->values_apart
                      : !strcmp(word, "lingers")      ? &s->lingers
                      : !strcmp(word, "splits")       ? &s->splits
+                     : !strcmp(word, "startles")     ? &s->startles
                                                      : NULL;
         if (flag)
             *flag = true;
@@ -331,6 +374,10 @@ static bool read_line(scenario *s, const char *word, char *rest)
         s->fault.forever = s->has_fault && forever;
         return s->has_fault;
     }
+    if (!strcmp(word, "fault-thread"))
+        return sscanf(rest, "%u", &s->fault_thread) == 1 && s->fault_thread <= SCENARIO_THREADS_MAX;
+    if (!strcmp(word, "cut-in-sync"))
+        return s->cut_in_sync = true;
     if (!strcmp(word, "cut"))
         return sscanf(rest, "%llu", &number) == 1 && (s->cut_at = number, true);
     if (!strcmp(word, "thread"))

@@ -33,7 +33,17 @@ enum { SCENARIO_FILLERS = 72 }; /* keys of the fourth image that stay as they ar
     X(OPERATION_SYNC, "sync")                                                                                   \
     X(OPERATION_CHECKPOINT, "checkpoint")                                                                       \
     X(OPERATION_WORK, "work")                                                                                   \
-    X(OPERATION_CHURN, "churn")           /* reads of pages that nobody writes, so that others leave the cache */
+    X(OPERATION_CHURN, "churn")           /* reads of pages that nobody writes, so that others leave the cache */ \
+    X(OPERATION_HOLD, "hold")             /* a snapshot or an iterator, read now and after the next operation */ \
+    X(OPERATION_COMPACT, "compact")                                                                             \
+    X(OPERATION_COLLECT, "collect")       /* of the value log */                                                \
+    X(OPERATION_READER, "reader")         /* opens the store read-only beside this one, reads it twice */        \
+    X(OPERATION_CREATE, "create")         /* the keyspace; those below use one that was created */               \
+    X(OPERATION_DROP, "drop")                                                                                   \
+    X(OPERATION_SPACE_GET, "space-get")                                                                         \
+    X(OPERATION_SPACE_PUT, "space-put")                                                                         \
+    X(OPERATION_SPACE_BATCH, "space-batch") /* puts `keys` and the keyspace's key */                             \
+    X(OPERATION_SPACE_TXN, "space-txn")   /* reads `more` and the keyspace's key, puts `keys` and that */
 typedef enum scenario_kind {
 #define SCENARIO_OPERATION_ENUM(name, text) name,
     SCENARIO_OPERATIONS(SCENARIO_OPERATION_ENUM)
@@ -52,6 +62,7 @@ typedef struct scenario {
     uint64_t seed;              /* of the strategy and of crash states */
     unsigned image;             /* which store it begins with */
     bool background, rows, values_apart, lingers, splits; /* splits: groups of two batches at most */
+    bool startles;              /* waits return although nobody has woken them */
     unsigned threads;
     struct {
         unsigned count;
@@ -59,7 +70,9 @@ typedef struct scenario {
     } of[SCENARIO_THREADS_MAX];
     bool has_fault;
     fault_rule fault;           /* nth counts from the moment that the threads start */
-    uint64_t cut_at;            /* 0: no power cut */
+    unsigned fault_thread;      /* an allocation: that of this thread, from 1; 0: of any */
+    uint64_t cut_at;            /* 0: no power cut at a point */
+    bool cut_in_sync;           /* a power cut once one thread is inside its sync and two sleep */
     schedule_strategy strategy;
     unsigned depth;
     uint32_t length;
@@ -80,6 +93,7 @@ scenario scenario_make(uint64_t seed, const scenario_sizes *sizes);
 void scenario_free(scenario *s);
 scenario scenario_copy(const scenario *s);
 unsigned scenario_operations(const scenario *s);
+bool scenario_has(const scenario *s, scenario_kind kind);
 
 /* The number that the operation writes, and that of a key of the first image: never 0. */
 unsigned scenario_value(unsigned thread, unsigned operation);

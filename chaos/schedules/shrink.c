@@ -109,16 +109,17 @@ static void fewer_operations(shrinking *h)
 /* Each thing that can be left out by itself. */
 static void fewer_features(shrinking *h)
 {
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < 9; i++) {
         scenario candidate = *h->best;
         switch (i) {
         case 0: candidate.has_fault = false; break;
-        case 1: candidate.cut_at = 0; break;
+        case 1: candidate.cut_at = 0; candidate.cut_in_sync = false; break;
         case 2: candidate.background = false; break;
         case 3: candidate.rows = false; break;
         case 4: candidate.values_apart = false; break;
         case 5: candidate.lingers = false; break;
         case 6: candidate.splits = false; break;
+        case 7: candidate.startles = false; break;
         default: candidate.image = 0;
         }
         try(h, &candidate);

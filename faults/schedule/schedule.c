@@ -116,6 +116,7 @@ static _Noreturn void stuck(void)
 
 typedef struct candidates {
     unsigned ready, timed;  /* bits of threads */
+    unsigned startled;      /* that may return from a wait without reason, if anybody can run */
     thread *usual;          /* who comes when nobody chooses */
     bool stays;             /* the running thread can go on */
 } candidates;
@@ -146,6 +147,7 @@ static candidates look(bool stays, bool yields)
         const thread *t = &schedule_threads[i];
         c.ready |= (unsigned)(t->state == THREAD_READY && (stays || t != schedule_current)) << i;
         c.timed |= (unsigned)(t->state == THREAD_WAITING && t->deadline) << i;
+        c.startled |= (unsigned)(t->state == THREAD_WAITING && !t->deadline && run.plan->startles) << i;
     }
     const unsigned mine = 1u << schedule_current->number, others = c.ready & ~mine;
     if (yields && others)
@@ -156,6 +158,14 @@ static candidates look(bool stays, bool yields)
               : c.timed    ? first_timer(c.timed)
                            : NULL;
     return c;
+}
+
+/* Who returns from a wait without reason, now and then; NULL: nobody. */
+static thread *startle(const candidates *c)
+{
+    if (!c->startled || !random_chance(&run.random, WALK_FIRES))
+        return NULL;
+    return thread_of(c->startled, (unsigned)random_below(&run.random, (unsigned)__builtin_popcount(c->startled)));
 }
 
 static thread *walk(const candidates *c)
@@ -194,7 +204,7 @@ static thread *given(const candidates *c)
         const schedule_switch *s = &p->switches[i];
         if (s->thread != t->number || s->point != t->points || s->to >= schedule_thread_count)
             continue;
-        if ((c->ready | c->timed) >> s->to & 1)
+        if ((c->ready | c->timed | c->startled) >> s->to & 1)
             return &schedule_threads[s->to];
     }
     return c->usual;
@@ -217,6 +227,18 @@ void schedule_note(uint64_t word)
         run.outcome->digest = random_mix(run.outcome->digest ^ word) + 0x9e3779b97f4a7c15u;
 }
 
+/* Whether a thread is inside a sync while two sleep. */
+static bool in_sync(void)
+{
+    unsigned inside = 0, asleep = 0;
+    for (unsigned i = 0; i < schedule_thread_count; i++) {
+        const thread *t = &schedule_threads[i];
+        inside += t->state != THREAD_OVER && t->doing && !strcmp(t->doing, SCHEDULE_IN_SYNC);
+        asleep += t->state == THREAD_WAITING;
+    }
+    return inside && asleep >= 2;
+}
+
 /* One point or block of the running thread, whose number and digest it moves on. Who comes. */
 static thread *choose(const candidates *c, uint64_t what)
 {
@@ -224,14 +246,16 @@ static thread *choose(const candidates *c, uint64_t what)
     thread *t = c->usual;
     schedule_current->points++;
     o->points++;
-    if (run.plan->cut_at && o->points == run.plan->cut_at)
+    if ((run.plan->cut_at && o->points == run.plan->cut_at) || (run.plan->cut_in_sync && in_sync()))
         finish(SCHEDULE_CUT);
     if (o->points > (run.plan->points_max ? run.plan->points_max : POINTS_MAX))
         schedule_found(SCHEDULE_LIVELOCK, "%llu points and no end", (unsigned long long)o->points);
-    if (c->ready && (c->ready & (c->ready - 1) || c->timed || run.plan->strategy == SCHEDULE_PCT)) {
+    if (c->ready && (c->ready & (c->ready - 1) || c->timed || c->startled || run.plan->strategy == SCHEDULE_PCT)) {
+        const bool draws = run.plan->strategy == SCHEDULE_WALK || run.plan->strategy == SCHEDULE_PCT;
+        thread *startled = draws ? startle(c) : NULL;
         switch (run.plan->strategy) {
-        case SCHEDULE_WALK: t = walk(c); break;
-        case SCHEDULE_PCT: t = pct(c); break;
+        case SCHEDULE_WALK: t = startled ? startled : walk(c); break;
+        case SCHEDULE_PCT: t = startled ? startled : pct(c); break;
         case SCHEDULE_TREE: t = &schedule_threads[schedule_tree_choose(run.plan->tree, c->ready, c->usual->number,
                                                                        c->stays)]; break;
         case SCHEDULE_GIVEN: t = given(c); break;
@@ -248,7 +272,7 @@ static thread *choose(const candidates *c, uint64_t what)
 static void go(thread *t, bool over)
 {
     thread *before = schedule_current;
-    if (t->state == THREAD_WAITING) { /* its time-out */
+    if (t->state == THREAD_WAITING) { /* its time-out, or nothing */
         if (run.clock_ns < t->deadline)
             run.clock_ns = t->deadline;
         t->state = THREAD_READY;
@@ -408,6 +432,14 @@ uintptr_t schedule_thread_number(void)
         memcpy(numbers, found, sizeof numbers);
     }
     return schedule_current ? numbers[schedule_current->number] : numbers[SCHEDULE_THREADS_MAX - 1];
+}
+
+bool schedule_outside(void)
+{
+    bool others = false;
+    for (unsigned i = 0; i < schedule_thread_count; i++)
+        others |= &schedule_threads[i] != schedule_current && schedule_threads[i].mutexes;
+    return others && schedule_current && !schedule_current->mutexes;
 }
 
 unsigned schedule_self(void)

@@ -58,8 +58,10 @@ typedef struct schedule_plan {
     size_t switch_count;
     schedule_tree *tree;             /* tree */
     uint64_t cut_at;                 /* the power goes at this point, counted from schedule_begin(); 0: never */
+    bool cut_in_sync;                /* the power goes once a thread is inside a sync of the I/O table and two sleep */
     uint64_t points_max;             /* more are a livelock; 0: 1,000,000 */
     bool races;                      /* plain accesses are compared */
+    bool startles;                   /* walk, PCT: waits also return although nobody woke them (sync.h allows it) */
 } schedule_plan;
 
 /* X(name, text): how a run ended. */
@@ -133,6 +135,8 @@ void schedule_free(void *memory, size_t bytes);
 /* Mixes an outcome into the digest. */
 void schedule_note(uint64_t word);
 bool schedule_running(void); /* whether the caller is a thread of a run */
+/* Whether another thread holds a mutex, and the running one none. */
+bool schedule_outside(void);
 
 /* ---- all schedules of a small case ---- */
 /* preemptions UINT_MAX: no bound. The tree starts with the schedule of no preemption. */

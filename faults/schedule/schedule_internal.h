@@ -34,11 +34,14 @@ typedef struct thread {
     bool by_timer;            /* the last wait ended by its time-out */
     unsigned awaited;         /* GRACE, JOINING: bits of the threads waited for */
     unsigned read_depth;
+    unsigned mutexes;         /* held */
     uint32_t points;          /* made since schedule_begin() */
     int64_t priority;         /* PCT: the highest runs */
     const void *stack[SCHEDULE_STACK_MAX]; /* calls, the outermost first */
     unsigned depth;
 } thread;
+
+#define SCHEDULE_IN_SYNC "sync, which is done"
 
 extern thread *schedule_current; /* NULL: no run */
 extern thread schedule_threads[SCHEDULE_THREADS_MAX];

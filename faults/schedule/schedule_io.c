@@ -71,7 +71,7 @@ static int point_sync(void *c, levin_file *file)
 {
     schedule_at("sync", NULL, CALLER);
     int result = inner(c)->sync(inner(c)->context, file);
-    schedule_at("sync, which is done", NULL, CALLER);
+    schedule_at(SCHEDULE_IN_SYNC, NULL, CALLER);
     return answer(result);
 }
 static int point_truncate(void *c, levin_file *file, uint64_t bytes)

@@ -3,7 +3,8 @@
  *
  * Invariants checked: every strategy finds the planted deadlock, lost update and lost wake-up, none finds anything in
  * the right versions; the tree visits exactly the schedules there are, each once; a plan gives one digest; a recorded
- * run given again is the same run; grace periods wait for the sections open when they begin; time jumps to time-outs.
+ * run given again is the same run; grace periods wait for the sections open when they begin; time jumps to time-outs;
+ * waits return without reason where that is asked for, and never because everybody sleeps.
  */
 #include <limits.h>
 #include <signal.h>
@@ -29,7 +30,7 @@ typedef struct world {
 typedef struct test_case {
     void (*body)(world *w, unsigned self);
     void (*after)(world *w);
-    bool right;
+    bool right, startles;
     unsigned steps[2];
 } test_case;
 
@@ -65,7 +66,7 @@ static unsigned seeds_to(const test_case *c, schedule_strategy strategy, unsigne
 {
     for (unsigned seed = 1; seed <= runs; seed++) {
         const schedule_plan plan = { .strategy = strategy, .seed = seed, .depth = 2, .length = 12, .races = true,
-                                     .points_max = 10000 };
+                                     .startles = c->startles, .points_max = 10000 };
         test_case copy = *c;
         schedule_run(&plan, run_case, &copy, o);
         free(o->switches);
@@ -424,6 +425,53 @@ START_TEST(schedule__time_jumps_to_a_time_out)
 }
 END_TEST
 
+/* ---- waits that return without reason ---- */
+
+static void wait_for_word(world *w, unsigned self)
+{
+    if (self == 1) {
+        atomic_write(&w->other, 1);
+        atomic_write(&w->word, 1);
+        sync_wake(&w->word, 1);
+        return;
+    }
+    if (!atomic_read(&w->word))
+        sync_wait(&w->word, 0, 0);
+    while (w->right && !atomic_read(&w->word))
+        sync_wait(&w->word, 0, 0);
+    if (!atomic_read(&w->word))
+        schedule_found(SCHEDULE_CHECK, "woken without reason");
+}
+
+START_TEST(schedule__wait_that_does_not_look_again_is_found)
+{
+    for (schedule_strategy s = SCHEDULE_WALK; s <= SCHEDULE_PCT; s++) {
+        schedule_outcome o;
+        test_case c = { .body = wait_for_word };
+        ck_assert_uint_eq(seeds_to(&c, s, 2000, &o), 0); /* whoever sleeps was woken */
+        c.startles = true;
+        ck_assert_uint_ne(seeds_to(&c, s, 2000, &o), 0);
+        ck_assert_int_eq(o.end, SCHEDULE_CHECK);
+        c.right = true;
+        ck_assert_uint_eq(seeds_to(&c, s, 2000, &o), 0);
+    }
+}
+END_TEST
+
+static void wait_for_nobody(world *w, unsigned self)
+{
+    if (self == 0)
+        sync_wait(&w->word, 0, 0);
+}
+
+START_TEST(schedule__startling_does_not_wake_who_sleeps_for_ever)
+{
+    schedule_outcome o;
+    ck_assert_uint_eq(seeds_to(&(test_case){ .body = wait_for_nobody, .startles = true }, SCHEDULE_WALK, 1, &o), 1);
+    ck_assert_int_eq(o.end, SCHEDULE_DEADLOCK);
+}
+END_TEST
+
 static void crash(world *w, unsigned self)
 {
     if (self && atomic_read(&w->word))
@@ -450,4 +498,6 @@ LEVIN_TEST_MAIN("schedule", TEST(schedule__deadlock_of_two_orders_is_found),
                 TEST(schedule__tree_finds_the_lost_update),
                 TEST(schedule__one_plan_gives_one_digest_and_a_recording_the_same_run),
                 TEST(schedule__power_cut_ends_the_run_at_its_point), TEST(schedule__time_jumps_to_a_time_out),
+                TEST(schedule__wait_that_does_not_look_again_is_found),
+                TEST(schedule__startling_does_not_wake_who_sleeps_for_ever),
                 TEST(schedule__signal_is_a_finding_and_the_next_run_goes_on))

@@ -51,6 +51,8 @@ void sync_mutex_fini(sync_mutex *mutex)
 static void taken(sync_mutex *mutex)
 {
     hold(mutex, mine());
+    if (schedule_current)
+        schedule_current->mutexes++;
     race_acquire(mutex);
 }
 
@@ -85,6 +87,8 @@ void sync_mutex_unlock(sync_mutex *mutex)
         schedule_found(SCHEDULE_MISUSE, "%s unlocks a mutex that it does not hold", schedule_current->name);
     race_release(mutex);
     hold(mutex, 0);
+    if (schedule_current)
+        schedule_current->mutexes--;
     for (unsigned i = 0; i < schedule_thread_count; i++)
         if (schedule_threads[i].state == THREAD_LOCKING && schedule_threads[i].object == mutex)
             schedule_threads[i].state = THREAD_READY;
