@@ -226,7 +226,7 @@ static void change_settled(void *context, levin_code code, uint64_t sequence)
     }
     if (!c->state)
         return;
-    if (code == LEVIN_OK) /* release: pairs with keyspace_lost() */
+    if (code == LEVIN_OK) /* release: pairs with keyspace_lost() and keyspace_state_gone() */
         atomic_store_explicit(&c->state->dropped, sequence, memory_order_release);
     else
         c->state->dropping = false;
@@ -355,12 +355,28 @@ levin_code levin_keyspace_list(levin *store, const levin_snapshot *snapshot,
 
 /* ---- reading ---- */
 
+bool keyspace_state_gone(levin *store, const keyspace_state *state)
+{
+    /* acquire: pairs with change_settled() */
+    const uint64_t dropped = atomic_load_explicit(&state->dropped, memory_order_acquire);
+    if (!dropped)
+        return false;
+    reclaim_read_lock();
+    const bool gone = version_current(&store->versions)->sequence >= dropped;
+    reclaim_read_unlock();
+    return gone;
+}
+
 /* Whether it is gone in the newest state, or in that of the snapshot. */
 static bool keyspace_lost(const levin_keyspace *ks, const levin_snapshot *snapshot)
 {
+    if (!ks->state)
+        return false;
+    if (!snapshot)
+        return keyspace_state_gone(ks->store, ks->state);
     /* acquire: pairs with change_settled() */
-    uint64_t dropped = ks->state ? atomic_load_explicit(&ks->state->dropped, memory_order_acquire) : 0;
-    return dropped && (!snapshot || snapshot->v->sequence >= dropped);
+    const uint64_t dropped = atomic_load_explicit(&ks->state->dropped, memory_order_acquire);
+    return dropped && snapshot->v->sequence >= dropped;
 }
 
 bool keyspace_dropped(const levin_keyspace *ks)

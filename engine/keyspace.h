@@ -41,6 +41,11 @@ void keyspace_state_unref(levin *db, keyspace_state *state);
 /* LEVIN_NO_KEYSPACE, LEVIN_INVALID (another store's): the handle cannot be used, with this snapshot or NULL. */
 levin_code keyspace_check(levin *store, const levin_keyspace *ks, const levin_snapshot *snapshot);
 
+/*
+ * Whether it is gone in the newest state.  `dropped` is set before the state without it is published: until then it is
+ * there, or somebody who was refused could still find it in a snapshot taken after that.
+ */
+bool keyspace_state_gone(levin *store, const keyspace_state *state);
 /* Whether it is gone for those who write. */
 bool keyspace_dropped(const levin_keyspace *ks);
 

@@ -185,8 +185,8 @@ static levin_code name_spaces(const levin_txn *txn, levin_batch *batch)
 static bool space_lost(const levin_txn *txn)
 {
     bool lost = false;
-    for (const txn_space *s = txn->spaces; s && !lost; s = s->next) /* acquire: pairs with change_settled() */
-        lost = atomic_load_explicit(&s->state->dropped, memory_order_acquire) && space_written(txn, s);
+    for (const txn_space *s = txn->spaces; s && !lost; s = s->next)
+        lost = space_written(txn, s) && keyspace_state_gone(txn->store, s->state);
     return lost;
 }
 
