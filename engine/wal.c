@@ -407,9 +407,59 @@ levin_code wal_mark(wal *log, uint64_t durable_generation, levin_error *error)
     return code ? code : control_write(log, WAL_MARK, WAL_RESERVE_SECTORS, error);
 }
 
+/* Where the copy of a CLOSE at the log's end goes; 0: it needs none, for it begins a block itself. */
+static uint64_t close_copy_at(const wal *log)
+{
+    return log->offset % WAL_BLOCK_BYTES ? round_up_u64(log->offset, WAL_BLOCK_BYTES) : 0;
+}
+
+/*
+ * Without room for the copy the CLOSE goes to the next segment; where that cannot be made, it stays here, alone: a
+ * close does not fail for want of room.
+ */
+static levin_code close_room(wal *log, levin_error *error)
+{
+    const uint32_t sector = log->options.sector_bytes;
+    const uint64_t at = close_copy_at(log);
+    if (!at || at + sector <= log->bytes)
+        return LEVIN_OK;
+    levin_code code = segment_switch(log, sector, error);
+    if (code && !log->poisoned && !log->sealing) {
+        memset(error, 0, sizeof *error);
+        code = LEVIN_OK;
+    }
+    return code;
+}
+
+/*
+ * The copy is in no chain: recovery never comes to it, and finds it when the block before it is lost.  So it is no
+ * group that could be replayed, only a proof.  It is written first, and synced with the CLOSE.
+ */
+static levin_code close_copy_write(wal *log, levin_error *error)
+{
+    const uint64_t at = close_copy_at(log);
+    if (!at || at + log->options.sector_bytes > log->bytes)
+        return LEVIN_OK;
+    wal_group g = {
+        .kind = WAL_CLOSE,
+        .position = lsn_make(log->number, at),
+        .incarnation = log->incarnation,
+        .previous = ~log->chain,
+        .durable = log->durable,
+        .generation = log->generation,
+        .sequence = log->sequence,
+    };
+    wal_group_encode(log->control, &g, log->identity, log->options.sector_bytes);
+    return wal_write_file(log, &log->current, log->control, log->options.sector_bytes, at, error);
+}
+
 levin_code wal_finish(wal *log, levin_error *error)
 {
     levin_code code = wal_sync(log, error); /* so that the mark can call everything durable */
+    if (!code)
+        code = close_room(log, error);
+    if (!code)
+        code = close_copy_write(log, error);
     return code ? code : control_write(log, WAL_CLOSE, WAL_RESERVE_SECTORS - 1, error);
 }
 

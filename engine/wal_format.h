@@ -39,7 +39,9 @@
  * data   a commit group.
  * mark   carries durable position and generation: written after recovery, after a checkpoint, after a failed write.
  * seal   last group of a segment: the log goes on in the segment named, which exists, has its header, and is durable.
- * close  the store was closed cleanly: everything before it is durable.
+ * close  the store was closed cleanly: everything before it is durable.  One that shares a block of 4096 bytes with the
+ *        group before it has a copy at the next block, with its own position and no group before it (its field is the
+ *        complement of what the chain would be): if the block is lost, the copy proves it.  It is in no chain.
  */
 #ifndef LEVIN_WAL_FORMAT_H
 #define LEVIN_WAL_FORMAT_H

@@ -23,7 +23,8 @@ enum {
     WAL_SPARES_MAX = 64,
     /* Left free behind every data group and mark: one sector for a CLOSE and one for the SEAL that has to
      * follow when the store is opened again. */
-    WAL_RESERVE_SECTORS = 2
+    WAL_RESERVE_SECTORS = 2,
+    WAL_BLOCK_BYTES = 4096 /* what may be lost in one piece, of a page cache or a device: no proof in its own block */
 };
 #define WAL_NUMBER_MAX 0xffffffffu
 #define WAL_INCARNATION_MAX (UINT64_MAX / 2)

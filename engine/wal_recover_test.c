@@ -192,6 +192,34 @@ START_TEST(wal_recover__every_flipped_sector_before_the_proven_end_is_corrupt)
 }
 END_TEST
 
+/* A device that loses one block of a closed log: with it the last groups and the CLOSE may be gone, all synced. */
+START_TEST(wal_recover__a_lost_block_of_a_closed_log_is_corrupt)
+{
+    static const uint64_t segment_bytes[] = { 8 << 10, 64 << 10 };
+    unsigned lost = 0;
+    for (unsigned size = 0; size < 2; size++)
+        for (uint64_t count = 1; count <= 40; count++) {
+            client *c = some_log(count, segment_bytes[size], true);
+            for (uint64_t s = 1; s <= c->d->name_count; s++)
+                for (uint64_t block = 0; block < segment_bytes[size]; block += WAL_BLOCK_BYTES) {
+                    client *o = on_copy(c);
+                    memset(bytes_at(o, s, block), 0, WAL_BLOCK_BYTES);
+                    disk_settle(o->d);
+                    if (client_open(o) == LEVIN_OK)
+                        assert_replayed(o, 1, count);
+                    else {
+                        ck_assert_int_eq(o->error.code, LEVIN_CORRUPT);
+                        lost++;
+                    }
+                    end(o);
+                }
+            assert_goes_on(c, count);
+            end(c);
+        }
+    ck_assert_uint_gt(lost, 80);
+}
+END_TEST
+
 /* After salvage, with a torn tail on top, what was cut off must not pass for proof of rot. */
 START_TEST(wal_recover__what_salvage_cut_off_proves_nothing_later)
 {
@@ -912,6 +940,7 @@ LEVIN_TEST_MAIN("wal_recover", TEST(wal_recover__torn_tail_is_cut_at_every_secto
                 TEST(wal_recover__damage_in_the_last_unproven_group_is_cut),
                 TEST(wal_recover__garbage_behind_the_log_is_nothing), TEST(wal_recover__empty_log_gets_its_mark),
                 TEST(wal_recover__every_flipped_sector_before_the_proven_end_is_corrupt),
+                TEST(wal_recover__a_lost_block_of_a_closed_log_is_corrupt),
                 TEST(wal_recover__what_salvage_cut_off_proves_nothing_later),
                 TEST(wal_recover__missing_segments_are_corrupt), TEST(wal_recover__truncated_last_segment_is_corrupt),
                 TEST(wal_recover__start_that_cannot_be_is_corrupt),
