@@ -126,6 +126,20 @@ START_TEST(crash__with_a_journal_a_sync_takes_all_names_before_it)
 }
 END_TEST
 
+START_TEST(crash__with_a_journal_a_sync_of_a_range_takes_all_names_too)
+{
+    crash_limits journal = plain_limits();
+    journal.sync_names = true;
+    run r = run_begin(with_file(NULL, "f", "."));
+    create(&r, "g");
+    put(&r, "f", 0, 'A');
+    trace_append(r.t, &(trace_entry){ .op = TRACE_SYNC_RANGE, .node = node_of(&r, "f"), .name = "f", .bytes = 512 });
+    EXPECT(&r, journal, "f:A g:");
+    EXPECT(&r, plain_limits(), "f:A", "f:A g:");
+    run_end(&r);
+}
+END_TEST
+
 /* ---- Names ----------------------------------------------------------------------------------------------- */
 
 START_TEST(crash__a_link_is_one_more_name)
@@ -182,6 +196,7 @@ LEVIN_TEST_MAIN("crash states of foreign programs", TEST(crash__a_sync_of_a_rang
                 TEST(crash__a_sync_of_a_range_keeps_older_data_below_newer),
                 TEST(crash__a_sync_of_a_range_takes_the_size_that_it_needs),
                 TEST(crash__a_sync_of_all_takes_data_and_names), TEST(crash__a_flush_promises_nothing),
-                TEST(crash__with_a_journal_a_sync_takes_all_names_before_it), TEST(crash__a_link_is_one_more_name),
+                TEST(crash__with_a_journal_a_sync_takes_all_names_before_it),
+                TEST(crash__with_a_journal_a_sync_of_a_range_takes_all_names_too), TEST(crash__a_link_is_one_more_name),
                 TEST(crash__a_file_without_a_name_is_nowhere_until_it_is_linked),
                 TEST(crash__what_stands_before_the_start_is_durable))

@@ -43,8 +43,8 @@
  * Links.  One more name for a file is an operation on one entry, like a create; the name in a create may be missing
  * (O_TMPFILE): then the file has no entry until it is linked.
  *
- * Journaling (on request).  A sync of a file makes all earlier changes of names durable, whatever their directory:
- * ext4, XFS, Btrfs write their journal up to there.
+ * Journaling (on request).  A sync of a file, or of a range of it, makes all earlier changes of names durable,
+ * whatever their directory: ext4, XFS, Btrfs write their journal up to there.
  *
  * Lying sync (on request).  A sync, of file or directory, takes effect only when the same one is synced again.
  *
@@ -400,12 +400,14 @@ static void take_sync_range(crash_model *m, disk_node node, uint64_t from, uint6
         pending *op = &m->list[i];
         const uint64_t end = op->offset + op->bytes;
         const bool sized = op->type == PENDING_RESIZE || op->type == PENDING_GROW;
-        if (op->type == PENDING_NAME || op->node != node || (!sized && (end <= from || op->offset >= to)) ||
-            !promote(m, op)) {
+        const bool names = op->type == PENDING_NAME;
+        const bool synced = names ? m->sync_names
+                                  : op->node == node && (sized || (end > from && op->offset < to));
+        if (!synced || !promote(m, op)) {
             list[n++] = *op;
             continue;
         }
-        if (sized) { /* sizes come in order, and the data needs the last */
+        if (sized || names) { /* sizes come in order, and the data needs the last */
             apply(m->durable, op, &kept);
             pending_fini(op);
             continue;
