@@ -128,8 +128,12 @@ BENCHES := $(foreach s,$(BENCH_SRC),$(B)/bench/$(call name,$(s)))
 LIB_A  := $(or $(ENGINE_A),$(B)/liblevin.a)
 LIB_SO := $(B)/liblevin.so.$(VERSION)
 PLUGINS := $(STORES:%=$(B)/stores/%.so)
-# plug-ins outside of the list: the worked example, and two for tests, one of which lies
-EXAMPLES := $(B)/examples/template.so $(B)/examples/dirstore.so $(B)/examples/liar.so
+# plug-ins outside of the list: the worked example, and four for tests, three of which have a flaw
+flaw_liar := LIES
+flaw_forgetful := FORGETS
+flaw_moody := MOODY
+FLAWED := liar forgetful moody
+EXAMPLES := $(B)/examples/template.so $(B)/examples/dirstore.so $(FLAWED:%=$(B)/examples/%.so)
 # the archive that is installed: one object in which all but levin_* is local, so that it clashes with no name of its user
 LIB_STATIC := $(B)/install/liblevin.a
 FAULTS_A := $(B)/libfaults.a
@@ -214,10 +218,10 @@ $(B)/obj/chaos/adapter_rocksdb.o: CPPFLAGS_ALL += -DLEVIN_ROCKSDB_VERSION='"$(sh
 $(B)/examples/%.so: $(B)/obj/chaos/examples/%.o
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -shared -o $@ $< $(LDFLAGS)
-$(B)/obj/chaos/examples/liar.o: chaos/examples/dirstore.c Makefile
+$(FLAWED:%=$(B)/obj/chaos/examples/%.o): $(B)/obj/chaos/examples/%.o: chaos/examples/dirstore.c Makefile
 	@mkdir -p $(@D)
-	$(if $(Q),@echo "  CC    $< (it lies)")
-	$(Q)$(CC) $(CPPFLAGS_ALL) -DLIES $(CFLAGS_ALL) -c $< -o $@
+	$(if $(Q),@echo "  CC    $< ($*)")
+	$(Q)$(CC) $(CPPFLAGS_ALL) -DFLAW=$(flaw_$*) $(CFLAGS_ALL) -c $< -o $@
 
 $(CHAOS_A): $(call obj,$(filter-out $(CHAOS_MAIN),$(CHAOS_SRC)))
 	$(if $(Q),@echo "  AR    $@")

@@ -33,6 +33,13 @@ check "and has told of damage" row levin '[.classes[] | .outcomes.detected] | ad
 check "Levin has lives and power cuts" row levin '[.classes[] | select(.class | IN("sync", "full", "crash", "strict")) | .outcomes.right >= 3] | all and length == 4'
 check "a small honest store has none either" row ./dirstore.so '[.classes[].bad] | add == 0'
 check "one that lies is caught in each class" row ./liar.so 'all(.classes[]; .due == 0 or .bad > 0)'
+check "a store that retries a failed sync acknowledges commits that are lost" sh -c "'$chaos' scoreboard --stores ./dirstore.so,./forgetful.so --classes sync --lives 12 \
+    --batches 200 --quiet --directory kept --json >board.json && cat board.json"
+sync() { jq -e --arg store "$1" "[.stores[] | select(.store == \$store).classes[] | select(.class == \"sync\")][0] | $2" board.json; } # store, expression
+check "and is shown red" sync ./forgetful.so '.bad > 0 and .found == .bad and .commits.acknowledged_after_a_failure.lost == .bad'
+check "an honest one that writes all again is not" sync ./dirstore.so '.bad == 0 and .commits.acknowledged_after_a_failure.there > 0'
+check "both in the table of failed syncs" test "$(grep -A4 '^A sync failed' kept/scoreboard.txt | grep -cE '^  \./(dirstore\.so +[1-9][0-9]* +0 +0|forgetful\.so +0 +0 +[1-9][0-9]*)\b')" -eq 2
+jq -s '{stores: [.[].stores[]], out_of_time: any(.[]; .out_of_time)}' mine.json foreign.json >board.json
 check "and there are such classes" row ./liar.so '[.classes[] | select(.due > 0)] | length >= 8'
 if has lmdb; then
     check "LMDB dies on a file cut short" row lmdb '.classes[] | select(.class == "cut") | .outcomes.signal > 0 and .outcomes.right == 0'
@@ -64,6 +71,19 @@ check "the page reads nothing from elsewhere" sh -c '! grep -E "(src|href)=.?htt
 check "with plots" sh -c '! command -v gnuplot || grep -q "<svg" kept/scoreboard.html'
 check "a budget is kept" exits 0 sh -c "'$chaos' scoreboard --stores levin --classes flip --damages 100000 --budget 1 --quiet --directory brief | grep -q 'the budget was over'"
 check "nothing is left in memory" sh -c '! ls -d /dev/shm/levin-scoreboard-* 2>/dev/null | grep -q "levin-scoreboard-$$"'
+# one that is wrong only when nobody repeats it
+check "every example again by its line" exits 0 sh -c "'$chaos' scoreboard --stores ./liar.so --classes flip,cut --damages 10 --batches 100 --quiet --directory again >/dev/null &&
+    '$chaos' scoreboard --directory again --again >again.txt"
+check "is counted" grep -qE '^([0-9]+) of \1 examples came back 3 times in a row$' again.txt
+check "a trial that does not repeat" exits 0 sh -c "'$chaos' scoreboard --stores ./moody.so --classes flip --damages 4 --batches 100 --quiet --directory again --json >board.json"
+check "is no finding" row ./moody.so '.classes[0] | .bad == 4 and .found == 0 and .examples[0].reproduced == 0 and .examples[0].finding == false'
+check "and tells what differed" row ./moody.so '.classes[0].examples[0].differs | startswith("exit status 0, ")'
+check "it is marked in the table" grep -qE '^\./moody\.so +W4\? ' again/scoreboard.txt
+check "and on the page" grep -q 'wrong&nbsp;4&nbsp;?' again/scoreboard.html
+check "again" exits 1 sh -c "'$chaos' scoreboard --directory again --again >again.txt"
+check "it is told" grep -q '^0 of 3  wrong  levin-chaos scoreboard --directory again --batches 100 --replay' again.txt
+check "with what differed" grep -q '^ *differs: exit status 0, ' again.txt
+check "no report" exits 3 "$chaos" scoreboard --directory nowhere --again
 check "usage" exits 2 "$chaos" scoreboard --warp 9
 check "help" exits 0 "$chaos" scoreboard --help
 

@@ -13,11 +13,13 @@
 #include "store_spec.h"
 #include "store_work.h"
 
-enum { BOARD_ROWS_MAX = 64, BOARD_PATH_BYTES = 512, BOARD_REPLAY_BYTES = 400, BOARD_REPEATS = 3,
-       BOARD_PLACE_BYTES = 48 };
+enum { BOARD_ROWS_MAX = 64, BOARD_PATH_BYTES = 512, BOARD_REPLAY_BYTES = 1024, BOARD_REPEATS = 3,
+       BOARD_CANDIDATES = 3, BOARD_PLACE_BYTES = 48, BOARD_SEED_DEFAULT = 1, BOARD_BATCHES_DEFAULT = 400 };
 
 #define BOARD_MEMORY_BYTES ((uint64_t)2 << 30) /* for what is judged */
+#define BOARD_HANG_DEFAULT 20.0
 #define BOARD_IDLE_SECONDS 5.0 /* nothing that is judged sleeps for so long */
+#define BOARD_QUIET_SHARE (1.0 / 3) /* of hang_seconds: a life that did nothing for so long hangs */
 
 /* The classes of faults: damages to a closed store (store_damage_kind), then those of a running one. */
 typedef enum board_class {
@@ -40,6 +42,14 @@ bool board_class_parse(const char *word, board_class *c);
  */
 bool board_is_bad(board_class c, outcome what);
 
+/* What a store told those who commit, in a life in which a sync failed or the disk was full. */
+typedef enum board_told {
+    BOARD_TOLD_NOTHING, /* no commit failed: it was not opened yet, was being closed, or did not pass it on */
+    BOARD_TOLD_REFUSES, /* a commit failed, and none was acknowledged on this handle after it */
+    BOARD_TOLD_GOES_ON, /* a commit failed, and one after it was acknowledged */
+    BOARD_TOLD_COUNT
+} board_told;
+
 typedef struct board_options {
     uint64_t seed;
     uint64_t damages;        /* of each class, at most */
@@ -55,22 +65,24 @@ typedef struct board_options {
     bool quiet;
 } board_options;
 
-/* One that shows an outcome: the lowest number. */
+/* One that shows an outcome. */
 typedef struct board_example {
     bool there;
     uint64_t number;
     char what[STORE_DAMAGE_DESCRIPTION_BYTES]; /* was done */
     char text[GUARDED_TEXT_BYTES];             /* came of it */
-    unsigned reproduced;     /* of BOARD_REPEATS: ended in the same outcome */
+    unsigned reproduced;     /* of BOARD_REPEATS replays in a row, each a process of its own: the same outcome */
+    char differs[GUARDED_TEXT_BYTES]; /* what the first replay that ended otherwise said */
 } board_example;
 
 typedef struct board_cell {
     uint64_t due;            /* how many there are to do */
     uint64_t counts[OUTCOME_COUNT];
     uint64_t check_found;    /* of those detected: by its own check alone */
-    uint64_t acknowledged;   /* BOARD_SYNC, BOARD_FULL: lives in which a commit failed and a later one did not */
+    uint64_t told[BOARD_TOLD_COUNT][OUTCOME_COUNT]; /* BOARD_SYNC, BOARD_FULL: lives */
     uint64_t skipped;        /* the fault did not come: not among the counts */
-    board_example examples[OUTCOME_COUNT];
+    board_example examples[OUTCOME_COUNT][BOARD_CANDIDATES]; /* the lowest numbers; [0] is shown: one that came back,
+                              * if there is one */
 } board_cell;
 
 typedef struct board_row {
@@ -95,7 +107,7 @@ typedef struct board {
     char scratch[BOARD_PATH_BYTES];  /* in memory, if there is room */
     double seconds;
     bool interrupted, out_of_time;
-    bool repeated;                   /* what is bad was done BOARD_REPEATS times more */
+    bool confirmed;                  /* the replay lines of what is bad were run */
 } board;
 
 /* The stores are made, or those of an earlier run with the same settings taken again. */
@@ -104,8 +116,10 @@ bool board_begin(board *b, const board_options *options);
 bool board_add(board *b, const char *label, char message[STORE_MESSAGE_BYTES]);
 /* All that can be loaded, with their variants. */
 void board_add_all(board *b);
-/* Everything that is due and can be done within the budget; bad examples are done BOARD_REPEATS times more. */
+/* Everything that is due and can be done within the budget. */
 void board_run(board *b);
+/* The replay line of an example of each bad outcome, BOARD_REPEATS times in a row (scoreboard_confirm.c). */
+void board_confirm(board *b);
 /* Small sizes, so that logs are switched, written back and merged in a workload that is read in no time. */
 store_config board_config(const store_spec *spec, const char *path, bool create);
 /* A trial hangs when it does not compute for so long; 0: that is not looked at. */
@@ -119,13 +133,25 @@ void board_place_text(board_class c, uint64_t number, char text[BOARD_PLACE_BYTE
 bool board_place_parse(board_class c, const char *text, uint64_t *number);
 /* Whether the class has that number for this store. */
 bool board_place_exists(const board_row *row, board_class c, uint64_t number);
-/* One trial. OUTCOME_COUNT when the fault did not come, or there is no such state. */
+/*
+ * One trial. OUTCOME_COUNT when the fault did not come, or there is no such state. *noted: of a damage, that its own
+ * check alone found it; of a life, a board_told.
+ */
 outcome board_trial(const board *b, board_row *row, board_class c, uint64_t number,
-                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *noted);
+                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], unsigned *noted);
+/* Takes an example if its number is among the lowest. */
+void board_example_take(board_cell *cell, outcome what, const board_example *e);
 void board_end(board *b);
 
 uint64_t board_cell_done(const board_cell *cell);
 uint64_t board_cell_bad(const board_cell *cell, board_class c);
+/* Whether none of the examples of a bad outcome came back: then it is no finding. */
+bool board_outcome_doubtful(const board *b, const board_cell *cell, board_class c, outcome what);
+/* Lives of which the store told so much: of all outcomes, and of those in which what was acknowledged is gone. */
+uint64_t board_told_lives(const board_cell *cell, board_told t);
+uint64_t board_told_bad(const board_cell *cell, board_told t);
+/* Those of board_cell_bad() that are findings. */
+uint64_t board_cell_found(const board *b, const board_cell *cell, board_class c);
 /* The command line that does it again. */
 void board_replay_line(const board *b, const board_row *row, board_class c, uint64_t number,
                        char line[BOARD_REPLAY_BYTES]);

@@ -18,11 +18,11 @@
 #include "crew.h"
 #include "options.h"
 #include "scoreboard.h"
+#include "scoreboard_confirm.h"
 #include "scoreboard_lives.h"
 
-enum { KEYS_DEFAULT = 300, BATCHES_DEFAULT = 400, DAMAGES_DEFAULT = 100, LIVES_DEFAULT = 20, STATES_DEFAULT = 200,
+enum { KEYS_DEFAULT = 300, DAMAGES_DEFAULT = 100, LIVES_DEFAULT = 20, STATES_DEFAULT = 200,
        LIFE_BATCHES_DEFAULT = 120, LIST_BYTES = 4096 };
-static const double HANG_SECONDS_DEFAULT = 20;
 
 static const char usage_text[] =
     "usage: levin-chaos scoreboard [options]\n"
@@ -43,16 +43,17 @@ static const char usage_text[] =
     "  --json            JSON on standard output instead of the table\n"
     "  --quiet           no progress line\n"
     "  --replay STORE/CLASS/NUMBER  one trial again, with the same --directory and --seed\n"
+    "  --again           every example of a report that --directory has, by its replay line, three times in a row\n"
     "  --help\n"
     "\n"
-    "exit status: 0 done, 1 a bad outcome of a replay or in Levin's row, 2 usage, 3 the harness itself failed,\n"
-    "130 interrupted\n";
+    "exit status: 0 done, 1 a bad outcome of a replay or in Levin's row, or an example that did not come back,\n"
+    "2 usage, 3 the harness itself failed, 130 interrupted\n";
 
 typedef struct request {
     board_options options;
     life_order child;        /* --child: a life of a store, under the recorder */
     const char *stores, *replay;
-    bool json;
+    bool json, again;
 } request;
 
 static int mistake(const char *what, const char *argument)
@@ -62,7 +63,8 @@ static int mistake(const char *what, const char *argument)
 }
 
 enum { OPT_STORES = 256, OPT_DAMAGES, OPT_BUDGET, OPT_BATCHES, OPT_SEED, OPT_JOBS, OPT_HANG, OPT_DIRECTORY, OPT_JSON,
-       OPT_QUIET, OPT_REPLAY, OPT_HELP, OPT_CLASSES, OPT_LIVES, OPT_STATES, OPT_CHILD, OPT_KEYS, OPT_UNTIL, OPT_CLOSE };
+       OPT_QUIET, OPT_REPLAY, OPT_HELP, OPT_CLASSES, OPT_LIVES, OPT_STATES, OPT_CHILD, OPT_KEYS, OPT_UNTIL, OPT_CLOSE,
+       OPT_AGAIN };
 
 static const struct option long_options[] = {
     { "stores", required_argument, NULL, OPT_STORES },     { "damages", required_argument, NULL, OPT_DAMAGES },
@@ -72,7 +74,7 @@ static const struct option long_options[] = {
     { "json", no_argument, NULL, OPT_JSON },               { "quiet", no_argument, NULL, OPT_QUIET },
     { "replay", required_argument, NULL, OPT_REPLAY },     { "help", no_argument, NULL, OPT_HELP },
     { "classes", required_argument, NULL, OPT_CLASSES },   { "lives", required_argument, NULL, OPT_LIVES },
-    { "states", required_argument, NULL, OPT_STATES },
+    { "states", required_argument, NULL, OPT_STATES },     { "again", no_argument, NULL, OPT_AGAIN },
     /* of a life, by which we call ourselves */
     { "child", required_argument, NULL, OPT_CHILD },       { "keys", required_argument, NULL, OPT_KEYS },
     { "until", required_argument, NULL, OPT_UNTIL },       { "close", no_argument, NULL, OPT_CLOSE },
@@ -134,6 +136,9 @@ static int option_parse(request *r, int option)
     case OPT_QUIET:
         r->options.quiet = true;
         return -1;
+    case OPT_AGAIN:
+        r->again = true;
+        return -1;
     case OPT_REPLAY:
         r->replay = optarg;
         return -1;
@@ -173,7 +178,7 @@ static int replay(board *b, const char *what)
     char text[GUARDED_TEXT_BYTES] = "";
     uint64_t place;
     board_class class;
-    bool noted;
+    unsigned noted;
     if (snprintf(label, sizeof label, "%s", what) >= (int)sizeof label)
         return mistake("--replay is too long", what);
     char *last = strrchr(label, '/');
@@ -242,7 +247,7 @@ static int judge(const board *b)
         if (row->failed[0])
             return EXIT_HARNESS;
         for (int c = 0; c < BOARD_CLASSES; c++)
-            if (board_cell_bad(&row->cells[c], (board_class)c))
+            if (board_cell_bad(&row->cells[c], (board_class)c)) /* of our own no doubt is in favour */
                 return EXIT_VIOLATION;
     }
     return b->interrupted ? EXIT_INTERRUPTED : EXIT_NOTHING_FOUND;
@@ -251,9 +256,10 @@ static int judge(const board *b)
 int scoreboard_command(int argc, char **argv)
 {
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    request r = { .options = { .seed = 1, .damages = DAMAGES_DEFAULT, .hang_seconds = HANG_SECONDS_DEFAULT,
+    request r = { .options = { .seed = BOARD_SEED_DEFAULT, .damages = DAMAGES_DEFAULT,
+                               .hang_seconds = BOARD_HANG_DEFAULT,
                                .jobs = online > 0 ? (unsigned)online : 1, .keys = KEYS_DEFAULT,
-                               .batches = BATCHES_DEFAULT, .lives = LIVES_DEFAULT, .states = STATES_DEFAULT,
+                               .batches = BOARD_BATCHES_DEFAULT, .lives = LIVES_DEFAULT, .states = STATES_DEFAULT,
                                .life_batches = LIFE_BATCHES_DEFAULT, .classes = (1u << BOARD_CLASSES) - 1,
                                .directory = "scoreboard" } };
     opterr = 0;
@@ -270,6 +276,10 @@ int scoreboard_command(int argc, char **argv)
         r.child.keys = r.options.keys;
         r.child.batches = r.options.batches;
         return life_child(&r.child);
+    }
+    if (r.again) {
+        crew_catch_signals();
+        return scoreboard_again(&r.options);
     }
     board *b = fatal_alloc_zeroed(sizeof *b);
     if (!board_begin(b, &r.options)) {

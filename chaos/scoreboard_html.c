@@ -24,7 +24,7 @@ static void style(FILE *to)
           "</style></head><body>\n<h1>Stores under the same faults</h1>\n", to);
 }
 
-static void cell(FILE *to, const board_row *row, int c)
+static void cell(FILE *to, const board *b, const board_row *row, int c)
 {
     const board_cell *l = &row->cells[c];
     fputs("<td>", to);
@@ -32,12 +32,15 @@ static void cell(FILE *to, const board_row *row, int c)
         fputs("&ndash;", to);
     for (int o = OUTCOME_COUNT - 1; o >= 0; o--)
         if (l->counts[o])
-            fprintf(to, "<span style=\"background:%s\">%s&nbsp;%llu</span> ", colours[o], outcome_text((outcome)o),
-                    (ull)l->counts[o]);
+            fprintf(to, "<span style=\"background:%s\">%s&nbsp;%llu%s</span> ", colours[o], outcome_text((outcome)o),
+                    (ull)l->counts[o], board_outcome_doubtful(b, l, (board_class)c, (outcome)o) ? "&nbsp;?" : "");
     if (l->check_found)
         fprintf(to, "<small>(%llu by its own check alone)</small>", (ull)l->check_found);
-    if (l->acknowledged)
-        fprintf(to, "<small>(%llu acknowledged a commit after a failed one)</small>", (ull)l->acknowledged);
+    if (board_told_lives(l, BOARD_TOLD_GOES_ON))
+        fprintf(to, "<small>(in %llu a commit was acknowledged after a failed one: %llu there, %llu damaged and told, "
+                    "%llu lost)</small>", (ull)board_told_lives(l, BOARD_TOLD_GOES_ON),
+                (ull)l->told[BOARD_TOLD_GOES_ON][OUTCOME_RIGHT], (ull)l->told[BOARD_TOLD_GOES_ON][OUTCOME_DETECTED],
+                (ull)board_told_bad(l, BOARD_TOLD_GOES_ON));
 }
 
 static void table(FILE *to, const board *b)
@@ -52,7 +55,7 @@ static void table(FILE *to, const board *b)
         fputs("<tr><th>", to);
         report_escape(to, b->rows[i]->spec.label);
         for (int c = 0; c < BOARD_CLASSES; c++)
-            cell(to, b->rows[i], c);
+            cell(to, b, b->rows[i], c);
         fputs("</tr>\n", to);
     }
     fputs("</table>\n", to);
@@ -90,7 +93,6 @@ static void shares(FILE *to, const board *b)
     report_plot(to, script);
 }
 
-/* The same words as chaos/SCOREBOARD.md. */
 static void how_to_read(FILE *to)
 {
     fputs("<h2>How to read it</h2>\n<ul>\n"
@@ -113,6 +115,7 @@ static void how_to_read(FILE *to)
           "<li><b>signal</b>, <b>hang</b>: the process that has the store open dies or stops. <b>leaked lock</b>: "
           "after an open that "
           "failed, sound files cannot be opened in that process.\n"
+          "<li><b>?</b>: no example of it came back three times in a row by its replay line. It is no finding.\n"
           "<li>Shares of one class compare stores; the number of trials of a class is a choice and no probability "
           "of the fault.\n"
           "<li>Many designs leave damage to the file system or the device below on purpose. On storage that detects "
@@ -157,7 +160,7 @@ static void examples(FILE *to, const board *b)
     for (size_t i = 0; i < b->row_count; i++)
         for (int c = 0; c < BOARD_CLASSES; c++)
             for (int o = 0; o < OUTCOME_COUNT; o++) {
-                const board_example *e = &b->rows[i]->cells[c].examples[o];
+                const board_example *e = b->rows[i]->cells[c].examples[o];
                 char line[BOARD_REPLAY_BYTES];
                 if (!e->there || !board_is_bad((board_class)c, (outcome)o))
                     continue;
@@ -168,7 +171,9 @@ static void examples(FILE *to, const board *b)
                     report_escape(to, parts[p]);
                 }
                 board_replay_line(b, b->rows[i], (board_class)c, e->number, line);
-                fprintf(to, "<td>%u of %d<td><code>", e->reproduced, BOARD_REPEATS);
+                fprintf(to, "<td>%u of %d ", e->reproduced, BOARD_REPEATS);
+                report_escape(to, e->differs);
+                fputs("<td><code>", to);
                 report_escape(to, line);
                 fputs("</code></tr>\n", to);
             }

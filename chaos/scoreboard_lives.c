@@ -22,6 +22,7 @@
 #include "../faults/plan.h"
 #include "../faults/random.h"
 #include "../faults/recorder.h"
+#include "../faults/recording.h"
 #include "crew.h"
 #include "directory.h"
 #include "states.h"
@@ -29,7 +30,8 @@
 
 enum { RETRIES = 3, MORE_AFTER_FAILURE = 3, SYNC_VARIANTS = 8, SOONER_MAX = 5, GO_ON_BATCHES = 4, GO_ON_ONE_IN = 4,
        CULPRITS = 3,
-       SECONDS_MAX = 60, PLAN_BYTES = 256, MARKS_BYTES = 65536, NUMBER_BYTES = 24 };
+       SECONDS_MAX = 60, /* computing all the time: nobody can tell whether it is the recorder that is slow */
+       PLAN_BYTES = 256, MARKS_BYTES = 65536, NUMBER_BYTES = 24 };
 
 /* ---- the child ---- */
 
@@ -207,7 +209,8 @@ static bool life_run(const board *b, const board_row *row, const char *directory
                                     closes ? "--close" : NULL, NULL };
     const recorder_options options = { .directory = directory, .command = command, .output = -1,
                                        .plan = plan ? &rules : NULL,
-                                       .plan_seed = b->options.seed, .seconds = SECONDS_MAX };
+                                       .plan_seed = b->options.seed, .seconds = SECONDS_MAX,
+                                       .quiet_seconds = b->options.hang_seconds * BOARD_QUIET_SHARE };
     if (plan && !plan_parse(&rules, plan, strlen(plan), &error))
         fatal("a fault plan of ours, line %u: %s", error.line, error.text);
     if (!directory_remove(directory) || !directory_make(directory))
@@ -231,13 +234,19 @@ static bool fault_came(const trace *t)
 
 /* ---- the life in which nothing happens ---- */
 
+/* No call, so nothing that a full disk could refuse: there it is a signal, which the recorder does not make. */
+static bool through_map(const trace_entry *e)
+{
+    return e->call && strncmp(e->call, RECORDING_MAP_STORE, strlen(RECORDING_MAP_STORE)) == 0;
+}
+
 static void trace_count(board_row *row)
 {
     row->syncs = row->written = 0;
     for (uint64_t i = trace_start(row->life); i < trace_length(row->life); i++) {
         const trace_entry *e = trace_at(row->life, i);
         row->syncs += e->op == TRACE_SYNC || e->op == TRACE_SYNC_RANGE;
-        row->written += e->op == TRACE_WRITE ? e->bytes : 0;
+        row->written += e->op == TRACE_WRITE && !through_map(e) ? e->bytes : 0;
     }
 }
 
@@ -342,21 +351,21 @@ static void tell_commits(told t, char what[STORE_DAMAGE_DESCRIPTION_BYTES])
 }
 
 outcome life_trial(const board *b, board_row *row, board_class c, uint64_t number,
-                   char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *acknowledged)
+                   char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], unsigned *told_them)
 {
     char plan[PLAN_BYTES], directory[DIRECTORY_PATH_BYTES];
     life_judging l = { b, row, life_batches(b), number % GO_ON_ONE_IN == 0 };
     recording r;
     outcome result = OUTCOME_COUNT;
     text[0] = '\0';
-    *acknowledged = false;
+    *told_them = BOARD_TOLD_NOTHING;
     snprintf(directory, sizeof directory, "%s/life-%ld", b->scratch, (long)getpid());
     bool came = false;
     for (unsigned sooner = 0; !came && sooner < SOONER_MAX; sooner++) {
         plan_make(row, c, b->options.seed, number, sooner, plan, what);
         if (!life_run(b, row, directory, c == BOARD_FULL, plan, &r))
             fatal("%s: %s", row->spec.label, r.problem);
-        if (r.timed_out) /* a hang, or a recorder that is slow with large maps: nobody can tell, so nobody is blamed */
+        if (r.timed_out && !r.quiet)
             break;
         came = fault_came(r.trace);
         if (!came && sooner + 1 < SOONER_MAX)
@@ -364,16 +373,21 @@ outcome life_trial(const board *b, board_row *row, board_class c, uint64_t numbe
     }
     if (came) {
         const told t = told_of(r.trace, l.until);
-        *acknowledged = t.after_failure;
+        *told_them = t.after_failure ? BOARD_TOLD_GOES_ON : t.failed ? BOARD_TOLD_REFUSES : BOARD_TOLD_NOTHING;
         tell_commits(t, what);
         closed_judging closed = { &l, directory, t };
         const guarded_limits limits = limits_of(b, row);
-        if (WIFSIGNALED(r.status))
+        if (r.quiet)
+            result = OUTCOME_HANG;
+        else if (WIFSIGNALED(r.status))
             result = OUTCOME_SIGNAL;
         else
             result = c == BOARD_FULL ? guarded_run(&limits, judge_closed, &closed, text)
                                      : after_power_cut(b, &l, r.trace, text);
-        if (WIFSIGNALED(r.status))
+        if (r.quiet)
+            snprintf(text, GUARDED_TEXT_BYTES, "the life itself: after batch %u it did nothing any more",
+                     t.acknowledged);
+        else if (WIFSIGNALED(r.status))
             snprintf(text, GUARDED_TEXT_BYTES, "the life itself: %s", strsignal(WTERMSIG(r.status)));
     }
     trace_destroy(r.trace);
@@ -412,12 +426,10 @@ bool lives_explore(const board *b, board_row *row, board_class c, double deadlin
         cell->counts[o] = report->outcomes[o];
     for (size_t i = 0; i < report->count; i++) {
         const states_finding *f = &report->findings[i];
-        board_example *e = &cell->examples[f->what];
-        if (e->there)
-            continue;
-        *e = (board_example){ .there = true, .number = CRASH_NUMBER(f->point, f->variant) };
-        crash_words(row, e->number, f->searched ? &f->why : NULL, e->what);
-        memcpy(e->text, f->text, sizeof e->text);
+        board_example e = { .number = CRASH_NUMBER(f->point, f->variant) };
+        crash_words(row, e.number, f->searched ? &f->why : NULL, e.what);
+        memcpy(e.text, f->text, sizeof e.text);
+        board_example_take(cell, f->what, &e);
     }
     row->seconds += report->seconds;
     cell->due = report->judged;

@@ -32,7 +32,7 @@ void lives_release(board_row *row);
 
 /* One life with a failed sync or a full disk; OUTCOME_COUNT when the fault did not come. */
 outcome life_trial(const board *b, board_row *row, board_class c, uint64_t number,
-                   char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *acknowledged);
+                   char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], unsigned *told);
 
 /* The crash states of the life in which nothing happens. deadline: crew_clock(), or 0. False: not all were judged. */
 bool lives_explore(const board *b, board_row *row, board_class c, double deadline);

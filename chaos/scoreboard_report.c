@@ -14,7 +14,7 @@ enum { CELL_BYTES = 96, LETTERS = OUTCOME_COUNT };
 /* One letter each, in the order of OUTCOMES. */
 static const char letters[LETTERS + 1] = "RDKLHWTS";
 
-static void cell_text(const board_row *row, int c, char text[CELL_BYTES])
+static void cell_text(const board *b, const board_row *row, int c, char text[CELL_BYTES])
 {
     const board_cell *cell = &row->cells[c];
     size_t at = 0;
@@ -25,8 +25,9 @@ static void cell_text(const board_row *row, int c, char text[CELL_BYTES])
     }
     for (int o = OUTCOME_COUNT - 1; o >= 0; o--) /* the worst first */
         if (cell->counts[o])
-            at += (size_t)snprintf(text + at, CELL_BYTES - at, "%s%c%llu", at ? " " : "", letters[o],
-                                   (ull)cell->counts[o]);
+            at += (size_t)snprintf(text + at, CELL_BYTES - at, "%s%c%llu%s", at ? " " : "", letters[o],
+                                   (ull)cell->counts[o],
+                                   board_outcome_doubtful(b, cell, (board_class)c, (outcome)o) ? "?" : "");
     if (!at)
         snprintf(text, CELL_BYTES, "not reached");
 }
@@ -49,7 +50,7 @@ static void table(FILE *to, const board *b)
     for (int c = 0; c < BOARD_CLASSES; c++) {
         width[c] = strlen(board_class_word((board_class)c));
         for (size_t i = 0; i < b->row_count; i++) {
-            cell_text(b->rows[i], c, text);
+            cell_text(b, b->rows[i], c, text);
             width[c] = strlen(text) > width[c] ? strlen(text) : width[c];
         }
         fprintf(to, "  %-*s", (int)width[c], board_class_word((board_class)c));
@@ -58,7 +59,7 @@ static void table(FILE *to, const board *b)
     for (size_t i = 0; i < b->row_count; i++) {
         fprintf(to, "%-*s", label, b->rows[i]->spec.label);
         for (int c = 0; c < BOARD_CLASSES; c++) {
-            cell_text(b->rows[i], c, text);
+            cell_text(b, b->rows[i], c, text);
             fprintf(to, "  %-*s", (int)width[c], text);
         }
         fputs("\n", to);
@@ -73,8 +74,27 @@ static void legend(FILE *to)
     fputs("  R right: every answer was right      D detected: no answer was wrong, and some call failed\n"
           "  W wrong: an answer that never was right, and the call succeeded\n"
           "  H hole: answers that were right once, but never together      L lost: all answers of an earlier state\n"
-          "  S signal: the process died      T hang: no end in time      K leaked lock: a failed open stays locked\n",
-          to);
+          "  S signal: the process died      T hang: no end in time      K leaked lock: a failed open stays locked\n"
+          "  ? no example came back three times in a row: no finding\n", to);
+}
+
+/* Which stores go on after a failed sync on the same handle, and whether what they acknowledged is there. */
+static void failed_syncs(FILE *to, const board *b)
+{
+    const int label = (int)longest_label(b);
+    fprintf(to, "\nA sync failed, then another commit on the same handle, then a power cut: lives\n"
+                "  %-*s  acknowledged: there  damaged, told  lost  -  refused  -  no commit failed: there  lost\n",
+            label, "store");
+    for (size_t i = 0; i < b->row_count; i++) {
+        const board_cell *cell = &b->rows[i]->cells[BOARD_SYNC];
+        const uint64_t *on = cell->told[BOARD_TOLD_GOES_ON];
+        if (board_cell_done(cell))
+            fprintf(to, "  %-*s  %19llu  %13llu  %4llu     %7llu     %23llu  %4llu\n", label, b->rows[i]->spec.label,
+                    (ull)on[OUTCOME_RIGHT], (ull)on[OUTCOME_DETECTED], (ull)board_told_bad(cell, BOARD_TOLD_GOES_ON),
+                    (ull)board_told_lives(cell, BOARD_TOLD_REFUSES),
+                    (ull)(board_told_lives(cell, BOARD_TOLD_NOTHING) - board_told_bad(cell, BOARD_TOLD_NOTHING)),
+                    (ull)board_told_bad(cell, BOARD_TOLD_NOTHING));
+    }
 }
 
 static void stores(FILE *to, const board *b)
@@ -95,9 +115,6 @@ static void stores(FILE *to, const board *b)
                     (ull)done, row->seconds);
         if (row->not_recorded[0])
             fprintf(to, "    no lives under the recorder: %s\n", row->not_recorded);
-        if (board_cell_done(&row->cells[BOARD_SYNC]))
-            fprintf(to, "    failed sync: in %llu of %llu lives a commit failed and a later one was acknowledged\n",
-                    (ull)row->cells[BOARD_SYNC].acknowledged, (ull)board_cell_done(&row->cells[BOARD_SYNC]));
     }
 }
 
@@ -107,15 +124,16 @@ static void examples(FILE *to, const board *b)
     for (size_t i = 0; i < b->row_count; i++)
         for (int c = 0; c < BOARD_CLASSES; c++)
             for (int o = 0; o < OUTCOME_COUNT; o++) {
-                const board_example *e = &b->rows[i]->cells[c].examples[o];
+                const board_example *e = b->rows[i]->cells[c].examples[o];
                 char line[BOARD_REPLAY_BYTES];
                 if (!e->there || !board_is_bad((board_class)c, (outcome)o))
                     continue;
                 board_replay_line(b, b->rows[i], (board_class)c, e->number, line);
                 fprintf(to, "  %s, %s: %s\n    %s; ", b->rows[i]->spec.label, outcome_text((outcome)o), e->what,
                         e->text);
-                if (b->repeated)
-                    fprintf(to, "again %u of %d times\n    %s\n", e->reproduced, BOARD_REPEATS, line);
+                if (b->confirmed)
+                    fprintf(to, "again %u of %d times%s%s\n    %s\n", e->reproduced, BOARD_REPEATS,
+                            e->differs[0] ? ", no finding; otherwise: " : "", e->differs, line);
                 else
                     fprintf(to, "not done again\n    %s\n", line);
             }
@@ -125,6 +143,7 @@ void board_text(FILE *to, const board *b)
 {
     table(to, b);
     legend(to);
+    failed_syncs(to, b);
     examples(to, b);
     stores(to, b);
     fprintf(to, "\nseed %llu, %u batches over %u keys, %.1f s with %u jobs%s%s\n", (ull)b->options.seed,
@@ -135,26 +154,42 @@ void board_text(FILE *to, const board *b)
 
 /* ---- JSON ------------------------------------------------------------------------------------------------- */
 
+static const char *const told_words[BOARD_TOLD_COUNT] = { "none_failed", "refused_after_a_failure",
+                                                           "acknowledged_after_a_failure" };
+
 static json_t *cell_json(const board *b, const board_row *row, int c)
 {
     const board_cell *cell = &row->cells[c];
     json_t *counts = json_object(), *list = json_array();
     for (int o = 0; o < OUTCOME_COUNT; o++) {
-        const board_example *e = &cell->examples[o];
-        char line[BOARD_REPLAY_BYTES];
+        const board_example *e = cell->examples[o];
+        char line[BOARD_REPLAY_BYTES], place[BOARD_PLACE_BYTES];
         json_object_set_new(counts, outcome_text((outcome)o), json_integer((json_int_t)cell->counts[o]));
         if (!e->there || !board_is_bad((board_class)c, (outcome)o))
             continue;
         board_replay_line(b, row, (board_class)c, e->number, line);
-        json_array_append_new(list, json_pack("{s:s, s:I, s:s%, s:s%, s:i, s:s}", "outcome", outcome_text((outcome)o),
-                                              "number", (json_int_t)e->number, "what", e->what, strlen(e->what),
-                                              "text", e->text, strlen(e->text), "reproduced", (int)e->reproduced,
-                                              "replay", line));
+        board_place_text((board_class)c, e->number, place);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s%, s:s%, s:i, s:b, s:s%, s:s}", "outcome",
+                                              outcome_text((outcome)o), "place", place, "what", e->what,
+                                              strlen(e->what), "text", e->text, strlen(e->text), "reproduced",
+                                              (int)e->reproduced, "finding",
+                                              !board_outcome_doubtful(b, cell, (board_class)c, (outcome)o),
+                                              "differs", e->differs, strlen(e->differs), "replay", line));
     }
-    return json_pack("{s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o}", "class", board_class_word((board_class)c), "due",
+    json_t *told = json_object();
+    for (int t = 0; t < BOARD_TOLD_COUNT; t++)
+        json_object_set_new(told, told_words[t],
+                            json_pack("{s:I, s:I, s:I, s:I}", "lives", (json_int_t)board_told_lives(cell, t), "there",
+                                      (json_int_t)cell->told[t][OUTCOME_RIGHT], "damaged_and_told",
+                                      (json_int_t)cell->told[t][OUTCOME_DETECTED], "lost",
+                                      (json_int_t)board_told_bad(cell, t)));
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:o}", "class",
+                     board_class_word((board_class)c), "due",
                      (json_int_t)cell->due, "done", (json_int_t)board_cell_done(cell), "bad",
-                     (json_int_t)board_cell_bad(cell, (board_class)c), "outcomes", counts, "found_by_its_check_alone",
-                     (json_int_t)cell->check_found, "acknowledged_after_a_failure", (json_int_t)cell->acknowledged,
+                     (json_int_t)board_cell_bad(cell, (board_class)c), "found",
+                     (json_int_t)board_cell_found(b, cell, (board_class)c), "outcomes", counts,
+                     "found_by_its_check_alone",
+                     (json_int_t)cell->check_found, "commits", told,
                      "skipped", (json_int_t)cell->skipped, "examples", list);
 }
 
@@ -176,10 +211,12 @@ void board_json(FILE *to, const board *b)
     json_t *rows = json_array();
     for (size_t i = 0; i < b->row_count; i++)
         json_array_append_new(rows, row_json(b, b->rows[i]));
-    json_t *j = json_pack("{s:s, s:I, s:i, s:i, s:f, s:i, s:b, s:b, s:o}", "command", "scoreboard", "seed",
+    json_t *j = json_pack("{s:s, s:I, s:i, s:i, s:f, s:f, s:i, s:b, s:b, s:b, s:o}", "command", "scoreboard", "seed",
                           (json_int_t)b->options.seed, "batches", (int)b->options.batches, "keys",
-                          (int)b->options.keys, "seconds", b->seconds, "jobs", (int)b->options.jobs, "out_of_time",
-                          (int)b->out_of_time, "interrupted", (int)b->interrupted, "stores", rows);
+                          (int)b->options.keys, "hang_seconds", b->options.hang_seconds, "seconds", b->seconds,
+                          "jobs", (int)b->options.jobs, "out_of_time",
+                          (int)b->out_of_time, "interrupted", (int)b->interrupted, "confirmed",
+                          (int)b->confirmed, "stores", rows);
     json_dumpf(j, to, JSON_INDENT(1));
     fputs("\n", to);
     json_decref(j);

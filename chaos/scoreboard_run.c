@@ -21,7 +21,7 @@
 #include "scoreboard_lives.h"
 #include "store_judge.h"
 
-#define DAMAGES_SHARE 0.6 /* of the budget */
+#define CRASHES_SHARE 0.4 /* of the budget, at most */
 enum { LIFE_SECONDS = 400 /* five lives, at the most */ };
 enum { CHUNK = 5, BATCH_MAX = 12, GO_ON_BATCHES = 8, GO_ON_ONE_IN = 4, SETTINGS_BYTES = 2048 };
 static const uint64_t CACHE_BYTES = 1 << 20, WRITE_BUFFER_BYTES = 64 << 10, MAP_BYTES = 64 << 20;
@@ -284,7 +284,8 @@ static outcome trial_body(void *context, char text[GUARDED_TEXT_BYTES])
 }
 
 static outcome damage_trial(const board *b, board_row *row, board_class c, uint64_t number,
-                            char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *check_found)
+                            char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES],
+                            unsigned *check_found)
 {
     char path[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES];
     const guarded_limits limits = { .seconds = b->options.hang_seconds, .idle_seconds = board_idle_seconds(row),
@@ -308,9 +309,9 @@ static outcome damage_trial(const board *b, board_row *row, board_class c, uint6
 }
 
 outcome board_trial(const board *b, board_row *row, board_class c, uint64_t number,
-                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], bool *noted)
+                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], unsigned *noted)
 {
-    *noted = false;
+    *noted = 0;
     return c < BOARD_SYNC ? damage_trial(b, row, c, number, what, text, noted)
            : is_crash(c)  ? life_crash_trial(b, row, c, number, what, text)
                           : life_trial(b, row, c, number, what, text, noted);
@@ -326,7 +327,7 @@ bool board_place_exists(const board_row *row, board_class c, uint64_t number)
 typedef struct trial_message {
     uint32_t row, class;
     outcome what;
-    bool noted;
+    unsigned noted;
     uint64_t number;
     double seconds;
     char done[STORE_DAMAGE_DESCRIPTION_BYTES], text[GUARDED_TEXT_BYTES];
@@ -360,6 +361,19 @@ static void work(void *context, crew_worker *worker, uint64_t task)
     }
 }
 
+void board_example_take(board_cell *cell, outcome what, const board_example *e)
+{
+    board_example *kept = cell->examples[what];
+    size_t at = 0;
+    while (at < BOARD_CANDIDATES && kept[at].there && kept[at].number < e->number)
+        at++;
+    if (at == BOARD_CANDIDATES || (kept[at].there && kept[at].number == e->number))
+        return;
+    memmove(kept + at + 1, kept + at, (BOARD_CANDIDATES - 1 - at) * sizeof *kept);
+    kept[at] = *e;
+    kept[at].there = true;
+}
+
 static void receive(void *context, unsigned type, const void *data, size_t bytes)
 {
     rounds *r = context;
@@ -374,15 +388,14 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
         cell->skipped++;
         return;
     }
-    board_example *e = &cell->examples[m.what];
+    board_example e = { .number = m.number };
     cell->counts[m.what]++;
     cell->check_found += m.noted && m.class < BOARD_SYNC;
-    cell->acknowledged += m.noted && m.class >= BOARD_SYNC;
-    if (e->there && e->number <= m.number)
-        return;
-    *e = (board_example){ .there = true, .number = m.number };
-    memcpy(e->what, m.done, sizeof e->what);
-    memcpy(e->text, m.text, sizeof e->text);
+    if (m.class >= BOARD_SYNC)
+        cell->told[m.noted][m.what]++;
+    memcpy(e.what, m.done, sizeof e.what);
+    memcpy(e.text, m.text, sizeof e.text);
+    board_example_take(cell, m.what, &e);
 }
 
 static void died(void *context, const char *where, const char *how)
@@ -418,22 +431,6 @@ static void tasks_make(rounds *r)
                     r->tasks[r->count++] = (round_task){ i, c, first };
 }
 
-/* Whatever is bad is done again: an outcome that does not come back is said to. */
-static void examples_repeat(board *b)
-{
-    for (size_t i = 0; i < b->row_count; i++)
-        for (int c = 0; c < BOARD_CLASSES; c++)
-            for (int o = 0; o < OUTCOME_COUNT; o++) {
-                board_example *e = &b->rows[i]->cells[c].examples[o];
-                for (int n = 0; e->there && board_is_bad((board_class)c, (outcome)o) && n < BOARD_REPEATS; n++) {
-                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], text[GUARDED_TEXT_BYTES];
-                    bool noted;
-                    e->reproduced += board_trial(b, b->rows[i], (board_class)c, e->number, what, text,
-                                                 &noted) == (outcome)o;
-                }
-            }
-}
-
 /* Row by row, for the states of each are shared out to all jobs; what time there is is shared out too. */
 static bool crashes_run(board *b, double deadline)
 {
@@ -456,20 +453,17 @@ void board_run(board *b)
     rounds r = { .b = b };
     const double begun = crew_clock(), budget = b->options.budget_seconds;
     tasks_make(&r);
-    const bool crashes = wanted(b, BOARD_CRASH) || wanted(b, BOARD_STRICT);
     const crew_options options = { .jobs = b->options.jobs, .tasks = r.count,
-                                   .deadline = budget > 0 ? begun + budget * (crashes ? DAMAGES_SHARE : 1) : 0,
+                                   .deadline = budget > 0 ? begun + budget : 0,
                                    .hang_seconds = 12 * b->options.hang_seconds + LIFE_SECONDS, .context = &r,
                                    .work = work,
                                    .receive = receive, .died = died, .progress = progress };
-    bool all = crew_run(&options);
-    all = crashes_run(b, budget > 0 ? begun + budget : 0) && all;
+    bool all = crashes_run(b, budget > 0 ? begun + budget * CRASHES_SHARE : 0);
+    all = crew_run(&options) && all;
     b->interrupted = crew_interrupted();
     b->out_of_time = !all && !b->interrupted;
-    if (!b->interrupted) {
-        examples_repeat(b);
-        b->repeated = true;
-    }
+    if (!b->interrupted)
+        board_confirm(b);
     b->seconds = crew_clock() - begun;
     if (!b->options.quiet && isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
@@ -551,13 +545,15 @@ uint64_t board_cell_bad(const board_cell *cell, board_class c)
     return bad;
 }
 
-void board_replay_line(const board *b, const board_row *row, board_class c, uint64_t number,
-                       char line[BOARD_REPLAY_BYTES])
+uint64_t board_told_lives(const board_cell *cell, board_told t)
 {
-    char more[64] = "", place[BOARD_PLACE_BYTES];
-    board_place_text(c, number, place);
-    if (b->options.seed != 1)
-        snprintf(more, sizeof more, " --seed %llu", (unsigned long long)b->options.seed);
-    snprintf(line, BOARD_REPLAY_BYTES, "levin-chaos scoreboard --directory %.100s%s --replay '%.120s/%s/%s'",
-             b->options.directory, more, row->spec.label, board_class_word(c), place);
+    uint64_t lives = 0;
+    for (int o = 0; o < OUTCOME_COUNT; o++)
+        lives += cell->told[t][o];
+    return lives;
+}
+
+uint64_t board_told_bad(const board_cell *cell, board_told t)
+{
+    return board_told_lives(cell, t) - cell->told[t][OUTCOME_RIGHT] - cell->told[t][OUTCOME_DETECTED];
 }

@@ -236,7 +236,8 @@ static void command_wait(run_state *s, recording *result)
 {
     const recorder_options *o = s->options;
     const double begun = now();
-    double ended = 0;
+    double ended = 0, grown = begun;
+    uint64_t head = atomic_load(&s->log->head);
     bool open = true, done = false;
     while (!done) {
         struct pollfd look = { s->pipe[0], POLLIN, 0 };
@@ -257,9 +258,15 @@ static void command_wait(run_state *s, recording *result)
                 ended = now();
             }
         }
-        const bool asked = (o->seconds > 0 && now() - begun > o->seconds) || (o->stopped && o->stopped());
+        if (atomic_load(&s->log->head) != head || atomic_load(&s->log->lock)) { /* locked: it is comparing maps */
+            head = atomic_load(&s->log->head);
+            grown = now();
+        }
+        const bool quiet = o->quiet_seconds > 0 && ended == 0 && now() - grown > o->quiet_seconds;
+        const bool asked = quiet || (o->seconds > 0 && now() - begun > o->seconds) || (o->stopped && o->stopped());
         if (asked && !result->timed_out) {
             result->timed_out = true;
+            result->quiet = quiet;
             kill(s->grouped ? -s->child : s->child, SIGKILL);
         }
         if (ended > 0 && now() - ended > LEFT_BEHIND_SECONDS) {

@@ -38,13 +38,15 @@ typedef struct recorder_options {
     const plan_rules *plan; /* calls are hurt by it, see recorder_plan_refuses(); NULL: none */
     uint64_t plan_seed;
     double seconds;         /* it is killed after so long; 0: never */
+    double quiet_seconds;   /* ... and when it has changed and promised nothing for so long; 0: never */
     bool (*stopped)(void);  /* asked all the time: true kills it; may be NULL */
 } recorder_options;
 
 typedef struct recording {
     trace *trace;           /* NULL: nothing was recorded; otherwise to be destroyed by the caller */
     int status;             /* of the command, as waitpid() gives it */
-    bool timed_out;         /* or stopped */
+    bool timed_out;         /* or stopped, or quiet */
+    bool quiet;             /* killed for quiet_seconds: it hangs, the recorder was not merely slow */
     uint64_t fired[PLAN_RULES_MAX], matched[PLAN_RULES_MAX]; /* by rule of the plan */
     uint64_t processes;     /* images of programs that were recorded */
     char problem[RECORDING_PROBLEM_BYTES]; /* why the trace is not whole; "": it is, and replayed it gives the files */

@@ -253,7 +253,7 @@ static const char *call_name(uint16_t number)
 #undef CALL
     };
     if (number == UINT16_MAX)
-        return "store into a map";
+        return RECORDING_MAP_STORE;
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
         if (calls[i].number == number)
             return calls[i].name;
@@ -470,7 +470,7 @@ static void append_difference(const comparison *c, disk_node node, disk_node rea
         if (memcmp(a, b, part))
             trace_append(c->t, &(trace_entry){ .op = TRACE_WRITE, .kind = foreign_kind(path), .node = node,
                                                .name = path, .offset = at, .bytes = part, .data = b,
-                                               .call = "store into a map, found at the end" });
+                                               .call = RECORDING_MAP_STORE ", found at the end" });
     }
 }
 

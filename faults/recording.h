@@ -13,6 +13,9 @@
 #include "recorder_log.h"
 #include "trace.h"
 
+/* How the call of a TRACE_WRITE begins that is a store into a shared map. */
+#define RECORDING_MAP_STORE "store into a map"
+
 typedef struct recording_nodes recording_nodes; /* inodes of the real files, as nodes of a trace */
 
 /*

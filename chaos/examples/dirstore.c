@@ -2,8 +2,12 @@
  * dirstore.c - a small store of its own as a plug-in, for tests: each pair is a file, its name the key in hex.
  *
  * A file holds a check of the key and the value, then the value.  A put writes a new file, syncs it, renames it over
- * the old one and syncs the directory.  There are no batches: STORE_HAS_NO_BATCH.  Built with LIES it trusts what it
- * reads, syncs nothing and takes every failure for a success: a scoreboard that does not show that is broken.
+ * the old one and syncs the directory.  There are no batches: STORE_HAS_NO_BATCH.  FLAW builds one that a scoreboard
+ * must show, or is broken:
+ *   LIES     trusts what it reads, syncs nothing and takes every failure for a success
+ *   FORGETS  after a failed sync it holds the file for written, and only syncs it again; what it cannot read was never
+ *            there
+ *   MOODY    answers wrongly in a trial, but not in its replay
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -15,14 +19,14 @@
 
 #include "../store.h"
 
-#ifdef LIES
-enum { HONEST = 0 };
-#else
-enum { HONEST = 1 };
+#ifndef FLAW
+#define FLAW NONE
 #endif
+enum { NONE, LIES, FORGETS, MOODY };
+enum { HONEST = FLAW != LIES, FORGETFUL = FLAW == FORGETS, UNSTEADY = FLAW == MOODY };
 enum { KEY_MAX = 120, NAME_BYTES = 2 * KEY_MAX + 8, VALUE_MAX = 1 << 20 };
 
-struct store { int directory; };
+struct store { int directory; bool moody; };
 struct store_session { store *s; const char *text; char value[VALUE_MAX]; };
 
 static uint64_t check_of(uint64_t h, const void *data, size_t bytes) /* FNV-1a */
@@ -50,6 +54,19 @@ static void configuration(const store_config *config, char text[STORE_MESSAGE_BY
              HONEST && config->sync ? "synced before it is renamed, and the directory behind it" : "nothing synced");
 }
 
+static bool in_a_replay(void)
+{
+    char line[1024] = "";
+    FILE *words = fopen("/proc/self/cmdline", "r");
+    const size_t bytes = words ? fread(line, 1, sizeof line - 1, words) : 0;
+    bool found = false;
+    for (size_t at = 0; at < bytes; at += strlen(line + at) + 1)
+        found = found || strcmp(line + at, "--replay") == 0;
+    if (words)
+        fclose(words);
+    return found;
+}
+
 static store_result dir_open(const store_config *config, store **s, char message[STORE_MESSAGE_BYTES])
 {
     *s = NULL;
@@ -61,6 +78,7 @@ static store_result dir_open(const store_config *config, store **s, char message
         return STORE_FAILED;
     *s = malloc(sizeof **s);
     (*s)->directory = directory;
+    (*s)->moody = UNSTEADY && strstr(config->path, "/trial-") && !in_a_replay();
     return STORE_OK;
 }
 
@@ -88,6 +106,13 @@ static store_result failed(store_session *session, store_result result, const ch
     return HONEST ? result : STORE_OK;
 }
 
+/* The file is open for writing, and empty, unless it is there from an attempt that failed and is held for written. */
+static int fresh_open(int directory, const char *name, bool *written)
+{
+    *written = FORGETFUL && faccessat(directory, name, F_OK, 0) == 0;
+    return openat(directory, name, O_WRONLY | O_CREAT | (*written ? 0 : O_TRUNC), 0666);
+}
+
 static store_result dir_write(store_session *session, const store_operation *o, size_t count, bool sync)
 {
     const int directory = session->s->directory;
@@ -97,9 +122,10 @@ static store_result dir_write(store_session *session, const store_operation *o, 
             return failed(session, STORE_FAILED, "the key or the value is too long");
         if (o->value.data) {
             const uint64_t check = check_of(check_of(1, o->key.data, o->key.bytes), o->value.data, o->value.bytes);
-            const int file = openat(directory, fresh, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-            good = write(file, &check, sizeof check) == sizeof check &&
-                   write(file, o->value.data, o->value.bytes) == (ssize_t)o->value.bytes &&
+            bool written;
+            const int file = fresh_open(directory, fresh, &written);
+            good = (written || (write(file, &check, sizeof check) == sizeof check &&
+                                write(file, o->value.data, o->value.bytes) == (ssize_t)o->value.bytes)) &&
                    (!HONEST || !sync || fsync(file) == 0);
             good = close(file) == 0 && (good || !HONEST) && renameat(directory, fresh, directory, name) == 0;
         } else {
@@ -123,7 +149,9 @@ static store_result dir_get(store_session *session, store_slice key, void *buffe
     close(file);
     *bytes = got < 0 ? 0 : (size_t)got;
     if (HONEST && (!whole || got < 0 || check != check_of(check_of(1, key.data, key.bytes), session->value, *bytes)))
-        return failed(session, STORE_DAMAGED, "the file has another check");
+        return FORGETFUL ? STORE_NOT_FOUND : failed(session, STORE_DAMAGED, "the file has another check");
+    if (session->s->moody && *bytes)
+        session->value[0] ^= 1;
     memcpy(buffer, session->value, *bytes < capacity ? *bytes : capacity);
     return STORE_OK;
 }
@@ -165,6 +193,10 @@ static bool visit_one(store_session *session, const store_range *r, store_slice 
         return false;
     *result = dir_get(session, key, value, sizeof value, &bytes);
     (*left)--;
+    if (*result == STORE_NOT_FOUND) { /* gone since the names were read */
+        *result = STORE_OK;
+        return true;
+    }
     return *result == STORE_OK && visit(context, key, (store_slice){ value, bytes });
 }
 
@@ -198,7 +230,7 @@ static store_result dir_compact(store_session *session)
 
 const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
-    .name = HONEST ? "dirstore" : "liar",
+    .name = FORGETFUL ? "forgetful" : UNSTEADY ? "moody" : HONEST ? "dirstore" : "liar",
     .capabilities = STORE_HAS_NO_BATCH,
     .version = version,
     .configuration = configuration,

@@ -394,11 +394,21 @@ static long msync_call(const recorder_call *c)
         return pass(c);
     begin_change();
     recorder_maps_compare(0, SIZE_MAX);
-    long result = make(c);
-    if (!result && (a[2] & MS_SYNC))
-        recorder_map_synced((const void *)(uintptr_t)a[0], a[1], (uint16_t)c->number);
+    const void *at = (const void *)(uintptr_t)a[0];
+    const char *path = a[2] & MS_SYNC ? recorder_map_path(at, a[1]) : NULL;
+    fault_choice choice = { .effect = FAULT_EFFECT_COUNT };
+    if (path)
+        hurt_asks((uint16_t)c->number, path, false, FAULT_SYNC, 0, 0, &choice);
+    const bool made = choice.effect == FAULT_EFFECT_COUNT || choice.effect == FAULT_ERROR_AFTER;
+    const long result = made ? make(c) : -choice.os_error;
+    if (path && choice.effect != FAULT_LIE)
+        recorder_map_synced(at, a[1],
+                            choice.effect == FAULT_ERROR_KEPT ? RECORDER_SYNC_KEPT
+                            : result                          ? RECORDER_SYNC_LOST
+                                                              : RECORDER_SYNC_RANGE,
+                            (uint16_t)c->number);
     recorder_unlock();
-    return result;
+    return choice.effect == FAULT_ERROR_AFTER ? -choice.os_error : result;
 }
 
 /* ---- Maps ------------------------------------------------------------------------------------------------ */

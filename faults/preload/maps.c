@@ -261,11 +261,19 @@ void recorder_map_moved(const void *from, size_t from_bytes, void *to, size_t to
     }
 }
 
-void recorder_map_synced(const void *at, size_t bytes, uint16_t call)
+void recorder_map_synced(const void *at, size_t bytes, recorder_op op, uint16_t call)
 {
     for (size_t i = 0, from, to; i < maps_used; i++)
         if (overlap(&maps[i], at, bytes, &from, &to))
-            recorder_append(&(recorder_record){ .op = RECORDER_SYNC_RANGE, .call = call, .inode = maps[i].inode,
+            recorder_append(&(recorder_record){ .op = op, .call = call, .inode = maps[i].inode,
                                                 .offset = maps[i].offset + from, .bytes = to - from },
                             NULL, NULL, maps[i].path, NULL, 0);
+}
+
+const char *recorder_map_path(const void *at, size_t bytes)
+{
+    for (size_t i = 0, from, to; i < maps_used; i++)
+        if (overlap(&maps[i], at, bytes, &from, &to))
+            return maps[i].path;
+    return NULL;
 }

@@ -96,8 +96,10 @@ void recorder_maps_compare(uint64_t inode, size_t most);
 void recorder_map_remove(const void *at, size_t bytes);
 void recorder_map_moved(const void *from, size_t from_bytes, void *to, size_t to_bytes);
 void recorder_map_make_writable(const void *at, size_t bytes);
-/* msync: the part of each map that lies in the range gets a record of a sync. */
-void recorder_map_synced(const void *at, size_t bytes, uint16_t call);
+/* msync: the part of each map that lies in the range gets a record, of a sync or of one that failed. */
+void recorder_map_synced(const void *at, size_t bytes, recorder_op op, uint16_t call);
+/* The path of the first map that lies in the range; NULL: there is none. It is good until maps change. */
+const char *recorder_map_path(const void *at, size_t bytes);
 bool recorder_maps_any(void);
 
 #endif
