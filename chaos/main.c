@@ -145,6 +145,8 @@ static void sweeps(report *r, const stanzas *data)
             ranges(r, begun + budget * 0.93);
         if (!crew_interrupted() && !(o->fail_fast && r->found.count))
             soak_part(r, begun + budget - crew_clock());
+        if (!crew_interrupted() && !(o->fail_fast && r->found.count))
+            schedules_part(r, o->budget_seconds * SCHEDULES_SHARE);
     }
 }
 
@@ -217,10 +219,6 @@ int main(int argc, char **argv)
         sweeps(r, &data);
         require_work(r);
         status = report_print(r);
-        if (options.command == COMMAND_CHAOS && !crew_interrupted()) {
-            const int schedules = schedules_part(&options, options.budget_seconds * SCHEDULES_SHARE);
-            status = status ? status : schedules;
-        }
     }
     stanzas_free(&data);
     free(r);

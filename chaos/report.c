@@ -71,6 +71,10 @@ void report_replay_line(const report *r, const finding *item, char *line, size_t
                  r->options->threads, (ull)r->options->fault_every);
         return;
     }
+    if (item->found_by == DETECTOR_SCHEDULES) {
+        snprintf(line, capacity, "%s", item->replay);
+        return;
+    }
     if (r->options->operations)
         snprintf(operations, sizeof operations, " --ops %u", r->options->operations);
     if (r->options->depth != DEPTH_DEFAULT) /* it decides what is done with each state */
@@ -105,14 +109,14 @@ static void show_finding(const report *r, const finding *item)
     fprintf(stderr, "%s violated (%s): %s\n  %s\n", item->promise, item->phase, item->text, line);
 }
 
-/* A finding as a file. One of a soak leaves its store instead. */
+/* A finding as a file. One of a soak leaves its store instead; those of schedules were kept by their program. */
 static bool save(const report *r, const finding *item)
 {
     char plan[EFFECT_PLAN_BYTES];
     finding under_plan = *item;
     plan_rules rules;
     plan_error error;
-    if (item->found_by == DETECTOR_SOAK)
+    if (item->found_by == DETECTOR_SOAK || item->found_by == DETECTOR_SCHEDULES)
         return true;
     if (!effects_finding_split(item->replay, plan, sizeof plan, under_plan.replay, sizeof under_plan.replay))
         return finding_save(item, r->options, NULL, NULL);
@@ -361,6 +365,21 @@ static void print_soak(const report *r)
     row("wall time", "%.1f s", s->seconds);
 }
 
+static void print_schedules(const report *r)
+{
+    const campaign_totals *t = &r->schedules.totals;
+    printf("thread schedules\n");
+    row("schedules", "%llu of %llu scenarios, about %llu distinct", (ull)t->schedules, (ull)t->scenarios,
+        (ull)r->schedules.distinct);
+    row("points", "%llu, %llu preemptions, %llu calls judged", (ull)t->points, (ull)t->preemptions, (ull)t->calls);
+    row("faults fired", "%llu: %llu syncs with tickets outstanding, %llu allocations of followers", (ull)t->faults,
+        (ull)t->failed_unwaited, (ull)t->failed_beside);
+    row("power cuts", "%llu, %llu inside a sync with two asleep; %llu states recovered", (ull)t->cuts,
+        (ull)t->cuts_in_sync, (ull)t->crash_states);
+    row("schedules per second", "%.0f over %u jobs", rate(t->schedules, r->schedules.seconds), r->options->jobs);
+    row("wall time", "%.1f s", r->schedules.seconds);
+}
+
 static void print_table(const report *r)
 {
     printf("\n%-7s %10s %16s %9s %8s %11s  %s\n", "sweep", "points", "distinct states", "states/s", "faults",
@@ -398,6 +417,11 @@ static void print_table(const report *r)
         printf("%-7s %10llu %16s %9.1f %8llu %11llu  %s\n", "soak", (ull)r->soak.lives, "-",
                rate(r->soak.lives, r->soak.seconds), (ull)r->soak.faults, (ull)of[DETECTOR_SOAK],
                of[DETECTOR_SOAK] ? "VIOLATED" : "nothing found");
+    if (r->has_schedules)
+        printf("%-7s %10llu %16llu %9.0f %8llu %11llu  %s\n", "threads", (ull)r->schedules.totals.schedules,
+               (ull)r->schedules.totals.crash_states, rate(r->schedules.totals.schedules, r->schedules.seconds),
+               (ull)r->schedules.totals.faults, (ull)of[DETECTOR_SCHEDULES],
+               of[DETECTOR_SCHEDULES] ? "VIOLATED" : "nothing found");
 }
 
 static void print_text(const report *r)
@@ -418,6 +442,8 @@ static void print_text(const report *r)
         print_ranges(r);
     if (r->has_soak)
         print_soak(r);
+    if (r->has_schedules)
+        print_schedules(r);
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
         report_replay_line(r, f, line, sizeof line);
@@ -551,6 +577,17 @@ static json_t *ranges_json(const report *r)
     return o;
 }
 
+static json_t *schedules_json(const report *r)
+{
+    json_t *o = json_object();
+#define SCHEDULES_JSON(field, name) set_count(o, name, r->schedules.totals.field);
+    CAMPAIGN_COUNTS(SCHEDULES_JSON)
+#undef SCHEDULES_JSON
+    set_count(o, "distinct", r->schedules.distinct);
+    json_object_set_new(o, "seconds", json_real(r->schedules.seconds));
+    return o;
+}
+
 static void print_json(const report *r)
 {
     json_t *root = json_object(), *list = json_array();
@@ -574,6 +611,8 @@ static void print_json(const report *r)
         json_object_set_new(root, "ranges", ranges_json(r));
     if (r->has_soak)
         json_object_set_new(root, "soak", soak_json(&r->soak));
+    if (r->has_schedules)
+        json_object_set_new(root, "schedules", schedules_json(r));
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
         char line[1024];

@@ -11,6 +11,7 @@
 #include "fault_chain.h"
 #include "options.h"
 #include "ranges_run.h"
+#include "schedules/totals.h"
 #include "soak.h"
 
 #define DETECTORS(X)                                                                                            \
@@ -20,7 +21,8 @@
     X(DETECTOR_CROSSED, "crossed")                                                                              \
     X(DETECTOR_CORRUPT, "corrupt")                                                                              \
     X(DETECTOR_RANGES, "ranges")                                                                                \
-    X(DETECTOR_SOAK, "soak")
+    X(DETECTOR_SOAK, "soak")                                                                                    \
+    X(DETECTOR_SCHEDULES, "schedules")
 typedef enum detector {
 #define DETECTOR_ENUM(name, text) name,
     DETECTORS(DETECTOR_ENUM)
@@ -32,7 +34,7 @@ const char *detector_text(detector d);
 typedef struct finding {
     detector found_by; /* as told to report_finding(): the replay text does not say it */
     uint64_t seed;
-    char replay[320];  /* the arguments of replay after --seed and --ops: "--at 12.3", "--fault ..." */
+    char replay[320];  /* the arguments of replay after --seed and --ops: "--at 12.3", "--fault ..."; a whole line */
     char promise[24];
     char phase[64];
     char text[600];
@@ -119,6 +121,12 @@ typedef struct ranges_report {
     bool complete;
 } ranges_report;
 
+typedef struct schedules_report {
+    campaign_totals totals;
+    uint64_t distinct; /* about */
+    double seconds;
+} schedules_report;
+
 typedef struct report {
     const chaos_options *options;
     const char *data;           /* where names and values came from */
@@ -130,6 +138,8 @@ typedef struct report {
     crossed_report crossed;
     ranges_report ranges;
     soak_result soak;
+    schedules_report schedules;
+    bool has_schedules;
     bool has_sweep, has_faults, has_effects, has_crossed, has_corrupt, has_ranges, has_soak, interrupted;
     char harness[400];          /* why the harness failed; "" when it did not */
     findings found;

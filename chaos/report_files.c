@@ -40,9 +40,11 @@ size_t report_detectors(const report *r, report_detector list[REPORT_DETECTORS])
         { DETECTOR_CORRUPT, "damages", corrupt_totals_done(&r->corrupt.totals), 0, r->corrupt.seconds },
         { DETECTOR_RANGES, "combinations of bounds", r->ranges.counts.walks, 0, r->ranges.seconds },
         { DETECTOR_SOAK, "lives of a process", r->soak.lives, 0, r->soak.seconds },
+        { DETECTOR_SCHEDULES, "thread schedules", r->schedules.totals.schedules, 0, r->schedules.seconds },
     };
     const bool ran[DETECTOR_COUNT] = { r->has_sweep, r->has_faults,  r->has_effects, r->has_crossed,
-                                       r->has_corrupt, r->has_ranges, r->has_soak };
+                                       r->has_corrupt, r->has_ranges, r->has_soak,
+                                       r->has_schedules };
     size_t n = 0;
     for (int d = 0; d < DETECTOR_COUNT; d++)
         if (ran[d])

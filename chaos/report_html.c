@@ -173,6 +173,15 @@ static void ranges_part(FILE *to, const report *r)
     fputs("</table>\n", to);
 }
 
+static void schedules_part(FILE *to, const report *r)
+{
+    fprintf(to, "<h2>Thread schedules</h2>\n<p>About %llu distinct.</p>\n<table>\n", (ull)r->schedules.distinct);
+#define SCHEDULES_LINE(field, name) fprintf(to, "<tr><td>%s<td>%llu</tr>\n", name, (ull)r->schedules.totals.field);
+    CAMPAIGN_COUNTS(SCHEDULES_LINE)
+#undef SCHEDULES_LINE
+    fputs("</table>\n", to);
+}
+
 static void failures(FILE *to, const report *r)
 {
     fprintf(to, "<h2>Failures: %llu</h2>\n<ul>\n", (ull)r->found.count);
@@ -222,5 +231,7 @@ void report_html(FILE *to, const report *r, const char *verdict)
         corrupt_part(to, r);
     if (r->has_ranges)
         ranges_part(to, r);
+    if (r->has_schedules)
+        schedules_part(to, r);
     fputs("</body></html>\n", to);
 }

@@ -5,7 +5,7 @@
 #ifndef CHAOS_SCHEDULES_COMMAND_H
 #define CHAOS_SCHEDULES_COMMAND_H
 
-#include "options.h"
+#include "report.h"
 
 /* Becomes that program, with these arguments, the first of which is its name; returns an exit status if it cannot. */
 int schedules_command(char **argv);
@@ -13,7 +13,7 @@ int schedules_command(char **argv);
 bool schedules_finding(const char *file);
 /* replay or shrink of such a file. */
 int schedules_finding_command(const chaos_options *options);
-/* A part of `chaos`: runs it for so long and returns its exit status. Its lines go to standard output, or error. */
-int schedules_part(const chaos_options *options, double seconds);
+/* A part of `chaos`: runs it for so long; what it came to, and has found, goes into the report. */
+void schedules_part(report *r, double seconds);
 
 #endif

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tests of `levin-chaos schedules` (build/asan/bin/levin-chaos, or $LEVIN_CHAOS): exit codes, totals, one digest whatever the
-# number of jobs, files of schedules.
+# number of jobs, files of schedules; what of it stands in the report of chaos.
 set -u
 
 root=$(cd "$(dirname "$0")/.." && pwd) || exit 3
@@ -50,5 +50,30 @@ expect "a finding is not written as C" 2 "$chaos" shrink kept --c
 echo 'thread put:z:-:none:0' >>kept
 expect "a file that cannot be read" 2 "$chaos" replay kept
 says "a file that cannot be read" ':[0-9]+: cannot be read'
+
+# As a part of chaos: another program in the place of that of schedules says what it came to.
+mkdir bin && cp "$chaos" bin/levin-chaos || exit 3
+part() { # STATUS TEXT
+    printf '#!/bin/sh\ncat <<END\n%s\nEND\nexit %s\n' "$2" "$1" >bin/levin-chaos-schedules
+    chmod +x bin/levin-chaos-schedules
+}
+part 1 '{"schedules": 7, "scenarios": 8, "findings": 2, "distinct": 6, "seconds": 0.1, "found": [{"seed": 5, "kind":
+    "lost wake-up", "text": "thread 1 sleeps", "replay": "levin-chaos schedules --seed 5 --seeds 1"}]}'
+expect "chaos with a finding of schedules" 1 bin/levin-chaos chaos --budget 4 --quiet --json --junit j.xml --html p.html
+expect "its JSON" 0 jq -e '.schedules.schedules == 7 and .schedules.distinct == 6 and .violations == 2 and
+    (.verdict | startswith("VIOLATED")) and (.findings | map(select(.promise == "lost wake-up" and
+    .replay == "levin-chaos schedules --seed 5 --seeds 1")) | length == 1)' out
+expect "its JUnit" 0 grep -q '<testsuite name="schedules" tests="3" failures="2"' j.xml
+expect "its failure in JUnit" 0 grep -q '<failure type="lost wake-up" message="thread schedule">thread 1 sleeps</failure>' j.xml
+expect "its page" 0 grep -q '<b>lost wake-up</b> (thread schedule): thread 1 sleeps' p.html
+expect "as text" 1 bin/levin-chaos chaos --budget 4 --quiet
+says "as text" '^threads +7 +0 .* 2  VIOLATED$'
+says "as text" '^    levin-chaos schedules --seed 5 --seeds 1$'
+part 3 ''
+expect "chaos when schedules fail" 3 bin/levin-chaos chaos --budget 4 --quiet --json
+says "chaos when schedules fail" '"harness": "levin-chaos-schedules has failed, with status 3 and without a report"'
+part 0 '{"schedules": 7, "findings": 1, "found": []}'
+expect "a finding, and a status that says none" 1 bin/levin-chaos chaos --budget 4 --quiet --json
+says "a finding, and a status that says none" '"harness": "levin-chaos-schedules has failed, with status 0"'
 
 finish

@@ -37,7 +37,7 @@ static const char usage_text[] =
     "  --no-races        plain accesses are not compared: twice as fast\n"
     "  --budget SECONDS  stop after so long\n"
     "  --jobs N          worker processes (default: processors online)\n"
-    "  --json            the totals as JSON on standard output\n"
+    "  --json            totals and findings as JSON on standard output\n"
     "  --save DIR        each finding as a small file, for replay and shrink\n"
     "  --fail-fast       stop at the first finding\n"
     "  --quiet           no progress line\n"
@@ -320,14 +320,37 @@ static void tell_findings(const arguments *a, const campaign *c, FILE *file)
         fprintf(file, "and %llu more\n", (unsigned long long)(c->totals.findings - c->kept));
 }
 
-static void tell_json(const campaign *c)
+static void put_text(const char *text)
 {
+    putchar('"');
+    for (; *text; text++)
+        if (*text == '"' || *text == '\\')
+            printf("\\%c", *text);
+        else
+            printf((unsigned char)*text < ' ' || (unsigned char)*text > '~' ? "\\u%04x" : "%c", (unsigned char)*text);
+    putchar('"');
+}
+
+static void tell_json(const arguments *a, const campaign *c)
+{
+    char line[512];
     putchar('{');
 #define COUNT_JSON(field, name) printf("\"" name "\": %llu, ", (ull)c->totals.field);
     CAMPAIGN_COUNTS(COUNT_JSON)
 #undef COUNT_JSON
-    printf("\"distinct\": %.0f, \"seconds\": %.3f, \"digest\": \"%016llx\"}\n", distinct_estimate(&c->schedules),
-           c->seconds, (ull)c->totals.digest);
+    printf("\"distinct\": %.0f, \"seconds\": %.3f, \"digest\": \"%016llx\", \"found\": [",
+           distinct_estimate(&c->schedules), c->seconds, (ull)c->totals.digest);
+    for (unsigned i = 0; i < c->kept; i++) {
+        printf("%s{\"seed\": %llu, \"kind\": ", i ? ", " : "", (ull)c->found[i].seed);
+        put_text(c->found[i].kind);
+        fputs(", \"text\": ", stdout);
+        put_text(c->found[i].text);
+        replay_line(a, c->found[i].seed, line, sizeof line);
+        fputs(", \"replay\": ", stdout);
+        put_text(line);
+        putchar('}');
+    }
+    puts("]}");
 }
 
 static void tell_totals(const arguments *a, const campaign *c)
@@ -370,7 +393,7 @@ int main(int argc, char **argv)
     campaign_run(&c);
     tell_findings(&a, &c, a.json ? stderr : stdout);
     if (a.json)
-        tell_json(&c);
+        tell_json(&a, &c);
     else
         tell_totals(&a, &c);
     if (c.totals.findings)

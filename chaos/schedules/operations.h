@@ -20,6 +20,7 @@ typedef struct operations {
     history *calls;
     uint64_t checkpointed;                   /* what had returned by then is in a checkpoint that was completed */
     unsigned readers;                        /* read-only handles that are open, or being opened */
+    unsigned crowds;                         /* times that one more came when all slots may have been taken */
     struct {
         levin_keyspace *handle;
         uint8_t number;                      /* of its creation */

@@ -60,12 +60,6 @@ void operations_let_go(operations *o, const operations_held *h)
     levin_snapshot_release(h->snapshot);
 }
 
-/* Codes of an open beside others: there are more readers than slots. */
-static bool no_slot(const operations *o, levin_code code)
-{
-    return code == LEVIN_READERS_FULL && o->readers > o->beside->reader_slots;
-}
-
 void operations_reader(operations *o, unsigned thread)
 {
     levin_options options = *o->beside;
@@ -75,10 +69,11 @@ void operations_reader(operations *o, unsigned thread)
     options.background = LEVIN_BACKGROUND_NONE;
     history_call *c = operation_invoke(o, thread, "reader");
     c->invoked = o->checkpointed;
-    o->readers++;
+    const unsigned crowds = o->crowds;
+    o->crowds += ++o->readers > o->beside->reader_slots;
     levin_code code = levin_open(o->path, &options, &reader, NULL);
     operation_happened(o, c);
-    if (no_slot(o, code)) {
+    if (code == LEVIN_READERS_FULL && o->crowds != crowds) { /* while it was being opened there were too many */
         o->readers--;
         operation_returned(o, c, LEVIN_OK);
         return;
