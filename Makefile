@@ -364,11 +364,15 @@ GATE_TREND ?= build/gate/trend.ndjson
 gate-report: $(DEPS) ## one page, build/gate/report.html: the newest ratios, each run by commit, where it changed (GATE_TREND=file)
 	$(Q)$(SUBMAKE) VARIANT=release build/release/bin/levin-gate
 	$(Q)build/release/bin/levin-gate --page='$(GATE_TREND)' >build/gate/report.html && echo "  build/gate/report.html"
-peers: bench ## the table over all stores, as `make bench`
+PEERS_FLAGS ?= --quick --rounds=3
+peers: $(DEPS) ## the table over all stores that have adapters, interleaved: build/peers/table.txt, .csv, .json, .html (make deps-stores, PEERS_FLAGS=)
+	$(Q)$(SUBMAKE) VARIANT=release all
+	$(Q)build/release/bin/levin-bench --table --store=all --output=build/peers $(PEERS_FLAGS)
 gate-accept: $(DEPS) ## takes the counters of this tree as the right ones, into regress/counters.csv
 	$(Q)regress/gate.sh --accept
 gate-proof: $(DEPS) ## the proof of the gate: each slowdown of regress/planted/ must be seen; false alarms and power of the time tier
 	$(Q)regress/gate_proof.sh
+	$(Q)regress/exact_proof.sh
 	$(Q)$(SUBMAKE) VARIANT=release build/release/bin/levin-gate
 	$(Q)regress/time_proof.sh $(PROOF_FLAGS)
 

@@ -59,7 +59,7 @@ static void usage(FILE *to)
                 w[i].description);
     fprintf(to, "      %-16s   %s\n", "open", "time to open the store again after it was closed as it is");
     fprintf(to,
-            "  --store=LIST          stores, interleaved round by round (default levin); known:");
+            "  --store=LIST          stores, interleaved round by round (default levin); all: every one; known:");
     for (const store_adapter *const *a = store_adapters(); *a; a++)
         if ((*a)->capabilities & STORE_IS_TUNED)
             fprintf(to, " %s", (*a)->name);
@@ -113,7 +113,8 @@ static void usage(FILE *to)
             "  --use_existing_db     read, and leave, the stores that a run with --keep left in --db, with the same\n"
             "                        --store and --num; what begins with an empty store is left out\n"
             "  --no_pin              let threads wander\n"
-            "  --json                JSON instead of the table\n"
+            "  --json, --csv         JSON, or CSV, instead of the table\n"
+            "  --output=DIRECTORY    of the speed table: table.txt, .csv, .json and .html there as well\n"
             "  --help, --version\n"
             "\nExit codes: 0 done, 2 usage, 3 a store or the machine failed, 130 after Ctrl-C.\n");
 }
@@ -147,6 +148,8 @@ enum option_id {
     OPTION_USE_EXISTING,
     OPTION_NO_PIN,
     OPTION_JSON,
+    OPTION_CSV,
+    OPTION_OUTPUT,
     OPTION_TABLE,
     OPTION_QUICK,
     OPTION_KILL_LOG,
@@ -186,6 +189,8 @@ static const struct option options[] = {
     { "quick", no_argument, NULL, OPTION_QUICK },
     { "kill_log", required_argument, NULL, OPTION_KILL_LOG },
     { "json", no_argument, NULL, OPTION_JSON },
+    { "csv", no_argument, NULL, OPTION_CSV },
+    { "output", required_argument, NULL, OPTION_OUTPUT },
     { "help", no_argument, NULL, OPTION_HELP },
     { "version", no_argument, NULL, OPTION_VERSION },
     { NULL, 0, NULL, 0 },
@@ -302,6 +307,8 @@ static void parse(bench_setup *s, int argc, char **argv, char *bench_list, char 
         case OPTION_USE_EXISTING: s->use_existing = true; break;
         case OPTION_NO_PIN: o->pin = false; break;
         case OPTION_JSON: s->json = true; break;
+        case OPTION_CSV: s->csv = true; break;
+        case OPTION_OUTPUT: s->output = text; break;
         case OPTION_TABLE: s->table = true; break;
         case OPTION_QUICK: s->table = s->quick = true; break;
         case OPTION_KILL_LOG: s->kill_log_bytes = number(name, text, 1 << 10, (uint64_t)1 << 40); break;
@@ -328,6 +335,10 @@ static void check_options(const bench_setup *s)
         bad_usage("not one key and value would be written before the kill", "--kill_log");
     if (s->use_existing && !s->db)
         bad_usage("which stores? --db=DIRECTORY is needed", "--use_existing_db");
+    if (s->json && s->csv)
+        bad_usage("JSON or CSV, not both", "--json, --csv");
+    if (s->output && !s->table)
+        bad_usage("it is for --table", "--output");
     if (s->use_existing && s->table)
         bad_usage("the table makes its own stores", "--use_existing_db");
 }
@@ -348,13 +359,14 @@ static void choose_defaults(bench_setup *s, char store_list[BENCH_PATH_BYTES])
         s->write_buffer_bytes = 64u << 20; /* the same for all */
     if (s->table && o->duration_s <= 0)
         o->duration_s = s->quick ? 0.3 : 1;
-    if (store_list[0])
+    const bool all = !strcmp(store_list, "all");
+    if (store_list[0] && !all)
         return;
-    if (!s->table)
+    if (!s->table && !all)
         snprintf(store_list, BENCH_PATH_BYTES, "levin");
     size_t used = 0;
-    for (const store_adapter *const *a = store_adapters(); s->table && *a; a++)
-        if ((*a)->capabilities & STORE_IS_TUNED)
+    for (const store_adapter *const *a = store_adapters(); (s->table || all) && *a; a++)
+        if (all ? !(*a)->takes_argument : (*a)->capabilities & STORE_IS_TUNED)
             used += (size_t)snprintf(store_list + used, BENCH_PATH_BYTES - used, "%s%s", used ? "," : "", (*a)->name);
 }
 
@@ -410,6 +422,8 @@ static bool run_list(const bench_setup *s)
         fprintf(stderr, "levin-bench: interrupted; this is what there is\n");
     if (rows && s->json)
         ok = bench_report_json(s, rows) && ok;
+    else if (rows && s->csv)
+        ok = bench_report_csv(s, rows) && ok;
     else if (rows)
         bench_report_text(s, rows);
     bench_unshare(rows, s->stores * sizeof *rows);
@@ -437,6 +451,10 @@ int main(int argc, char **argv)
     if (!interrupted)
         return 3;
     watch_interrupts();
+    if (s.output && mkdir(s.output, 0777) && errno != EEXIST) {
+        fprintf(stderr, "levin-bench: %s could not be made: %s\n", s.output, strerror(errno));
+        return 3;
+    }
     bool made;
     if (!make_directory(&s, directory, &made))
         return 3;

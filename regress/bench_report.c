@@ -133,19 +133,19 @@ static void print_line(const bench_setup *s, size_t which, size_t bench, const b
         printf("\n");
 }
 
-void bench_stores_text(const bench_setup *s)
+void bench_stores_text(const bench_setup *s, FILE *to)
 {
     char unsynced[STORE_MESSAGE_BYTES], synced[STORE_MESSAGE_BYTES];
     for (size_t i = 0; i < s->stores; i++)
-        printf("%s, %s\n  unsynced: %s\n  synced:   %s\n", s->store[i].label, s->store[i].adapter->version(),
+        fprintf(to, "%s, %s\n  unsynced: %s\n  synced:   %s\n", s->store[i].label, s->store[i].adapter->version(),
                bench_configuration(s, i, false, unsynced), bench_configuration(s, i, true, synced));
     for (const store_absence *absence = store_absences(); absence->name; absence++)
-        printf("%s: not built; make deps-stores installs %s\n", absence->name, absence->package);
+        fprintf(to, "%s: not built; make deps-stores installs %s\n", absence->name, absence->package);
 }
 
 void bench_report_text(const bench_setup *s, const bench_row *rows)
 {
-    bench_stores_text(s);
+    bench_stores_text(s, stdout);
     printf("%llu keys of %u B, values of %u B, batches of %u, %u thread(s), %u round(s), seed %llu\n\n",
            (unsigned long long)s->o.num, s->o.key_bytes, s->o.value_bytes, s->o.batch, s->o.threads, s->rounds,
            (unsigned long long)s->o.seed);
@@ -161,6 +161,34 @@ void bench_report_text(const bench_setup *s, const bench_row *rows)
                 printf("%s on %s: %llu of %llu keys were not there\n", s->bench_name[b], s->store[i].label,
                        (unsigned long long)rows[i].bench[b].not_found,
                        (unsigned long long)total_of(&rows[i].bench[b]).operations);
+}
+
+/* ---- CSV ---- */
+
+bool bench_report_csv(const bench_setup *s, const bench_row *rows)
+{
+    printf("benchmark,store,rounds,cut,not_found,median_per_second,ratio,bytes_per_second,p50_ns,p99_ns,p99.9_ns,"
+           "max_ns,beside_operations,beside_max_ns\n");
+    for (size_t b = 0; b < s->benches; b++)
+        for (size_t i = 0; i < s->stores; i++) {
+            const bench_cell *c = &rows[i].bench[b];
+            if (!c->rounds)
+                continue;
+            const bench_round total = total_of(c);
+            const double rate = bench_cell_median(c), first = bench_cell_median(&rows[0].bench[b]);
+            printf("%s,%s,%u,%d,%llu,%.6g,%.4g,%.6g,", s->bench_name[b], s->store[i].label, c->rounds, c->cut,
+                   (unsigned long long)c->not_found, rate, first > 0 ? rate / first : 0,
+                   total.operations ? rate * (double)total.bytes / (double)total.operations : 0);
+            if (c->latency.count)
+                printf("%llu,%llu,%llu,%llu", (unsigned long long)histogram_quantile(&c->latency, 0.5),
+                       (unsigned long long)histogram_quantile(&c->latency, 0.99),
+                       (unsigned long long)histogram_quantile(&c->latency, 0.999),
+                       (unsigned long long)c->latency.max);
+            else
+                printf(",,,");
+            printf(",%llu,%llu\n", (unsigned long long)c->beside_operations, (unsigned long long)c->beside_max_ns);
+        }
+    return fflush(stdout) == 0 && !ferror(stdout);
 }
 
 /* ---- JSON ---- */
@@ -216,12 +244,12 @@ json_t *bench_options_json(const bench_setup *s)
     return options;
 }
 
-bool bench_json_print(json_t *root)
+bool bench_json_print(json_t *root, FILE *to)
 {
-    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1)) == 0;
-    printf("\n");
+    bool ok = root && json_dumpf(root, to, JSON_INDENT(1)) == 0;
+    fputc('\n', to);
     json_decref(root);
-    return ok && fflush(stdout) == 0 && !ferror(stdout);
+    return ok && fflush(to) == 0 && !ferror(to);
 }
 
 bool bench_report_json(const bench_setup *s, const bench_row *rows)
@@ -231,6 +259,7 @@ bool bench_report_json(const bench_setup *s, const bench_row *rows)
         for (size_t b = 0; b < s->benches; b++)
             if (rows[i].bench[b].rounds)
                 json_array_append_new(results, json_of_cell(s, i, b, &rows[i].bench[b]));
-    return bench_json_print(json_pack("{s:s, s:o, s:o, s:o}", "version", LEVIN_VERSION, "options",
-                                      bench_options_json(s), "stores", bench_stores_json(s), "results", results));
+    json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "version", LEVIN_VERSION, "options", bench_options_json(s),
+                             "stores", bench_stores_json(s), "results", results);
+    return bench_json_print(root, stdout);
 }

@@ -38,10 +38,11 @@ typedef struct bench_setup {
     unsigned rounds;
     uint64_t cache_bytes, write_buffer_bytes;
     const char *db;
-    bool json, keep;
+    bool json, csv, keep;
     bool use_existing; /* the stores are there, are not begun anew and stay */
     bool table, quick;
     uint64_t kill_log_bytes; /* of the table */
+    const char *output; /* a directory for all forms of the table; NULL: none */
 } bench_setup;
 
 typedef struct bench_row { /* of one store */
@@ -65,7 +66,7 @@ bench_sizes bench_sizes_of(const bench_setup *s);
 /* The settings of a store, into `text`, which is handed back. */
 const char *bench_configuration(const bench_setup *s, size_t which, bool synced, char text[STORE_MESSAGE_BYTES]);
 /* The stores with version and settings, and those that are not built in. */
-void bench_stores_text(const bench_setup *s);
+void bench_stores_text(const bench_setup *s, FILE *to);
 json_t *bench_stores_json(const bench_setup *s);
 /*
  * All that the figures depend on, by the names of the options. write_buffer_size 0: the store's own; duration 0: by
@@ -73,10 +74,12 @@ json_t *bench_stores_json(const bench_setup *s);
  */
 json_t *bench_options_json(const bench_setup *s);
 /* Prints and frees; false when memory ran out (NULL) or writing failed. */
-bool bench_json_print(json_t *root);
+bool bench_json_print(json_t *root, FILE *to);
 
 void bench_report_text(const bench_setup *s, const bench_row *rows);
 /* False when memory ran out or writing failed. */
 bool bench_report_json(const bench_setup *s, const bench_row *rows);
+/* A line for each benchmark on each store. False when writing failed. */
+bool bench_report_csv(const bench_setup *s, const bench_row *rows);
 
 #endif

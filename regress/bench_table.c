@@ -10,6 +10,7 @@
  */
 #include "bench_table.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -340,6 +341,29 @@ bool bench_table_paths_ready(const bench_setup *s)
     return true;
 }
 
+/* All forms of the table, as files of the directory. */
+static bool write_forms(const bench_setup *s, const table_values *t, double seconds)
+{
+    static const char *const names[] = { "table.txt", "table.csv", "table.json", "table.html" };
+    for (int form = 0; form < 4; form++) {
+        char path[BENCH_PATH_BYTES];
+        bool ok = snprintf(path, sizeof path, "%s/%s", s->output, names[form]) < (int)sizeof path;
+        FILE *to = ok ? fopen(path, "we") : NULL;
+        ok = to != NULL;
+        if (ok && form == 0)
+            table_report_text(s, t, seconds, to);
+        ok = ok && (form != 1 || table_report_csv(s, t, to)) && (form != 2 || table_report_json(s, t, seconds, to)) &&
+             (form != 3 || table_report_page(s, t, seconds, to)) && !ferror(to);
+        if (to && fclose(to))
+            ok = false;
+        if (!ok) {
+            fprintf(stderr, "levin-bench: %s could not be written: %s\n", path, strerror(errno));
+            return false;
+        }
+    }
+    return true;
+}
+
 bool bench_table_run(const bench_setup *s)
 {
     table_values *t = bench_share(sizeof *t);
@@ -358,9 +382,13 @@ bool bench_table_run(const bench_setup *s)
         fprintf(stderr, "levin-bench: interrupted; this is what there is\n");
     const double seconds = monotonic_s() - began;
     if (t && s->json)
-        ok = table_report_json(s, t, seconds) && ok;
+        ok = table_report_json(s, t, seconds, stdout) && ok;
+    else if (t && s->csv)
+        ok = table_report_csv(s, t, stdout) && ok;
     else if (t)
-        table_report_text(s, t, seconds);
+        table_report_text(s, t, seconds, stdout);
+    if (t && s->output)
+        ok = write_forms(s, t, seconds) && ok;
     bench_unshare(t, sizeof *t);
     return ok;
 }

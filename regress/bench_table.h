@@ -99,8 +99,15 @@ typedef struct table_budget {
 } table_budget;
 table_budget table_budget_of(const bench_options *o);
 
-void table_report_text(const bench_setup *s, const table_values *t, double seconds);
-bool table_report_json(const bench_setup *s, const table_values *t, double seconds);
+enum { TABLE_CELL_BYTES = 32 };
+/* A value of the figure with its unit, three digits of it, into `text`, which is handed back; "-" when not above 0. */
+const char *table_figure_text(char text[TABLE_CELL_BYTES], table_figure f, double v);
+void table_report_text(const bench_setup *s, const table_values *t, double seconds, FILE *to);
+/* A line for each figure of each store that was measured. False when writing failed, as in the next. */
+bool table_report_csv(const bench_setup *s, const table_values *t, FILE *to);
+/* A self-contained page of HTML: bar plots, versions, settings. */
+bool table_report_page(const bench_setup *s, const table_values *t, double seconds, FILE *to);
+bool table_report_json(const bench_setup *s, const table_values *t, double seconds, FILE *to);
 
 /* As bench_paths_ready(), of all parts. */
 bool bench_table_paths_ready(const bench_setup *s);

@@ -50,5 +50,47 @@ START_TEST(gate_change__noise_has_no_steps)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("gate_change", TEST(gate_change__known_steps_are_found_where_they_are),
+/*
+ * By how much two halves differ counts by their size: without the factor nm / (n + m) the best split of noise is next
+ * to either end, where few values differ most, and a step of one and a half deviations of the noise would drown in it.
+ */
+START_TEST(gate_change__a_small_step_in_the_middle_is_found)
+{
+    enum { TURNS = 40 };
+    double x[40];
+    size_t points[CHANGE_POINTS_MAX], found = 0, near = 0;
+    random_stream r = random_open(3, 3);
+    for (size_t turn = 0; turn < TURNS; turn++) {
+        for (size_t i = 0; i < 40; i++)
+            x[i] = noise(&r) + (i >= 20 ? 1.1 : 0); /* the noise deviates by 0.71 */
+        const size_t n = gate_change_points(x, 40, turn, points);
+        found += n > 0;
+        for (size_t i = 0; i < n; i++)
+            near += points[i] >= 17 && points[i] <= 23;
+    }
+    ck_assert_msg(found >= TURNS * 90 / 100, "%zu of %d found", found, TURNS);
+    ck_assert_msg(near >= TURNS * 85 / 100, "%zu of %d where they are", near, TURNS);
+}
+END_TEST
+
+/* Two levels beside spread alone: what differs within the sides is taken off what differs between them. */
+START_TEST(gate_change__a_change_of_spread_is_one)
+{
+    double x[80];
+    size_t points[CHANGE_POINTS_MAX], found = 0;
+    random_stream r = random_open(4, 4);
+    for (size_t turn = 0; turn < 20; turn++) {
+        for (size_t i = 0; i < 80; i++)
+            x[i] = noise(&r) * (i >= 40 ? 8 : 1);
+        const size_t n = gate_change_points(x, 80, turn, points);
+        for (size_t i = 0; i < n; i++)
+            found += points[i] >= 36 && points[i] <= 44;
+    }
+    ck_assert_msg(found >= 14, "%zu of 20", found);
+}
+END_TEST
+
+LEVIN_TEST_MAIN("gate_change", TEST(gate_change__a_small_step_in_the_middle_is_found),
+                TEST(gate_change__a_change_of_spread_is_one),
+                TEST(gate_change__known_steps_are_found_where_they_are),
                 TEST(gate_change__noise_has_no_steps))

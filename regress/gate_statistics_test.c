@@ -108,7 +108,30 @@ START_TEST(gate_statistics__p_values_stand_on_the_side_of_the_effect)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("gate_statistics", TEST(gate_statistics__middles_of_known_samples),
+/*
+ * The trimmed mean of three draws out of 0, 1, 2 is their median: 0 and 2 in 7 of 27 cases each, 25.9 %.  So an
+ * interval that leaves less at either end spans all, and one that leaves more is the middle alone.
+ */
+START_TEST(gate_statistics__the_interval_leaves_half_of_the_rest_at_either_end)
+{
+    const double samples[] = { 2, 0, 1 };
+    bootstrap_result wide = statistics_bootstrap(samples, 3, 0.60, 0, 1); /* 20 % */
+    bootstrap_result narrow = statistics_bootstrap(samples, 3, 0.40, 0, 1); /* 30 % */
+    ck_near(wide.lower, 0, 0);
+    ck_near(wide.upper, 2, 0);
+    ck_near(narrow.lower, 1, 0);
+    ck_near(narrow.upper, 1, 0);
+    ck_near(wide.standard_error, sqrt(14.0 / 27), 0.02);
+    /* at or inside the floor: 20 of 27 are at most 1, 7 at most 0 */
+    ck_near(statistics_bootstrap(samples, 3, 0.9, 1, 2).p_above, 20.0 / 27, 0.02);
+    ck_near(statistics_bootstrap(samples, 3, 0.9, 0, 2).p_above, 7.0 / 27, 0.02);
+    const double below[] = { -2, 0, -1 };
+    ck_near(statistics_bootstrap(below, 3, 0.9, 1, 2).p_below, 20.0 / 27, 0.02);
+}
+END_TEST
+
+LEVIN_TEST_MAIN("gate_statistics", TEST(gate_statistics__the_interval_leaves_half_of_the_rest_at_either_end),
+                TEST(gate_statistics__middles_of_known_samples),
                 TEST(gate_statistics__wilson_is_as_published),
                 TEST(gate_statistics__holm_steps_down_and_stops_at_the_first_that_stands),
                 TEST(gate_statistics__bootstrap_covers_and_repeats),

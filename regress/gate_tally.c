@@ -1,10 +1,11 @@
 /*
  * gate_tally.c - one row for each group and name, in the order in which they are met, and one for each
- * group as a whole.
+ * group as a whole, group after group.
  */
 #include "gate_tally.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ enum { ROWS_MAX = 128, PATH_BYTES = 1024, LINE_BYTES = 1024 };
 typedef struct tally_row {
     char group[GATE_NAME_BYTES], name[GATE_NAME_BYTES];
     unsigned decisions, slower, faster, undecided;
-    double change, seconds, longest; /* sums, but for the last */
+    double change, seconds; /* sums */
+    double widest, longest; /* of any decision: the change either way, the time */
 } tally_row;
 
 typedef struct tally {
@@ -53,6 +55,7 @@ static bool take(tally *t, const char *line)
         row->faster += !strcmp(verdict, "faster");
         row->undecided += !strcmp(verdict, "undecided");
         row->change += change;
+        row->widest = fmax(fabs(change), row->widest);
         row->seconds += ms / 1000;
         row->longest = ms / 1000 > row->longest ? ms / 1000 : row->longest;
     }
@@ -78,6 +81,26 @@ static bool read_file(tally *t, const char *path)
     return ok;
 }
 
+static void print_row(const tally_row *row, FILE *to)
+{
+    const proportion_interval w = statistics_wilson(row->slower, row->decisions);
+    char interval[48], seconds[48];
+    snprintf(interval, sizeof interval, "%.2f..%.2f%%", w.lower * 100, w.upper * 100);
+    snprintf(seconds, sizeof seconds, "%.1f (%.0f)", row->seconds / row->decisions, row->longest);
+    fprintf(to, "%-12s %-21s %9u %7u %7.2f%% %16s %7u %9u %+8.2f%% %7.2f%% %9s\n", row->group, row->name,
+            row->decisions, row->slower, 100.0 * row->slower / row->decisions, interval, row->faster, row->undecided,
+            row->change / row->decisions, row->widest, seconds);
+}
+
+/* Whether no row before it is of its group. */
+static bool is_first(const tally *t, size_t which)
+{
+    for (size_t i = 0; i < which; i++)
+        if (!strcmp(t->rows[i].group, t->rows[which].group))
+            return false;
+    return true;
+}
+
 bool gate_tally(const char *paths, FILE *to)
 {
     static tally t;
@@ -90,17 +113,11 @@ bool gate_tally(const char *paths, FILE *to)
             return false;
         at += bytes + (at[bytes] == ',');
     }
-    fprintf(to, "%-10s %-14s %9s %7s %8s %16s %7s %9s %9s %9s\n", "group", "what", "decisions", "SLOWER", "rate",
-            "95 % interval", "faster", "undecided", "change", "s (most)");
-    for (size_t i = 0; i < t.count; i++) {
-        const tally_row *row = &t.rows[i];
-        const proportion_interval w = statistics_wilson(row->slower, row->decisions);
-        char interval[48], seconds[48];
-        snprintf(interval, sizeof interval, "%.2f..%.2f%%", w.lower * 100, w.upper * 100);
-        snprintf(seconds, sizeof seconds, "%.1f (%.0f)", row->seconds / row->decisions, row->longest);
-        fprintf(to, "%-10s %-14s %9u %7u %7.2f%% %16s %7u %9u %+8.2f%% %9s\n", row->group, row->name, row->decisions,
-                row->slower, 100.0 * row->slower / row->decisions, interval, row->faster, row->undecided,
-                row->change / row->decisions, seconds);
-    }
+    fprintf(to, "%-12s %-21s %9s %7s %8s %16s %7s %9s %9s %8s %9s\n", "group", "what", "decisions", "SLOWER", "rate",
+            "95 % interval", "faster", "undecided", "change", "widest", "s (most)");
+    for (size_t i = 0; i < t.count; i++)
+        for (size_t k = 0; k < t.count && is_first(&t, i); k++)
+            if (!strcmp(t.rows[k].group, t.rows[i].group))
+                print_row(&t.rows[k], to);
     return fflush(to) == 0;
 }

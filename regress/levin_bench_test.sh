@@ -52,6 +52,23 @@ check "no key would be written before the kill" exits 2 "$bench" --table --num=2
 check "and nothing was run" test ! -e none
 check "a log of nine keys" sh -c "'$bench' --table $table --kill_log=1044 --rounds=1 --store=levin | grep -E '^reopen after a kill +[0-9]'"
 
+# all forms of the table, over every store that can be loaded, those not set up for speed too
+others=$("$bench" --help | sed -n 's/.*not set up for speed, but there: //p' | sed 's/ pipe.*//; s/;.*//' | tr ' ' ,)
+check "the table of all stores" exits 0 sh -c "'$bench' --table --num=300 --large=4 --duration=0.002 --kill_log=50000 --rounds=2 --store=all --output=forms"
+check "as JSON has every store" jq -e --arg all "$stores${others:+,$others}" '[.stores[].store] | join(",") == $all' forms/table.json
+check "as CSV the same medians" jq -e -R -s --slurpfile json forms/table.json '[split("\n")[1:][] | select(. != "") | split(",")] |
+    length > 20 * ($json[0].stores | length) and all(.[]; . as $line | any($json[0].figures[]; .figure == $line[0] and
+    (.rounds[$line[3]] | length) == ($line[7] | tonumber) and (.rounds[$line[3]] | add / length - ($line[4] | tonumber) | fabs) <= ($line[4] | tonumber) * 1e-9))' forms/table.csv
+check "as text" grep -q '^disk after compact, of raw ' forms/table.txt
+check "as a page, a plot of each figure, a bar of each store" sh -c "test \$(grep -c '<svg' forms/table.html) = \$(jq '[.figures[] | select(any(.rounds[]; length > 0))] | length' forms/table.json) &&
+    test \$(grep -o '<rect class=own' forms/table.html | wc -l) = \$(grep -c '<svg' forms/table.html)"
+check "with the settings" sh -c "grep -q 'Not set up for speed' forms/table.html && grep -q 'MDB_NOTLS' forms/table.html"
+check "a list as CSV" sh -c "'$bench' --benchmarks=fillseq,readrandom --store=levin,lmdb --num=500 --rounds=2 --csv >list.csv"
+check "a line each" sh -c "test \$(wc -l <list.csv) = 5 && awk -F , 'NF != 14 || NR > 1 && (\$3 != 2 || \$6 <= 0) { exit 1 }' list.csv && grep -q '^readrandom,lmdb,2,0,0,' list.csv"
+check "one form on standard output" exits 2 "$bench" --json --csv
+check "files of the table alone" exits 2 "$bench" --output=forms
+check "no place for them" exits 3 "$bench" --table --output=/proc/levin-bench
+
 # options as they were, in the JSON of a list and of the table
 check "all options" sh -c "'$bench' --benchmarks=fillseq --num=60 --reads=7 --syncs=8 --large=9 --key_size=20 --value_size=30 --batch_size=11 \
     --large_value_size=31 --large_batch_size=12 --multi=13 --seek_nexts=14 --hot=0.5 --duration=0.25 --sync --no_pin --rounds=1 --seed=99 \

@@ -1,5 +1,5 @@
 /*
- * table_report.c - the speed table as text and as JSON.
+ * table_report.c - the speed table as text, CSV and JSON.
  */
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "../engine/levin.h"
 #include "bench_table.h"
 
-enum { CELL_BYTES = 32 };
+enum { CELL_BYTES = TABLE_CELL_BYTES };
 
 /* Three significant digits with the unit that fits. */
 static const char *scaled(char text[CELL_BYTES], double v, const char *const units[4], double step)
@@ -21,7 +21,7 @@ static const char *scaled(char text[CELL_BYTES], double v, const char *const uni
     return text;
 }
 
-static const char *figure_text(char text[CELL_BYTES], table_figure f, double v)
+const char *table_figure_text(char text[TABLE_CELL_BYTES], table_figure f, double v)
 {
     static const char *const rates[4] = { "/s", "k/s", "M/s", "G/s" }, *const times[4] = { "ns", "us", "ms", "s" },
                       *const speeds[4] = { "B/s", "kB/s", "MB/s", "GB/s" },
@@ -42,7 +42,7 @@ static const char *asked_text(char text[CELL_BYTES], const table_line *line)
 {
     char limit[CELL_BYTES];
     if (line->kind == LINE_LIMIT)
-        snprintf(text, CELL_BYTES, "<= %.24s", figure_text(limit, line->ours, line->asked));
+        snprintf(text, CELL_BYTES, "<= %.24s", table_figure_text(limit, line->ours, line->asked));
     else
         snprintf(text, CELL_BYTES, "%gx", line->asked);
     return text;
@@ -56,8 +56,8 @@ static void spread_text(char text[3 * CELL_BYTES], const table_line *line, const
     else if (line->kind != LINE_LIMIT)
         snprintf(text, 3 * CELL_BYTES, "%.2fx (%.2f-%.2f)", v->median, v->low, v->high);
     else
-        snprintf(text, 3 * CELL_BYTES, "%s (%s-%s)", figure_text(median, line->ours, v->median),
-                 figure_text(low, line->ours, v->low), figure_text(high, line->ours, v->high));
+        snprintf(text, 3 * CELL_BYTES, "%s (%s-%s)", table_figure_text(median, line->ours, v->median),
+                 table_figure_text(low, line->ours, v->low), table_figure_text(high, line->ours, v->high));
 }
 
 static const char *met_text(const table_line *line, const table_verdict *v)
@@ -65,65 +65,93 @@ static const char *met_text(const table_line *line, const table_verdict *v)
     return line->kind == LINE_NOT_YET ? "not yet" : !v->known ? "unknown" : v->met ? "met" : "NOT MET";
 }
 
-static void print_line(const bench_setup *s, const table_values *t, const table_line *line)
+static void print_line(const bench_setup *s, const table_values *t, const table_line *line, FILE *to)
 {
     char asked[CELL_BYTES], spread[3 * CELL_BYTES], ours[CELL_BYTES], theirs[CELL_BYTES];
     const table_verdict v = table_judge(s, t, line);
     spread_text(spread, line, &v);
-    printf("%-36s %10s  %-30s %-8s", line->work, asked_text(asked, line), spread, met_text(line, &v));
+    fprintf(to, "%-36s %10s  %-30s %-8s", line->work, asked_text(asked, line), spread, met_text(line, &v));
     if (line->kind == LINE_RATIO && v.known)
-        printf(" %10s : %s %s", figure_text(ours, line->ours, table_median(s, t, table_subject(s), line->ours)),
-               figure_text(theirs, line->theirs, table_median(s, t, v.best, line->theirs)), s->store[v.best].label);
+        fprintf(to, " %10s : %s %s",
+                table_figure_text(ours, line->ours, table_median(s, t, table_subject(s), line->ours)),
+                table_figure_text(theirs, line->theirs, table_median(s, t, v.best, line->theirs)),
+                s->store[v.best].label);
     if (line->kind == LINE_SELF && v.known)
-        printf(" %10s : %s", figure_text(ours, line->ours, table_median(s, t, table_subject(s), line->ours)),
-               figure_text(theirs, line->theirs, table_median(s, t, table_subject(s), line->theirs)));
+        fprintf(to, " %10s : %s",
+                table_figure_text(ours, line->ours, table_median(s, t, table_subject(s), line->ours)),
+                table_figure_text(theirs, line->theirs, table_median(s, t, table_subject(s), line->theirs)));
     if (line->kind == LINE_RATIO && !v.known)
-        printf(" none of the stores to beat was measured");
-    printf("%s%s%s\n", line->note ? " (" : "", line->note ? line->note : "", line->note ? ")" : "");
+        fprintf(to, " none of the stores to beat was measured");
+    fprintf(to, "%s%s%s\n", line->note ? " (" : "", line->note ? line->note : "", line->note ? ")" : "");
 }
 
-static void print_figures(const bench_setup *s, const table_values *t)
+static void print_figures(const bench_setup *s, const table_values *t, FILE *to)
 {
     int width = 11;
     for (size_t i = 0; i < s->stores; i++)
         width = (int)strlen(s->store[i].label) > width ? (int)strlen(s->store[i].label) : width;
-    printf("\n%-30s", "median");
+    fprintf(to, "\n%-30s", "median");
     for (size_t i = 0; i < s->stores; i++)
-        printf(" %*s", width, s->store[i].label);
-    printf("\n");
+        fprintf(to, " %*s", width, s->store[i].label);
+    fprintf(to, "\n");
     for (table_figure f = FIGURE_NONE + 1; f < TABLE_FIGURES; f++) {
-        printf("%-30s", table_figures[f].title);
+        fprintf(to, "%-30s", table_figures[f].title);
         for (size_t i = 0; i < s->stores; i++) {
             char text[CELL_BYTES];
-            printf(" %*s", width, figure_text(text, f, table_median(s, t, i, f)));
+            fprintf(to, " %*s", width, table_figure_text(text, f, table_median(s, t, i, f)));
         }
-        printf("\n");
+        fprintf(to, "\n");
     }
 }
 
-void table_report_text(const bench_setup *s, const table_values *t, double seconds)
+void table_report_text(const bench_setup *s, const table_values *t, double seconds, FILE *to)
 {
     size_t count;
     unsigned met = 0, judged = 0;
     const table_line *lines = table_lines(&count);
     const bench_options *o = &s->o;
     const table_budget budget = table_budget_of(o);
-    bench_stores_text(s);
-    printf("%llu keys of %u B, values of %u B, %u round(s), %g s a timed figure, seed %llu\n"
+    bench_stores_text(s, to);
+    fprintf(to, "%llu keys of %u B, values of %u B, %u round(s), %g s a timed figure, seed %llu\n"
            "memory: cache %llu MiB and two write buffers of %llu MiB, or all as cache; kill: after %.3g MiB\n\n",
            (unsigned long long)o->num, o->key_bytes, o->value_bytes, s->rounds, o->duration_s,
            (unsigned long long)o->seed, (unsigned long long)(budget.cache_bytes >> 20),
            (unsigned long long)(budget.write_buffer_bytes >> 20), (double)s->kill_log_bytes / (1 << 20));
-    printf("%-36s %10s  %-30s %-8s %s : best of those to beat\n", "work", "asked", "measured (lowest-highest)", "",
+    fprintf(to, "%-36s %10s  %-30s %-8s %s : best of those to beat\n", "work", "asked", "measured (lowest-highest)", "",
            s->store[table_subject(s)].label);
     for (size_t i = 0; i < count; i++) {
         const table_verdict v = table_judge(s, t, &lines[i]);
-        print_line(s, t, &lines[i]);
+        print_line(s, t, &lines[i], to);
         judged += v.known;
         met += v.known && v.met;
     }
-    print_figures(s, t);
-    printf("\n%u of %zu lines met, %zu not judged; measured in %.0f s\n", met, count, count - judged, seconds);
+    print_figures(s, t, to);
+    fprintf(to, "\n%u of %zu lines met, %zu not judged; measured in %.0f s\n", met, count, count - judged, seconds);
+}
+
+/* ---- CSV ---- */
+
+static const char *const units[] = { [UNIT_PER_S] = "per second", [UNIT_BYTES_PER_S] = "bytes per second",
+                                     [UNIT_NS] = "ns", [UNIT_S] = "s", [UNIT_BYTES] = "bytes",
+                                     [UNIT_TIMES] = "times" };
+
+bool table_report_csv(const bench_setup *s, const table_values *t, FILE *to)
+{
+    fprintf(to, "figure,unit,lower_is_better,store,median,lowest,highest,rounds\n");
+    for (table_figure f = FIGURE_NONE + 1; f < TABLE_FIGURES; f++)
+        for (size_t i = 0; i < s->stores; i++) {
+            double v[BENCH_ROUNDS_MAX];
+            size_t n = 0;
+            for (unsigned r = 0; r < s->rounds; r++)
+                if (t->figure[r][i][f] > 0)
+                    v[n++] = t->figure[r][i][f];
+            const double median = bench_median(v, n); /* sorts */
+            if (n)
+                fprintf(to, "%s,%s,%d,%s,%.17g,%.17g,%.17g,%zu\n", table_figures[f].name,
+                        units[table_figures[f].unit], table_figures[f].lower_is_better, s->store[i].label, median,
+                        v[0], v[n - 1], n);
+        }
+    return !ferror(to);
 }
 
 /* ---- JSON ---- */
@@ -145,9 +173,6 @@ static json_t *json_of_line(const bench_setup *s, const table_values *t, const t
 
 static json_t *json_of_figure(const bench_setup *s, const table_values *t, table_figure f)
 {
-    static const char *const units[] = { [UNIT_PER_S] = "per second", [UNIT_BYTES_PER_S] = "bytes per second",
-                                         [UNIT_NS] = "ns", [UNIT_S] = "s", [UNIT_BYTES] = "bytes",
-                                         [UNIT_TIMES] = "times" };
     json_t *stores = json_object();
     for (size_t i = 0; i < s->stores; i++) {
         json_t *rounds = json_array();
@@ -160,7 +185,7 @@ static json_t *json_of_figure(const bench_setup *s, const table_values *t, table
                      "rounds", stores);
 }
 
-bool table_report_json(const bench_setup *s, const table_values *t, double seconds)
+bool table_report_json(const bench_setup *s, const table_values *t, double seconds, FILE *to)
 {
     size_t count;
     const table_line *lines = table_lines(&count);
@@ -172,5 +197,5 @@ bool table_report_json(const bench_setup *s, const table_values *t, double secon
     return bench_json_print(json_pack("{s:s, s:o, s:f, s:s, s:o, s:o, s:o}", "version", LEVIN_VERSION, "options",
                                       bench_options_json(s), "seconds", seconds, "subject",
                                       s->store[table_subject(s)].label, "stores", bench_stores_json(s), "lines",
-                                      judged, "figures", figures));
+                                      judged, "figures", figures), to);
 }

@@ -10,8 +10,9 @@
 #
 # Identical code (N decisions, 300; 1000 are asked for in a release): as the machine is; beside a busy loop that comes and goes on
 # one processor; and layout-only variants: other orders of objects, padding before each object's functions, the functions of
-# each object the other way round.  Whole gates: N (30) over all the workloads here.  Power: slowdowns of 1, 2, 5 and 10 % and cache misses
-# in put, get, scan, checkpoint and recovery, N decisions each (20).
+# each object the other way round.  Whole gates, all tiers: N (30) over the six workloads of `make gate-ci`.  Power: slowdowns of
+# 1, 2, 5 and 10 %, a cache miss, an allocation, a sync and 5 % more bytes in put, get, scan, checkpoint and recovery, N decisions
+# each (20).  What the deterministic tiers see of these: exact_proof.sh.
 set -eu -o pipefail
 
 cd "$(dirname "$0")/.."
@@ -44,98 +45,28 @@ if [ "${1:-}" = --table ]; then
     exec build/release/bin/levin-gate --tally="$(IFS=, && echo "${*:-$results}")"
 fi
 
-# ---- builds, kept by what the sources are ----
-unset MAKEFLAGS MFLAGS MAKELEVEL
-sources=$(git ls-files engine faults regress Makefile | grep -v -E '_test\.|README|\.1$' | xargs cat | cksum | cut -d ' ' -f 1)
-proof=$PWD/build/gate/proof
-tree=$proof/tree-$sources
-layout=-falign-functions=64
-mkdir -p "$proof" "$(dirname "$results")"
-exec 9>"$proof/lock"
-flock 9 # one shard builds, the others find it built
-make_in_tree() { # directory, targets...
-    local B=$1
-    shift
-    make --no-print-directory -C "$tree" NO_DEPS=1 VARIANT=release CC="${CC:-cc}" B="$B" CFLAGS="$layout $extra" \
-        LDFLAGS=-Wl,--strip-debug "$@" >"$proof/make.log" 2>&1 || { tail -n 20 "$proof/make.log" >&2; exit 3; }
-}
-hook() { # file, line before which it goes: exactly one
-    [ "$(grep -c -E "$2" "$tree/$1")" = 1 ] || { echo "time_proof: no place for the slowdown in $1" >&2; exit 3; }
-    sed -i -E "0,/^#include/s//#include \"proof_work.h\"\n#include/; s~$2~    proof_work();\n&~" "$tree/$1"
-}
-extra=
-if [ ! -e "$tree/built" ]; then
-    rm -rf "$proof"/tree-*
-    mkdir -p "$tree"
-    git ls-files -z engine faults regress Makefile ci | xargs -0 cp --parents -p -t "$tree"
-    cp regress/proof_work.h "$tree/engine"
-    make_in_tree "$tree/plain" "$tree/plain/sides/0.so" "$tree/plain/bin/levin-gate"
-    # the same code elsewhere: nops before the functions of each object
-    extra="-include $tree/pad.h"
-    printf '%s\n' '__asm__(".pushsection .text\n.fill 200, 1, 0x90\n.popsection\n");' >"$tree/pad.h"
-    make_in_tree "$tree/padded" "$tree/padded/sides/0.so"
-    # ... and the functions of each object the other way round, by the linker, so that the compiler has no say in it
-    extra=-ffunction-sections
-    make_in_tree "$tree/sections" "$tree/sections/liblevin.a"
-    mkdir -p "$tree/reversed.o"
-    (cd "$tree/reversed.o" && ar x ../sections/liblevin.a && for object in *.o; do
-        {
-            echo 'SECTIONS { .text : {'
-            objdump -h "$object" | awk '$2 ~ /^\.text\./ && $2 !~ /^\.text\.unlikely/ { print "*(" $2 ")" }' | tac
-            echo '*(.text .text.*) } }'
-        } >order.ld
-        ld -r -T order.ld "$object" -o "reversed-$object" && mv "reversed-$object" "$object"
-    done && ar rcs ../reversed.a ./*.o)
-    extra=
-    mkdir -p "$tree/orders"
-    for i in $(seq 0 23); do ln -s "$tree/plain/sides/$(((i + 7) % 24)).so" "$tree/orders/$i.so"; done
-    hook engine/write_one.c '^    levin_code code = batch_append\(&batch, ks, kind,.*'
-    hook engine/read.c '^    if \(__builtin_expect\(!row_key_is_middle\(key_bytes\), 0\)\)$'
-    hook engine/iter.c '^    const levin_iter_options \*o = options \? options : &all;$'
-    hook engine/checkpoint.c '^    levin_code code = checkpoint_drive\(store, &error\); .*'
-    hook engine/open.c '^    if \(!options\) \{$'
-    touch "$tree/built"
-fi
-
-link_around() { # directory, archive of an engine
-    # shellcheck disable=SC2086,SC2046 # a compiler with a launcher; words
-    (cd "$tree" && regress/link_sides.sh "$1" 24 "$2" "$tree/plain/libfaults.a" \
-        $(find "$tree/plain/obj/side" -name '*.o') -- ${CC:-cc} -shared -fPIC -pthread -Wl,-Bsymbolic -Wl,-z,now \
-        -Wl,--version-script=regress/side.map -Wl,--strip-debug \
-        $(printf -- '-Wl,--wrap=%s ' malloc calloc realloc aligned_alloc free))
-}
+mkdir -p "$(dirname "$results")"
+# shellcheck source=regress/proof_tree.sh
+. regress/proof_tree.sh
 [ -e "$tree/reversed/23.so" ] || link_around "$tree/reversed" "$tree/reversed.a"
-# slowed NAME FILE FLAGS: links whose engine has one object compiled with FLAGS
-slowed() {
-    local out=$tree/$1 file=$2 flags=$3
-    [ ! -e "$out/23.so" ] || return 0
-    rm -rf "$out.a"
-    cp "$tree/plain/liblevin.a" "$out.a"
-    mkdir -p "$out.o"
-    # shellcheck disable=SC2086 # a compiler with a launcher; flags are words
-    (cd "$tree" && ${CC:-cc} -D_GNU_SOURCE -std=c11 -O2 -g -DNDEBUG -fPIC -fvisibility=hidden -pthread $layout $flags -c "engine/$file.c" \
-        -o "$out.o/$file.o") && ar r "$out.a" "$out.o/$file.o"
-    link_around "$out" "$out.a"
-}
-gate=$tree/plain/bin/levin-gate
-
-# site -> file, workload, calls of the hook in a slice, how often it waits
-sites='put:write_one:put:1000:64 get:read:get-page:8000:64 scan:iter:scan:4:1 checkpoint:checkpoint:checkpoint:1:1
-recovery:open:recovery:1:1'
 for site in $sites; do
-    IFS=: read -r name file workload calls every <<<"$site"
-    [ ! -e "$tree/miss-$name/23.so" ] || continue
+    IFS=: read -r name file workload calls every more_file _ <<<"$site"
+    [ ! -e "$tree/bytes-$name/23.so" ] || continue
     ns=$(for i in 0 1 2; do "$gate" --run=slices --base-sides="$tree/plain/sides/$i.so" --now-sides="$tree/plain/sides/$i.so" \
         --workloads="$workload" | cut -d ' ' -f 6; done | sort -n | sed -n 2p)
     for percent in 1 2 5 10; do
-        slowed "$name-$percent" "$file" "-DPROOF_PS=$((ns * percent * 10 / calls)) -DPROOF_EVERY=$every"
+        slowed_sides "$name-$percent" "$file" "-DPROOF_PS=$((ns * percent * 10 / calls)) -DPROOF_EVERY=$every"
     done
-    slowed "miss-$name" "$file" -DPROOF_MISS
+    slowed_sides "miss-$name" "$file" -DPROOF_MISS
+    slowed_sides "allocation-$name" "$file" -DPROOF_ALLOCATION
+    slowed_sides "sync-$name" "$file" -DPROOF_SYNC
+    slowed_sides "bytes-$name" "$more_file" -DPROOF_MORE
 done
 flock -u 9
 
 # ---- decisions ----
 [ -e "$results" ] || : >"$results"
+bytes=$(size "$archive" | awk 'NR > 1 { bytes += $4 } END { print bytes }')
 begun=$SECONDS
 number=0
 busy=
@@ -158,7 +89,7 @@ start_busy() { # a loop on one processor that comes and goes
     set +m
 }
 decide() { # group, name, directory of the other side, workloads, seed
-    local key="$1,$2,$4,$5" begin status line
+    local key="$1,$2,$4,$5" begin status line whole=()
     number=$((number + 1))
     [[ $1,$2 =~ $only ]] || return 0
     ((number % shards == shard)) || return 0
@@ -166,11 +97,16 @@ decide() { # group, name, directory of the other side, workloads, seed
     ! grep -q -F -x -e "$key" <(cut -d , -f 1-4 "$results") || return 0
     begin=$(date +%s%N)
     status=0
-    line=$("$gate" --base-sides="$tree/plain/sides" --now-sides="$3" --workloads="${4//+/,}" --seed="$5" --json 2>>"$proof/errors.log") || status=$?
+    # a whole gate: the deterministic tiers beside the time
+    [ "$1" != gates ] || whole=(--counters=regress/counters.csv --base="$gate" --sizes="$bytes:$bytes")
+    line=$("$gate" "${whole[@]}" --base-sides="$tree/plain/sides" --now-sides="$3" --workloads="${4//+/,}" --seed="$5" \
+        --json 2>>"$proof/errors.log") || status=$?
     [ "$status" -le 1 ] || { echo "time_proof: a decision failed with exit code $status" >&2; tail -n 3 "$proof/errors.log" >&2; exit 3; }
     jq -r --arg key "$key" --arg s "$((($(date +%s%N) - begin) / 1000000))" --arg load "$(cut -d ' ' -f 1 /proc/loadavg)" \
-        '[$key, (if .time.slower > 0 then "SLOWER" elif .time.undecided > 0 then "undecided" elif any(.time.workloads[]; .verdict == "faster") then "faster" else "same" end),
-          ([.time.workloads[].change_percent] | add / length), $s, $load, ([.time.workloads[] | select(.verdict == "SLOWER") | .workload] | join("+"))] | join(",")' <<<"$line" >>"$results"
+        '[$key, (if .ok | not then "SLOWER" elif .time.undecided > 0 then "undecided" elif any(.time.workloads[]; .verdict == "faster") then "faster" else "same" end),
+          ([.time.workloads[].change_percent] | add / length), $s, $load, ([.time.workloads[] | select(.verdict == "SLOWER") | .workload]
+            + (if .counters and (.counters.differences | length) > 0 then ["counters"] else [] end)
+            + (if .instructions and .instructions.slower > 0 then ["instructions"] else [] end) | join("+"))] | join(",")' <<<"$line" >>"$results"
 }
 alarm_works=(put get-row get-page scan-short checkpoint recovery load put-synced get-memtable reopen)
 i=0
@@ -195,10 +131,11 @@ while ((i < false_alarms)); do # in turn, so that a proof cut short has a part o
     fi
     if ((i * power / false_alarms != (i + 1) * power / false_alarms)); then
         for site in $sites; do
-            IFS=: read -r name _ workload _ <<<"$site"
-            for what in "$name-1" "$name-2" "$name-5" "$name-10" "miss-$name"; do
+            IFS=: read -r name _ workload _ _ _ more_workload <<<"$site"
+            for what in "$name-1" "$name-2" "$name-5" "$name-10" "miss-$name" "allocation-$name" "sync-$name"; do
                 decide slowed "$what" "$tree/$what" "$workload" "$((i + 1))"
             done
+            decide slowed "bytes-$name" "$tree/bytes-$name" "$more_workload" "$((i + 1))"
         done
     fi
     i=$((i + 1))
