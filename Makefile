@@ -361,9 +361,8 @@ gate-ci: $(DEPS) ## the gate over six runs that stand for the rest, under 5 minu
 gate-nightly: $(DEPS) ## what cannot be sliced (threads, real syncs): levin-bench of this tree and of the base in pairs; advisory
 	$(Q)regress/gate.sh --nightly
 GATE_TREND ?= build/gate/trend.ndjson
-gate-report: $(DEPS) ## one page, build/gate/report.html: the newest ratios, each run by commit, where it changed (GATE_TREND=file)
-	$(Q)$(SUBMAKE) VARIANT=release build/release/bin/levin-gate
-	$(Q)build/release/bin/levin-gate --page='$(GATE_TREND)' >build/gate/report.html && echo "  build/gate/report.html"
+gate-report: $(DEPS) ## one page, build/gate/report.html: the newest ratios, each run by commit, where it changed, a flame graph (GATE_TREND=file FLAME=run)
+	$(Q)GATE_TREND='$(GATE_TREND)' regress/gate.sh --report
 PEERS_FLAGS ?= --quick --rounds=3
 peers: $(DEPS) ## the table over all stores that have adapters, interleaved: build/peers/table.txt, .csv, .json, .html (make deps-stores, PEERS_FLAGS=)
 	$(Q)$(SUBMAKE) VARIANT=release all

@@ -13,10 +13,12 @@
 #                judged by it: `make gate-report` makes a page of it)
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS  as for make, for both sides
 #
-#   gate.sh [--accept | --which-base | --nightly]
+#   gate.sh [--accept | --which-base | --nightly | --report]
 #     --which-base  prints the revision and ends
 #     --nightly     what cannot be sliced: levin-bench of both sides with threads, background work and real syncs, by runs in
 #                   pairs; advisory, so that slower is no failure. TMPDIR: where the stores are, on a disk
+#     --report      the trend as a page, build/gate/report.html, with a flame graph of both sides of the run that is slowest
+#                   in the newest line of the trend (FLAME=run chooses another); where perf is missing the page says so
 #
 # Each engine is built with the flags of its own Makefile.  The recorded runs around them are this tree's, so that both
 # sides do the same work; when these cannot be compiled with the base's headers, the base's own levin-gate is taken.
@@ -158,6 +160,25 @@ END
     exit "$worst"
 }
 
+# ---- the page ----
+report() { # links of the base, or nothing
+    local trend=${GATE_TREND:-build/gate/trend.ndjson} page=build/gate/report.html run=${FLAME:-} title profile=$root/flame.profile
+    [ -s "$trend" ] || die "$trend holds no run yet: make gate, on a clean tree"
+    [ -n "$run" ] || ! command -v jq >/dev/null || run=$(jq -rs 'last.gate | [.time.workloads[]?, .instructions.workloads[]?]
+        | map(select(.change_percent)) | sort_by(.verdict == "SLOWER", .change_percent) | last | .workload // empty' "$trend")
+    local flame=()
+    rm -f "$profile"
+    if [ -z "$1" ] || [ -z "$run" ]; then
+        title="There is no base here to profile beside this tree: no flame graph."
+    elif title=$(regress/gate_flame.sh "$now/bin/levin-gate" "$1" "$now/sides" "$run" "$profile" 2>&1); then
+        title="$run, the base $name and this tree, as many slices of each, sampled by perf. As wide as it takes time; red: more than the base, blue: less."
+        flame=(--flame="$profile")
+    fi
+    "$now/bin/levin-gate" --page="$trend" --flame-title="$title" "${flame[@]}" >"$page.new"
+    mv "$page.new" "$page"
+    echo "  $page: ${title%%. *}"
+}
+
 # Code and data of an engine, as `size` adds them up.
 bytes_of() { size "$1" | awk 'NR > 1 { bytes += $4 } END { print bytes }'; }
 
@@ -172,6 +193,11 @@ fi
 if [ "${1:-}" = --nightly ]; then
     [ -n "$base" ] || die "nothing to compare with"
     nightly "$base"
+fi
+
+if [ "${1:-}" = --report ]; then
+    report "$sides"
+    exit
 fi
 
 json=${GATE_JSON:-$root/last.json}

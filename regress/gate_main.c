@@ -34,7 +34,7 @@
 enum { EXIT_OK, EXIT_REGRESSION, EXIT_USAGE, EXIT_GATE, EXIT_INTERRUPTED = 130 };
 enum { WORKLOADS_MAX = 64, REPETITIONS_MAX = 101, PERF_REPETITIONS = 5 };
 
-typedef enum run_mode { RUN_GATE, RUN_COUNTERS, RUN_INSTRUCTIONS, RUN_SLICES } run_mode;
+typedef enum run_mode { RUN_GATE, RUN_COUNTERS, RUN_INSTRUCTIONS, RUN_SLICES, RUN_PROFILE } run_mode;
 typedef enum method_choice { METHOD_AUTO, METHOD_PERF, METHOD_CALLGRIND } method_choice;
 
 typedef struct gate_options {
@@ -49,6 +49,7 @@ typedef struct gate_options {
     shard shard;
     bool exact;          /* --counters without a file: the rows of the two commands */
     const char *json_file; /* beside the text */
+    const char *page, *flame, *flame_title; /* page NULL: not asked for */
     bool accept, json;     /* json: instead of the text */
 } gate_options;
 
@@ -404,12 +405,15 @@ static void usage(FILE *to)
                 "  --list                the workloads\n"
                 "  --run=WHAT            counters or instructions: run the workloads here, print\n"
                 "                        workload,counter,value and end; slices: one process of the time\n"
-                "                        tier, --base-sides and --now-sides naming one link each\n"
+                "                        tier, --base-sides and --now-sides naming one link each; profile:\n"
+                "                        that for a profiler, which finds the symbols of both files\n"
                 "  --json[=FILE]         JSON instead of text, or into FILE beside it\n"
                 "  --shard=I/N           of the workloads, only the Ith of N parts\n"
                 "  --merge FILE...       the JSON reports of all shards as one\n"
                 "  --sizes=BASE:NOW      bytes of the two libraries: 5 %% more is a regression\n"
                 "  --page=TREND          the trend (what gate.sh appends for each run) as an HTML page\n"
+                "  --flame=PROFILE       with a flame graph of that profile (regress/gate_flame.sh)\n"
+                "  --flame-title=TEXT    over it, or what to say in its place\n"
                 "  --tally=FILES         the table of a proof (regress/time_proof.sh), FILES comma-separated\n"
                 "  --help, --version\n"
                 "\nExit codes: 0 ok, 1 regression, 2 usage, 3 the gate itself failed or compared nothing,\n"
@@ -541,13 +545,14 @@ static void parse(gate_options *o, int argc, char **argv)
         { "a", required_argument, NULL, '1' },           { "b", required_argument, NULL, '2' },
         { "metric", required_argument, NULL, 'M' },      { "sizes", required_argument, NULL, 'Z' },
         { "shard", required_argument, NULL, 'H' },       { "merge", no_argument, NULL, 'G' },
-        { "page", required_argument, NULL, 'X' },
+        { "page", required_argument, NULL, 'X' },        { "flame", required_argument, NULL, 'F' },
+        { "flame-title", required_argument, NULL, 'K' },
         { "tally", required_argument, NULL, 'T' },
         { "help", no_argument, NULL, 'h' },              { "version", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
     };
     static const char *const methods[] = { "auto", "perf", "callgrind", NULL };
-    static const char *const runs[] = { "", "counters", "instructions", "slices", NULL };
+    static const char *const runs[] = { "", "counters", "instructions", "slices", "profile", NULL };
     for (int id; (id = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (id) {
         case 'c': o->counters = optarg; o->exact = !optarg; break;
@@ -560,7 +565,7 @@ static void parse(gate_options *o, int argc, char **argv)
         case 'r': o->repetitions = repetitions_of(optarg); break;
         case 'w': o->workloads = optarg; break;
         case 'l': list_workloads(); exit(EXIT_OK);
-        case 'R': o->run = (run_mode)choice_of("--run is counters, instructions or slices", optarg, runs); break;
+        case 'R': o->run = (run_mode)choice_of("--run is none of those that there are", optarg, runs); break;
         case 'j':
             if (optarg)
                 o->json_file = optarg;
@@ -584,7 +589,9 @@ static void parse(gate_options *o, int argc, char **argv)
                 bad_usage("a shard is i/n, i from 1 to n", optarg);
             break;
         case 'G': exit(merge_reports(argv + optind, (size_t)(argc - optind)));
-        case 'X': exit(gate_page(optarg, stdout) ? EXIT_OK : EXIT_GATE);
+        case 'X': o->page = optarg; break;
+        case 'F': o->flame = optarg; break;
+        case 'K': o->flame_title = optarg; break;
         case 'T': exit(gate_tally(optarg, stdout) ? EXIT_OK : EXIT_GATE);
         case 'h': usage(stdout); exit(EXIT_OK);
         case 'v': printf("levin-gate %s\n", LEVIN_VERSION); exit(EXIT_OK);
@@ -593,6 +600,10 @@ static void parse(gate_options *o, int argc, char **argv)
     }
     if (optind < argc)
         bad_usage("unexpected argument", argv[optind]);
+    if (o->page)
+        exit(gate_page(o->page, o->flame, o->flame_title, stdout) ? EXIT_OK : EXIT_GATE);
+    if (o->flame || o->flame_title)
+        bad_usage("a flame graph goes on a page: --page=TREND", NULL);
     o->pairs.time = &o->time;
     if (!o->pairs.a != !o->pairs.b)
         bad_usage("--a and --b go together", NULL);
@@ -607,8 +618,8 @@ static void parse(gate_options *o, int argc, char **argv)
         exit(EXIT_USAGE);
     if (!o->time.base != !o->time.now)
         bad_usage("--base-sides and --now-sides go together", NULL);
-    if (o->run == RUN_SLICES && !o->time.base)
-        bad_usage("--run=slices takes --base-sides=FILE and --now-sides=FILE", NULL);
+    if ((o->run == RUN_SLICES || o->run == RUN_PROFILE) && !o->time.base)
+        bad_usage("--run=slices and --run=profile take --base-sides=FILE and --now-sides=FILE", NULL);
     if (o->shard.count)
         take_shard(o);
     o->time.workloads = o->workloads;
@@ -625,10 +636,10 @@ int main(int argc, char **argv)
                        .time = { .round = 12, .rounds = 4, .budget_ms = 60, .floor = 0.005, .alpha = 0.01,
                                  .seed = 1 } };
     parse(&o, argc, argv);
-    if (o.run == RUN_SLICES) {
+    if (o.run == RUN_SLICES || o.run == RUN_PROFILE) {
         const slices_options slices = { .base = o.time.base, .now = o.time.now, .budget_ms = o.time.budget_ms,
                                         .workloads = o.workloads && *o.workloads ? o.workloads : NULL,
-                                        .seed = o.time.seed };
+                                        .seed = o.time.seed, .as_files = o.run == RUN_PROFILE };
         return slices_run(&slices, stdout) ? EXIT_OK : EXIT_GATE;
     }
     if (o.pairs.a)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gate_change.h"
+#include "gate_flame.h"
 #include "gate_table.h"
 
 enum { COMMITS_MAX = 2048, SCRIPT_BYTES = 1 << 18, COMMIT_BYTES = 48 };
@@ -181,7 +182,7 @@ static void trend(page *p, FILE *to, const char *workload, const char *tier, con
     }
 }
 
-bool gate_page(const char *path, FILE *to)
+bool gate_page(const char *path, const char *flame, const char *flame_title, FILE *to)
 {
     page *p = calloc(1, sizeof *p);
     if (!p || !read_trend(p, path)) {
@@ -192,6 +193,13 @@ bool gate_page(const char *path, FILE *to)
                 "margin:2em}td,th{padding:2px 9px;text-align:right}td:first-child{text-align:left}.change{color:#c00}"
                 "</style>\n<h1>The gate, %zu runs, up to %s</h1>\n", p->count, commit_of(p, p->count - 1));
     ratios(p, to);
+    bool ok = true;
+    if (flame || flame_title) {
+        fputs("<h2>Where the time goes</h2>\n<p>", to);
+        text(to, flame_title);
+        fputs("</p>\n", to);
+        ok = !flame || gate_flame(flame, to);
+    }
     fprintf(to, "<h2>By commit</h2>\n<p>Instructions an operation are exact for one compiler. Times are those of the "
                 "machine that day: no verdict comes from them. Red: a change of level (E-divisive, 1 %%).</p>\n");
     json_t *list, *entry;
@@ -217,5 +225,5 @@ bool gate_page(const char *path, FILE *to)
     for (i = 0; i < p->count; i++)
         json_decref(p->runs[i]);
     free(p);
-    return fflush(to) == 0 && !ferror(to);
+    return ok && fflush(to) == 0 && !ferror(to);
 }

@@ -11,7 +11,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Plots are made by gnuplot; without it the tables say the same. False with a message. */
-bool gate_page(const char *trend, FILE *to);
+/*
+ * Plots are made by gnuplot; without it the tables say the same. flame: a profile as gate_flame.h has it, or NULL;
+ * flame_title: over its plots or, without a profile, why there is none; or NULL. False with a message.
+ */
+bool gate_page(const char *trend, const char *flame, const char *flame_title, FILE *to);
 
 #endif

@@ -294,14 +294,14 @@ static int private_copy(const char *path)
     return to;
 }
 
-static bool load(prepared *p, const char *path)
+static bool load(prepared *p, const char *path, bool as_file)
 {
     char name[64];
-    int copy = private_copy(path);
+    int copy = as_file ? 0 : private_copy(path);
     if (copy < 0)
         return false;
     snprintf(name, sizeof name, "/proc/self/fd/%d", copy);
-    void *object = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    void *object = dlopen(as_file ? path : name, RTLD_NOW | RTLD_LOCAL);
     p->side = object ? dlsym(object, GATE_SIDE_SYMBOL) : NULL; /* copy stays open, so that the other has another name */
     if (p->side && p->side->struct_bytes >= sizeof(gate_side_v1))
         return true;
@@ -324,7 +324,7 @@ static bool session_open(session *s, const slices_options *o)
     s->random = random_open(o->seed, 0);
     s->budget_ms = o->budget_ms;
     const int first = (int)random_below(&s->random, SIDES);
-    if (!load(&s->of[first], path[first]) || !load(&s->of[!first], path[!first]))
+    if (!load(&s->of[first], path[first], o->as_files) || !load(&s->of[!first], path[!first], o->as_files))
         return false;
     s->mapping = mmap(NULL, REGION_BYTES + REGION_ALIGNMENT, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

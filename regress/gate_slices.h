@@ -12,6 +12,7 @@
 typedef struct slices_options {
     const char *base, *now; /* shared objects */
     const char *workloads;  /* comma-separated; NULL: all that both sides have with as many operations */
+    bool as_files;          /* the files themselves, so that a profiler finds their symbols; else private copies */
     unsigned budget_ms;     /* of CPU time for the pairs of one workload */
     uint64_t seed;          /* of the orders; which side is loaded first comes from it, too */
 } slices_options;

@@ -192,6 +192,20 @@ expect "a page" 0 '<h1>The gate, 12 runs, up to c12' "$gate" --page=trend.ndjson
 expect "says where it changed" 0 'get, instructions an operation: .10\.00% at c7$' sh -c "'$gate' --page=trend.ndjson | sed 's/<[^>]*>//g'"
 expect "and what the newest found" 0 '<td>.0\.10%<td>-0\.20\.\..0\.30%<td>1\.00%<td>same' "$gate" --page=trend.ndjson
 expect "of nothing" 3 'No such file' "$gate" --page=absent.ndjson
+printf 'get;find 60 60\nget;copy 30 40\n' >flame.profile
+expect "with a flame graph" 0 '^<p>now: 100 samples' "$gate" --page=trend.ndjson --flame=flame.profile --flame-title='get <both>'
+expect "of its title" 0 '^<p>get &lt;both></p>' "$gate" --page=trend.ndjson --flame=flame.profile --flame-title='get <both>'
+expect "or why there is none" 0 '^<p>perf is not installed' "$gate" --page=trend.ndjson --flame-title='perf is not installed'
+expect "no profile" 3 'No such file' "$gate" --page=trend.ndjson --flame=absent.profile
+expect "a flame graph alone" 2 'goes on a page' "$gate" --flame=flame.profile
+mkdir -p flame-base without && cp "$here/$sides/0.so" flame-base && for tool in bash sh realpath mktemp rm dirname; do ln -s "$(command -v $tool)" without; done
+expect "without perf" 1 'perf is not installed' env PATH="$PWD/without" "$here/regress/gate_flame.sh" "$gate" flame-base "$here/$sides" get-page p
+if command -v perf >/dev/null && perf record -q -e cpu-clock:u -o try.data -- true >/dev/null 2>&1; then
+    expect "of the engine beside itself" 0 '' env FLAME_SECONDS=1 "$here/regress/gate_flame.sh" "$gate" flame-base "$here/$sides" get-page engine.profile
+    expect "the measured part alone" 0 '^0$' sh -c "grep -vc '^measured;' engine.profile; true"
+    expect "both sides, in the engine" 0 '^.*;tree_find' awk '{ base += $(NF - 1); now += $NF } END { exit !(base && now) } /tree_find/ { print $1 }' engine.profile
+    expect "a run that is none" 1 'no run|failed under perf' "$here/regress/gate_flame.sh" "$gate" flame-base "$here/$sides" nothing p
+fi
 expect "of what is no trend" 3 'holds no run' "$gate" --page=broken.csv
 
 # ---- which revision is the base ----
