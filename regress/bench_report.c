@@ -196,19 +196,26 @@ bool bench_report_csv(const bench_setup *s, const bench_row *rows)
 static json_t *json_of_cell(const bench_setup *s, size_t i, size_t b, const bench_cell *c)
 {
     const histogram *h = &c->latency;
-    json_t *rounds = json_array();
+    json_t *rounds = json_array(), *latencies = json_object();
+    char edge[24]; /* of a bucket; an object, so that those of shards add up */
+    for (unsigned k = 0; k < HISTOGRAM_BUCKETS; k++)
+        if (h->bucket[k]) {
+            snprintf(edge, sizeof edge, "%llu", (unsigned long long)histogram_bucket_upper(k));
+            json_object_set_new(latencies, edge, json_integer((json_int_t)h->bucket[k]));
+        }
     for (unsigned r = 0; r < c->rounds; r++)
         json_array_append_new(rounds, json_pack("{s:I, s:I, s:f}", "operations", (json_int_t)c->round[r].operations,
                                                 "bytes", (json_int_t)c->round[r].bytes, "seconds",
                                                 c->round[r].seconds));
-    return json_pack("{s:s, s:s, s:f, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o}", "benchmark",
+    return json_pack("{s:s, s:s, s:f, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o}", "benchmark",
                      s->bench_name[b], "store", s->store[i].label, "median_per_second", bench_cell_median(c), "cut",
                      c->cut, "not_found", (json_int_t)c->not_found, "latency_ns", "count", (json_int_t)h->count,
                      "p50", (json_int_t)histogram_quantile(h, 0.5), "p99",
                      (json_int_t)histogram_quantile(h, 0.99), "p99.9", (json_int_t)histogram_quantile(h, 0.999),
                      "max", (json_int_t)h->max, "beside_operations", (json_int_t)c->beside_operations,
                      "beside_max_ns", (json_int_t)c->beside_max_ns, "beside_checkpoints",
-                     (json_int_t)c->beside_checkpoints, "rounds", rounds);
+                     (json_int_t)c->beside_checkpoints, "rounds", rounds,
+                     "latencies", latencies);
 }
 
 json_t *bench_stores_json(const bench_setup *s)

@@ -12,7 +12,7 @@ static unsigned bucket_of(uint64_t ns)
     return ((shift + 1) << HISTOGRAM_SUB_BITS) + (unsigned)(ns >> shift & ((1u << HISTOGRAM_SUB_BITS) - 1));
 }
 
-static uint64_t bucket_upper(unsigned bucket)
+uint64_t histogram_bucket_upper(unsigned bucket)
 {
     if (bucket < 1u << HISTOGRAM_SUB_BITS)
         return bucket;
@@ -48,7 +48,7 @@ uint64_t histogram_quantile(const histogram *h, double share)
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
         seen += h->bucket[i];
         if (seen > want) {
-            uint64_t upper = bucket_upper(i);
+            uint64_t upper = histogram_bucket_upper(i);
             return upper < h->max ? upper : h->max;
         }
     }

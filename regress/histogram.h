@@ -20,5 +20,7 @@ void histogram_merge(histogram *into, const histogram *from);
 /* The value at or below which this share (0 .. 1) of the counts lies: the upper edge of its bucket, at most the
  * maximum. */
 uint64_t histogram_quantile(const histogram *h, double share);
+/* The largest value that goes into this bucket. */
+uint64_t histogram_bucket_upper(unsigned bucket);
 
 #endif

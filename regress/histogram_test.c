@@ -4,6 +4,7 @@
 #include "histogram.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "../faults/check_main.h"
 
@@ -48,5 +49,22 @@ START_TEST(histogram__largest_value_has_a_bucket)
 }
 END_TEST
 
+START_TEST(histogram__a_value_is_in_the_bucket_of_its_upper_edge)
+{
+    static const uint64_t values[] = { 0, 1, 31, 32, 33, 63, 64, 65, 1000, 123456789, UINT64_MAX / 3, UINT64_MAX };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        static histogram h;
+        memset(&h, 0, sizeof h);
+        histogram_add(&h, values[i]);
+        for (unsigned b = 0; b < HISTOGRAM_BUCKETS; b++)
+            if (h.bucket[b]) {
+                ck_assert_uint_ge(histogram_bucket_upper(b), values[i]);
+                ck_assert(!b || histogram_bucket_upper(b - 1) < values[i]);
+            }
+    }
+}
+END_TEST
+
 LEVIN_TEST_MAIN("histogram", TEST(histogram__quantiles_are_within_a_bucket),
-                TEST(histogram__largest_value_has_a_bucket))
+                TEST(histogram__largest_value_has_a_bucket),
+                TEST(histogram__a_value_is_in_the_bucket_of_its_upper_edge))

@@ -15,14 +15,14 @@ cd "$scratch" || exit 3
 empty() { [ -z "$(find "$scratch" -mindepth 1 -name 'levin-bench-*')" ]; }
 
 all=fillseq,fillrandom,overwrite,fillsync,readrandom,readhot,readstalls,readwhilewriting,multireadrandom,seekrandom,readseq,readreverse
-all=$all,ycsba,ycsbb,ycsbc,ycsbd,ycsbe,ycsbf,open,filllarge,readlarge
+all=$all,compact,ycsba,ycsbb,ycsbc,ycsbd,ycsbe,ycsbf,open,filllarge,readlarge
 stores=$("$bench" --help | sed -n 's/.*; known: //p' | tr ' ' ,) # all that are built in
 count=$(tr ',' '\n' <<<"$stores" | wc -l)
 check "levin and lmdb are always built in" grep -q '^levin,lmdb' <<<"$stores"
 for threads in 1 3; do
     check "all benchmarks, $threads threads" exits 0 sh -c "'$bench' --benchmarks=$all --store=$stores --threads=$threads --num=3000 \
         --syncs=40 --large=20 --large_value_size=20000 --rounds=2 --json >$threads.json"
-    check "each did its work on all stores, $threads threads" jq -e --argjson stores "$count" '(.results | length) == 21 * $stores and
+    check "each did its work on all stores, $threads threads" jq -e --argjson stores "$count" '(.results | length) == 22 * $stores and all(.results[]; ([.latencies[]] | add // 0) == .latency_ns.count) and
         all(.results[]; (.rounds | length) == 2 and .median_per_second > 0 and .not_found == 0 and (.cut | not)) and
         all(.results[] | select(.benchmark == "fillsync"); .rounds[0].operations == 40) and
         all(.results[] | select(.benchmark == "readrandom" or .benchmark == "fillrandom"); .rounds[0].operations == 3000)' "$threads.json"

@@ -260,6 +260,18 @@ static bool run_readreverse(bench *b)
     return scan_all(b, true);
 }
 
+/* One thread, so that its session is the only one. */
+static bool run_compact(bench *b)
+{
+    if (stopped(b))
+        return true;
+    const uint64_t began = monotonic_ns();
+    const bool ok = !failed(b, b->a->compact(b->session), "compact");
+    histogram_add(&b->r->latency, monotonic_ns() - began);
+    b->r->operations++;
+    return ok;
+}
+
 /* ---- the table ---- */
 
 static uint64_t num_of(const bench_options *o)
@@ -281,6 +293,11 @@ static uint64_t large_of(const bench_options *o)
 static uint64_t large_reads_of(const bench_options *o)
 {
     return 4 * o->large;
+}
+static uint64_t one(const bench_options *o)
+{
+    (void)o;
+    return 1;
 }
 static uint64_t three(const bench_options *o)
 {
@@ -313,6 +330,8 @@ static const workload workloads[] = {
       .run = run_readseq },
     { .name = "readreverse", .description = "the whole store backwards, three times", .operations = three,
       .run = run_readreverse },
+    { .name = "compact", .description = "merges all that can be merged and gives back room, once", .operations = one,
+      .run = run_compact },
     { .name = "ycsba", .description = "YCSB A: half reads, half updates, Zipfian", .threaded = true, .timed = true,
       .operations = reads_of, .run = run_ycsb_a },
     { .name = "ycsbb", .description = "YCSB B: 95 % reads, 5 % updates", .threaded = true, .timed = true,

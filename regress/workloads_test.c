@@ -18,7 +18,7 @@ enum { NUM = 1000, SYNCS = 101, LARGE = 13 };
 /* ---- a store that counts ---- */
 
 struct store {
-    _Atomic uint64_t writes, puts, synced, gets, scans, sessions, tries, unbound; /* statistics, read after the join */
+    _Atomic uint64_t writes, puts, synced, gets, scans, compacted, sessions, tries, unbound; /* read after the join */
     _Atomic uint8_t written[2 * NUM]; /* YCSB inserts keys behind the others */
     uint64_t fail_after; /* writes; 0: never */
 };
@@ -95,9 +95,16 @@ static store_result counting_scan(store_session *session, const store_range *ran
     return STORE_OK;
 }
 
+static store_result counting_compact(store_session *session)
+{
+    session->s->compacted++;
+    return STORE_OK;
+}
+
 static const store_adapter counting = {
     .abi = STORE_ABI, .name = "counting", .session_open = counting_open, .session_close = counting_close,
     .message = counting_message, .write = counting_write, .get = counting_get, .scan = counting_scan,
+    .compact = counting_compact,
 };
 
 static bench_options options_of(unsigned threads)
@@ -175,6 +182,7 @@ START_TEST(workloads__every_one_does_something)
         ck_assert_msg(r.operations > 0 && r.latency.count > 0, "%s did nothing", w[i].name);
         ck_assert_uint_eq(s.sessions, (w[i].threaded ? 2 : 1) + (w[i].beside != NULL));
         ck_assert(!r.cut);
+        ck_assert_uint_eq(s.compacted, !strcmp(w[i].name, "compact"));
         ck_assert_msg((s.synced > 0) == w[i].synced, "%s: %llu synced writes", w[i].name, (unsigned long long)s.synced);
     }
 }
