@@ -50,6 +50,12 @@ elif "$fleet/slurm_node.sh" start "$scratch/slurm" >started; then
     check "by a Slurm job array" "$fleet/slurm.sh" slurmed 3 -- "${campaign[@]}"
     check "merged" sh -c '"$1" merge slurmed/*.json >slurmed.json' - "$chaos"
     check "is the whole" same whole.json slurmed.json
+    check "the gate's counters by Slurm" "$fleet/slurm.sh" slurm-gates 3 -- "${counters[@]}"
+    check "merged" sh -c '"$1" --merge slurm-gates/*.json >slurm-gates.json' - "$gate"
+    check "are the whole" same gate.json slurm-gates.json
+    check "the bench by Slurm" "$fleet/slurm.sh" slurm-benches 2 -- "$bench" --benchmarks=fillrandom,readrandom --num=2000 --rounds=3 --json
+    check "merged" sh -c '"$1" --merge slurm-benches/*.json >slurm-benches.json' - "$bench"
+    check "has all rounds, all latencies" jq -e 'all(.results[]; (.rounds | length) == 3 and ([.latencies[]] | add // 0) == .latency_ns.count)' slurm-benches.json
     check "a shard that fails is told" sh -c '! "$1" failing 2 -- false --nothing 2>told; grep -q "no report of shard" told' - "$fleet/slurm.sh"
 else
     checks=$((checks + 1)) failures=$((failures + 1))
