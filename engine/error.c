@@ -40,8 +40,9 @@ levin_code error_os(levin_error *error, int os_error, const char *operation, con
     error_fill(error, code, file);
     error->os_error = os_error;
     /* GNU strerror_r: may return a constant instead of filling text */
-    snprintf(error->message, sizeof error->message, "%s%s%s failed: %s", operation, file ? " of " : "",
-             file ? base_name(file) : "", strerror_r(os_error, text, sizeof text));
+    snprintf(error->message, sizeof error->message, "%s%s%s failed: %s%s", operation, file ? " of " : "",
+             file ? base_name(file) : "", strerror_r(os_error, text, sizeof text),
+             os_error == ESTALE ? " (a child of fork() opens the store itself, once its parent has closed it)" : "");
     return code;
 }
 

@@ -62,6 +62,7 @@ typedef struct levin_io {
 
     /*
      * Where files are descriptors: never 0, 1 or 2, whatever the process has closed.  What is printed goes there.
+     * And a child of fork() may not change a file that its parent opened: ESTALE.
      */
     int (*open)(void *context, const char *path, levin_file_kind kind, unsigned flags, levin_file **file);
     /* Never fails in a way that leaks: the file is gone whatever it returns. */

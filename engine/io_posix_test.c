@@ -443,6 +443,43 @@ START_TEST(posix__ranges_are_locked_by_themselves)
 }
 END_TEST
 
+/* What a child of fork() gets for each way to change a file of its parent. */
+START_TEST(posix__a_child_changes_no_file_of_its_parent)
+{
+    begin();
+    file f, other;
+    size_t done;
+    char byte = 'x';
+    const levin_slice part = { &byte, 1 };
+    ck_assert_int_eq(file_open(&f, io, directory, "data", LEVIN_FILE_PAGES, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &error),
+                     LEVIN_OK);
+    ck_assert_int_eq(io->write_at(io->context, f.handle, &part, 1, 0, &done), 0);
+    ck_assert_int_eq(io->lock_range(io->context, f.handle, 0, 1, LEVIN_IO_LOCK_EXCLUSIVE), 0);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        byte = 'y';
+        bool refused = io->write_at(io->context, f.handle, &part, 1, 0, &done) == ESTALE && done == 0 &&
+                       io->sync(io->context, f.handle) == ESTALE && io->truncate(io->context, f.handle, 0) == ESTALE &&
+                       io->preallocate(io->context, f.handle, 100) == ESTALE &&
+                       io->lock_range(io->context, f.handle, 0, 1, LEVIN_IO_LOCK_NONE) == ESTALE;
+        bool told = file_sync(&f, &error) == LEVIN_IO && strstr(error.message, "fork()");
+        bool reads = io->read_at(io->context, f.handle, &byte, 1, 0, &done) == 0 && done == 1 && byte == 'x';
+        bool own = file_open(&other, io, directory, "data", LEVIN_FILE_PAGES, LEVIN_IO_WRITE, &error) == LEVIN_OK &&
+                   io->lock_range(io->context, other.handle, 0, 1, LEVIN_IO_LOCK_SHARED) == EAGAIN &&
+                   io->write_at(io->context, other.handle, &part, 1, 5, &done) == 0;
+        file_close(&f);
+        _exit(refused && told && reads && own ? 0 : 1);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    ck_assert_int_eq(io->write_at(io->context, f.handle, &part, 1, 1, &done), 0); /* the parent goes on */
+    file_close(&f);
+    end();
+}
+END_TEST
+
 static int stop_at_second(void *context, const char *name)
 {
     (void)name;
@@ -528,6 +565,6 @@ LEVIN_TEST_MAIN("io_posix", TEST(posix__open_flags_mean_what_they_say), TEST(pos
                 TEST(posix__preallocate_keeps_what_is_there_and_writes_zeros_after_it),
                 TEST(posix__a_file_size_limit_gives_a_short_write_and_then_an_error),
                 TEST(posix__locks_exclude_handles_of_this_and_of_other_processes),
-                TEST(posix__ranges_are_locked_by_themselves),
+                TEST(posix__ranges_are_locked_by_themselves), TEST(posix__a_child_changes_no_file_of_its_parent),
                 TEST(posix__names_are_listed_renamed_and_removed), TEST(posix__memory_is_aligned_as_asked),
                 TEST(posix__clock_goes_forward_and_random_bytes_differ))

@@ -17,6 +17,11 @@
  * After any of them, LEVIN_POISONED and what a failed sync returns excepted, the store is as if the call had not been
  * made; it can be read and closed in any case.
  *
+ * fork().  A handle belongs to the process that opened it.  A child must call nothing with it, levin_close() included
+ * (the locks of its parent's threads are as they were, and there is no thread to wait for); it opens the store itself,
+ * which its parent has closed, or beside it read-only.  A child that writes all the same does not harm the store: what
+ * would change a file is refused with LEVIN_IO.  exec() leaves no descriptor behind.
+ *
  * Ownership.  Sizes are in bytes.  The library copies the keys and values that it is given before the call
  * returns.  What it hands out says how long it lives.
  */
