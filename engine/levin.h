@@ -1097,7 +1097,8 @@ LEVIN_API void levin_stats_get(levin *store, levin_stats *stats);
     X(group_bytes, "bytes", 1, "bytes of a commit group in the log")                                            \
     X(throttle, "ns", 1, "waits of a commit group that was held back because a checkpoint was behind")           \
     X(multi_get, "ns", 16, "levin_multi_get, a call of any number of keys")                                      \
-    X(async_write, "ns", 16, "levin_write_async and levin_write_callback, until it is as durable as asked for")
+    X(async_write, "ns", 16, "levin_write_async and levin_write_callback, until it is as durable as asked for")  \
+    X(vlog_sync, "ns", 1, "syncs of value-log files")
 
 typedef enum levin_histogram_id {
 #define LEVIN_HISTOGRAM_ENUM(name, unit, sample_every, text) LEVIN_HISTOGRAM_##name,

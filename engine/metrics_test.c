@@ -675,6 +675,30 @@ START_TEST(metrics__a_write_is_filed_under_the_durability_that_it_gets)
 }
 END_TEST
 
+START_TEST(metrics__syncs_of_the_value_log_are_measured)
+{
+    enum { WRITES = 5 };
+    directory_make("");
+    levin_options o;
+    levin_stats s;
+    levin *db;
+    char value[5000] = { 0 };
+    levin_options_init(&o);
+    o.value_log_threshold_bytes = 1000;
+    o.background = LEVIN_BACKGROUND_NONE;
+    ck_assert_int_eq(levin_open(directory, &o, &db, NULL), LEVIN_OK);
+    for (int i = 0; i < WRITES; i++)
+        ck_assert_int_eq(levin_put(db, &i, sizeof i, value, sizeof value, LEVIN_SYNCED), LEVIN_OK);
+    levin_stats_get(db, &s);
+    levin_histogram h = histogram_of(db, LEVIN_HISTOGRAM_vlog_sync);
+    ck_assert_uint_ge(h.count, WRITES);
+    ck_assert_uint_eq(h.count, s.vlog_syncs);
+    ck_assert_uint_eq(h.sum, s.vlog_sync_ns);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
 static uint64_t readers_bytes(levin *db)
 {
     levin_stats s;
@@ -799,7 +823,7 @@ END_TEST
 LEVIN_TEST_MAIN("metrics", TEST(metrics__what_falls_is_a_gauge),
                 TEST(metrics__multi_gets_are_measured), TEST(metrics__writes_that_nobody_waits_for_are_measured),
                 TEST(metrics__a_write_is_filed_under_the_durability_that_it_gets),
-                TEST(metrics__what_readers_hold_is_told),
+                TEST(metrics__syncs_of_the_value_log_are_measured), TEST(metrics__what_readers_hold_is_told),
                 TEST(metrics__errors_are_counted_by_code),
                 TEST(metrics__statistics_wait_for_no_sync), TEST(distribution__quantiles_are_within_3_percent),
                 TEST(distribution__buckets_meet_without_gap_and_hold_their_edges),

@@ -733,6 +733,7 @@ static levin_code handle_create(const char *path, const levin_options *options, 
     db->io = &db->metered.table;
     db->metered.files[LEVIN_FILE_WAL].sync_times = &db->metrics.of[LEVIN_HISTOGRAM_wal_sync];
     db->metered.files[LEVIN_FILE_PAGES].sync_times = &db->metrics.of[LEVIN_HISTOGRAM_pages_sync];
+    db->metered.files[LEVIN_FILE_VLOG].sync_times = &db->metrics.of[LEVIN_HISTOGRAM_vlog_sync];
     db->options = *options;
     db->value_threshold = options->value_log_threshold_bytes ? options->value_log_threshold_bytes : UINT64_MAX;
     db->directory_bytes = strlen(path) + 1;
