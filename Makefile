@@ -3,7 +3,8 @@
 # Every target that compiles first runs ci/deps.sh (once for each state of dpkg), so that any of them works as first command.
 
 VERSION := 0.1.0
-SOVERSION := 0
+# before 1.0 a minor version may change structs, and then old programs must not load it: ci/abi.txt keeps their sizes
+SOVERSION := 0.1
 
 # ---- settings a user may give --------------------------------------------------------------------------------
 VARIANT ?= release

@@ -1,7 +1,11 @@
 #!/bin/bash
+# link_test.sh [--abi]
+#
 # The installed library as a stranger meets it: in an empty folder, with nothing but pkg-config, a C and a C++ program are
 # compiled against it, shared and static, and run.  Also: soname and versions agree, both libraries export exactly what
-# the headers declare, a program's own names clash with none of the static one, and uninstall leaves nothing.
+# the headers declare, a program's own names clash with none of the static one, the sizes of public structs and the
+# soname are those of ci/abi.txt (a program that was built with others must not load the library), and uninstall leaves
+# nothing.  --abi only writes ci/abi.txt anew: after SOVERSION was raised.
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
@@ -26,6 +30,22 @@ mkdir "$scratch/empty" && cd "$scratch/empty" || exit 3
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 read -ra shared < <(pkg-config --cflags --libs levin)
 read -ra static < <(pkg-config --static --cflags --libs levin)
+
+# soname, then each public struct and enum with its size, by the headers that are installed
+abi() {
+    echo "soname $(readelf -d "$prefix"/lib/liblevin.so.* | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p' | sort -u)"
+    {
+        printf '#include <io.h>\n#include <levin.h>\n#include <stdio.h>\nint main(void)\n{\n'
+        sed -n -E 's/^(typedef (struct|enum) [a-z_]+ \{.*)?\} (levin_[a-z_]+);.*/    printf("%s %zu\\n", "\3", sizeof(\3));/p' \
+            "$prefix"/include/levin/{levin,io}.h
+        printf '    return 0;\n}\n'
+    } >sizes.c
+    cc -std=c11 "${shared[@]}" -o sizes sizes.c && LD_LIBRARY_PATH=$prefix/lib ./sizes | sort
+}
+if [ "${1-}" = --abi ]; then
+    abi >"$tree/ci/abi.txt"
+    exit
+fi
 
 # the program of README.md, and one with names that the engine uses inside itself
 awk '/^<!-- file: hello.c -->$/ { on = 1; next } on && /^```c$/ { next } on && /^```$/ { exit } on' "$tree/README.md" >hello.c
@@ -120,6 +140,11 @@ check "some calls are declared" test "$(wc -l <declared)" -gt 40
 check "the shared library exports what the headers declare" diff declared exported
 check "and nothing else" test "$(nm -D --defined-only "$library" | grep -vc ' A ')" -eq "$(wc -l <declared)"
 check "the archive's global names are those declared" diff declared archived
+
+# what programs that are already built know
+abi >abi
+check "soname and public structs are as in ci/abi.txt; if that is meant: raise the minor VERSION, SOVERSION and
+engine/levin.map unless that was done since the last release, then ci/link_test.sh --abi" diff "$tree/ci/abi.txt" abi
 
 make -s -C "$tree" uninstall PREFIX="$prefix" NO_DEPS=1
 check "uninstall leaves no file" test -z "$(find "$prefix" ! -type d)"

@@ -36,6 +36,10 @@
 extern "C" {
 #endif
 
+/*
+ * Before 1.0 structs may grow with the minor version: a program needs the shared library of the minor version that it
+ * was compiled for (liblevin.so.0.MINOR).
+ */
 #define LEVIN_VERSION_MAJOR 0
 #define LEVIN_VERSION_MINOR 1
 #define LEVIN_VERSION_PATCH 0
@@ -809,11 +813,14 @@ typedef bool (*levin_check_report)(void *context, const levin_error *fault);
 typedef struct levin_check_result {
     uint64_t keys, pages, leaf_pages, branch_pages, overflow_pages, free_pages, wal_segments, wal_groups, faults;
     uint64_t key_bytes, value_bytes;
+    uint64_t metas; /* meta pages that can be read, of 2; see below */
 } levin_check_result;
 /*
- * Reads every byte that the newest durable state depends on: both metas, every page (checksum, parent's checksum,
+ * Reads every byte that the newest durable state depends on: its meta page, every page (checksum, parent's checksum,
  * order, reachability, each page used once), the free list, the log chain. LEVIN_CORRUPT when any fault was found.
- * report and result may be NULL.
+ * The other meta page, of the state before, is nothing that the store depends on: the next checkpoint writes over it.
+ * One that cannot be read is no fault, for a power cut in a checkpoint leaves it so, but metas is 1 then; without a
+ * power cut it is damage.  Beside a writer meta pages are not looked at: metas is 0.  report and result may be NULL.
  */
 LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *context,
                                  levin_check_result *result) LEVIN_MUST_USE;

@@ -2,6 +2,7 @@
  * cmd_bench.c - levin bench: how fast is this machine with these options?  In the manner of LevelDB's db_bench.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,9 +275,14 @@ static int run(const cli_command *command, int argc, char **argv)
     if (!cli_arguments(command, argc, q.existing, 1))
         return CLI_USAGE;
     q.own = optind == argc;
-    snprintf(q.path, sizeof q.path, "%s", q.own ? "/tmp/levin-bench-XXXXXX" : argv[optind]);
+    const char *tmp = getenv("TMPDIR");
+    tmp = tmp && *tmp ? tmp : "/tmp";
+    int length = q.own ? snprintf(q.path, sizeof q.path, "%s/levin-bench-XXXXXX", tmp)
+                       : snprintf(q.path, sizeof q.path, "%s", argv[optind]);
+    if (length < 0 || (size_t)length >= sizeof q.path)
+        return cli_error(command, "the path is too long: '%s'", q.own ? tmp : argv[optind]);
     if (q.own && !mkdtemp(q.path))
-        return cli_error(command, "no directory could be made under /tmp");
+        return cli_error(command, "no directory could be made under '%s': %s", tmp, strerror(errno));
     q.rates.out = stdout;
     q.rates.json = q.json;
     q.run.tick = on_tick;
@@ -288,7 +294,7 @@ static int run(const cli_command *command, int argc, char **argv)
 const cli_command command_bench = {
     "bench", "[STORE] [--benchmarks NAME,...] [OPTIONS]",
     "Measures the speed of a new store, in the manner of db_bench",
-    "STORE is made; without it, a store of its own under /tmp, removed again.\n"
+    "STORE is made; without it, a store of its own under $TMPDIR or /tmp, removed again.\n"
     "      --benchmarks NAME,...  in this order; default: all of them but compact:\n"
     "                         fillseq, fillrandom (each into a new store), overwrite, readrandom, readseq,\n"
     "                         seekrandom, deleterandom, compact\n"

@@ -43,6 +43,7 @@ static bool on_fault(void *context, const levin_error *fault)
     X(free_pages, "pages to be used again")                                                                     \
     X(wal_segments, "log segments")                                                                             \
     X(wal_groups, "commit groups in them")                                                                      \
+    X(metas, "meta pages that can be read, of 2")                                                               \
     X(faults, "faults found")
 
 static void print_result(const fault_list *list, const levin_check_result *result, const char *verdict)
@@ -51,6 +52,9 @@ static void print_result(const fault_list *list, const levin_check_result *resul
 #define LINE(name, text) printf("%-15s %14llu  %s\n", #name, (unsigned long long)result->name, text);
         RESULT_FIELDS(LINE)
 #undef LINE
+        if (result->metas == 1 && result->faults == 0)
+            printf("the older meta page cannot be read: a power cut in a checkpoint leaves it so, and the next\n"
+                   "checkpoint writes over it; if there was none, the page file was damaged (levin dump --meta)\n");
         printf("%s\n", verdict);
         return;
     }
