@@ -7,9 +7,9 @@
  * Descriptors 0, 1 and 2 are never ours.  A process may have closed them, and then whatever it, or a library in it,
  * prints would go into a file of the store that was given that number.
  *
- * A child of fork() has the descriptors too, and the locks that belong to them; two writers would write over each other.
- * So what changes a file is refused where it was not opened (ESTALE).  A page that the kernel fills with zeros in
- * children tells: one load, where getpid() is a system call (0.3 us, measured, beside 1.1 for a write of 512 bytes).
+ * A child of fork() has the descriptors too, and the locks that belong to them; two writers would write over each
+ * other.  So what changes a file is refused where it was not opened (ESTALE).  A page that the kernel fills with zeros
+ * in children tells: one load, where getpid() is a system call (0.3 us, measured, beside 1.1 for a write of 512 bytes).
  *
  * Concurrency: positional reads and writes share nothing.  No state but the descriptor.
  *
