@@ -108,7 +108,7 @@ rule "mutable globals in the engine"
 
 library=$(find "$OBJ" -maxdepth 1 -type f -name 'liblevin.so.*' | head -n 1)
 if [ -n "$library" ]; then
-    bad=$(nm -D --defined-only "$library" | awk '{ print $3 }' | grep -vxE '(levin_.*|LEVIN_[0-9]+)(@.*)?') # the node: engine/levin.map
+    bad=$(nm -D --defined-only "$library" | awk '{ print $3 }' | grep -vxE '(levin_.*|LEVIN_[0-9.]+)(@.*)?') # the node: engine/levin.map
     rule "symbols that liblevin.so exports and should not"
     bad=$(readelf -d "$library" | sed -n -E 's/.*\(NEEDED\).*\[(.*)\]/\1/p' | grep -vE '^(ld-linux.*|libc|liburcu-bp|liburcu-common|libpthread)\.so')
     rule "libraries that liblevin.so needs and should not"
