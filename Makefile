@@ -105,7 +105,8 @@ FUZZ_TARGETS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 FUZZ_OWN   := $(FUZZ_TARGETS:%=fuzz/%.c) $(wildcard fuzz/mutate_*.c) fuzz/replay_main.c fuzz/make_seeds.c fuzz/afl_mutator.c \
              fuzz/sanitizer_options.c
 FUZZ_SRC   := $(filter-out $(not_library) $(FUZZ_OWN),$(wildcard fuzz/*.c))
-TEST_SRC   := $(wildcard engine/*_test.c engine/cli/*_test.c faults/*_test.c chaos/*_test.c regress/*_test.c fuzz/*_test.c)
+TEST_SRC   := $(filter-out $(if $(RECORDER_SRC),,faults/recorder%),$(wildcard engine/*_test.c engine/cli/*_test.c \
+              faults/*_test.c chaos/*_test.c regress/*_test.c fuzz/*_test.c))
 SCHEDULE_TEST_SRC := $(wildcard faults/schedule/*_test.c chaos/schedules/*_test.c)
 TEST_SH    := $(wildcard engine/*_test.sh engine/cli/*_test.sh faults/*_test.sh chaos/*_test.sh regress/*_test.sh fuzz/*_test.sh ci/*_test.sh)
 BENCH_SRC  := $(wildcard engine/*_bench.c faults/*_bench.c)

@@ -29,6 +29,11 @@
 enum { POLL_MS = 20, LEFT_BEHIND_SECONDS = 10, PIPE_READ_BYTES = 65536 };
 #define LOG_BYTES_MOST (UINT64_C(64) << 30)
 #define LOG_BYTES_LEAST (UINT64_C(64) << 20)
+#ifdef __x86_64__
+enum { RECORDER_IS_KNOWN = 1 };
+#else
+enum { RECORDER_IS_KNOWN = 0 }; /* preload/ is not built */
+#endif
 
 typedef struct recorder_run_state {
     const recorder_options *options;
@@ -135,7 +140,10 @@ static int log_fill(run_state *s, char *problem)
     else
         recorder_library(log->library, sizeof log->library);
     if (!log->library[0] || !readable(log->library)) {
-        snprintf(problem, RECORDING_PROBLEM_BYTES, "the recorder's library is not there: lib/levin-recorder.so");
+        snprintf(problem, RECORDING_PROBLEM_BYTES, "%s",
+                 RECORDER_IS_KNOWN ? "the recorder's library is not there: lib/levin-recorder.so"
+                                   : "there is no recorder for this kind of processor: it knows the system calls and "
+                                     "registers of x86-64 alone");
         return ENOENT;
     }
     snprintf(log->path, sizeof log->path, "%s", s->log_path);

@@ -2,7 +2,7 @@
  * recorder_test.c - what a program does below a directory is in its trace, whoever makes the call and by whatever way;
  * a trace replayed without a crash gives the very files that the program left.
  *
- * The programs are this one, run again with LEVIN_RECORDER_BODY in its environment, and sqlite3, git and sh.
+ * The programs are this one, begun again (recorder_run_test.h), and sqlite3, git and sh.
  */
 #include "check_main.h"
 
@@ -22,20 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "crash.h"
-#include "recorder.h"
-#include "recording.h"
+#include "recorder_run_test.h"
 
 /* ---- Programs that are recorded --------------------------------------------------------------------------- */
-
-#define NEED(condition) ((condition) ? (void)0 : (perror(#condition), _exit(70)))
-
-static int make_file(const char *name, const char *text)
-{
-    int fd = open(name, O_CREAT | O_TRUNC | O_RDWR, 0644);
-    NEED(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-    return fd;
-}
 
 /* Each way to write, and each to change a size. */
 static void body_data(void)
@@ -232,89 +221,31 @@ static void body_hurt(void)
     NEED(read(fd, back, 100) == -1 && errno == EIO && read(fd, back, 100) == 7 && read(fd, back, 100) == 100);
 }
 
+/* Under a plan whose first msync fails, and whose third is a lie. */
+static void body_hurt_maps(void)
+{
+    int fd = open("map", O_CREAT | O_RDWR, 0644);
+    NEED(ftruncate(fd, 8192) == 0 && fsync(fd) == 0);
+    char *map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    memcpy(map, "gone", 4);
+    NEED(msync(map, 8192, MS_SYNC) == -1 && errno == EIO && !memcmp(map, "gone", 4));
+    memcpy(map + 4096, "kept", 4);
+    NEED(msync(map, 8192, MS_SYNC) == 0);
+    memcpy(map + 4096, "lied", 4);
+    NEED(msync(map, 8192, MS_ASYNC) == 0 && msync(map, 8192, MS_SYNC) == 0);
+}
+
 __attribute__((constructor)) static void body(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } bodies[] = { { "data", body_data },       { "names", body_names },             { "maps", body_maps },
-                   { "threads", body_threads }, { "hostile", body_hostile },         { "killed", body_killed },
-                   { "unsupported", body_unsupported }, { "hurt", body_hurt } };
-    const char *name = getenv("LEVIN_RECORDER_BODY");
-    for (size_t i = 0; name && i < sizeof bodies / sizeof bodies[0]; i++)
-        if (!strcmp(name, bodies[i].name)) {
-            bodies[i].run();
-            exit(0);
-        }
+    static const recorded_body bodies[] = {
+        { "data", body_data },       { "names", body_names },     { "maps", body_maps },
+        { "threads", body_threads }, { "hostile", body_hostile }, { "killed", body_killed },
+        { "unsupported", body_unsupported }, { "hurt", body_hurt }, { "hurt maps", body_hurt_maps },
+    };
+    recorded_bodies(bodies, sizeof bodies / sizeof bodies[0]);
 }
 
 /* ---- Tests ------------------------------------------------------------------------------------------------ */
-
-static char scratch[64];
-
-static void scratch_make(void)
-{
-    snprintf(scratch, sizeof scratch, "/tmp/levin-recorder-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(scratch));
-}
-
-static void scratch_remove(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", scratch);
-    ck_assert_int_eq(system(command), 0);
-}
-
-static const plan_rules *record_plan;
-
-static recording record(const char *const *command)
-{
-    recording r;
-    char error[RECORDING_PROBLEM_BYTES];
-    recorder_options o = { .directory = scratch, .command = command, .work_in = scratch, .output = -1, .seconds = 120,
-                           .plan = record_plan, .plan_seed = 1 };
-    int failed = recorder_run(&o, &r);
-    snprintf(error, sizeof error, "%s", r.problem);
-    ck_assert_msg(failed == 0, "%s", error);
-    ck_assert_ptr_nonnull(r.trace);
-    return r;
-}
-
-static recording record_body(const char *name)
-{
-    scratch_make();
-    setenv("LEVIN_RECORDER_BODY", name, 1);
-    recording r = record((const char *const[]){ "/proc/self/exe", NULL });
-    unsetenv("LEVIN_RECORDER_BODY");
-    return r;
-}
-
-/* Replayed, the trace gives the files, by two ways that share no code; then the files and the trace go away. */
-static void must_match(recording *r, uint64_t least)
-{
-    char difference[300] = "";
-    ck_assert_str_eq(r->problem, "");
-    bool same = recording_matches(r->trace, scratch, difference, sizeof difference);
-    ck_assert_msg(same, "%s", difference);
-    ck_assert_uint_ge(trace_length(r->trace) - trace_start(r->trace), least);
-    disk_image *replayed = recording_replay(r->trace);
-    crash_state state;
-    crash_explorer *e = crash_open(r->trace, NULL, 1, NULL, NULL);
-    ck_assert(crash_seek(e, trace_length(r->trace), 0, &state));
-    ck_assert_uint_eq(disk_image_digest(state.image), disk_image_digest(replayed));
-    crash_close(e);
-    disk_image_unref(replayed);
-    trace_destroy(r->trace);
-    scratch_remove();
-}
-
-static uint64_t count_of(const trace *t, trace_op op, const char *call)
-{
-    uint64_t n = 0;
-    for (uint64_t i = trace_start(t); i < trace_length(t); i++)
-        n += trace_at(t, i)->op == op && (!call || strstr(trace_at(t, i)->call, call));
-    return n;
-}
 
 START_TEST(recorder__every_way_to_write_is_in_the_trace)
 {
@@ -542,15 +473,6 @@ static const char plan_text[] =
     "on levin/io/pages/read nth 5 do error EIO\n"
     "on levin/io/pages/read nth 6 do short 7\n";
 
-static plan_rules plan_of(const char *text)
-{
-    plan_rules rules;
-    plan_error error;
-    bool good = plan_parse(&rules, text, strlen(text), &error);
-    ck_assert_msg(good, "%u:%u: %s", error.line, error.column, error.text);
-    return rules;
-}
-
 START_TEST(recorder__a_plan_hurts_the_calls_of_a_program)
 {
     const plan_rules rules = plan_of(plan_text);
@@ -590,6 +512,35 @@ START_TEST(recorder__what_a_failed_sync_lost_is_in_no_state_after_it)
 }
 END_TEST
 
+START_TEST(recorder__an_msync_that_fails_loses_what_was_stored)
+{
+    const plan_rules rules = plan_of("levin-fault-plan 1\non levin/io/*/sync nth 2 do error EIO\n"
+                                     "on levin/io/*/sync nth 4 do lie\n");
+    record_plan = &rules;
+    recording r = record_body("hurt maps");
+    record_plan = NULL;
+    ck_assert_int_eq(r.status, 0);
+    ck_assert(r.fired[0] == 1 && r.fired[1] == 1);
+    ck_assert_uint_eq(count_of(r.trace, TRACE_SYNC_LOST, "msync"), 1);
+    ck_assert_uint_eq(count_of(r.trace, TRACE_SYNC_RANGE, "msync"), 1); /* not the one that lied, nor MS_ASYNC */
+    uint64_t at = trace_start(r.trace);
+    while (trace_at(r.trace, at)->op != TRACE_SYNC_RANGE)
+        at++;
+    crash_state state;
+    crash_explorer *e = crash_open(r.trace, NULL, 1, NULL, NULL);
+    char bytes[5] = "", more[5] = "";
+    ck_assert(crash_seek(e, at + 1, 0, &state)); /* all kept, just after the second msync */
+    const disk_node map = disk_image_find(state.image, "map");
+    disk_image_read(state.image, map, bytes, 4, 0);
+    disk_image_read(state.image, map, more, 4, 4096);
+    ck_assert_str_eq(bytes, "");
+    ck_assert_str_eq(more, "kept");
+    crash_close(e);
+    trace_destroy(r.trace);
+    scratch_remove();
+}
+END_TEST
+
 START_TEST(recorder__a_plan_that_it_cannot_obey_is_refused)
 {
     const char *why = NULL;
@@ -607,14 +558,24 @@ START_TEST(recorder__what_cannot_be_begun_is_told)
 {
     recording r;
     scratch_make();
-    recorder_options o = { .directory = scratch, .output = -1 };
+    recorder_options o = { .directory = scratch, .work_in = scratch, .output = -1 };
     o.command = (const char *const[]){ "no-such-program", NULL };
     ck_assert_int_eq(recorder_run(&o, &r), ENOENT);
     ck_assert_ptr_nonnull(strstr(r.problem, "no-such-program"));
     o.command = (const char *const[]){ "sh", "-c", "sleep 100", NULL };
     o.seconds = 0.3;
     ck_assert_int_eq(recorder_run(&o, &r), 0);
-    ck_assert(r.timed_out && WIFSIGNALED(r.status));
+    ck_assert(r.timed_out && !r.quiet && WIFSIGNALED(r.status));
+    trace_destroy(r.trace);
+    o.command = (const char *const[]){ "sh", "-c", "echo x >file; sleep 100", NULL };
+    o.seconds = 60;
+    o.quiet_seconds = 3;
+    ck_assert_int_eq(recorder_run(&o, &r), 0);
+    ck_assert(r.timed_out && r.quiet && WIFSIGNALED(r.status));
+    trace_destroy(r.trace);
+    o.command = (const char *const[]){ "sh", "-c", "for i in 1 2 3 4 5 6 7; do sleep 0.6; echo x >>file; done", NULL };
+    ck_assert_int_eq(recorder_run(&o, &r), 0); /* slow, and not quiet for so long */
+    ck_assert(!r.timed_out && !r.quiet && r.status == 0);
     trace_destroy(r.trace);
     scratch_remove();
 }
@@ -633,4 +594,5 @@ LEVIN_TEST_MAIN("recorder", TEST(recorder__every_way_to_write_is_in_the_trace),
                 TEST(recorder__a_trace_with_its_start_comes_back_from_a_file),
                 TEST(recorder__a_plan_hurts_the_calls_of_a_program),
                 TEST(recorder__what_a_failed_sync_lost_is_in_no_state_after_it),
+                TEST(recorder__an_msync_that_fails_loses_what_was_stored),
                 TEST(recorder__a_plan_that_it_cannot_obey_is_refused), TEST(recorder__what_cannot_be_begun_is_told))

@@ -244,12 +244,15 @@ static const char *call_name(uint16_t number)
         const char *name;
     } calls[] = {
 #define CALL(name) { SYS_##name, #name }
-        CALL(write), CALL(pwrite64), CALL(writev), CALL(pwritev), CALL(pwritev2), CALL(open), CALL(openat),
-        CALL(openat2), CALL(creat), CALL(fsync), CALL(fdatasync), CALL(sync_file_range), CALL(syncfs), CALL(sync),
-        CALL(msync), CALL(ftruncate), CALL(truncate), CALL(fallocate), CALL(rename), CALL(renameat), CALL(renameat2),
-        CALL(link), CALL(linkat), CALL(symlink), CALL(symlinkat), CALL(mknod), CALL(mknodat), CALL(unlink),
-        CALL(unlinkat), CALL(mkdir), CALL(mkdirat), CALL(rmdir), CALL(copy_file_range), CALL(sendfile), CALL(splice),
+        CALL(write), CALL(pwrite64), CALL(writev), CALL(pwritev), CALL(pwritev2), CALL(openat), CALL(openat2),
+        CALL(fsync), CALL(fdatasync), CALL(sync_file_range), CALL(syncfs), CALL(sync), CALL(msync), CALL(ftruncate),
+        CALL(truncate), CALL(fallocate), CALL(renameat), CALL(renameat2), CALL(linkat), CALL(symlinkat),
+        CALL(mknodat), CALL(unlinkat), CALL(mkdirat), CALL(copy_file_range), CALL(sendfile), CALL(splice),
         CALL(io_uring_setup), CALL(io_setup), CALL(execve), CALL(execveat),
+#ifdef SYS_open /* newer kinds of processors have those of the line before alone */
+        CALL(open), CALL(creat), CALL(rename), CALL(link), CALL(symlink), CALL(mknod), CALL(unlink), CALL(mkdir),
+        CALL(rmdir),
+#endif
 #undef CALL
     };
     if (number == UINT16_MAX)

@@ -531,7 +531,7 @@ static long name_call(const recorder_call *c)
     const uint64_t *a = c->argument;
     const long n = c->number;
     const bool gone = n == SYS_unlink || n == SYS_unlinkat || n == SYS_rmdir;
-    const bool made = n == SYS_mkdir || n == SYS_mkdirat;
+    const bool made = n == SYS_mkdir || n == SYS_mkdirat, node = n == SYS_mknod || n == SYS_mknodat;
     int directory = AT_FDCWD;
     const char *path = (const char *)(uintptr_t)a[0];
     struct stat stat;
@@ -551,11 +551,13 @@ static long name_call(const recorder_call *c)
     long result = to.below && (gone || made)
                       ? make_hurt(c, to.path, true, gone ? FAULT_UNLINK : FAULT_MAKE_DIR, &failed)
                       : make(c);
-    if (!result && to.below && made)
+    if (!result && to.below && (made || node))
         known = !recorder_stat_at(directory, path, &stat, AT_SYMLINK_NOFOLLOW);
     if (!result && known && modelled(&stat))
-        recorder_append(&(recorder_record){ .op = gone ? RECORDER_UNLINK : RECORDER_MAKE_DIR, .call = (uint16_t)n,
-                                            .inode = stat.st_ino, .directory = to.directory },
+        recorder_append(&(recorder_record){ .op = gone   ? RECORDER_UNLINK
+                                                  : made ? RECORDER_MAKE_DIR
+                                                         : RECORDER_CREATE,
+                                            .call = (uint16_t)n, .inode = stat.st_ino, .directory = to.directory },
                         to.name, NULL, to.path, NULL, 0);
     else if (!result && to.below && !gone)
         recorder_note((uint16_t)n, "symbolic links and special files are not modelled", to.path);

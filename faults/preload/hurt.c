@@ -24,7 +24,7 @@
 
 enum { HURT_BYTES = 65536 };
 
-static uint8_t buffer[HURT_BYTES];
+static _Alignas(4096) uint8_t buffer[HURT_BYTES]; /* for descriptors with O_DIRECT */
 
 bool hurt_any(void)
 {
