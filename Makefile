@@ -220,6 +220,7 @@ $(B)/obj/chaos/adapter_rocksdb.o: CPPFLAGS_ALL += -DLEVIN_ROCKSDB_VERSION='"$(sh
 $(B)/examples/%.so: $(B)/obj/chaos/examples/%.o
 	$(if $(Q),@echo "  LD    $@")
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -shared -o $@ $< $(LDFLAGS)
+$(B)/obj/chaos/examples/%.o: CPPFLAGS_ALL += -Ichaos
 $(FLAWED:%=$(B)/obj/chaos/examples/%.o): $(B)/obj/chaos/examples/%.o: chaos/examples/dirstore.c Makefile
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC    $< ($*)")

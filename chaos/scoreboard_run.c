@@ -172,6 +172,10 @@ static bool store_make(const board *b, board_row *row)
                       .to = half ? row->acknowledged : row->acknowledged / 2 };
         if (guarded_run(&limits, write_body, &w, row->failed) != OUTCOME_RIGHT)
             return false;
+        if (access(scratch, F_OK) != 0) {
+            snprintf(row->failed, sizeof row->failed, "it was written to, and has made no files in its directory");
+            return false;
+        }
         if (!directory_copy(scratch, half ? now : before))
             fatal("%s: %s", half ? now : before, strerror(errno));
     }

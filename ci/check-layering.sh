@@ -36,6 +36,8 @@ mapfile -t sources < <(find engine faults fuzz chaos regress \( -name '*.c' -o -
 bad=$(for source in "${sources[@]}"; do
     pattern=$(allowed "$source")
     sed -n -E 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"([^"]+)".*/\1/p' "$source" | while IFS= read -r include; do
+        # what users copy elsewhere, and build against one header
+        case $source:$include in chaos/examples/*:store.h) continue ;; esac
         target=$(realpath -m --relative-to=. "$(dirname "$source")/$include")
         if [ ! -f "$target" ]; then
             echo "$source includes \"$include\": write the path relative to the including file"

@@ -4,7 +4,8 @@
 #   run-tests.sh PROGRAM|SCRIPT ...      ONLY='words' keeps those whose path holds one of the words
 #
 # Each must end with Check's result line, "100%: Checks: 12, Failures: 0, Errors: 0"; one that ends without it, or with a
-# non-zero status and nothing failed, counts as one failure.  The output of whatever failed is shown, the last line
+# non-zero status and nothing failed, counts as one failure.  The output of whatever failed is shown, and what was
+# SKIPPED; the last line
 # is "N passed, N failed", and the status tells whether all passed.
 set -u
 
@@ -66,6 +67,7 @@ for path in "${list[@]}"; do
     passed=$((passed + checks - bad)) failed=$((failed + bad))
     if [ "$bad" -eq 0 ]; then
         printf '  ok    %4d  %3ds  %s\n' "$checks" "$seconds" "$path"
+        grep -a '^SKIPPED: ' "$log.log"
     else
         case $status in 124 | 137) why=" (stopped after ${TEST_TIMEOUT:-600} s)" ;; *) why=" (exit status $status)" ;; esac
         printf '  FAIL  %4d  %3ds  %s%s\n' "$bad" "$seconds" "$path" "$why"

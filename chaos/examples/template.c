@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../store.h"
+#include "store.h"
 
 struct store {
     void *db; /* your handle */
