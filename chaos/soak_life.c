@@ -42,7 +42,8 @@
 
 typedef unsigned long long ull;
 
-enum { STREAM_UPKEEP = 1 << 20, SCAN_EVERY = 32, TASK_LOOKS = 1000, CLOSED_DESCRIPTORS = STDOUT_FILENO + 1 };
+enum { STREAM_UPKEEP = 1 << 20, SCAN_EVERY = 32, TASK_BYTES = 40, TASK_LOOKS = 1000 };
+enum { CLOSED_DESCRIPTORS = STDOUT_FILENO + 1 };
 
 static struct life {
     const soak_life_options *o;
@@ -601,10 +602,29 @@ static void options_of(levin_options *options, const levin_io *io)
     options->io = io;
 }
 
+static void *own_task(void *argument)
+{
+    snprintf(argument, TASK_BYTES, "/proc/self/task/%d", (int)gettid());
+    return NULL;
+}
+
+/* ThreadSanitizer starts a thread of its own with a process's first one: it is there before threads are counted. */
+static void first_thread(void)
+{
+    pthread_t thread;
+    char task[TASK_BYTES];
+    if (pthread_create(&thread, NULL, own_task, task))
+        fatal("a thread could not be made");
+    pthread_join(thread, NULL);
+    for (unsigned i = 0; i < TASK_LOOKS && access(task, F_OK) == 0; i++)
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
 static void live(const fault_io *f, const levin_io *io)
 {
     levin_options options;
     levin_error error = { 0 };
+    first_thread();
     const unsigned files = entries("/proc/self/fd"), tasks = entries("/proc/self/task");
     options_of(&options, io);
     set_phase(SOAK_OPENS);
