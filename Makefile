@@ -366,7 +366,8 @@ gate-nightly: $(DEPS) ## what cannot be sliced (threads, real syncs): levin-benc
 GATE_TREND ?= build/gate/trend.ndjson
 gate-report: $(DEPS) ## one page, build/gate/report.html: the newest ratios, each run by commit, where it changed, a flame graph (GATE_TREND=file FLAME=run)
 	$(Q)GATE_TREND='$(GATE_TREND)' regress/gate.sh --report
-PEERS_FLAGS ?= --quick --rounds=3
+# the log before the kill is short: some stores take a minute for 64 MiB of synced batches, some ten
+PEERS_FLAGS ?= --quick --rounds=3 --kill_log=4194304
 peers: $(DEPS) ## the table over all stores that have adapters, interleaved: build/peers/table.txt, .csv, .json, .html (make deps-stores, PEERS_FLAGS=)
 	$(Q)$(SUBMAKE) VARIANT=release all
 	$(Q)build/release/bin/levin-bench --table --store=all --output=build/peers $(PEERS_FLAGS)
