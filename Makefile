@@ -378,6 +378,7 @@ gate-proof: $(DEPS) ## the proof of the gate: each slowdown of regress/planted/ 
 	$(Q)regress/exact_proof.sh
 	$(Q)$(SUBMAKE) VARIANT=release build/release/bin/levin-gate
 	$(Q)regress/time_proof.sh $(PROOF_FLAGS)
+	$(Q)regress/time_proof.sh --table build/gate/proof/results.csv build/gate/proof/exact.csv
 
 .PHONY: scoreboard
 scoreboard: $(DEPS) ## all stores that are installed under the same faults: build/scoreboard/scoreboard.html (make deps-stores, BUDGET=seconds)

@@ -113,6 +113,6 @@ must counters '^identical' none
 must instructions '^identical' none
 must counters '^(allocation|sync|bytes)-'
 must instructions '-(2|5|10)$'
-build/release/bin/levin-gate --tally="$results"
+echo "exact-proof: $(wc -l <"$results") decisions in $results"
 echo "exact-proof: $failures failures"
 [ "$failures" -eq 0 ]

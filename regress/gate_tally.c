@@ -1,6 +1,6 @@
 /*
  * gate_tally.c - one row for each group and name, in the order in which they are met, and one for each
- * group as a whole, group after group.
+ * group as a whole, group after group; what was slowed on purpose in a table of its own, tier beside tier.
  */
 #include "gate_tally.h"
 
@@ -12,7 +12,7 @@
 #include "gate_statistics.h"
 #include "gate_table.h"
 
-enum { ROWS_MAX = 128, PATH_BYTES = 1024, LINE_BYTES = 1024 };
+enum { ROWS_MAX = 256, PATH_BYTES = 1024, LINE_BYTES = 1024 };
 
 typedef struct tally_row {
     char group[GATE_NAME_BYTES], name[GATE_NAME_BYTES];
@@ -92,6 +92,54 @@ static void print_row(const tally_row *row, FILE *to)
             row->change / row->decisions, row->widest, seconds);
 }
 
+/* The groups of what was slowed on purpose, and the tiers that judged it. */
+static const char *const power_groups[] = { "counters", "instructions", "slowed" };
+static const char *const power_tiers[] = { "counters", "instructions", "time" };
+enum { POWER_TIERS = 3 };
+
+static bool is_power(const tally_row *row)
+{
+    for (int tier = 0; tier < POWER_TIERS; tier++)
+        if (!strcmp(row->group, power_groups[tier]))
+            return true;
+    return false;
+}
+
+static const tally_row *found_row(const tally *t, const char *group, const char *name)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (!strcmp(t->rows[i].group, group) && !strcmp(t->rows[i].name, name))
+            return &t->rows[i];
+    return NULL;
+}
+
+/* One line for each name: how many of the decisions of each tier were SLOWER, the mean change, the mean time. */
+static void print_power(const tally *t, FILE *to)
+{
+    bool heading = false;
+    for (size_t i = 0; i < t->count; i++) {
+        bool first = is_power(&t->rows[i]) && strcmp(t->rows[i].name, "all") != 0;
+        for (size_t k = 0; k < i && first; k++)
+            first = !is_power(&t->rows[k]) || strcmp(t->rows[k].name, t->rows[i].name) != 0;
+        if (!first)
+            continue;
+        if (!heading)
+            fprintf(to, "\n%-21s", "seen, change, s");
+        for (int tier = 0; tier < POWER_TIERS && !heading; tier++)
+            fprintf(to, " %30s%s", power_tiers[tier], tier + 1 < POWER_TIERS ? "" : "\n");
+        heading = true;
+        fprintf(to, "%-21s", t->rows[i].name);
+        for (int tier = 0; tier < POWER_TIERS; tier++) {
+            const tally_row *row = found_row(t, power_groups[tier], t->rows[i].name);
+            char cell[96] = "-";
+            if (row)
+                snprintf(cell, sizeof cell, "%u of %u %+8.2f%% %6.1f s", row->slower, row->decisions,
+                         row->change / row->decisions, row->seconds / row->decisions);
+            fprintf(to, " %30s%s", cell, tier + 1 < POWER_TIERS ? "" : "\n");
+        }
+    }
+}
+
 /* Whether no row before it is of its group. */
 static bool is_first(const tally *t, size_t which)
 {
@@ -117,7 +165,8 @@ bool gate_tally(const char *paths, FILE *to)
             "95 % interval", "faster", "undecided", "change", "widest", "s (most)");
     for (size_t i = 0; i < t.count; i++)
         for (size_t k = 0; k < t.count && is_first(&t, i); k++)
-            if (!strcmp(t.rows[k].group, t.rows[i].group))
+            if (!strcmp(t.rows[k].group, t.rows[i].group) && !is_power(&t.rows[k]))
                 print_row(&t.rows[k], to);
+    print_power(&t, to);
     return fflush(to) == 0;
 }

@@ -181,6 +181,10 @@ expect "JSON of commands" 0 '^true$' jq '.ok == false and .time.workloads[0].wor
 printf 'identical,quiet,put,1,same,0.1,1000,1,\nidentical,busy,put,2,SLOWER,0.1,3000,1,put\n' >decisions.csv
 expect "a tally" 0 '^identical +all +2 +1 +50\.00% +9\.45\.\.90\.55% ' "$gate" --tally=decisions.csv
 expect "of two files" 0 '^identical +busy +2 +2 +100\.00% ' "$gate" --tally=decisions.csv,decisions.csv
+printf 'instructions,put-1,put,1,SLOWER,1.0,1000,1,\nslowed,put-1,put,1,SLOWER,2.0,3000,1,\nslowed,put-1,put,2,same,0.0,1000,1,\ncounters,bytes-put,put,1,SLOWER,0,500,1,wal\n' >power.csv
+expect "of what was slowed, tier beside tier" 0 '^put-1 +- +1 of 1 +\+1\.00% +1\.0 s +1 of 2 +\+1\.00% +2\.0 s$' "$gate" --tally=decisions.csv,power.csv
+expect "and what one tier alone saw" 0 '^bytes-put +1 of 1 +\+0\.00% +0\.5 s +- +-$' "$gate" --tally=decisions.csv,power.csv
+expect "and not twice" 0 '^0$' sh -c "'$gate' --tally=decisions.csv,power.csv | grep -c '^slowed'; true"
 expect "of what is none" 3 'line 1 is no decision' "$gate" --tally=broken.csv
 
 # ---- the trend ----

@@ -140,4 +140,4 @@ while ((i < false_alarms)); do # in turn, so that a proof cut short has a part o
     fi
     i=$((i + 1))
 done
-"$PWD/build/release/bin/levin-gate" --tally="$results"
+echo "time-proof: $(wc -l <"$results") decisions in $results"
