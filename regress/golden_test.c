@@ -113,7 +113,7 @@ static void read_only_case(golden_case *c)
 
 START_TEST(golden__is_read_by_this_version_and_not_changed)
 {
-    ck_assert_uint_ge(each_store(read_only_case), 12);
+    ck_assert_uint_ge(each_store(read_only_case), 14);
 }
 END_TEST
 
@@ -179,7 +179,7 @@ static void upgrade_case(golden_case *c)
 
 START_TEST(golden__is_written_by_this_version_and_opened_again)
 {
-    ck_assert_uint_ge(each_store(upgrade_case), 12);
+    ck_assert_uint_ge(each_store(upgrade_case), 14);
 }
 END_TEST
 
