@@ -4,8 +4,8 @@
  * Each feature of the format has a store that needs it.  A new feature of a new version: another recipe here, and
  * `regress/golden/make.sh VERSION` in the same commit; stores that are there are never made again.
  *
- * Made by these recipes and the library of an earlier revision, whose format is still read: 2/value_log_1 (value_log) and
- * 2/crashed_vlog_1 (crashed_2), with segments of version 1 of the value log, by the library before 5c595fa.
+ * Made by these recipes and the library of an earlier revision, whose format is still read: 2/value_log_1 (value_log)
+ * and 2/crashed_vlog_1 (crashed_2), with segments of version 1 of the value log, by the library before 5c595fa.
  */
 #include <errno.h>
 #include <stdio.h>
