@@ -22,6 +22,7 @@ static void totals_add(crossed_totals *to, const crossed_totals *from)
 {
     to->chains += from->chains;
     to->states += from->states;
+    to->near_cuts += from->near_cuts;
     to->refused += from->refused;
     to->silent += from->silent;
     for (unsigned level = 0; level < CHAIN_DEPTH_MAX; level++)
@@ -36,7 +37,8 @@ static void run_chain(seed_slices *s, task_message *m, uint64_t number)
     snprintf(replay, sizeof replay, "--chain %llu", (unsigned long long)number);
     crew_at(s->worker, "%llu %s", (unsigned long long)s->seed, replay);
     const bool good = fault_chain_run(&s->prepared, s->seed, number, s->r->options->crossed_depth, &out);
-    crossed_totals one = { .chains = 1, .states = out.states, .refused = out.failures, .silent = out.silent };
+    crossed_totals one = { .chains = 1, .states = out.states, .near_cuts = out.near_cuts,
+                           .refused = out.failures, .silent = out.silent };
     memcpy(one.fired, out.fired, sizeof one.fired);
     totals_add(&m->totals, &one);
     if (out.silent)

@@ -131,7 +131,22 @@ START_TEST(chain__a_batch_that_is_not_there_is_found)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("crossed", TEST(crossed__all_fires_at_each_depth_and_nothing_depends_on_the_number_of_jobs),
+START_TEST(crossed__a_chain_names_a_power_cut_only_where_there_was_one)
+{
+    fault_chain_outcome out = { .levels = 2 };
+    char text[CHAIN_TEXT_BYTES];
+    out.links[0] = (fault_link){ .fault = "life/wal.sync/eio/once/3", .cut = true, .point = 124, .variant = 2 };
+    out.links[1] = (fault_link){ .fault = "recovery/pages.read/eio/once/1" };
+    fault_chain_text(&out, text);
+    ck_assert_str_eq(text, "life/wal.sync/eio/once/3 + 124.2 + recovery/pages.read/eio/once/1");
+    out.links[1].cut = true;
+    fault_chain_text(&out, text);
+    ck_assert_str_eq(text, "life/wal.sync/eio/once/3 + 124.2 + recovery/pages.read/eio/once/1 + 0.0");
+}
+END_TEST
+
+LEVIN_TEST_MAIN("crossed", TEST(crossed__a_chain_names_a_power_cut_only_where_there_was_one),
+                TEST(crossed__all_fires_at_each_depth_and_nothing_depends_on_the_number_of_jobs),
                 TEST(chain__a_number_is_one_chain_and_a_greater_depth_goes_on_from_it),
                 TEST(chain__power_fails_between_the_fault_and_the_next_reopening),
                 TEST(chain__a_batch_that_is_not_there_is_found))

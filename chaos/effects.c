@@ -25,7 +25,7 @@ static void add_point(effect_case *list, size_t *count, levin_file_kind kind, fa
 {
     for (int effect = 0; effect < FAULT_EFFECT_COUNT; effect++) {
         effect_case c = { kind, operation, (fault_effect)effect, 0, false, false };
-        const bool has_error = effect == FAULT_ERROR || effect == FAULT_ERROR_AFTER || effect == FAULT_ERROR_KEPT;
+        const bool has_error = plan_effect_has_error((fault_effect)effect);
         if (!plan_effect_applies((fault_effect)effect, operation))
             continue;
         for (const int *at = errnos_of(operation); has_error && *at; at++) {
@@ -74,7 +74,8 @@ void effect_case_plan(const effect_case *c, uint64_t calls, random_stream *rando
     char argument[48] = "", when[48];
     const uint64_t nth = 1 + random_below(random, calls);
     /* an interrupted call is made again, and for ever would be */
-    const bool lasts = random_chance(random, FOREVER_ONE_IN) && c->effect <= FAULT_ERROR_KEPT && c->os_error != EINTR;
+    const bool lasts = random_chance(random, FOREVER_ONE_IN) && c->effect <= FAULT_ERROR_REVERTED &&
+                       c->os_error != EINTR;
     if (c->budget)
         snprintf(argument, sizeof argument, " %u %s back 3",
                  BUDGET_LEAST + (unsigned)random_below(random, BUDGET_MOST - BUDGET_LEAST), errno_name(c->os_error));

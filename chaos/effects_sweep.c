@@ -70,6 +70,7 @@ static void run_case(seed_slices *s, task_message *m, const effect_case *one, si
     plan_end(state);
     m->totals.runs++;
     m->totals.fired += fired;
+    m->totals.hits[one->kind][one->operation] += fired;
     m->totals.refused += out.failures;
     m->totals.told += out.told;
     m->totals.hurt += out.hurt;
@@ -109,6 +110,9 @@ static void add(report *r, const void *message)
     to->cuts += m.totals.cuts;
     to->near_cuts += m.totals.near_cuts;
     to->silent += m.totals.silent;
+    for (unsigned kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
+        for (unsigned operation = 0; operation < FAULT_OPERATION_COUNT; operation++)
+            to->hits[kind][operation] += m.totals.hits[kind][operation];
     for (size_t i = 0; i < EFFECTS_MAX / 64; i++) {
         to->called[i] |= m.totals.called[i];
         to->hit[i] |= m.totals.hit[i];

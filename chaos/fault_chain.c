@@ -13,7 +13,7 @@
 
 #include "../faults/crash.h"
 #include "../faults/random.h"
-#include "fault_life.h"
+#include "fault_damage.h"
 
 enum { STREAM_CHAIN = 541, CUTS = 6, VARIANTS = 4, NEAR_CALLS = 12, FOREVER_ONE_IN = 3 };
 
@@ -132,6 +132,7 @@ static void start_from(chain *c, unsigned level, const crash_state *state, oracl
     *next = (fault_scenario){ .start = disk_image_ref(state->image), .from = o, .from_state = shown,
                               .from_legal = *legal };
     snprintf(next->name, sizeof next->name, "recovery");
+    c->out->links[level].cut = true;
     c->out->links[level].point = state->point;
     c->out->links[level].variant = state->variant;
 }
@@ -163,6 +164,7 @@ static bool cut_at(chain *c, unsigned level, uint64_t point, uint64_t *judged)
             start_from(c, level, &state, o, &legal, result.state, judged);
         } else {
             fault_life_wrong(&c->out->last, result.phase ? result.phase : "power cut", &result.verdict);
+            c->out->links[level].cut = true;
             c->out->links[level].point = state.point;
             c->out->links[level].variant = state.variant;
         }
@@ -190,7 +192,8 @@ static bool run_level(chain *c, unsigned level)
     l->script = c->s->script;
     fault_life_begin(l, scenario);
     fault_io_set_judge(l->f, judge, &f);
-    bool good = fault_life_run(l, scenario, random_mix(c->seed + level), &out->last);
+    bool good = fault_life_run(l, scenario, random_mix(c->seed + level), &out->last) ||
+                fault_damage_is_told(l, &out->last);
     fault_life_calm(l);
     out->failures += out->last.failures;
     out->fired[level][class] += f.fired > 0;
@@ -199,7 +202,11 @@ static bool run_level(chain *c, unsigned level)
     uint64_t judged = 0;
     for (unsigned i = 0; i < CUTS && good && !out->silent; i++)
         good = cut_at(c, level, draw_point(c, l, &f, i), &judged);
-    return good && fault_life_check_reopened(scenario->w, l, c->seed, &out->last);
+    const bool cut_found = !good && out->links[level].cut;
+    good = good && fault_life_check_reopened(scenario->w, l, c->seed, &out->last);
+    if (!good && !cut_found) /* not in the power cut from which the next level would have started */
+        out->links[level].cut = false;
+    return good;
 }
 
 bool fault_chain_run(const fault_scenarios *s, uint64_t seed, uint64_t number, unsigned depth, fault_chain_outcome *out)
@@ -215,6 +222,8 @@ bool fault_chain_run(const fault_scenarios *s, uint64_t seed, uint64_t number, u
                 break;
             c.scenarios[level].w = workload_create_tail(s->life, random_mix(c.seed + level));
             good = count_calls(&c, &c.scenarios[level]);
+            if (!good)
+                out->last.phase = "recovery without any fault";
         }
         good = good && run_level(&c, level);
     }
@@ -233,8 +242,11 @@ void fault_chain_text(const fault_chain_outcome *out, char text[CHAIN_TEXT_BYTES
 {
     size_t at = 0;
     text[0] = 0;
-    for (unsigned i = 0; i < out->levels; i++)
-        at += (size_t)snprintf(text + at, CHAIN_TEXT_BYTES - at, "%s%s + %llu.%llu", i ? " + " : "",
-                               out->links[i].fault, (unsigned long long)out->links[i].point,
-                               (unsigned long long)out->links[i].variant);
+    for (unsigned i = 0; i < out->levels; i++) {
+        const fault_link *l = &out->links[i];
+        at += (size_t)snprintf(text + at, CHAIN_TEXT_BYTES - at, "%s%s", i ? " + " : "", l->fault);
+        if (l->cut)
+            at += (size_t)snprintf(text + at, CHAIN_TEXT_BYTES - at, " + %llu.%llu", (unsigned long long)l->point,
+                                   (unsigned long long)l->variant);
+    }
 }

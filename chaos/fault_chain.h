@@ -31,7 +31,8 @@ const char *chain_class_text(chain_class c);
 
 typedef struct fault_link {
     char fault[FAULT_NAME_BYTES]; /* "life/wal.sync/eio/once/3" */
-    uint64_t point, variant;      /* of the power cut; of the last link of a finding: where it was found */
+    bool cut;                     /* there was a power cut; of the last link of a finding: it was found there */
+    uint64_t point, variant;      /* of that */
 } fault_link;
 
 typedef struct fault_chain_outcome {

@@ -16,6 +16,7 @@
 #include "../faults/damage_judge.h"
 #include "../faults/fatal.h"
 #include "../faults/random.h"
+#include "workload_reader.h"
 
 enum { VARIANTS = 4 };
 
@@ -61,14 +62,62 @@ static unsigned may_be_named(unsigned kinds)
     return kinds >> LEVIN_FILE_DIR & 1 ? FAULT_KINDS_ALL : kinds;
 }
 
-bool fault_damage_is_told(const fault_life *l, fault_outcome *out)
+/* Where the log may end, by what is damaged of what was meant; times is the caller's. Returns how many. */
+static size_t ends_of_log(const fault_life *l, const disk_image *hurt, const disk_image *meant, uint64_t length,
+                          uint64_t **times)
 {
-    const bool over = out->phase && !strcmp(out->phase, FAULT_LIFE_PHASE_OVER);
-    const unsigned kinds = may_be_named(l->hurt.writes | (over ? 0 : l->hurt.reads));
-    if (out->verdict.code != LEVIN_CORRUPT || !(kind_of(out->verdict.file) & kinds))
+    const disk_node directory = disk_image_find(meant, VERIFY_PATH);
+    *times = NULL;
+    if (directory == DISK_NONE)
+        return 0;
+    damage_judge *j = damage_judge_create(l->meant, length, meant, directory);
+    *times = fatal_alloc((damage_judge_pieces(j) + 1) * sizeof **times);
+    const size_t count = damage_judge_cuts(j, hurt, *times);
+    damage_judge_destroy(j);
+    return count;
+}
+
+/* Whether the store, reopened while the life went on, was right to end its log where it did. */
+static bool log_may_end(const fault_life *l, uint32_t state)
+{
+    const disk_image *hurt, *meant;
+    uint64_t length, *times;
+    bool legal = false;
+    if (state == ORACLE_NO_STATE || !l->mirror || !mirror_io_at_open(l->mirror, &hurt, &meant, &length))
         return false;
+    const size_t count = ends_of_log(l, hurt, meant, length, &times);
+    for (size_t i = 0; i < count && !legal; i++) {
+        oracle *o = oracle_at(l->o, times[i]);
+        const oracle_legal one = oracle_legal_process_end(o, times[i]);
+        oracle_verdict v;
+        legal = o == l->o && oracle_check_state(o, &one, state, &v); /* its number is of the newest history */
+    }
+    free(times);
+    return legal;
+}
+
+/* A reader beside the writer sees page files alone: where the newest meta page was lost, the checkpoint before it. */
+static bool reader_may_be_behind(const fault_life *l, const oracle_verdict *v)
+{
+    return l->hurt.writes >> LEVIN_FILE_PAGES & 1 && v->code == LEVIN_OK && v->state != ORACLE_NO_STATE &&
+           !strncmp(v->text, WORKLOAD_READER_TEXT, strlen(WORKLOAD_READER_TEXT));
+}
+
+bool fault_damage_is_told(fault_life *l, fault_outcome *out)
+{
+    const oracle_verdict *v = &out->verdict;
+    const bool over = out->phase && !strcmp(out->phase, FAULT_LIFE_PHASE_OVER);
+    const unsigned kinds = may_be_named(l->hurt.writes | l->hurt.reverted | (over ? 0 : l->hurt.reads));
+    const bool told = v->code == LEVIN_CORRUPT && (kind_of(v->file) & kinds);
+    const bool cut = v->code == LEVIN_OK && !over && log_may_end(l, v->state);
+    if (!told && !cut && !reader_may_be_behind(l, v))
+        return false;
+    if (cut) { /* the truth from here on */
+        l->after_cut = oracle_continue(l->o, v->state);
+        l->cut_at = trace_length(l->t);
+    }
     out->verdict = (oracle_verdict){ .state = ORACLE_NO_STATE };
-    out->told++;
+    out->told += told;
     return true;
 }
 
@@ -249,7 +298,10 @@ static uint64_t owed_since(const fault_life *l, uint64_t point)
 {
     for (uint64_t at = 0; l->hurt.lies && at < point; at++) {
         const trace_entry *meant = trace_at(l->meant, at);
-        bool owed = (meant->op == TRACE_SYNC || meant->op == TRACE_SYNC_DIR) && trace_at(l->t, at)->op == TRACE_NOTE;
+        const trace_entry *made = trace_at(l->t, at);
+        if (meant->op == TRACE_SYNC && made->op == TRACE_SYNC_LOST)
+            return at; /* its pages are clean: no later sync writes them */
+        bool owed = (meant->op == TRACE_SYNC || meant->op == TRACE_SYNC_DIR) && made->op == TRACE_NOTE;
         for (uint64_t later = at + 1; owed && later < point; later++)
             owed = trace_at(l->t, later)->op != meant->op || trace_at(l->t, later)->node != meant->node;
         if (owed)
@@ -296,22 +348,16 @@ bool fault_damage_check_power_cut(const workload *w, fault_life *l, const fault_
 
 /* ---- reopening -------------------------------------------------------------------------------------------- */
 
-/* Where the log of what is there may end, by what is damaged of what was meant. */
 static void add_ends_of_log(damaged *d, const disk_image *image)
 {
     disk_image *meant = simdisk_image(d->l->meant_disk);
-    const disk_node directory = disk_image_find(meant, VERIFY_PATH);
-    if (directory != DISK_NONE) {
-        damage_judge *j = damage_judge_create(d->l->meant, trace_length(d->l->meant), meant, directory);
-        uint64_t *times = fatal_alloc((damage_judge_pieces(j) + 1) * sizeof *times);
-        const size_t cuts = damage_judge_cuts(j, image, times);
-        for (size_t i = 0; i < cuts; i++) {
-            oracle *o = oracle_at(d->l->o, times[i]);
-            add_moment(d, o, oracle_legal_process_end(o, times[i]));
-        }
-        free(times);
-        damage_judge_destroy(j);
+    uint64_t *times;
+    const size_t count = ends_of_log(d->l, image, meant, trace_length(d->l->meant), &times);
+    for (size_t i = 0; i < count; i++) {
+        oracle *o = oracle_at(d->l->o, times[i]);
+        add_moment(d, o, oracle_legal_process_end(o, times[i]));
     }
+    free(times);
     disk_image_unref(meant);
 }
 

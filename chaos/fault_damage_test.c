@@ -12,7 +12,7 @@
 
 static bool told(fault_hurt hurt, const char *file, const char *phase, levin_code code)
 {
-    const fault_life l = { .hurt = hurt };
+    fault_life l = { .hurt = hurt };
     fault_outcome out = { .phase = phase, .verdict = { .promise = "DETECT", .code = code } };
     snprintf(out.verdict.file, sizeof out.verdict.file, "%s", file);
     const bool is = fault_damage_is_told(&l, &out);
@@ -106,10 +106,12 @@ START_TEST(damage__a_sync_that_was_not_made_excuses_what_it_took_and_no_more)
     begin(&x);
     for (unsigned nth = 1; more && nth < 40; nth++) {
         char rule[80];
+        const bool late = nth % 2;
         fault_life l;
         obeyed o;
         fault_outcome out, strict = { .verdict = { .state = ORACLE_NO_STATE } };
-        snprintf(rule, sizeof rule, "on levin/io/wal/sync nth %u do lie", nth);
+        snprintf(rule, sizeof rule, "on levin/io/wal/sync nth %u do %s", nth,
+                 late ? "error-late EIO" : "lie"); /* its second sync may be long in coming */
         more = live(&x, rule, &l, &o, &out);
         const workload *w = x.s.items[0].w;
         lives += more;

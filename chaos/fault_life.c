@@ -5,6 +5,7 @@
 
 #include "../faults/crash.h"
 #include "../faults/random.h"
+#include "../faults/reverted_sync.h"
 
 enum { CRASH_VARIANTS = 4, NEAR_CALLS = 12 };
 
@@ -32,6 +33,21 @@ static void kept_sync(void *context, levin_file *file)
     fail_sync(context, file, SIMDISK_SYNC_KEEPS_PAGES);
 }
 
+static void revert_sync(void *context, levin_file *file)
+{
+    const fault_life *l = context;
+    if (l->mirror)
+        mirror_io_reverted_sync(l->mirror, file, l->start);
+    else
+        reverted_sync(l->disk, file, l->t, l->start);
+}
+
+/* Only plans have it, and their lives are mirrored. */
+static void late_sync(void *context, levin_file *file)
+{
+    mirror_io_late_sync(((const fault_life *)context)->mirror, file);
+}
+
 /* Before each call that is hurt. */
 static void witness(void *context, const fault_call *call, fault_effect effect)
 {
@@ -39,7 +55,9 @@ static void witness(void *context, const fault_call *call, fault_effect effect)
     const unsigned kind = 1u << call->kind;
     const uint64_t now = trace_length(l->t);
     l->first_at = now < l->first_at ? now : l->first_at;
-    if (effect == FAULT_LIE) {
+    if (effect == FAULT_ERROR_REVERTED) {
+        l->hurt.reverted |= kind;
+    } else if (effect == FAULT_LIE || effect == FAULT_LATE) {
         l->hurt.lies |= kind;
     } else if (plan_effect_damages(effect) && call->operation == FAULT_READ) {
         l->hurt.reads |= kind;
@@ -65,6 +83,7 @@ void fault_life_begin(fault_life *l, const fault_scenario *scenario)
 {
     l->t = trace_create();
     l->disk = simdisk_create(scenario->start, l->t);
+    l->start = scenario->start;
     l->hurt = (fault_hurt){ .first_write = UINT64_MAX };
     l->first_at = UINT64_MAX;
     if (l->mirrored) {
@@ -81,6 +100,8 @@ void fault_life_begin(fault_life *l, const fault_scenario *scenario)
     oracle_keep_past(l->o);
     fault_io_on_failed_sync(l->f, failed_sync, l);
     fault_io_on_kept_sync(l->f, kept_sync, l);
+    fault_io_on_reverted_sync(l->f, revert_sync, l);
+    fault_io_on_late_sync(l->f, late_sync, l);
 }
 
 void fault_life_end(fault_life *l)
@@ -93,6 +114,7 @@ void fault_life_end(fault_life *l)
         clean = simdisk_destroy(l->meant_disk, NULL);
     trace_destroy(l->meant);
     trace_destroy(l->t);
+    oracle_destroy(l->after_cut);
     oracle_destroy(l->o);
 }
 
@@ -128,6 +150,10 @@ bool fault_life_check_held(const fault_life *l, fault_outcome *out)
 oracle *fault_life_judge(const fault_life *l, const fault_scenario *scenario, uint64_t point, oracle_legal *legal)
 {
     const bool unseen = scenario->from && point < l->opened;
+    if (l->after_cut && point >= l->cut_at) {
+        *legal = oracle_legal_crash(l->after_cut, point);
+        return l->after_cut;
+    }
     oracle *o = oracle_at(l->o, point);
     *legal = unseen ? scenario->from_legal : oracle_legal_crash(o, point);
     return unseen ? scenario->from : o;

@@ -14,12 +14,14 @@ enum { VERIFY_POINTS = 6, VERIFY_RANGES = 2 };
 /* What a plan did to bytes: bits 1u << levin_file_kind, and when it first did. */
 typedef struct fault_hurt {
     unsigned reads, writes, lies; /* lies: of syncs; a directory's is LEVIN_FILE_DIR */
+    unsigned reverted;            /* syncs that failed and took what was written since the last one along */
     bool misdirected;             /* a write went elsewhere */
     uint64_t first_write;         /* length of the trace before the first write that was hurt */
 } fault_hurt;
 
 typedef struct fault_life {
     simdisk *disk;
+    const disk_image *start; /* of the scenario */
     bool mirrored;           /* writes and syncs may be hurt: what the store meant is kept as well */
     simdisk *meant_disk;     /* mirrored, as the two below; otherwise NULL */
     trace *meant;            /* as long as t */
@@ -30,6 +32,8 @@ typedef struct fault_life {
     trace *t;
     fault_io *f;
     oracle *o;
+    oracle *after_cut;       /* the history from cut_at on, where damage took the end of the log; NULL: it did not */
+    uint64_t cut_at;
     uint64_t opened;         /* when the store was first open; UINT64_MAX: never */
     uint64_t (*fired)(const void *context); /* how many faults did; NULL: those of the first rule */
     const void *fired_context;

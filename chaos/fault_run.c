@@ -36,6 +36,7 @@ const fault_way fault_ways[] = {
     { FAULT_WRITE, "short", FAULT_SHORT, 0, 700, true, false },
     { FAULT_SYNC, "eio", FAULT_ERROR, EIO, 0, true, false },
     { FAULT_SYNC, "eio-kept", FAULT_ERROR, EIO, 0, false, true },
+    { FAULT_SYNC, "eio-reverted", FAULT_ERROR_REVERTED, EIO, 0, false, false },
     { FAULT_SYNC, "eio-after", FAULT_ERROR_AFTER, EIO, 0, false, false },
     { FAULT_TRUNCATE, "eio", FAULT_ERROR, EIO, 0, true, false },
     { FAULT_PREALLOCATE, "enospc", FAULT_ERROR, ENOSPC, 0, true, false },
@@ -165,7 +166,7 @@ bool fault_run(const fault_scenarios *s, const fault_plan *plan, uint64_t seed, 
                         .bytes = way->bytes };
     fault_io_set_rules(l.f, &rule, 1);
     bool cut = way->operation == FAULT_SYNC || way->operation == FAULT_SYNC_DIR || plan->nth % CRASH_ONE_IN == 0;
-    bool good = fault_life_run(&l, scenario, seed, out);
+    bool good = fault_life_run(&l, scenario, seed, out) || fault_damage_is_told(&l, out);
     fault_io_set_rules(l.f, NULL, 0);
     good = good && fault_life_check_held(&l, out) &&
            (!cut || fault_life_check_power_cut(scenario->w, &l, scenario, seed, out)) &&

@@ -51,6 +51,8 @@ static void work(seed_slices *s, slice_done *done)
         m.totals.fired += out.fired > 0;
         m.totals.points_hit += !beyond && out.fired > 0;
         m.totals.refused += out.failures;
+        m.totals.cuts += out.cuts;
+        m.totals.near_cuts += out.near_cuts;
         m.totals.hits[plan.kind][fault_ways[plan.way].operation] += out.fired > 0;
         if ((out.fired > 0) == beyond) {
             m.totals.not_fired++;
@@ -77,6 +79,8 @@ static void add(report *r, const void *message)
     to->points_hit += m.totals.points_hit;
     to->not_fired += m.totals.not_fired;
     to->refused += m.totals.refused;
+    to->cuts += m.totals.cuts;
+    to->near_cuts += m.totals.near_cuts;
     for (int k = 0; k < LEVIN_FILE_KIND_COUNT; k++)
         for (int op = 0; op < FAULT_OPERATION_COUNT; op++)
             to->hits[k][op] += m.totals.hits[k][op];

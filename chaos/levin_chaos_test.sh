@@ -241,6 +241,11 @@ fi
 expect "a report in files" 0 "$chaos" ranges --ops 3 --junit junit.xml --html page.html
 says "JUnit: a suite" junit.xml '<testsuite name="ranges" tests="1" failures="0" errors="0"'
 says "a page" page.html '<h1>levin-chaos: nothing found</h1>'
+expect "effects on a page" 0 "$chaos" faults --effects --ops 20 --html effects.html
+says "by point" effects.html '<tr><td>levin/io/wal/sync<td>[0-9]+ of [0-9]+'
+says "and where they hit" effects.html '<tr><td>sync<td>[1-9]'
+expect "a soak on the page of a campaign" 0 "$chaos" chaos --budget 20 --ops 40 --small --quiet --html whole.html
+says "its lives" whole.html '<tr><td>lives<td>[1-9]'
 expect "a file that cannot be written" 3 "$chaos" ranges --ops 3 --html /nowhere/page.html
 
 expect "a small sweep" 0 "$chaos" sweep --ops 30 --small --json

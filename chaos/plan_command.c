@@ -69,13 +69,14 @@ bool plan_of_rule(const char *rule, char plan[EFFECT_PLAN_BYTES], plan_rules *p)
 static void add_finding(plan_totals *t, const chaos_options *o, uint64_t seed, const char *scenario,
                         const char *phase, const oracle_verdict *v)
 {
-    char line[900], operations[32] = "", data[300] = "";
+    char line[2 * REPORT_WORD_BYTES + 100], operations[32] = "", data[REPORT_WORD_BYTES] = "", what[REPORT_WORD_BYTES];
     if (o->operations)
         snprintf(operations, sizeof operations, " --ops %u", o->operations);
     if (o->data)
-        snprintf(data, sizeof data, " --data %s", o->data);
-    snprintf(line, sizeof line, "levin-chaos faults --seed %llu%s%s %s%s%s", (unsigned long long)seed, operations, data,
-             o->plan ? "--plan " : "--rule '", o->plan ? o->plan : o->rule, o->plan ? "" : "'");
+        report_word(" --data ", o->data, data);
+    report_word(o->plan ? " --plan " : " --rule ", o->plan ? o->plan : o->rule, what);
+    snprintf(line, sizeof line, "levin-chaos faults --seed %llu%s%s%s", (unsigned long long)seed, operations, data,
+             what);
     t->violations++;
     fprintf(stderr, "%s violated (%s, %s): %s\n  %s\n", v->promise, scenario, phase, v->text, line);
     json_array_append_new(t->found, json_pack("{s:I,s:s,s:s,s:s,s:s,s:s}", "seed", (json_int_t)seed, "scenario",

@@ -63,12 +63,23 @@ void findings_add(findings *f, const finding *item)
     f->items[at] = *item;
 }
 
+void report_word(const char *before, const char *text, char word[REPORT_WORD_BYTES])
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+:=,@%-";
+    const bool quoted = !*text || text[strspn(text, plain)];
+    size_t at = (size_t)snprintf(word, REPORT_WORD_BYTES, "%s%s", before, quoted ? "'" : "");
+    for (; *text && at + 8 < REPORT_WORD_BYTES; text++)
+        at += (size_t)snprintf(word + at, REPORT_WORD_BYTES - at, *text == '\'' ? "'\\''" : "%c", *text);
+    snprintf(word + at, REPORT_WORD_BYTES - at, "%s", quoted ? "'" : "");
+}
+
 void report_replay_line(const report *r, const finding *item, char *line, size_t capacity)
 {
-    char operations[32] = "", depth[16] = "", data[300] = "";
+    const chaos_options *o = r->options;
+    char operations[32] = "", depth[16] = "", data[REPORT_WORD_BYTES] = "";
     if (item->found_by == DETECTOR_SOAK) {
-        snprintf(line, capacity, "levin-chaos soak --seed %llu --threads %u --fault-every %llu", (ull)item->seed,
-                 r->options->threads, (ull)r->options->fault_every);
+        snprintf(line, capacity, "levin-chaos soak --seed %llu --threads %u --fault-every %llu --duration %g%s",
+                 (ull)item->seed, o->threads, (ull)o->fault_every, o->duration_seconds, o->fiu ? " --fiu" : "");
         return;
     }
     if (item->found_by == DETECTOR_SCHEDULES) {
@@ -80,7 +91,7 @@ void report_replay_line(const report *r, const finding *item, char *line, size_t
     if (r->options->depth != DEPTH_DEFAULT) /* it decides what is done with each state */
         snprintf(depth, sizeof depth, " --depth %u", r->options->depth);
     if (r->options->data)
-        snprintf(data, sizeof data, " --data %s", r->options->data);
+        report_word(" --data ", r->options->data, data);
     snprintf(line, capacity, "levin-chaos replay --seed %llu%s%s%s %s", (ull)item->seed, operations, depth, data,
              item->replay);
 }
@@ -101,7 +112,7 @@ void report_progress(const report *r, const char *format, ...)
 
 static void show_finding(const report *r, const finding *item)
 {
-    char line[1024];
+    char line[REPORT_LINE_BYTES];
     if (r->found.of[item->found_by] > FINDINGS_KEPT || r->options->quiet || !isatty(STDERR_FILENO))
         return;
     report_replay_line(r, item, line, sizeof line);
@@ -244,6 +255,7 @@ static void print_faults(const report *r)
     row("runs", "%llu, of them %llu past the last call", (ull)t->runs, (ull)t->beyond);
     row("faults fired", "%llu", (ull)t->fired);
     row("errors given to the client", "%llu", (ull)t->refused);
+    row("power cuts", "%llu points, of them %llu right after the fault", (ull)t->cuts, (ull)t->near_cuts);
     row("runs per second", "%.0f over %u jobs", rate(t->runs, f->seeds.seconds), r->options->jobs);
     row("wall time", "%.1f s", f->seeds.seconds);
 }
@@ -326,7 +338,7 @@ static void print_crossed(const report *r)
                 level + 1, (ull)fired[CHAIN_SYNC], (ull)fired[CHAIN_SPACE], (ull)fired[CHAIN_MEMORY],
                 (ull)fired[CHAIN_OTHER]);
     }
-    row("power cuts judged", "%llu", (ull)t->states);
+    row("power cuts judged", "%llu; %llu points right after the fault", (ull)t->states, (ull)t->near_cuts);
     row("errors given to the client", "%llu", (ull)t->refused);
     row("chains per second", "%.0f over %u jobs", rate(t->chains, c->seeds.seconds), r->options->jobs);
     row("wall time", "%.1f s", c->seeds.seconds);
@@ -426,7 +438,7 @@ static void print_table(const report *r)
 
 static void print_text(const report *r)
 {
-    char line[1024];
+    char line[REPORT_LINE_BYTES];
     printf("names and values: %s, %llu stanzas\n", r->data, (ull)r->stanzas);
     if (r->has_sweep)
         print_sweep(r);
@@ -514,6 +526,8 @@ static json_t *faults_json(const report *r)
     set_count(o, "faults_fired", f->totals.fired);
     set_count(o, "faults_silent", f->totals.not_fired);
     set_count(o, "errors_given", f->totals.refused);
+    set_count(o, "cuts", f->totals.cuts);
+    set_count(o, "near_cuts", f->totals.near_cuts);
     return o;
 }
 
@@ -551,6 +565,7 @@ static json_t *crossed_json(const report *r)
     set_seeds(o, &c->seeds);
     set_count(o, "chains", c->totals.chains);
     set_count(o, "power_cuts", c->totals.states);
+    set_count(o, "near_cuts", c->totals.near_cuts);
     set_count(o, "errors_given", c->totals.refused);
     set_count(o, "faults_silent", c->totals.silent);
     for (unsigned level = 0; level < CHAIN_DEPTH_MAX; level++) {
@@ -615,7 +630,7 @@ static void print_json(const report *r)
         json_object_set_new(root, "schedules", schedules_json(r));
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
-        char line[1024];
+        char line[REPORT_LINE_BYTES];
         report_replay_line(r, f, line, sizeof line);
         json_t *o = json_object();
         set_count(o, "seed", f->seed);

@@ -60,6 +60,7 @@ typedef struct fault_totals {
     uint64_t points_hit;   /* that were */
     uint64_t not_fired;    /* faults that should have fired and did not: the harness failed */
     uint64_t refused;      /* calls of the store that returned an error */
+    uint64_t cuts, near_cuts; /* points of power cuts; near: in the calls after the fault */
     uint64_t hits[LEVIN_FILE_KIND_COUNT][FAULT_OPERATION_COUNT]; /* where they fired */
 } fault_totals;
 
@@ -92,6 +93,7 @@ typedef struct effects_totals {
     uint64_t hurt;         /* runs in which writes or syncs were lost or damaged */
     uint64_t cuts, near_cuts; /* points of power cuts; near: in the calls after the fault */
     uint64_t silent;       /* rules that should have fired and did not: the harness failed */
+    uint64_t hits[LEVIN_FILE_KIND_COUNT][FAULT_OPERATION_COUNT]; /* where they fired */
     /* bits by case: some scenario makes such a call; it fired */
     uint64_t called[EFFECTS_MAX / 64], hit[EFFECTS_MAX / 64];
 } effects_totals;
@@ -104,6 +106,7 @@ typedef struct effects_report {
 typedef struct crossed_totals {
     uint64_t chains;
     uint64_t states;       /* power cuts judged */
+    uint64_t near_cuts;    /* points of them in the calls after the fault */
     uint64_t refused;      /* calls of the store that returned an error */
     uint64_t silent;       /* faults that should have fired and did not: the harness failed */
     uint64_t fired[CHAIN_DEPTH_MAX][CHAIN_CLASS_COUNT];
@@ -155,6 +158,9 @@ bool report_finding(report *r, detector by, const finding *item);
 void report_worker_failed(report *r, const char *where);
 /* What a worker of a crew is told of that died; where: "SEED REPLAY", as the sweeps say to crew_at(). */
 finding finding_of_death(const char *promise, const char *where, const char *how);
+enum { REPORT_WORD_BYTES = 4200, REPORT_LINE_BYTES = REPORT_WORD_BYTES + 1024 }; /* of a path; of a line with it */
+/* `before`, and the text as one word for a shell: in quotes, where it needs them. */
+void report_word(const char *before, const char *text, char word[REPORT_WORD_BYTES]);
 /* The command that shows the finding again. */
 void report_replay_line(const report *r, const finding *item, char *line, size_t capacity);
 

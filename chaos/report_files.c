@@ -58,7 +58,7 @@ static void junit_findings(FILE *to, const report *r, const report_detector *d)
 {
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
-        char line[1024];
+        char line[REPORT_LINE_BYTES];
         if (f->found_by != d->which)
             continue;
         report_replay_line(r, f, line, sizeof line);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../faults/fault_io.h"
+#include "effects.h"
 #include "report_files.h"
 
 typedef unsigned long long ull;
@@ -109,16 +109,17 @@ static void sweep_part(FILE *to, const report *r)
     plot_families(to, r);
 }
 
-static void faults_part(FILE *to, const report *r)
+/* Where faults hit, by file and operation. */
+static void hits_table(FILE *to, const uint64_t (*all)[FAULT_OPERATION_COUNT])
 {
-    fputs("<h2>Faults</h2>\n<p>Where they hit:</p>\n<table><tr><th>operation", to);
+    fputs("<table><tr><th>operation", to);
     for (int k = 0; k < LEVIN_FILE_KIND_COUNT; k++)
         fprintf(to, "<th>%s", fault_kind_text((levin_file_kind)k));
     fputs("</tr>\n", to);
     for (int op = 0; op < FAULT_OPERATION_COUNT; op++) {
         fprintf(to, "<tr><td>%s", fault_operation_text((fault_operation)op));
         for (int k = 0; k < LEVIN_FILE_KIND_COUNT; k++) {
-            const uint64_t hits = r->faults.totals.hits[k][op];
+            const uint64_t hits = all[k][op];
             if (hits)
                 fprintf(to, "<td>%llu", (ull)hits);
             else
@@ -127,6 +128,81 @@ static void faults_part(FILE *to, const report *r)
         fputs("</tr>\n", to);
     }
     fputs("</table>\n", to);
+}
+
+static void faults_part(FILE *to, const report *r)
+{
+    fprintf(to, "<h2>Faults</h2>\n<p>%llu power cuts, %llu of them right after the fault. Where they hit:</p>\n",
+            (ull)r->faults.totals.cuts, (ull)r->faults.totals.near_cuts);
+    hits_table(to, r->faults.totals.hits);
+}
+
+/* Of the cases of one effect at one point: how many have fired, of how many; "never called". */
+static void effect_cell(FILE *to, const report *r, levin_file_kind kind, fault_operation operation, fault_effect effect)
+{
+    const effects_totals *t = &r->effects.totals;
+    const effect_case *cases;
+    const size_t count = effect_cases(&cases);
+    unsigned there = 0, called = 0, fired = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t bit = UINT64_C(1) << i % 64;
+        if (cases[i].kind != kind || cases[i].operation != operation || cases[i].effect != effect)
+            continue;
+        there++;
+        called += (t->called[i / 64] & bit) != 0;
+        fired += (t->hit[i / 64] & bit) != 0;
+    }
+    if (!there)
+        fputs("<td>", to);
+    else if (!called)
+        fputs("<td>never called", to);
+    else
+        fprintf(to, fired == there ? "<td>%u of %u" : "<td><b>%u of %u</b>", fired, there);
+}
+
+static void effects_part(FILE *to, const report *r)
+{
+    const effects_totals *t = &r->effects.totals;
+    fprintf(to, "<h2>Effects</h2>\n<p>%llu runs; %llu hurt writes or syncs, damage was told of %llu times; "
+            "%llu power cuts, %llu right after the fault. Errors of each effect that fired (a budget is one):</p>\n",
+            (ull)t->runs, (ull)t->hurt, (ull)t->told, (ull)t->cuts, (ull)t->near_cuts);
+    fputs("<table><tr><th>point", to);
+    for (int effect = 0; effect < FAULT_EFFECT_COUNT; effect++)
+        fprintf(to, "<th>%s", plan_effect_text((fault_effect)effect));
+    fputs("</tr>\n", to);
+    for (int kind = 0; kind < LEVIN_FILE_KIND_COUNT; kind++)
+        for (int op = 0; op < FAULT_OPERATION_COUNT; op++) {
+            if (!fault_point_exists((levin_file_kind)kind, (fault_operation)op))
+                continue;
+            fprintf(to, "<tr><td>%s", fault_point_name((levin_file_kind)kind, (fault_operation)op));
+            for (int effect = 0; effect < FAULT_EFFECT_COUNT; effect++)
+                effect_cell(to, r, (levin_file_kind)kind, (fault_operation)op, (fault_effect)effect);
+            fputs("</tr>\n", to);
+        }
+    fputs("</table>\n<p>Where they hit:</p>\n", to);
+    hits_table(to, t->hits);
+}
+
+static void soak_part(FILE *to, const report *r)
+{
+    const soak_result *s = &r->soak;
+    const struct {
+        const char *name;
+        uint64_t count;
+    } rows[] = { { "lives", s->lives }, { "killed", s->killed }, { "of them while opening", s->killed_opening },
+                 { "while comparing", s->killed_comparing }, { "while closing", s->killed_closing },
+                 { "closed", s->closed }, { "ended by a fault", s->given_up },
+                 { "compared after a death", s->compared }, { "levin_check()", s->checks },
+                 { "operations in the store", s->operations }, { "gets", s->reads }, { "injected faults", s->faults },
+                 { "lives with a fault", s->lives_with_faults },
+                 { "slowest recovery, us", s->recovery_max_ns / 1000 } };
+    fprintf(to, "<h2>Soak</h2>\n<p>Real files, %u threads.</p>\n<table>\n", r->options->threads);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        fprintf(to, "<tr><td>%s<td>%llu</tr>\n", rows[i].name, (ull)rows[i].count);
+    fputs("</table>\n<p>", to);
+    report_escape(to, s->last_fault[0] ? "The last fault: " : "No fault was injected.");
+    report_escape(to, s->last_fault);
+    fputs("</p>\n", to);
 }
 
 static void crossed_part(FILE *to, const report *r)
@@ -187,7 +263,7 @@ static void failures(FILE *to, const report *r)
     fprintf(to, "<h2>Failures: %llu</h2>\n<ul>\n", (ull)r->found.count);
     for (size_t i = 0; i < r->found.kept; i++) {
         const finding *f = &r->found.items[i];
-        char line[1024];
+        char line[REPORT_LINE_BYTES];
         report_replay_line(r, f, line, sizeof line);
         fputs("<li><b>", to);
         report_escape(to, f->promise);
@@ -225,12 +301,16 @@ void report_html(FILE *to, const report *r, const char *verdict)
         sweep_part(to, r);
     if (r->has_faults)
         faults_part(to, r);
+    if (r->has_effects)
+        effects_part(to, r);
     if (r->has_crossed)
         crossed_part(to, r);
     if (r->has_corrupt)
         corrupt_part(to, r);
     if (r->has_ranges)
         ranges_part(to, r);
+    if (r->has_soak)
+        soak_part(to, r);
     if (r->has_schedules)
         schedules_part(to, r);
     fputs("</body></html>\n", to);

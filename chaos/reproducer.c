@@ -250,6 +250,7 @@ static bool print_rule(const saved_finding *f, const stanzas *data, FILE *to)
                 kind_names[plan.kind], operation_names[way->operation], plan.forever ? "true" : "false",
                 way->effect == FAULT_SHORT ? "FAULT_SHORT"
                 : way->effect == FAULT_ERROR_AFTER ? "FAULT_ERROR_AFTER"
+                : way->effect == FAULT_ERROR_REVERTED ? "FAULT_ERROR_REVERTED"
                                                    : "FAULT_ERROR",
                 way->os_error ? errno_name(way->os_error) : "0", way->bytes, way->keeps_pages ? "true" : "false");
     }

@@ -300,7 +300,7 @@ static bool one_life(soak *k, const fate *f)
 bool soak_plan_fits(const plan_rules *plan)
 {
     for (size_t i = 0; i < plan->count; i++)
-        if (plan_effect_damages(plan->rules[i].effect) && plan->rules[i].effect != FAULT_LIE)
+        if (plan_effect_damages(plan->rules[i].effect) && plan->rules[i].effect < FAULT_LIE)
             return false;
     return true;
 }

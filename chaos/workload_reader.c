@@ -38,7 +38,7 @@ static bool reader_look(workload_reader *r, const workload_target *target, const
     result->failures += v.code != LEVIN_OK;
     r->state = v.state;
     if (!good) {
-        oracle_fault(&result->verdict, v.promise, "a reader beside the writer: %s", v.text);
+        oracle_fault(&result->verdict, v.promise, WORKLOAD_READER_TEXT "%s", v.text);
         result->verdict.state = v.state;
         result->verdict.code = v.code;
         memcpy(result->verdict.file, v.file, sizeof v.file);

@@ -9,6 +9,9 @@
 
 #include "workload.h"
 
+/* What a verdict on it begins with. */
+#define WORKLOAD_READER_TEXT "a reader beside the writer: "
+
 typedef struct workload_reader {
     levin *store;   /* NULL: none is open */
     uint32_t state;    /* that it showed */

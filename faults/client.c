@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fatal.h"
+#include "reverted_sync.h"
 #include "simdisk.h"
 #include "swap.h"
 
@@ -56,6 +57,12 @@ static void keep_pages(void *context, levin_file *file)
     simdisk_fail_sync(c->disk, file, SIMDISK_SYNC_KEEPS_PAGES);
 }
 
+static void revert_pages(void *context, levin_file *file)
+{
+    const client *c = context;
+    reverted_sync(c->disk, file, c->t, c->start);
+}
+
 static void lose_pages(void *context, levin_file *file)
 {
     client *c = context;
@@ -66,11 +73,13 @@ client *client_on(const disk_image *start, uint64_t seed)
 {
     client *c = fatal_alloc_zeroed(sizeof *c);
     c->t = trace_create();
+    c->start = start;
     c->disk = simdisk_create(start, c->t);
     simdisk_seed(c->disk, seed);
     c->f = fault_io_create(simdisk_io(c->disk));
     fault_io_on_failed_sync(c->f, lose_pages, c);
     fault_io_on_kept_sync(c->f, keep_pages, c);
+    fault_io_on_reverted_sync(c->f, revert_pages, c);
     c->verdict.state = ORACLE_NO_STATE;
     return c;
 }

@@ -34,6 +34,7 @@ typedef struct client_submission {
 
 struct client {
     simdisk *disk;
+    const disk_image *start; /* that the disk began with; NULL: it was empty */
     trace *t;
     fault_io *f;
     oracle *o;

@@ -30,11 +30,13 @@
  * journaling file system does it).  If the two entries are in different directories, a sync of the new one makes
  * the new name durable; a sync of the old one makes the whole rename durable.
  *
- * Failed sync.  Where pages are kept, nothing has happened.  Where they are lost (Linux: the error is reported
- * once, the pages are marked clean), the file's unsynced writes never reach the device, while reads go on showing
- * them; only the new size does, later.  The kernel writes whole pages of 4 KiB: a later write into a lost page
- * takes the page's other lost bytes along.  (That some of the pages had reached the device before the error is
- * covered by the crash before the failed sync's return, not in combination with what is written afterwards.)
+ * Failed sync.  Where pages are kept, nothing has happened.  Where they are lost (Linux: the error is reported once,
+ * the pages are marked clean), the file's unsynced writes never reach the device, while reads go on showing them;
+ * only the new size does, later.  The kernel writes whole pages of 4 KiB: a later write into a lost page takes the
+ * page's other lost bytes along.  Where they are reverted (Btrfs), reads show what is durable from then on, and
+ * nothing is left to be taken along; changes of the size by truncation or preallocation stay.  (That some of the
+ * pages had reached the device before the error is covered by the crash before the failed sync's return, not in
+ * combination with what is written afterwards.)
  *
  * Sync of a range (msync, O_DSYNC).  The bytes of the range, rounded to pages of 4 KiB, are durable, and so is the
  * size, as far as they need it; what the file's other unsynced writes hold is not. sync() and syncfs() make all
@@ -530,6 +532,28 @@ static void take_failed_sync(crash_model *m, disk_node node)
     free(gone);
 }
 
+/*
+ * A sync failed, and the file is again what the device has, changes of its size by themselves apart.  Nothing of it is
+ * lost in the cache any more.
+ */
+static void take_reverting_sync(crash_model *m, disk_node node)
+{
+    bool *gone = fatal_alloc_zeroed(m->count * sizeof *gone);
+    disk_image_copy_file(m->cache, m->durable, node);
+    for (size_t i = 0; i < m->count; i++) {
+        gone[i] = m->list[i].type == PENDING_WRITE && m->list[i].node == node;
+        if (!gone[i] && m->list[i].type != PENDING_NAME && m->list[i].node == node)
+            apply(m->cache, &m->list[i], &kept);
+    }
+    for (size_t i = 0; i < m->lost_count;)
+        if (m->lost[i].node == node)
+            m->lost[i] = m->lost[--m->lost_count];
+        else
+            i++;
+    pending_compact(m, gone);
+    free(gone);
+}
+
 /* After a write into lost pages: the operation becomes one that writes those pages whole, as the cache has them. */
 static void take_lost_pages(crash_model *m, pending *op)
 {
@@ -640,7 +664,12 @@ void crash_model_advance(crash_model *m)
         grow(m->cache, call->node, call->bytes);
         break;
     case TRACE_SYNC: take_sync(m, call->node); break;
-    case TRACE_SYNC_LOST: take_failed_sync(m, call->node); break;
+    case TRACE_SYNC_LOST:
+        if (call->bytes)
+            take_reverting_sync(m, call->node);
+        else
+            take_failed_sync(m, call->node);
+        break;
     case TRACE_SYNC_KEPT: break;
     case TRACE_CREATE:
     case TRACE_MAKE_DIR:
@@ -752,6 +781,11 @@ void crash_model_close(crash_model *m)
 void crash_model_sync_names(crash_model *m)
 {
     m->sync_names = true;
+}
+
+const disk_image *crash_model_cache(const crash_model *m)
+{
+    return m->cache;
 }
 
 uint64_t crash_model_point(const crash_model *m)

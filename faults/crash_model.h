@@ -72,6 +72,8 @@ crash_model *crash_model_open(const trace *t, const disk_image *start, bool lyin
 void crash_model_sync_names(crash_model *m);
 void crash_model_close(crash_model *m); /* harmless on NULL */
 
+/* What a process would see at the point. */
+const disk_image *crash_model_cache(const crash_model *m);
 uint64_t crash_model_point(const crash_model *m);
 /* Takes one more entry; the trace must have one. */
 void crash_model_advance(crash_model *m);

@@ -509,6 +509,19 @@ disk_node disk_image_lookup(const disk_image *image, disk_node directory, const 
     return equal ? image->names->entry[at].node : DISK_NONE;
 }
 
+void disk_image_copy_file(disk_image *image, const disk_image *from, disk_node file)
+{
+    const uint64_t bytes = disk_image_size(from, file);
+    uint8_t buffer[DISK_BLOCK_BYTES];
+    disk_image_resize(image, file, 0);
+    disk_image_resize(image, file, bytes);
+    for (uint64_t at = 0; at < bytes;) {
+        const size_t part = disk_image_read(from, file, buffer, sizeof buffer, at);
+        disk_image_write(image, file, buffer, part, at);
+        at += part;
+    }
+}
+
 void disk_image_link(disk_image *image, disk_node directory, const char *name, disk_node node)
 {
     bool equal;

@@ -78,6 +78,8 @@ void disk_image_put_block(disk_image *image, disk_node file, uint64_t index, dis
 /* Grows with zeros or cuts. */
 void disk_image_resize(disk_image *image, disk_node file, uint64_t bytes);
 /* Names a node; an earlier node of that name loses it. */
+/* The file becomes what it is in the other image, which has it. */
+void disk_image_copy_file(disk_image *image, const disk_image *from, disk_node file);
 void disk_image_link(disk_image *image, disk_node directory, const char *name, disk_node node);
 void disk_image_unlink(disk_image *image, disk_node directory, const char *name); /* harmless when absent */
 

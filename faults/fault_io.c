@@ -24,7 +24,13 @@
 struct levin_file {
     levin_file *inner;
     levin_file_kind kind;
+    _Atomic int late; /* the error of a sync, to be reported by the next one; 0: none */
 };
+
+typedef struct sync_hook {
+    void (*failed)(void *context, levin_file *inner_file);
+    void *context;
+} sync_hook;
 
 typedef struct rule_state {
     fault_rule rule;
@@ -38,10 +44,7 @@ struct fault_io {
     rule_state rules[FAULT_RULES_MAX];
     size_t rule_count;
     fault_point_hook hook;
-    void (*failed_sync)(void *context, levin_file *inner_file);
-    void *failed_sync_context;
-    void (*kept_sync)(void *context, levin_file *inner_file);
-    void *kept_sync_context;
+    sync_hook lost_sync, kept_sync, reverted_sync, late_sync;
     fault_judge judge;
     void *judge_context;
     fault_witness witness;
@@ -183,7 +186,7 @@ static decision decide(fault_io *f, levin_file_kind kind, fault_operation operat
 /* The call must not be made: it fails at once. */
 static bool fails_before(const decision *d)
 {
-    return d->fires && (d->effect == FAULT_ERROR || d->effect == FAULT_ERROR_KEPT);
+    return d->fires && (d->effect == FAULT_ERROR || d->effect == FAULT_ERROR_KEPT || d->effect == FAULT_ERROR_REVERTED);
 }
 
 /* What to report for a call that was made. */
@@ -211,7 +214,7 @@ static int fault_open(void *context, const char *path, levin_file_kind kind, uns
     if (result)
         return result;
     levin_file *wrapper = fatal_alloc(sizeof *wrapper);
-    *wrapper = (levin_file){ inner, kind };
+    *wrapper = (levin_file){ .inner = inner, .kind = kind };
     raise(&f->files, 1);
     *file = wrapper;
     return 0;
@@ -379,15 +382,22 @@ static int fault_sync(void *context, levin_file *file)
     decision d = decide(f, file->kind, FAULT_SYNC);
     if (d.fires && d.effect == FAULT_LIE)
         return f->meant ? f->meant->sync(f->meant->context, file->inner) : 0;
-    if (fails_before(&d)) {
-        if (d.effect == FAULT_ERROR_KEPT) {
-            if (f->kept_sync)
-                f->kept_sync(f->kept_sync_context, file->inner);
-        } else if (f->failed_sync)
-            f->failed_sync(f->failed_sync_context, file->inner);
+    const sync_hook *hook = !d.fires                          ? NULL
+                            : d.effect == FAULT_LATE           ? &f->late_sync
+                            : d.effect == FAULT_ERROR_KEPT     ? &f->kept_sync
+                            : d.effect == FAULT_ERROR_REVERTED ? &f->reverted_sync
+                            : d.effect == FAULT_ERROR          ? &f->lost_sync
+                                                               : NULL;
+    const bool late = d.fires && d.effect == FAULT_LATE;
+    const int owed = atomic_exchange_explicit(&file->late, late ? d.os_error : 0, memory_order_relaxed); /* a value */
+    int result = 0;
+    if (hook && hook->failed)
+        hook->failed(hook->context, file->inner);
+    if (fails_before(&d))
         return d.os_error;
-    }
-    return report(&d, f->inner->sync(f->inner->context, file->inner));
+    if (!late || !hook->failed)
+        result = report(&d, f->inner->sync(f->inner->context, file->inner));
+    return result ? result : owed;
 }
 
 static int fault_truncate(void *context, levin_file *file, uint64_t bytes)
@@ -558,8 +568,7 @@ void fault_io_set_rules(fault_io *f, const fault_rule *rules, size_t count)
 
 void fault_io_on_failed_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context)
 {
-    f->failed_sync = failed;
-    f->failed_sync_context = context;
+    f->lost_sync = (sync_hook){ failed, context };
 }
 
 void fault_io_set_point_hook(fault_io *f, fault_point_hook hook)
@@ -587,8 +596,17 @@ void fault_io_set_witness(fault_io *f, fault_witness witness, void *context)
 
 void fault_io_on_kept_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context)
 {
-    f->kept_sync = failed;
-    f->kept_sync_context = context;
+    f->kept_sync = (sync_hook){ failed, context };
+}
+
+void fault_io_on_reverted_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context)
+{
+    f->reverted_sync = (sync_hook){ failed, context };
+}
+
+void fault_io_on_late_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context)
+{
+    f->late_sync = (sync_hook){ failed, context };
 }
 
 uint64_t fault_io_calls(const fault_io *f, levin_file_kind kind, fault_operation operation)

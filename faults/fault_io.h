@@ -47,14 +47,17 @@ typedef enum fault_effect {
     FAULT_ERROR,       /* os_error, the call is not made (alloc: NULL) */
     FAULT_ERROR_AFTER, /* the call is made, os_error is reported; for alloc, open and lock as FAULT_ERROR */
     FAULT_SHORT,       /* read, write: at most `bytes` are transferred (read 0: end of file); others: none */
-    /* Those below come from a judge only. */
+    /* Those below come from a judge only, but FAULT_ERROR_REVERTED. */
     FAULT_ERROR_KEPT,  /* sync: as FAULT_ERROR, but the pages stay dirty */
+    FAULT_ERROR_REVERTED, /* sync: as FAULT_ERROR, and the file is as it was at its last sync (Btrfs) */
     FAULT_FLIP,        /* read, write: one bit of what is transferred */
     FAULT_GARBAGE,     /* read, write: one sector of it is random */
     FAULT_STALE,       /* write: one sector of it, or one block of 4096 bytes, stays as it was */
     FAULT_LOST,        /* write: reported as done, not made */
     FAULT_MISDIRECT,   /* read, write: `shift` bytes further */
     FAULT_LIE,         /* sync, sync_dir: reported as done, not made */
+    FAULT_LATE,        /* sync: reported as done, its pages are lost, and the next sync of the file, which is made,
+                        * reports os_error (ext4 with data=journal) */
     FAULT_CLOCK,       /* the clock goes `shift` ns on (or back), then the call is made */
     FAULT_EFFECT_COUNT
 } fault_effect;
@@ -117,6 +120,9 @@ typedef bool (*fault_judge)(void *context, const fault_call *call, fault_choice 
 void fault_io_set_judge(fault_io *f, fault_judge judge, void *context);
 /* Called instead of the inner sync when a sync fails by FAULT_ERROR_KEPT: give simdisk_sync_keeps_pages() here. */
 void fault_io_on_kept_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context);
+/* The same for FAULT_ERROR_REVERTED (reverted_sync.h), and for FAULT_LATE; without the latter that sync is made. */
+void fault_io_on_reverted_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context);
+void fault_io_on_late_sync(fault_io *f, void (*failed)(void *context, levin_file *inner_file), void *context);
 
 /*
  * For judging what was hurt: a write or a sync that is hurt (FAULT_FLIP to FAULT_LIE) is then made on `hurt` as it

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "fatal.h"
+#include "reverted_sync.h"
 
 struct levin_file {
     levin_file *hurt, *meant;
@@ -26,6 +27,8 @@ struct mirror_io {
     trace *hurt_trace, *meant_trace;
     const levin_io *hurt, *meant; /* of the disks */
     side both, only_hurt, only_meant;
+    disk_image *hurt_at_open, *meant_at_open; /* NULL: no LOCK file has been opened */
+    uint64_t opened_at;
 };
 
 static void pad(trace *t, uint64_t length)
@@ -80,6 +83,13 @@ static int mirror_open(void *context, const char *path, levin_file_kind kind, un
     const side *s = context;
     const levin_io *hurt = s->m->hurt, *meant = s->m->meant;
     levin_file opened;
+    if (kind == LEVIN_FILE_LOCK) {
+        disk_image_unref(s->m->hurt_at_open);
+        disk_image_unref(s->m->meant_at_open);
+        s->m->hurt_at_open = simdisk_image(s->m->hurt_disk);
+        s->m->meant_at_open = simdisk_image(s->m->meant_disk);
+        s->m->opened_at = trace_length(s->m->hurt_trace);
+    }
     *file = NULL;
     int result = hurt->open(hurt->context, path, kind, flags, &opened.hurt);
     if (result)
@@ -232,8 +242,20 @@ mirror_io *mirror_io_create(simdisk *hurt, trace *hurt_trace, simdisk *meant, tr
     return m;
 }
 
+bool mirror_io_at_open(const mirror_io *m, const disk_image **hurt, const disk_image **meant, uint64_t *length)
+{
+    *hurt = m->hurt_at_open;
+    *meant = m->meant_at_open;
+    *length = m->opened_at;
+    return m->hurt_at_open != NULL;
+}
+
 void mirror_io_destroy(mirror_io *m)
 {
+    if (m) {
+        disk_image_unref(m->hurt_at_open);
+        disk_image_unref(m->meant_at_open);
+    }
     free(m);
 }
 
@@ -256,4 +278,17 @@ void mirror_io_fail_sync(mirror_io *m, levin_file *file, simdisk_failed_sync wha
 {
     simdisk_fail_sync(m->hurt_disk, file->hurt, what);
     simdisk_fail_sync(m->meant_disk, file->meant, what);
+}
+
+void mirror_io_late_sync(mirror_io *m, levin_file *file)
+{
+    simdisk_fail_sync(m->hurt_disk, file->hurt, SIMDISK_SYNC_LOSES_PAGES);
+    if (m->meant->sync(m->meant->context, file->meant))
+        fatal("a sync of a simulated disk failed");
+}
+
+void mirror_io_reverted_sync(mirror_io *m, levin_file *file, const disk_image *start)
+{
+    reverted_sync(m->hurt_disk, file->hurt, m->hurt_trace, start);
+    reverted_sync(m->meant_disk, file->meant, m->meant_trace, start);
 }

@@ -23,7 +23,16 @@ const levin_io *mirror_io_both(mirror_io *m);
 /* Only write_at, sync and sync_dir of these differ; they take the open files of mirror_io_both(). */
 const levin_io *mirror_io_hurt(mirror_io *m);
 const levin_io *mirror_io_meant(mirror_io *m);
+/*
+ * How both sides stood when a LOCK file was last opened, which is the first thing that an opening store does, and how
+ * long their traces were.  False: none has been.  The images live until the next one is, or the mirror's end.
+ */
+bool mirror_io_at_open(const mirror_io *m, const disk_image **hurt, const disk_image **meant, uint64_t *length);
 /* As simdisk_fail_sync(), of both; file is one of mirror_io_both(). */
 void mirror_io_fail_sync(mirror_io *m, levin_file *file, simdisk_failed_sync what);
+/* The sync fails on the hurt side, losing its pages, and is made on the other. */
+void mirror_io_late_sync(mirror_io *m, levin_file *file);
+/* As reverted_sync(), of both; start: what they began with. */
+void mirror_io_reverted_sync(mirror_io *m, levin_file *file, const disk_image *start);
 
 #endif

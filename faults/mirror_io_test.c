@@ -61,7 +61,17 @@ static void begin(fixture *x)
 
 static void end(fixture *x)
 {
+    const disk_image *hurt, *meant;
+    uint64_t length;
+    levin_file *lock;
+    ck_assert(!mirror_io_at_open(x->m, &hurt, &meant, &length));
     ck_assert_int_eq(x->io->close(x->io->context, x->file), 0);
+    ck_assert_int_eq(
+        x->io->open(x->io->context, "d/lock", LEVIN_FILE_LOCK, LEVIN_IO_WRITE | LEVIN_IO_CREATE, &lock), 0);
+    ck_assert(mirror_io_at_open(x->m, &hurt, &meant, &length));
+    ck_assert_uint_eq(length + 1, trace_length(x->hurt_trace)); /* before it was made */
+    ck_assert_uint_eq(disk_image_find(hurt, "d/lock"), DISK_NONE);
+    ck_assert_int_eq(x->io->close(x->io->context, lock), 0);
     fault_io_destroy(x->f);
     mirror_io_destroy(x->m);
     ck_assert(simdisk_destroy(x->hurt, NULL));

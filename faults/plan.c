@@ -23,7 +23,8 @@ static const char *const effect_texts[FAULT_EFFECT_COUNT] = {
     [FAULT_ERROR] = "error",   [FAULT_ERROR_AFTER] = "error-after", [FAULT_SHORT] = "short",
     [FAULT_ERROR_KEPT] = "error-kept", [FAULT_FLIP] = "flip", [FAULT_GARBAGE] = "garbage",
     [FAULT_STALE] = "stale",   [FAULT_LOST] = "lost",           [FAULT_MISDIRECT] = "misdirect",
-    [FAULT_LIE] = "lie",       [FAULT_CLOCK] = "clock",
+    [FAULT_LIE] = "lie",       [FAULT_CLOCK] = "clock",         [FAULT_ERROR_REVERTED] = "error-reverted",
+    [FAULT_LATE] = "error-late",
 };
 
 const char *plan_effect_text(fault_effect effect)
@@ -42,6 +43,8 @@ bool plan_effect_applies(fault_effect effect, fault_operation operation)
         return operation != FAULT_OPEN && operation != FAULT_LOCK && operation != FAULT_ALLOC &&
                operation != FAULT_CLOSE;
     case FAULT_ERROR_KEPT:
+    case FAULT_ERROR_REVERTED:
+    case FAULT_LATE:
         return operation == FAULT_SYNC;
     case FAULT_LIE:
         return operation == FAULT_SYNC || operation == FAULT_SYNC_DIR;
@@ -61,7 +64,13 @@ bool plan_effect_applies(fault_effect effect, fault_operation operation)
 
 bool plan_effect_damages(fault_effect effect)
 {
-    return effect >= FAULT_FLIP && effect <= FAULT_LIE;
+    return effect >= FAULT_FLIP && effect <= FAULT_LATE;
+}
+
+bool plan_effect_has_error(fault_effect effect)
+{
+    return effect == FAULT_ERROR || effect == FAULT_ERROR_AFTER || effect == FAULT_ERROR_KEPT ||
+           effect == FAULT_ERROR_REVERTED || effect == FAULT_LATE;
 }
 
 /* ---- numbers ---------------------------------------------------------------------------------------------- */
@@ -277,14 +286,14 @@ static bool read_effect(words_reader *r, plan_rule *rule)
     while (effect < FAULT_EFFECT_COUNT && !words_is(r, effect_texts[effect]))
         effect++;
     if (effect == FAULT_EFFECT_COUNT)
-        return words_refuse(r, "expected an effect (error, error-after, error-kept, short, budget, flip, garbage, "
-                            "stale, lost, misdirect, lie, clock)");
+        return words_refuse(r, "expected an effect (error, error-after, error-kept, error-reverted, error-late, "
+                            "short, budget, flip, garbage, stale, lost, misdirect, lie, clock)");
     rule->effect = (fault_effect)effect;
     for (int i = 0; i < FAULT_OPERATION_COUNT; i++)
         if (rule->point.operations >> i & 1 && !plan_effect_applies(rule->effect, (fault_operation)i))
             return words_refuse(r, "expected an effect that goes with %s", fault_operation_text((fault_operation)i));
     bool good = true;
-    if (effect == FAULT_ERROR || effect == FAULT_ERROR_AFTER || effect == FAULT_ERROR_KEPT)
+    if (plan_effect_has_error(rule->effect))
         good = read_error(r, rule);
     else if (effect == FAULT_SHORT) {
         good = words_number(r, 0, &rule->bytes);

@@ -54,6 +54,8 @@ bool plan_parse(plan_rules *p, const char *text, size_t bytes, plan_error *error
 bool plan_effect_applies(fault_effect effect, fault_operation operation);
 /* Whether the effect changes or loses bytes behind the store's back, where it may rightly answer LEVIN_CORRUPT. */
 bool plan_effect_damages(fault_effect effect);
+/* Whether a rule says which error. */
+bool plan_effect_has_error(fault_effect effect);
 const char *plan_effect_text(fault_effect effect);
 
 typedef struct plan_state plan_state;

@@ -294,6 +294,21 @@ START_TEST(plan__syncs_lose_keep_and_lie)
 }
 END_TEST
 
+START_TEST(plan__a_late_error_comes_with_the_next_sync_and_its_pages_are_lost)
+{
+    bench b;
+    bench_begin(&b, "on levin/io/wal/sync nth 1 do error-late EIO\n"
+                    "on levin/io/wal/sync nth 3 do error-reverted EIO", 1);
+    fault_io_on_late_sync(b.f, simdisk_sync_loses_pages, b.disk);
+    ck_assert(sync_file(&b) == 0 && traced(&b, TRACE_SYNC_LOST) == 1 && traced(&b, TRACE_SYNC) == 0);
+    ck_assert(sync_file(&b) == EIO && traced(&b, TRACE_SYNC) == 1); /* which was made */
+    fault_io_on_reverted_sync(b.f, simdisk_sync_keeps_pages, b.disk);
+    ck_assert(sync_file(&b) == EIO && traced(&b, TRACE_SYNC_KEPT) == 1);
+    ck_assert(sync_file(&b) == 0 && traced(&b, TRACE_SYNC) == 2);
+    bench_end(&b);
+}
+END_TEST
+
 START_TEST(plan__memory_and_clock)
 {
     bench b;
@@ -358,5 +373,6 @@ LEVIN_TEST_MAIN("plan", TEST(plan__errors_have_their_place), TEST(plan__too_many
                 TEST(plan__any_text_has_an_answer), TEST(plan__conditions_choose_the_calls),
                 TEST(plan__range_is_of_the_bytes_touched), TEST(plan__space_comes_back), TEST(plan__writes_are_hurt),
                 TEST(plan__reads_are_hurt_and_the_disk_is_not), TEST(plan__syncs_lose_keep_and_lie),
+                TEST(plan__a_late_error_comes_with_the_next_sync_and_its_pages_are_lost),
                 TEST(plan__memory_and_clock), TEST(plan__streams_are_independent),
                 TEST(plan__every_legal_error_is_taken_by_its_name))

@@ -94,7 +94,9 @@ unsigned recorder_plan_refuses(const plan_rules *p, const char **why)
         *why = !(rule->point.operations & hurt) || (rule->after_count && !(rule->after.operations & hurt))
                    ? "the recorder does not hurt such calls of a program"
                : rule->effect == FAULT_CLOCK ? "the recorder cannot move a program's clock"
-                                             : NULL;
+               : rule->effect == FAULT_ERROR_REVERTED || rule->effect == FAULT_LATE
+                   ? "the recorder cannot take back what a program reads, nor fail a sync of later"
+                   : NULL;
         if (*why)
             return rule->line;
     }

@@ -224,7 +224,15 @@ static int sim_sync(void *context, levin_file *file)
 void simdisk_fail_sync(simdisk *disk, levin_file *file, simdisk_failed_sync what)
 {
     enter(disk);
-    record_file(disk, what == SIMDISK_SYNC_LOSES_PAGES ? TRACE_SYNC_LOST : TRACE_SYNC_KEPT, file, 0);
+    record_file(disk, what == SIMDISK_SYNC_KEEPS_PAGES ? TRACE_SYNC_KEPT : TRACE_SYNC_LOST, file,
+                what == SIMDISK_SYNC_REVERTS);
+    leave(disk, 0);
+}
+
+void simdisk_revert(simdisk *disk, levin_file *file, const disk_image *to)
+{
+    enter(disk);
+    disk_image_copy_file(disk->now, to, file->node);
     leave(disk, 0);
 }
 

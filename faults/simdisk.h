@@ -32,13 +32,16 @@ void simdisk_seed(simdisk *disk, uint64_t seed);
 /* What a sync that fails does to the file's unsynced writes; all of them stay visible to reads until the crash. */
 typedef enum simdisk_failed_sync {
     SIMDISK_SYNC_LOSES_PAGES, /* Linux: the pages are marked clean and reach the device only if written again */
-    SIMDISK_SYNC_KEEPS_PAGES  /* the pages stay dirty; a later sync writes them */
+    SIMDISK_SYNC_KEEPS_PAGES, /* the pages stay dirty; a later sync writes them */
+    SIMDISK_SYNC_REVERTS      /* Btrfs: they are lost, and reads show what the device has: simdisk_revert() */
 } simdisk_failed_sync;
 /*
  * Records a failed sync of an open file of this disk, with its consequences. The caller (fault_io.h) returns the
  * error.
  */
 void simdisk_fail_sync(simdisk *disk, levin_file *file, simdisk_failed_sync what);
+/* The bytes of the open file become those that it has in the image. Nothing is recorded. */
+void simdisk_revert(simdisk *disk, levin_file *file, const disk_image *to);
 /* The same, in the shape of fault_io_on_failed_sync(); context is the simdisk. */
 void simdisk_sync_loses_pages(void *disk, levin_file *file);
 void simdisk_sync_keeps_pages(void *disk, levin_file *file);

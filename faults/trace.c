@@ -201,8 +201,10 @@ int trace_describe(const trace *t, uint64_t index, char *text, size_t capacity)
                         e->name, bytes);
     case TRACE_RENAME:
         return snprintf(text, capacity, "#%llu rename %s to %s", number, e->name, e->to_name);
-    case TRACE_SYNC:
     case TRACE_SYNC_LOST:
+        return snprintf(text, capacity, "#%llu %s%s %s %s", number, trace_op_text(e->op),
+                        e->bytes ? " and reverted" : "", kind_text(e->kind), e->name);
+    case TRACE_SYNC:
     case TRACE_SYNC_KEPT:
     case TRACE_CREATE:
         return snprintf(text, capacity, "#%llu %s %s %s", number, trace_op_text(e->op), kind_text(e->kind), e->name);

@@ -28,7 +28,8 @@
     X(TRACE_TRUNCATE, 2, "truncate")       /* node, bytes: the new size */                                      \
     X(TRACE_PREALLOCATE, 3, "preallocate") /* node, bytes: the size is at least this afterwards */              \
     X(TRACE_SYNC, 4, "sync")               /* node */                                                           \
-    X(TRACE_SYNC_LOST, 5, "failed sync, pages dropped") /* node: failed; dirty pages are clean now, never written */ \
+    X(TRACE_SYNC_LOST, 5, "failed sync, pages dropped") /* node: failed; dirty pages are clean now, never written; */ \
+                                           /* bytes 1: and reads show what the device has */                    \
     X(TRACE_SYNC_KEPT, 6, "failed sync, pages kept")    /* node: failed; dirty pages are still dirty */         \
     X(TRACE_CREATE, 7, "create")           /* node, directory, name */                                          \
     X(TRACE_RENAME, 8, "rename")           /* node, directory, name, to_directory, to_name */                   \

@@ -94,7 +94,7 @@ static void say_effect(writer *w, const plan_rule *r)
         return;
     }
     say(w, "%s", plan_effect_text(r->effect));
-    if (r->effect == FAULT_ERROR || r->effect == FAULT_ERROR_AFTER || r->effect == FAULT_ERROR_KEPT)
+    if (plan_effect_has_error(r->effect))
         say(w, " %s", errno_name(r->os_error));
     else if (r->effect == FAULT_SHORT)
         say(w, " %llu", (unsigned long long)r->bytes);

@@ -48,6 +48,7 @@ bool hurt_asks(uint16_t number, const char *path, bool directory, fault_operatio
         [FAULT_GARBAGE] = "a sector of garbage",
         [FAULT_STALE] = "a sector stays as it was", [FAULT_LOST] = "lost", [FAULT_MISDIRECT] = "misdirected",
         [FAULT_LIE] = "not made, and called done", [FAULT_CLOCK] = "clock",
+        [FAULT_ERROR_REVERTED] = "error, reverted", [FAULT_LATE] = "error later", /* refused */
     };
     char text[128], digits[24];
     if (!hurt_any())
