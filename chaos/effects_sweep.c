@@ -2,9 +2,9 @@
  * effects_sweep.c - shares out the cases of all seeds among workers.
  *
  * A seed gives each case one run in each scenario that makes such a call: life and recoveries; those that hurt what
- * is written DRAWS_HURT.  Where it strikes is drawn.  The cases are dealt to SLICES tasks like cards.  Each run is
- * one under a plan of one rule, so that a finding is one of a plan: kept, replayed, shrunk and written as a C test
- * like any other.
+ * is written DRAWS_HURT.  Where it strikes is drawn.  The cases are dealt to STAGE_SLICES tasks like cards, and that
+ * in stages: the life, the recoveries, more draws.  Each run is one under a plan of one rule, so that a finding is
+ * one of a plan: kept, replayed, shrunk and written as a C test like any other.
  */
 #include "effects_sweep.h"
 
@@ -14,7 +14,8 @@
 #include "plan_command.h"
 #include "seed_slices.h"
 
-enum { SLICES = 32, FINDINGS_PER_TASK = 8, STREAM_EFFECTS = 542, DRAWS_HURT = 8 };
+enum { STAGES = 3, STAGE_SLICES = 32, SLICES = STAGES * STAGE_SLICES };
+enum { FINDINGS_PER_TASK = 8, STREAM_EFFECTS = 542, DRAWS_HURT = 8 };
 
 typedef struct task_message {
     slice_done done;
@@ -85,15 +86,24 @@ static void run_case(seed_slices *s, task_message *m, const effect_case *one, si
         seed_slices_found(s, replay, out.phase, &out.verdict, NULL);
 }
 
+/* The runs of a stage: those that stop early have done each case once before any is done again. */
+static bool is_of_stage(unsigned stage, size_t scenario, unsigned draw)
+{
+    return stage == (draw ? 2 : scenario ? 1 : 0);
+}
+
 static void work(seed_slices *s, slice_done *done)
 {
     const effect_case *cases;
     const size_t count = effect_cases(&cases);
+    const unsigned stage = (unsigned)(done->slice / STAGE_SLICES);
     task_message m = { .done = *done };
-    for (size_t i = done->slice; s->usable && i < count && !s->stopped && !seed_slices_full(s); i += SLICES)
+    for (size_t i = done->slice % STAGE_SLICES; s->usable && i < count && !s->stopped && !seed_slices_full(s);
+         i += STAGE_SLICES)
         for (size_t scenario = 0; scenario < s->prepared.count && !seed_slices_stopped(s); scenario++)
-            for (unsigned draw = 0; draw < draws_of(&cases[i]); draw++)
-                run_case(s, &m, &cases[i], i, scenario, draw);
+            for (unsigned draw = 0; draw < draws_of(&cases[i]) && !seed_slices_stopped(s); draw++)
+                if (is_of_stage(stage, scenario, draw))
+                    run_case(s, &m, &cases[i], i, scenario, draw);
     seed_slices_send(s, &m.done, sizeof m);
 }
 

@@ -56,10 +56,12 @@ static unsigned kind_of(const char *file)
     return 0;
 }
 
-/* A name that was not made durable takes any file along. */
+/* A name that was not made durable takes any file along; where a value is gone, the group of the log that needs it. */
 static unsigned may_be_named(unsigned kinds)
 {
-    return kinds >> LEVIN_FILE_DIR & 1 ? FAULT_KINDS_ALL : kinds;
+    if (kinds >> LEVIN_FILE_DIR & 1)
+        return FAULT_KINDS_ALL;
+    return kinds >> LEVIN_FILE_VLOG & 1 ? kinds | 1u << LEVIN_FILE_WAL : kinds;
 }
 
 /* Where the log may end, by what is damaged of what was meant; times is the caller's. Returns how many. */

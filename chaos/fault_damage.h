@@ -6,7 +6,8 @@
  * told as LEVIN_CORRUPT, too: they are gone.  All else is as after any failed sync.
  *
  * While it lives, the store may answer LEVIN_CORRUPT if that names a file of a kind that was hurt; of a read that was
- * hurt no longer than that lasts: then the same handle must read right again.
+ * hurt no longer than that lasts: then the same handle must read right again.  Where a value of the value log is
+ * gone, the group of the log that needs it may be named.
  *
  * One thing is not told: a reader beside the writer looks at the page file alone, and where the newest meta page was
  * lost it shows the checkpoint before that, whole.
