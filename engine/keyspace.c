@@ -226,7 +226,7 @@ static void change_settled(void *context, levin_code code, uint64_t sequence)
     }
     if (!c->state)
         return;
-    if (code == LEVIN_OK) /* release: pairs with keyspace_lost() */
+    if (code == LEVIN_OK) /* release: pairs with keyspace_lost() and keyspace_state_gone() */
         atomic_store_explicit(&c->state->dropped, sequence, memory_order_release);
     else
         c->state->dropping = false;

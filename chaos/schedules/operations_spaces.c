@@ -152,7 +152,7 @@ static void space_batch(operations *o, unsigned thread, const levin_keyspace *ha
     levin_batch_destroy(batch);
 }
 
-static levin_code txn_read(operations *o, levin_txn *txn, history_call *c, const levin_keyspace *handle, unsigned keys)
+static levin_code txn_read(levin_txn *txn, history_call *c, const levin_keyspace *handle, unsigned keys)
 {
     char buffer[OPERATION_VALUE_MAX];
     size_t bytes;
@@ -166,7 +166,6 @@ static levin_code txn_read(operations *o, levin_txn *txn, history_call *c, const
         if (code == LEVIN_OK)
             c->read[k] = operation_number(buffer, bytes);
     }
-    (void)o;
     return code == LEVIN_NOT_FOUND ? LEVIN_OK : code;
 }
 
@@ -195,7 +194,7 @@ static void space_txn(operations *o, unsigned thread, const levin_keyspace *hand
     levin_code code = operation_expected(o, levin_txn_begin(o->store, NULL, &txn), "the begin of a transaction");
     bool has_read = false;
     if (code == LEVIN_OK) {
-        code = txn_read(o, txn, c, handle, op->more);
+        code = txn_read(txn, c, handle, op->more);
         has_read = code == LEVIN_OK;
     }
     for (unsigned k = 0; k < SCENARIO_KEYS && code == LEVIN_OK; k++)
