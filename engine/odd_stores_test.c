@@ -1,6 +1,6 @@
 /*
  * odd_stores_test.c - stores as few are: more segments of the value log than handles are kept open, an I/O table of the
- * first version, a compaction of the background in the way of the caller's.
+ * first version, a compaction of the background in the way of the caller's, a forged meta page.
  *
  * Invariants checked: every value is right whatever was closed in between; without the calls of version 2 a store is
  * opened, read, repaired and closed; a compaction asked for ends one that began by itself, and both come to an end.
@@ -10,8 +10,11 @@
 #include <string.h>
 
 #include "../faults/check_main.h"
+#include "checksum.h"
+#include "codec.h"
 #include "full_store_test.h"
 #include "levin.h"
+#include "page_format.h"
 
 enum { SEGMENTS = 300, VALUE_BYTES = 3000 };
 
@@ -51,6 +54,50 @@ START_TEST(odd_stores__more_segments_than_handles)
     ck_assert_int_eq(levin_check(db, NULL, NULL, NULL), LEVIN_OK);
     ck_assert_int_eq(levin_close(db), LEVIN_OK);
     ck_assert(simdisk_destroy(disk, NULL));
+}
+END_TEST
+
+/* The newest meta page says that the table of segments has a page less than it has; its checksum is right. */
+static void forge_table_pages(disk_image *image)
+{
+    const disk_node node = disk_image_find(image, "s/" PAGE_FILE_NAME);
+    uint8_t meta[2][META_BYTES];
+    for (unsigned slot = 0; slot < 2; slot++)
+        ck_assert_uint_eq(disk_image_read(image, node, meta[slot], META_BYTES, slot * META_SLOT_BYTES), META_BYTES);
+    const unsigned newest = load_u64(meta[1] + META_GENERATION) > load_u64(meta[0] + META_GENERATION);
+    uint8_t *m = meta[newest];
+    ck_assert_uint_ge(load_u64(m + META_VLOG_TABLE_PAGES), 2);
+    store_u64(m + META_VLOG_TABLE_PAGES, load_u64(m + META_VLOG_TABLE_PAGES) - 1);
+    store_u64(m, checksum(m + 8, META_BYTES - 8, checksum_seed(0, PLACE_META, newest)));
+    disk_image_write(image, node, m, META_BYTES, newest * META_SLOT_BYTES);
+}
+
+START_TEST(odd_stores__a_table_of_segments_longer_than_it_should_be)
+{
+    static char value[VALUE_BYTES];
+    char key[24];
+    levin_error error;
+    simdisk *disk = simdisk_create(NULL, NULL);
+    levin_options o;
+    levin *db;
+    full_store_options(&o, simdisk_io(disk));
+    o.value_log_threshold_bytes = 1000;
+    o.value_log_segment_bytes = 4096;
+    ck_assert_int_eq(levin_open("s", &o, &db, NULL), LEVIN_OK);
+    for (int i = 0; i < SEGMENTS; i++)
+        ck_assert_int_eq(levin_put(db, key, full_store_key(key, i), value, sizeof value, LEVIN_LOGGED), LEVIN_OK);
+    ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    disk_image *image = simdisk_image(disk), *forged = disk_image_fork(image);
+    forge_table_pages(forged);
+    ck_assert(simdisk_destroy(disk, NULL));
+    disk = simdisk_create(forged, NULL);
+    full_store_options(&o, simdisk_io(disk));
+    ck_assert_int_eq(levin_open("s", &o, &db, &error), LEVIN_CORRUPT);
+    ck_assert_msg(strstr(error.message, "more pages than it should"), "%s", error.message);
+    ck_assert(simdisk_destroy(disk, NULL));
+    disk_image_unref(forged);
+    disk_image_unref(image);
 }
 END_TEST
 
@@ -212,6 +259,7 @@ START_TEST(odd_stores__counts_of_all_threads_are_added_up)
 END_TEST
 
 LEVIN_TEST_MAIN("odd_stores", TEST(odd_stores__more_segments_than_handles),
+                TEST(odd_stores__a_table_of_segments_longer_than_it_should_be),
                 TEST(odd_stores__an_io_table_of_the_first_version),
                 TEST(odd_stores__a_compaction_ends_the_one_of_the_background),
                 TEST(odd_stores__a_transaction_with_several_iterators),

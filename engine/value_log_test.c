@@ -660,6 +660,55 @@ START_TEST(value_log__damaged_segment_is_not_collected)
 }
 END_TEST
 
+/* Flips a bit of every page but the meta pages. */
+static void damage_pages(void)
+{
+    char path[128];
+    uint8_t byte;
+    snprintf(path, sizeof path, "%s/pages", directory);
+    FILE *f = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(f);
+    for (long at = 2 * 4096 + 2000; fseek(f, at, SEEK_SET) == 0 && fread(&byte, 1, 1, f) == 1; at += 4096) {
+        byte ^= 4;
+        ck_assert_int_eq(fseek(f, at, SEEK_SET), 0);
+        ck_assert_uint_eq(fwrite(&byte, 1, 1, f), 1);
+    }
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* A collection that cannot read its keys has not seen them all. */
+START_TEST(value_log__a_collection_that_cannot_read_the_tree_says_so)
+{
+    directory_make();
+    levin_options o = small_options();
+    levin *db = store_open(&o);
+    levin_error error;
+    fill(db, 1, LEVIN_NONE);
+    fill(db, 2, LEVIN_NONE);
+    for (unsigned i = 0; i < 2000; i++) { /* leaves that no other read has brought into the cache */
+        char key[16];
+        snprintf(key, sizeof key, "zzz%05u", i);
+        expect_ok(db, levin_put(db, key, strlen(key), value_buffer, 50, LEVIN_NONE), "put");
+    }
+    expect_ok(db, levin_checkpoint(db), "checkpoint");
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    db = store_open(&o);
+    const unsigned before = segments();
+    damage_pages();
+    ck_assert_int_eq(levin_collect(db, 100), LEVIN_CORRUPT);
+    levin_last_error(db, &error);
+    ck_assert_str_eq(error.file, "pages");
+    ck_assert_uint_ge(segments(), before);
+    damage_pages();
+    expect_ok(db, levin_collect(db, 100), "collect");
+    for (unsigned n = 0; n < KEYS; n++)
+        expect(db, NULL, n, 2);
+    expect_ok(db, levin_check(db, NULL, NULL, NULL), "check");
+    ck_assert_int_eq(levin_close(db), LEVIN_OK);
+    directory_remove();
+}
+END_TEST
+
 START_TEST(value_log__cache_answers_what_was_read_before)
 {
     directory_make();
@@ -773,6 +822,7 @@ LEVIN_TEST_MAIN("value_log", TEST(value_log__reads_the_same_everywhere),
                 TEST(value_log__compaction_collects), TEST(value_log__compaction_says_what_it_collected),
                 TEST(value_log__snapshot_keeps_its_segments),
                 TEST(value_log__damaged_segment_is_not_collected),
+                TEST(value_log__a_collection_that_cannot_read_the_tree_says_so),
                 TEST(value_log__cache_answers_what_was_read_before),
                 TEST(value_log__backup_holds_the_segments),
                 TEST(value_log__repair_loses_what_is_damaged_and_no_more))
