@@ -105,12 +105,19 @@ static bool reader_may_be_behind(const fault_life *l, const oracle_verdict *v)
            !strncmp(v->text, WORKLOAD_READER_TEXT, strlen(WORKLOAD_READER_TEXT));
 }
 
+/* An older meta page, where the newest is hurt, names files that are gone, or have another life: as a whole, at 0. */
+static bool is_of_older(unsigned kinds, const char *file, uint64_t offset)
+{
+    return kinds >> LEVIN_FILE_PAGES & 1 && kind_of(file) && offset == 0;
+}
+
 bool fault_damage_is_told(fault_life *l, fault_outcome *out)
 {
     const oracle_verdict *v = &out->verdict;
     const bool over = out->phase && !strcmp(out->phase, FAULT_LIFE_PHASE_OVER);
     const unsigned kinds = may_be_named(l->hurt.writes | l->hurt.reverted | (over ? 0 : l->hurt.reads));
-    const bool told = v->code == LEVIN_CORRUPT && (kind_of(v->file) & kinds);
+    const bool told = v->code == LEVIN_CORRUPT &&
+                      (kind_of(v->file) & kinds || is_of_older(l->hurt.writes, v->file, v->offset));
     const bool cut = v->code == LEVIN_OK && !over && log_may_end(l, v->state);
     if (!told && !cut && !reader_may_be_behind(l, v))
         return false;
@@ -132,17 +139,11 @@ static bool violated(damaged *d, const char *promise, const char *what, const ch
     return false;
 }
 
-/* An older meta page, where the newest is hurt, names files that are gone, or have another life: as a whole, at 0. */
-static bool is_of_older(const damaged *d, const levin_error *e)
-{
-    return d->kinds >> LEVIN_FILE_PAGES & 1 && kind_of(e->file) && e->offset == 0;
-}
-
 static void on_corrupt(void *context, const char *call, const levin_error *e)
 {
     damaged *d = context;
     d->corrupt++;
-    if (!(kind_of(e->file) & d->kinds) && !is_of_older(d, e))
+    if (!(kind_of(e->file) & d->kinds) && !is_of_older(d->kinds, e->file, e->offset))
         violated(d, "DETECT", "LEVIN_CORRUPT of a file that was not hurt", e->message[0] ? e->message : call);
 }
 

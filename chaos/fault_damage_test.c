@@ -15,6 +15,7 @@ static bool told(fault_hurt hurt, const char *file, const char *phase, levin_cod
     fault_life l = { .hurt = hurt };
     fault_outcome out = { .phase = phase, .verdict = { .promise = "DETECT", .code = code } };
     snprintf(out.verdict.file, sizeof out.verdict.file, "%s", file);
+    out.verdict.offset = 512;
     const bool is = fault_damage_is_told(&l, &out);
     ck_assert_uint_eq(out.told, is);
     ck_assert(is == (out.verdict.promise == NULL));
@@ -32,6 +33,20 @@ START_TEST(damage__is_told_by_the_name_of_what_was_hurt)
     ck_assert(told(wal, "wal-0000000000000001", "life with the fault", LEVIN_CORRUPT));
     ck_assert(!told(wal, "vlog-0000000000000001", "life with the fault", LEVIN_CORRUPT));
     ck_assert(!told(lie, "wal-0000000000000001", "life with the fault", LEVIN_CORRUPT)); /* nothing was hurt yet */
+}
+END_TEST
+
+/* Where the newest meta page is lost, the one before it wants files that are gone. */
+START_TEST(damage__of_a_meta_page_may_be_told_as_a_file_that_is_gone)
+{
+    fault_life l = { .hurt = { .writes = 1u << LEVIN_FILE_PAGES } };
+    fault_outcome out = { .verdict = { .promise = "DETECT", .code = LEVIN_CORRUPT, .file = "vlog-0000000000000005" } };
+    ck_assert(fault_damage_is_told(&l, &out));
+    l.hurt.writes = 1u << LEVIN_FILE_LOCK;
+    out.verdict.promise = "DETECT";
+    out.verdict.code = LEVIN_CORRUPT;
+    snprintf(out.verdict.file, sizeof out.verdict.file, "vlog-0000000000000005");
+    ck_assert(!fault_damage_is_told(&l, &out));
 }
 END_TEST
 
@@ -161,6 +176,7 @@ START_TEST(damage__that_nobody_did_is_no_excuse)
 END_TEST
 
 LEVIN_TEST_MAIN("fault_damage", TEST(damage__is_told_by_the_name_of_what_was_hurt),
+                TEST(damage__of_a_meta_page_may_be_told_as_a_file_that_is_gone),
                 TEST(damage__of_a_read_does_not_outlast_it),
                 TEST(damage__a_sync_that_was_not_made_excuses_what_it_took_and_no_more),
                 TEST(damage__that_nobody_did_is_no_excuse))

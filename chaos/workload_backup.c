@@ -47,7 +47,7 @@ static bool backup_compare(runner *r, const char *path, levin_code made, uint64_
             return true;
         oracle_fault(&r->result->verdict, "DETECT", "a backup does not open: %s", error.message);
         r->result->verdict.code = code;
-        memcpy(r->result->verdict.file, error.file, sizeof error.file);
+        oracle_names(&r->result->verdict, &error);
         return false;
     }
     bool good = oracle_check(r->target->o, &legal, copy, &with, &v);
@@ -55,7 +55,7 @@ static bool backup_compare(runner *r, const char *path, levin_code made, uint64_
     if (good && workload_check(copy, &error) == LEVIN_CORRUPT) {
         oracle_fault(&r->result->verdict, "DETECT", "levin_check of a backup: %s", error.message);
         r->result->verdict.code = LEVIN_CORRUPT;
-        memcpy(r->result->verdict.file, error.file, sizeof error.file);
+        oracle_names(&r->result->verdict, &error);
         good = false;
     }
     (void)levin_close(copy);

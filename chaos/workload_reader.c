@@ -6,8 +6,6 @@
  */
 #include "workload_reader.h"
 
-#include <string.h>
-
 static bool reader_failed(const workload_target *target, workload_result *result, levin_code code, const char *what,
                           const levin_error *error)
 {
@@ -17,7 +15,7 @@ static bool reader_failed(const workload_target *target, workload_result *result
     oracle_fault(&result->verdict, code == LEVIN_CORRUPT ? "DETECT" : "FAULT", "%s beside the writer failed: %s: %s",
                  what, levin_code_name(code), error->message);
     result->verdict.code = code;
-    memcpy(result->verdict.file, error->file, sizeof error->file);
+    oracle_names(&result->verdict, error);
     return false;
 }
 
@@ -41,7 +39,7 @@ static bool reader_look(workload_reader *r, const workload_target *target, const
         oracle_fault(&result->verdict, v.promise, WORKLOAD_READER_TEXT "%s", v.text);
         result->verdict.state = v.state;
         result->verdict.code = v.code;
-        memcpy(result->verdict.file, v.file, sizeof v.file);
+        oracle_names_as(&result->verdict, &v);
     }
     return good;
 }

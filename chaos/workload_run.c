@@ -41,7 +41,7 @@ bool workload_failed(runner *r, levin_code code, const char *what)
                  error.code == code ? error.message : "(no message)");
     r->result->verdict.code = code;
     if (error.code == code)
-        memcpy(r->result->verdict.file, error.file, sizeof error.file);
+        oracle_names(&r->result->verdict, &error);
     return false;
 }
 
@@ -54,7 +54,7 @@ bool workload_checked(runner *r, bool good, const oracle_verdict *v, const char 
     oracle_fault(&r->result->verdict, v->promise, "%s: %s", what, v->text);
     r->result->verdict.state = v->state;
     r->result->verdict.code = v->code;
-    memcpy(r->result->verdict.file, v->file, sizeof v->file);
+    oracle_names_as(&r->result->verdict, v);
     return false;
 }
 
@@ -722,7 +722,7 @@ static bool open_store(runner *r)
                              "levin_open failed%s: %s: %s", r->target->faults ? "" : " without a fault",
                              levin_code_name(code), error.message);
                 r->result->verdict.code = code;
-                memcpy(r->result->verdict.file, error.file, sizeof error.file);
+                oracle_names(&r->result->verdict, &error);
                 r->store = NULL;
                 return false;
             }

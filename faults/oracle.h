@@ -27,6 +27,8 @@
 #ifndef FAULTS_ORACLE_H
 #define FAULTS_ORACLE_H
 
+#include <string.h>
+
 #include "../engine/levin.h"
 #include "random.h"
 
@@ -123,9 +125,17 @@ typedef struct oracle_verdict {
     const char *promise; /* NULL: as promised. Otherwise its name: "DURABLE", "PREFIX", ... (design) */
     uint32_t state;      /* the state found, or ORACLE_NO_STATE */
     levin_code code;     /* of the call on the store that failed, or LEVIN_OK */
-    char file[96];       /* with LEVIN_CORRUPT: what it names; "" when nobody asked */
+    char file[96];       /* with LEVIN_CORRUPT: what it names, and where; "" when nobody asked */
+    uint64_t offset;
     char text[600];      /* what is wrong */
 } oracle_verdict;
+/* What an error names is in the verdict from now on. */
+void oracle_names(oracle_verdict *verdict, const levin_error *error);
+static inline void oracle_names_as(oracle_verdict *verdict, const oracle_verdict *other)
+{
+    memcpy(verdict->file, other->file, sizeof verdict->file);
+    verdict->offset = other->offset;
+}
 /* Records a violation in the verdict, unless it holds one already. */
 void oracle_fault(oracle_verdict *verdict, const char *promise, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

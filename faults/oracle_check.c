@@ -25,6 +25,12 @@ static bool chance(random_stream *random, unsigned percent)
     return random_below(random, 100) < percent;
 }
 
+void oracle_names(oracle_verdict *verdict, const levin_error *error)
+{
+    memcpy(verdict->file, error->file, sizeof verdict->file);
+    verdict->offset = error->offset;
+}
+
 void oracle_fault(oracle_verdict *verdict, const char *promise, const char *format, ...)
 {
     if (verdict->promise)
@@ -77,7 +83,7 @@ bool oracle_call_failed(levin *store, levin_code code, const char *what, const o
         levin_error error;
         levin_last_error(store, &error);
         if (code == error.code)
-            memcpy(verdict->file, error.file, sizeof verdict->file);
+            oracle_names(verdict, &error);
         oracle_fault(verdict, code == LEVIN_CORRUPT ? "DETECT" : "EXACT", "%s: %s (%s)", what, levin_code_name(code),
                      code == error.code ? error.message : "no message");
     }
