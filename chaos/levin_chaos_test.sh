@@ -189,7 +189,8 @@ kept_finding() {
 }
 # test_of TREE: compiles the C test in kept.c against a tree, into ./kept
 test_of() {
-    rm -rf tests && mkdir -p tests/chaos && ln -s "$1/faults" "$1/engine" tests/ && ln -s "$1"/chaos/*.h tests/chaos/ &&
+    rm -rf tests && mkdir -p tests/chaos && ln -s "$1/faults" "$1/engine" tests/ &&
+        ln -s "$1"/chaos/*.h "$1"/chaos/schedules tests/chaos/ &&
         cp kept.c tests/chaos/
     # shellcheck disable=SC2086 # a compiler may come with a launcher: CC="ccache cc"
     ${CC:-cc} -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -O1 -o kept tests/chaos/kept.c \
