@@ -106,19 +106,22 @@ again() {
     done <lines
 }
 
-# explored MODE SYNCHRONOUS EXIT OPTION...
+# explored MODE SYNCHRONOUS EXIT OPTION...; of its $states at most are judged
+states=150
 explored() {
     local trace=$1-$2.trace status=$3 what="sqlite3, $1 $2"
     shift 3
-    expect "$what, $*: explored" "$status" "$chaos" explore "$trace" --check 'sh sqlite-check.sh {}' --states 150 "$@" --json
+    expect "$what, $*: explored" "$status" "$chaos" explore "$trace" --check 'sh sqlite-check.sh {}' --states "$states" "$@" --json
     cp out report
-    expect "$what, $*: many states" 0 jq -e '.judged == 150 and .complete' report
+    expect "$what, $*: many states" 0 jq -e '.judged >= 150 and .complete' report
 }
 expect "sqlite3, delete EXTRA: recorded" 0 sqlite_trace delete EXTRA
 explored delete EXTRA 0
 expect "sqlite3, wal FULL: recorded" 0 sqlite_trace wal FULL
 explored wal FULL 0 --assume powersafe
+states=2000 # all of them: few fail, and which are drawn depends on the salt of the log
 explored wal FULL 1 # as SQLite says: it counts on bytes beside a write that is under way, unless told psow=0
+states=150
 expect "sqlite3, wal FULL: nothing but that" 0 jq -e '(.findings | length) > 0 and all(.findings[]; .assumes == "powersafe")' report
 database='file:sqlite/db?psow=0'
 expect "sqlite3, wal FULL, psow=0: recorded" 0 sqlite_trace wal FULL
