@@ -30,6 +30,7 @@ enum { FREE_NOTED_BYTES = 512, CHANGES_MAX = 16, SIGNAL_STACK_BYTES = 64 << 10 }
 thread *schedule_current;
 thread schedule_threads[SCHEDULE_THREADS_MAX];
 unsigned schedule_thread_count;
+uint32_t schedule_accesses;
 
 static struct {
     const schedule_plan *plan;
@@ -289,8 +290,17 @@ static void go(thread *t, bool over)
     fiber_switch(&before->c, &t->c);
 }
 
+_Noreturn void schedule_in_circles(const void *from)
+{
+    schedule_current->from = from;
+    schedule_current->doing = "a loop without points";
+    schedule_found(SCHEDULE_LIVELOCK, "%s has made %d accesses since its last point", schedule_current->name,
+                   SCHEDULE_ACCESSES_MAX);
+}
+
 static void decide(bool stays, bool yields, uint64_t what, bool over)
 {
+    schedule_accesses = 0;
     if (!schedule_current->by_timer)
         run.fires = 0;
     const candidates c = look(stays, yields);
@@ -543,6 +553,7 @@ void schedule_run(const schedule_plan *plan, void (*body)(void *argument), void 
     outcome->switches = NULL;
     outcome->switch_count = 0;
     memset(&run, 0, sizeof run);
+    schedule_accesses = 0;
     run.plan = plan;
     run.outcome = outcome;
     run.random = random_open(plan->seed, 0x5c4ed);

@@ -58,11 +58,18 @@ thread *schedule_start(void (*run)(void *argument), void *argument);
 /* A number for sync_thread_number(): no two living threads have the same stripe of counters. */
 uintptr_t schedule_thread_number(void);
 
+/* Accesses since the last point; so many, and the running thread goes in circles. */
+enum { SCHEDULE_ACCESSES_MAX = 20000000 };
+extern uint32_t schedule_accesses;
+_Noreturn void schedule_in_circles(const void *from);
+
 /* An access by instrumented code or a seam; ends the run when it finds something. */
 void schedule_access_watched(const void *address, size_t bytes, bool write, bool atomic, const void *from);
 static inline void schedule_access(const void *address, size_t bytes, bool write, bool atomic, const void *from)
 {
     const uintptr_t first = (uintptr_t)address, last = first + bytes - 1;
+    if (++schedule_accesses > SCHEDULE_ACCESSES_MAX && schedule_current)
+        schedule_in_circles(from);
     if (!bytes || !memory_watched(first) || !memory_watched(last))
         return;
     if (!race_checking && memory_state[memory_granule(first)] == MEMORY_LIVE &&

@@ -425,6 +425,25 @@ START_TEST(schedule__time_jumps_to_a_time_out)
 }
 END_TEST
 
+static void goes_in_circles(world *w, unsigned self)
+{
+    atomic_write(&w->other, 1);
+    while (self == 1 && !w->right)
+        (void)plain_read(&w->plain); /* a list that leads back to itself: no point in it */
+}
+
+START_TEST(schedule__loop_without_points_is_a_livelock)
+{
+    schedule_outcome o;
+    test_case c = { .body = goes_in_circles };
+    ck_assert_uint_eq(seeds_to(&c, SCHEDULE_WALK, 1, &o), 1);
+    ck_assert_int_eq(o.end, SCHEDULE_LIVELOCK);
+    ck_assert_uint_gt(o.threads, 1);
+    c.right = true;
+    ck_assert_uint_eq(seeds_to(&c, SCHEDULE_WALK, 20, &o), 0);
+}
+END_TEST
+
 /* ---- waits that return without reason ---- */
 
 static void wait_for_word(world *w, unsigned self)
@@ -498,6 +517,7 @@ LEVIN_TEST_MAIN("schedule", TEST(schedule__deadlock_of_two_orders_is_found),
                 TEST(schedule__tree_finds_the_lost_update),
                 TEST(schedule__one_plan_gives_one_digest_and_a_recording_the_same_run),
                 TEST(schedule__power_cut_ends_the_run_at_its_point), TEST(schedule__time_jumps_to_a_time_out),
+                TEST(schedule__loop_without_points_is_a_livelock),
                 TEST(schedule__wait_that_does_not_look_again_is_found),
                 TEST(schedule__startling_does_not_wake_who_sleeps_for_ever),
                 TEST(schedule__signal_is_a_finding_and_the_next_run_goes_on))
