@@ -22,7 +22,7 @@ if [ ! -d "$modules/$package" ]; then
     fresh=$(mktemp -d "$modules/fresh-XXXXXX") || exit 3
     trap 'rm -rf "$fresh"' EXIT
     timeout 60 npm install --prefix "$fresh" --no-audit --no-fund --loglevel=error "$package" >"$fresh/log" 2>&1 ||
-        skip "npm does not install $package ($(tail -n 1 "$fresh/log"))"
+        skip "npm does not install $package ($(grep -m 1 -i error "$fresh/log"))"
     mv "$fresh" "$modules/$package" 2>/dev/null # another run was faster: its is as good
 fi
 scratch=$(mktemp -d) || exit 3
