@@ -36,7 +36,7 @@ enum { BASE, NOW, SIDES };
 #define REGION_BYTES ((size_t)512 << 20)
 #define REGION_ALIGNMENT ((size_t)2 << 20)
 
-enum { BLOCK_BYTES = 1 << 10 };
+enum { BLOCK_BYTES = 1 << 10, RETRIES = 3 };
 
 typedef struct piece {
     uint8_t *at, *copy;
@@ -177,22 +177,46 @@ static uint64_t cpu_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static uint64_t minor_faults(void)
+/* What happened to the process meanwhile that is not its own doing. */
+typedef struct disturbance {
+    uint64_t faults;      /* of pages */
+    uint64_t preemptions; /* another process had the processor, and its caches */
+} disturbance;
+
+static disturbance disturbed_so_far(void)
 {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    return (uint64_t)u.ru_minflt;
+    return (disturbance){ (uint64_t)u.ru_minflt, (uint64_t)u.ru_nivcsw };
 }
 
-static bool slice(session *s, int side, double *ns, uint64_t *faults)
+static bool slice(session *s, int side, double *ns, disturbance *by)
 {
     const prepared *p = &s->of[side];
     put_back(p);
-    const uint64_t faults_before = minor_faults(), before = cpu_ns();
+    const disturbance before = disturbed_so_far();
+    const uint64_t begun = cpu_ns();
     const bool ok = p->side->measure();
-    *ns = (double)(cpu_ns() - before);
-    *faults += minor_faults() - faults_before;
+    *ns = (double)(cpu_ns() - begun);
+    const disturbance after = disturbed_so_far();
+    by->faults += after.faults - before.faults;
+    by->preemptions += after.preemptions - before.preemptions;
     return ok;
+}
+
+/* A pair in which either slice was preempted is taken again, for so many pairs at most. */
+static bool pair_of_slices(session *s, double *taken[SIDES], disturbance *by, unsigned *retries)
+{
+    bool again;
+    do {
+        const int one = (int)random_below(&s->random, SIDES);
+        const uint64_t before = by->preemptions;
+        if (!slice(s, one, taken[one], by) || !slice(s, !one, taken[!one], by))
+            return false;
+        again = by->preemptions != before && *retries > 0;
+        *retries -= again;
+    } while (again);
+    return true;
 }
 
 /*
@@ -240,7 +264,8 @@ static unsigned pairs_for(const session *s, uint64_t pair_ns)
 static bool measure_workload(session *s, const char *name, uint64_t operations, FILE *to)
 {
     static double ratios[SLICE_PAIRS_MAX], taken[SIDES][SLICE_PAIRS_MAX];
-    uint64_t faults = 0, begun = 0;
+    disturbance by = { 0 };
+    uint64_t begun = 0;
     const int first = (int)random_below(&s->random, SIDES);
     if (!prepare(s, first) || !prepare(s, !first))
         return false;
@@ -249,14 +274,14 @@ static bool measure_workload(session *s, const char *name, uint64_t operations, 
     for (int turn = 0; turn < 2; turn++) { /* not counted */
         begun = cpu_ns();
         for (int side = 0; side < SIDES; side++)
-            if (!slice(s, side, &taken[side][0], &faults))
+            if (!slice(s, side, &taken[side][0], &by))
                 return false;
     }
     const unsigned pairs = pairs_for(s, cpu_ns() - begun);
-    faults = 0;
+    unsigned retries = RETRIES * pairs;
+    by = (disturbance){ 0 };
     for (unsigned i = 0; i < pairs; i++) {
-        const int one = (int)random_below(&s->random, SIDES);
-        if (!slice(s, one, &taken[one][i], &faults) || !slice(s, !one, &taken[!one][i], &faults))
+        if (!pair_of_slices(s, (double *[SIDES]){ &taken[BASE][i], &taken[NOW][i] }, &by, &retries))
             return false;
         ratios[i] = log(taken[NOW][i] / taken[BASE][i]);
     }
@@ -265,7 +290,7 @@ static bool measure_workload(session *s, const char *name, uint64_t operations, 
     const double ratio = statistics_median(ratios, pairs);
     const double base_ns = statistics_median(taken[BASE], pairs), now_ns = statistics_median(taken[NOW], pairs);
     fprintf(to, "slices %s %llu %u %.9f %.0f %.0f %llu\n", name, (unsigned long long)operations, pairs, ratio, base_ns,
-            now_ns, (unsigned long long)faults);
+            now_ns, (unsigned long long)by.faults);
     return fflush(to) == 0;
 }
 
