@@ -33,7 +33,8 @@
  * Failed sync.  Where pages are kept, nothing has happened.  Where they are lost (Linux: the error is reported once,
  * the pages are marked clean), the file's unsynced writes never reach the device, while reads go on showing them;
  * only the new size does, later.  The kernel writes whole pages of 4 KiB: a later write into a lost page takes the
- * page's other lost bytes along.  Where they are reverted (Btrfs), reads show what is durable from then on, and
+ * page's other lost bytes along; as with any write, no sector of the page that stays as it is on the device is hurt.
+ * Where they are reverted (Btrfs), reads show what is durable from then on, and
  * nothing is left to be taken along; changes of the size by truncation or preallocation stay.  (That some of the
  * pages had reached the device before the error is covered by the crash before the failed sync's return, not in
  * combination with what is written afterwards.)
@@ -248,9 +249,15 @@ static void damage(disk_image *image, disk_node node, uint64_t from, uint64_t to
     }
 }
 
-static void damage_sector(disk_image *image, const pending *op, const fate *f)
+/* Keeps the write but for a sector. Of lost pages that it takes along, not one that is on the device as it is. */
+static void write_damaged(disk_image *image, pending *op, const fate *f)
 {
-    uint64_t at = (op->offset / DISK_SECTOR_BYTES + f->from) * DISK_SECTOR_BYTES;
+    const uint64_t at = (op->offset / DISK_SECTOR_BYTES + f->from) * DISK_SECTOR_BYTES;
+    uint8_t before[DISK_SECTOR_BYTES], after[DISK_SECTOR_BYTES];
+    const size_t bytes = op->owned ? disk_image_read(image, op->node, before, sizeof before, at) : 0;
+    write_whole(image, op);
+    if (bytes && disk_image_read(image, op->node, after, sizeof after, at) == bytes && !memcmp(before, after, bytes))
+        return;
     damage(image, op->node, at, at + DISK_SECTOR_BYTES, f->kind == FATE_GARBAGE, f->bits);
 }
 
@@ -272,10 +279,7 @@ static void apply_write(disk_image *image, pending *op, const fate *f)
     case FATE_DROP: break;
     case FATE_SECTORS: write_sectors(image, op, f); break;
     case FATE_GARBAGE:
-    case FATE_ZEROS:
-        write_whole(image, op);
-        damage_sector(image, op, f);
-        break;
+    case FATE_ZEROS: write_damaged(image, op, f); break;
     case FATE_SIZE_ZEROS: grow(image, op->node, end); break;
     case FATE_SIZE_GARBAGE: grow_with_garbage(image, op, end, f->bits); break;
     case FATE_DATA_ONLY:

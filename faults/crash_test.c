@@ -277,6 +277,22 @@ START_TEST(crash__a_failed_sync_loses_its_pages_until_they_are_written_again)
 }
 END_TEST
 
+/* The page is written whole, as for any write, and what does not change in it is not hurt, as of any write. */
+START_TEST(crash__of_a_page_written_again_only_what_changes_may_be_garbage)
+{
+    crash_limits limits = plain_limits();
+    limits.zeroed = limits.garbage = 100;
+    run r = run_begin(with_file(NULL, "f", "XX......"));
+    put(&r, "f", 1, 'A');
+    at_path(&r, "f", act_lose, 0, 0);
+    put(&r, "f", 3, 'B'); /* takes A along */
+    EXPECT(&r, limits, "f:XX......", "f:XA.B....", "f:X?.B....", "f:X..B....", "f:XA.?....", "f:XA......");
+    sync_file(&r, "f");
+    EXPECT(&r, limits, "f:XA.B....");
+    run_end(&r);
+}
+END_TEST
+
 START_TEST(crash__a_failed_sync_of_an_append_may_leave_its_size)
 {
     run r = run_begin(with_file(NULL, "f", "X"));
@@ -331,6 +347,7 @@ LEVIN_TEST_MAIN("crash", TEST(crash__unsynced_writes_reach_the_device_in_any_sub
                 TEST(crash__a_rename_between_directories_needs_both_synced),
                 TEST(crash__syncing_the_old_directory_makes_what_the_rename_replaced_durable_too),
                 TEST(crash__a_failed_sync_loses_its_pages_until_they_are_written_again),
+                TEST(crash__of_a_page_written_again_only_what_changes_may_be_garbage),
                 TEST(crash__a_failed_sync_of_an_append_may_leave_its_size),
                 TEST(crash__a_failed_sync_that_keeps_pages_changes_nothing),
                 TEST(crash__a_lying_sync_takes_effect_at_the_next))
