@@ -264,6 +264,27 @@ START_TEST(arguments__of_calls_are_checked)
     ck_assert_int_eq(levin_multi_get(db, NULL, &request, 1), LEVIN_INVALID);
     ck_assert_int_eq(request.code, LEVIN_INVALID);
 
+    levin_snapshot *foreign; /* of another store */
+    levin_keyspace *own;
+    ck_assert_int_eq(levin_put(other, "k", 1, "v", 1, LEVIN_NONE), LEVIN_OK);
+    ck_assert_int_eq(levin_snapshot_create(other, &foreign), LEVIN_OK);
+    ck_assert_int_eq(levin_keyspace_open(db, "foreign", 7, LEVIN_KEYSPACE_CREATE, &own), LEVIN_OK);
+    request.key = "k";
+    request.key_bytes = 1;
+    ck_assert_int_eq(levin_get(db, foreign, "k", 1, buffer, sizeof buffer, &bytes), LEVIN_INVALID);
+    ck_assert_int_eq(levin_get_alloc(db, foreign, "k", 1, &value, &bytes), LEVIN_INVALID);
+    ck_assert_int_eq(levin_get_pinned(db, foreign, "k", 1, &pinned), LEVIN_INVALID);
+    ck_assert_int_eq(levin_contains(db, foreign, "k", 1), LEVIN_INVALID);
+    request.code = LEVIN_OK;
+    ck_assert_int_eq(levin_multi_get(db, foreign, &request, 1), LEVIN_INVALID);
+    ck_assert_int_eq(request.code, LEVIN_INVALID);
+    ck_assert_int_eq(levin_iter_open(db, &(levin_iter_options){ .snapshot = foreign }, &it), LEVIN_INVALID);
+    ck_assert_ptr_null(it);
+    ck_assert_int_eq(levin_get_in(db, own, foreign, "k", 1, buffer, sizeof buffer, &bytes), LEVIN_INVALID);
+    ck_assert_int_eq(levin_get(other, foreign, "k", 1, buffer, sizeof buffer, &bytes), LEVIN_OK);
+    levin_keyspace_close(own);
+    levin_snapshot_release(foreign);
+
     ck_assert_int_eq(levin_iter_open(db, NULL, &it), LEVIN_OK);
     ck_assert(levin_iter_seek(it, NULL, 0)); /* the first key */
     ck_assert(levin_iter_seek(it, "", 0));

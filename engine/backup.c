@@ -567,7 +567,11 @@ levin_code levin_restore(const char *backup_path, const char *directory, const l
     o.io = io;
     levin_code code = levin_open(backup_path, &o, &db, &local);
     if (code == LEVIN_OK) {
-        code = levin_backup(db, directory, options, result);
+        if (db->beside) /* its log has what this handle does not see */
+            code = db_refuse(db, LEVIN_LOCKED, "\"%s\" is open for writing: take a backup of it with that handle, or when "
+                             "it is closed", backup_path);
+        else
+            code = levin_backup(db, directory, options, result);
         if (code != LEVIN_OK)
             levin_last_error(db, &local);
         (void)levin_close(db); /* read-only: it has nothing to lose */

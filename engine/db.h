@@ -263,6 +263,13 @@ static inline const version *snapshot_version(const levin_snapshot *snapshot)
     return snapshot ? snapshot->v : NULL;
 }
 
+/* LEVIN_INVALID when it is one of another store; NULL is good. */
+static inline levin_code db_check_snapshot(levin *db, const levin_snapshot *snapshot)
+{
+    return __builtin_expect(snapshot && snapshot->store != db, 0)
+               ? db_refuse(db, LEVIN_INVALID, "the snapshot is one of another store") : LEVIN_OK;
+}
+
 /* Where a log begins that is replayed over this meta page. */
 static inline wal_start db_log_start(const page_meta *m)
 {

@@ -759,6 +759,10 @@ levin_code levin_iter_open(levin *store, const levin_iter_options *options, levi
     const levin_iter_options all = { 0 };
     const levin_iter_options *o = options ? options : &all;
     const version *v = snapshot_version(o->snapshot);
+    if (o->snapshot && o->snapshot->store != store) {
+        *iter = NULL;
+        return db_check_snapshot(store, o->snapshot);
+    }
     if (v)
         version_ref(v);
     else

@@ -7,7 +7,8 @@
  *
  * Errors.  Calls return an enum levin_code; LEVIN_OK is 0.  The text of what went wrong, with file, offset,
  * expected and found, is in the struct levin_error given to levin_open(), or read with levin_last_error().
- * No call ever raises a signal, prints, or ends the process.  What a call may return, besides what its comment says:
+ * No call prints or ends the process, and none raises a signal, whatever is in the files, given pointers that are what
+ * its comment says.  What a call may return, besides what its comment says:
  *   every call that takes a key     LEVIN_INVALID no key; writing, LEVIN_TOO_BIG over a limit below
  *   every call that reads           LEVIN_CORRUPT damage, LEVIN_IO a read failed, LEVIN_NO_MEMORY
  *   every call that writes          LEVIN_READ_ONLY; LEVIN_NO_SPACE and LEVIN_IO a write failed (try again when the
@@ -844,13 +845,14 @@ LEVIN_API void levin_backup_options_init(levin_backup_options *options);
 
 /*
  * Copies the store, while it is read and written, into a directory outside the store, empty or absent.  Begins with a
- * checkpoint: everything acknowledged before the call is in; the copy is the state of one instant after it began.
+ * checkpoint: everything acknowledged before the call is in; the copy is the state of one instant after it began.  Of a
+ * read-only handle beside a writer it is the state that the handle shows, of a checkpoint, and nothing newer.
  * Every page and value is verified as it is copied.  The backup is a store of its own, with the same identity.  Until
  * it is whole, and when it failed, the directory is refused by levin_open() with LEVIN_NO_STORE, or was emptied again.
  * Free pages of the store that the backup's state uses cannot be used again before it ends.
  * options (NULL: the defaults) and result (NULL) may be left out.
  * LEVIN_EXISTS not empty; LEVIN_CORRUPT damage in the store; LEVIN_INTERRUPTED progress said so; LEVIN_READ_ONLY on a
- * store open read-only whose log is not empty; LEVIN_IO, LEVIN_NO_SPACE of the store or the target.
+ * store open read-only, without a writer, whose log is not empty; LEVIN_IO, LEVIN_NO_SPACE of the store or the target.
  */
 LEVIN_API levin_code levin_backup(levin *store, const char *directory, const levin_backup_options *options,
                                   levin_backup_result *result) LEVIN_MUST_USE;
@@ -866,7 +868,8 @@ LEVIN_API levin_code levin_backup_stream(levin *store, levin_backup_write write,
                                          levin_backup_result *result) LEVIN_MUST_USE;
 /*
  * Copies a backup to a new store, verifying it as levin_backup() does.  A backup that has been opened for writing and
- * written to is a store like any other: take a backup of it instead (LEVIN_READ_ONLY).  io NULL: POSIX.
+ * written to is a store like any other: take a backup of it instead (LEVIN_READ_ONLY).  LEVIN_LOCKED: a writer has it
+ * open, so it is none.  io NULL: POSIX.
  */
 LEVIN_API levin_code levin_restore(const char *backup, const char *directory, const struct levin_io *io,
                                    const levin_backup_options *options, levin_backup_result *result,

@@ -262,7 +262,11 @@ static levin_code get_window(levin *store, const version *v, row_cache *rows, ke
 static levin_code all_windows(levin *store, const levin_snapshot *snapshot, const levin_keyspace *ks, uint8_t *memory,
                               levin_get_request *requests, size_t count)
 {
-    levin_code first = LEVIN_OK;
+    levin_code first = db_check_snapshot(store, snapshot);
+    for (size_t i = 0; i < count && first != LEVIN_OK; i++)
+        requests[i].code = first;
+    if (first != LEVIN_OK)
+        return first;
     const version *held = !snapshot && count > TREE_MANY ? version_acquire(&store->versions) : NULL;
     const version *v = held ? held : snapshot_version(snapshot);
     row_cache *rows = snapshot ? NULL : store->rows;

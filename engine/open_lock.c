@@ -81,6 +81,15 @@ levin_code open_lock(levin *db, levin_error *error)
         writable = false;
         code = file_open(&db->lock, db->io, db->directory, LOCK_FILE_NAME, LEVIN_FILE_LOCK, 0, error);
     }
+    file pages = { 0 };
+    levin_error ignored;
+    if (code == LEVIN_NOT_FOUND && file_open(&pages, db->io, db->directory, PAGE_FILE_NAME, LEVIN_FILE_PAGES, 0,
+                                             &ignored) == LEVIN_OK) {
+        file_close(&pages);
+        return error_set(error, LEVIN_NO_STORE, LOCK_FILE_NAME,
+                         "the file \"" LOCK_FILE_NAME "\" of the store in \"%s\" is missing: open it for writing once, "
+                         "which makes it anew", db->directory);
+    }
     if (code == LEVIN_NOT_FOUND || (code == LEVIN_IO && error->os_error == ENOENT)) /* no lock, or no directory */
         return error_set(error, LEVIN_NO_STORE, db->directory, "there is no store in \"%s\"", db->directory);
     if (code != LEVIN_OK)

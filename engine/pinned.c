@@ -66,6 +66,8 @@ static levin_code get_pinned(levin *store, const levin_snapshot *snapshot, unsig
     const version *held = NULL;
     *pinned = (levin_pinned){ .store = store };
     levin_code code = read_check_key(store, key, key_bytes);
+    if (code == LEVIN_OK)
+        code = db_check_snapshot(store, snapshot);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();

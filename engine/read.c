@@ -172,6 +172,8 @@ static __attribute__((noinline)) levin_code get_seldom(levin *store, const levin
 {
     counter_stripe *mine = counter_mine(&store->counts);
     const version *v = snapshot_version(snapshot);
+    if (snapshot && snapshot->store != store)
+        return db_check_snapshot(store, snapshot);
     if (!get_is_sampled(mine))
         return get_copy(store, mine, v, DOMAIN_PLAIN, key, key_bytes, buffer, capacity, value_bytes);
     return get_measured(store, mine, v, DOMAIN_PLAIN, key, key_bytes, buffer, capacity, value_bytes);
@@ -291,6 +293,8 @@ static levin_code get_alloc(levin *store, const levin_snapshot *snapshot, unsign
     uint8_t *copy = NULL;
     *value = NULL;
     levin_code code = read_check_key(store, key, key_bytes);
+    if (code == LEVIN_OK)
+        code = db_check_snapshot(store, snapshot);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();
@@ -350,6 +354,8 @@ static levin_code contains(levin *store, const levin_snapshot *snapshot, unsigne
     const version *v = snapshot_version(snapshot);
     enum row_result row = ROW_BYPASSED;
     levin_code code = read_check_key(store, key, key_bytes);
+    if (code == LEVIN_OK)
+        code = db_check_snapshot(store, snapshot);
     if (code != LEVIN_OK)
         return code;
     reclaim_read_lock();

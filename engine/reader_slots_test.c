@@ -538,6 +538,11 @@ START_TEST(backup__of_a_reader_beside_the_writer_is_its_state)
     expect_sound(copy);
     ck_assert_int_eq(levin_close(copy), LEVIN_OK);
     ck_assert_int_eq(levin_close(r), LEVIN_OK);
+    /* what is written to is no backup, and what it acknowledged would be missing */
+    ck_assert_int_eq(levin_restore("db", "restored", io, NULL, NULL, &error), LEVIN_LOCKED);
+    ck_assert_msg(strstr(error.message, "open for writing"), "%s", error.message);
+    ck_assert_int_eq(levin_close(writer), LEVIN_OK);
+    open_writer();
     teardown();
 }
 END_TEST

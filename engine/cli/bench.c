@@ -29,6 +29,7 @@ typedef struct bench_shared {
 typedef struct bench_thread {
     bench_shared *shared;
     uint64_t random, first, count; /* its operations: [first, first + count) of all */
+    uint64_t ended;                /* on clock_ns(); 0: it was not started */
     _Atomic uint64_t done;         /* relaxed, for the progress */
     uint64_t found, bytes;
     latency latency;
@@ -220,6 +221,7 @@ static void *thread_run(void *argument)
     case BENCH_compact: run_compact(t); break;
     default: run_writes(t);
     }
+    t->ended = clock_ns();
     atomic_fetch_sub_explicit(&t->shared->running, 1, memory_order_release); /* pairs with watch() */
     return NULL;
 }
@@ -234,11 +236,12 @@ static uint64_t done_by_all(const bench_shared *s, const bench_thread *threads)
     return done;
 }
 
-static void watch(bench_shared *s, const bench_thread *threads, bench_result *r)
+/* began: before the first thread was started. What short runs took is told by the threads' own clocks. */
+static void watch(bench_shared *s, const bench_thread *threads, uint64_t began, bench_result *r)
 {
     const bench_options *o = s->options;
     const struct timespec pause = { .tv_nsec = 2 * 1000 * 1000 };
-    uint64_t began = clock_ns(), next = began + 100000000u;
+    uint64_t ended = began, next = began + 100000000u;
     while (atomic_load_explicit(&s->running, memory_order_acquire)) { /* pairs with thread_run() */
         nanosleep(&pause, NULL);
         uint64_t now = clock_ns();
@@ -252,7 +255,9 @@ static void watch(bench_shared *s, const bench_thread *threads, bench_result *r)
             atomic_store_explicit(&s->stop, 1, memory_order_release); /* pairs with goes_on() */
         }
     }
-    r->seconds = (double)(clock_ns() - began) / 1e9;
+    for (unsigned i = 0; i < o->threads; i++)
+        ended = threads[i].ended > ended ? threads[i].ended : ended;
+    r->seconds = (double)(ended - began) / 1e9;
     r->operations = done_by_all(s, threads);
     if (o->tick)
         (void)o->tick(o->context, s->store, r->seconds, r->operations);
@@ -314,6 +319,7 @@ void bench_run(levin *store, bench_kind kind, const bench_options *options, benc
     if (result->code == LEVIN_OK) {
         share_out(&s, threads);
         atomic_init(&s.running, options->threads);
+        const uint64_t began = clock_ns();
         while (started < options->threads && !pthread_create(&handles[started], NULL, thread_run, &threads[started]))
             started++;
         if (started < options->threads) { /* the others end at once */
@@ -321,7 +327,7 @@ void bench_run(levin *store, bench_kind kind, const bench_options *options, benc
             atomic_fetch_sub_explicit(&s.running, options->threads - started, memory_order_release);
             result->code = LEVIN_IO;
         }
-        watch(&s, threads, result);
+        watch(&s, threads, began, result);
         for (unsigned i = 0; i < started; i++)
             pthread_join(handles[i], NULL);
         if (result->code == LEVIN_OK)

@@ -67,7 +67,7 @@ static const char *advice(levin_code code)
 {
     switch (code) {
     case LEVIN_NO_STORE: return "create one with `levin create` or `levin import`";
-    case LEVIN_EXISTS: return "choose another directory, or remove this one";
+    case LEVIN_EXISTS: return "choose another name, or remove what has it";
     case LEVIN_LOCKED: return "end the process that has it open, then try again";
     case LEVIN_READERS_FULL: return "`levin stats` beside the writer counts them; end one that is not needed";
     case LEVIN_CORRUPT: return "`levin check` lists all the damage";
