@@ -568,8 +568,8 @@ levin_code levin_restore(const char *backup_path, const char *directory, const l
     levin_code code = levin_open(backup_path, &o, &db, &local);
     if (code == LEVIN_OK) {
         if (db->beside) /* its log has what this handle does not see */
-            code = db_refuse(db, LEVIN_LOCKED, "\"%s\" is open for writing: take a backup of it with that handle, or when "
-                             "it is closed", backup_path);
+            code = db_refuse(db, LEVIN_LOCKED, "\"%s\" is open for writing: take a backup of it with that handle, or "
+                             "when it is closed", backup_path);
         else
             code = levin_backup(db, directory, options, result);
         if (code != LEVIN_OK)
