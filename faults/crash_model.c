@@ -34,10 +34,9 @@
  * the pages are marked clean), the file's unsynced writes never reach the device, while reads go on showing them;
  * only the new size does, later.  The kernel writes whole pages of 4 KiB: a later write into a lost page takes the
  * page's other lost bytes along; as with any write, no sector of the page that stays as it is on the device is hurt.
- * Where they are reverted (Btrfs), reads show what is durable from then on, and
- * nothing is left to be taken along; changes of the size by truncation or preallocation stay.  (That some of the
- * pages had reached the device before the error is covered by the crash before the failed sync's return, not in
- * combination with what is written afterwards.)
+ * Where they are reverted (Btrfs), reads show what is durable from then on, and nothing is left to be taken along;
+ * changes of the size by truncation or preallocation stay.  (That some of the pages had reached the device before the
+ * error is covered by the crash before the failed sync's return, not in combination with what is written afterwards.)
  *
  * Sync of a range (msync, O_DSYNC).  The bytes of the range, rounded to pages of 4 KiB, are durable, and so is the
  * size, as far as they need it; what the file's other unsynced writes hold is not. sync() and syncfs() make all
