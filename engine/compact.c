@@ -13,7 +13,8 @@
  *             those of the window; the window moves on behind them
  * so that each page is written twice at most and little space is needed.  Then, and with LEVIN_COMPACT_END that alone:
  *   TAIL      what stands behind the place where the file would end if nothing were free goes to the lowest free pages
- *   SETTLE    a round that writes nothing: the pages that the last one let go leave the end of the file
+ *   SETTLE    a round that writes nothing: the pages that the last one let go leave the end of the file; and one more
+ *             where the free list of that round stands there, which the older meta page needs until then
  *
  * levin_compact() collects the value log before (collect.h): what that moves is in the tree then.
  *
@@ -36,6 +37,7 @@ enum compact_phase { EVACUATE, FILL, TAIL, SETTLE, DONE };
 enum {
     ROUND_PAGES_MIN = 64,
     TAIL_PASSES_MAX = 4,
+    SETTLE_SHARE = 16, /* of the file, free: is given back by a round more */
     STEPS_BETWEEN_PROGRESS = 64,
     AUTO_BYTES_MIN = 4 << 20 /* free bytes that are not worth a look */
 };
@@ -49,7 +51,7 @@ struct compaction {
     uint64_t held_max;       /* so many pages may wait for readers */
     uint64_t place;          /* where the window begins */
     uint64_t limit;          /* TAIL: pages from here on are moved */
-    unsigned tail_passes;
+    unsigned tail_passes, settled;
     uint64_t moved_in_pass;
     unsigned domain, fill_domain; /* the tree in which it goes on, and */
     uint8_t *key;            /* where the pass goes on: EVACUATE, TAIL */
@@ -188,7 +190,8 @@ bool compact_next_round(levin *db, compact_round *round)
 {
     compaction *c = db->compaction;
     uint64_t held = held_pages(db);
-    c->result.held_pages = 0;
+    if (c->phase < SETTLE)
+        c->result.held_pages = 0;
     if (held > c->held_max && c->phase < SETTLE) {
         c->result.held_pages = held;
         c->phase = c->result.rounds ? SETTLE : DONE;
@@ -262,10 +265,11 @@ void compact_round_done(levin *db, const merge_result *result, uint64_t bytes_wr
         c->key_bytes = 0;
         c->phase = c->fill_domain < domains(db) ? EVACUATE : TAIL;
         break;
-    case SETTLE:
-    case DONE:
-        c->phase = DONE;
+    case SETTLE: /* a large store is not worth a round for a few pages */
+        if (c->settled++ || db->meta.free_pages <= db->meta.page_count / SETTLE_SHARE + 1)
+            c->phase = DONE;
         break;
+    case DONE: break;
     }
 }
 

@@ -139,6 +139,25 @@ START_TEST(compact__small_and_empty_stores)
 }
 END_TEST
 
+/* One round holds all of such a store: its pages go behind the end and come back. */
+START_TEST(compact__a_small_store_is_no_longer_than_it_need_be)
+{
+    levin_compact_result r;
+    for (unsigned keys = 50; keys <= KEYS_MAX; keys *= 2) {
+        setup(keys, true, NULL);
+        for (unsigned i = 0; i < keys; i++)
+            put(i);
+        for (int turn = 0; turn < 2; turn++) {
+            expect_ok(levin_compact(f.db, NULL, &r), "compact");
+            ck_assert_msg(r.free_after <= r.pages_after / 16 + 1, "%u keys: %llu pages of %llu are free", keys,
+                          (unsigned long long)r.free_after, (unsigned long long)r.pages_after);
+        }
+        expect_whole();
+        teardown();
+    }
+}
+END_TEST
+
 START_TEST(compact__snapshots_stand_still_and_hold_the_file)
 {
     levin_compact_result r;
@@ -383,7 +402,8 @@ END_TEST
 LEVIN_TEST_MAIN("compact", TEST(compact__named_keyspaces_too),
                 TEST(compact__all_packs_and_orders_the_tree_and_shortens_the_file),
                 TEST(compact__large_values_move_too), TEST(compact__end_moves_only_what_is_in_the_way),
-                TEST(compact__small_and_empty_stores), TEST(compact__snapshots_stand_still_and_hold_the_file),
+                TEST(compact__small_and_empty_stores), TEST(compact__a_small_store_is_no_longer_than_it_need_be),
+                TEST(compact__snapshots_stand_still_and_hold_the_file),
                 TEST(compact__again_and_again_beside_a_snapshot_does_not_grow_the_file),
                 TEST(compact__stops_between_any_two_steps), TEST(compact__writes_and_checkpoints_come_between),
                 TEST(compact__damage_stops_it_and_nothing_is_lost),
