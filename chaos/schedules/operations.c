@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { FILLER_KEY_BYTES = 3, FILLER_BYTES = 900 };
-enum { DIGITS = 3, LARGE_BYTES = 120, POLLS = 3 };
+enum { DIGITS = 3, LARGE_BYTES = 120, POLLS = 3, OPERATION_CALLS_MAX = 3 };
 
 const char *operation_key(unsigned key)
 {
@@ -383,6 +383,16 @@ static levin_code txn_operations(operations *o, levin_txn *txn, history_call *c,
     return code;
 }
 
+/* A conflict takes a write to one of the keys that had not returned when the transaction began. */
+static bool conflict_has_cause(const operations *o, const history_call *txn, unsigned keys)
+{
+    const history *h = o->calls;
+    for (unsigned i = 0; i < h->count; i++)
+        if (&h->calls[i] != txn && h->calls[i].writes & keys && h->calls[i].returned > txn->invoked)
+            return true;
+    return false;
+}
+
 static void do_txn(operations *o, unsigned thread, const scenario_operation *op, unsigned number)
 {
     levin_txn *txn;
@@ -396,6 +406,8 @@ static void do_txn(operations *o, unsigned thread, const scenario_operation *op,
         code = levin_txn_commit(txn, op->durability);
     }
     if (code == LEVIN_CONFLICT) { /* what it has read was one state all the same */
+        if (!conflict_has_cause(o, c, op->keys | op->more))
+            schedule_found(SCHEDULE_CHECK, "a transaction is refused, and nothing that it has read or written changed");
         c->writes = 0;
         operation_returned(o, c, LEVIN_OK);
     } else {
@@ -442,10 +454,20 @@ static void ticket_settle(outstanding *w, bool polls)
 {
     if (!w->ticket)
         return;
-    for (int i = 0; polls && i < POLLS && levin_ticket_poll(w->ticket) == LEVIN_PENDING; i++)
-        schedule_pause();
-    levin_code code = levin_ticket_wait(w->ticket);
-    operation_acknowledged(w->o, w->c, operation_expected(w->o, code, "a ticket"), w->durability);
+    levin_code polled = LEVIN_PENDING;
+    for (int i = 0; polls && i < POLLS && polled == LEVIN_PENDING; i++) {
+        polled = levin_ticket_poll(w->ticket);
+        if (polled == LEVIN_PENDING)
+            schedule_pause();
+    }
+    if (polled != LEVIN_PENDING) /* this is its word, and holds from now on */
+        operation_acknowledged(w->o, w->c, operation_expected(w->o, polled, "a ticket"), w->durability);
+    const levin_code code = levin_ticket_wait(w->ticket);
+    if (polled == LEVIN_PENDING)
+        operation_acknowledged(w->o, w->c, operation_expected(w->o, code, "a ticket"), w->durability);
+    else if (polled != code)
+        schedule_found(SCHEDULE_CHECK, "a ticket was polled as %s and waited for as %s", levin_code_name(polled),
+                       levin_code_name(code));
     levin_batch_destroy(w->batch);
     w->ticket = NULL;
 }
@@ -512,11 +534,17 @@ static void do_upkeep(operations *o, unsigned thread, const scenario_operation *
     operation_returned(o, c, operation_expected(o, code, "upkeep"));
 }
 
+/* Of the largest scenarios the last operations are left out: all threads may be in one, and then the end is read. */
+static bool history_has_room(const operations *o)
+{
+    return o->calls->count + (o->s->threads + 1) * OPERATION_CALLS_MAX <= HISTORY_CALLS_MAX;
+}
+
 void operations_thread(operations *o, unsigned thread)
 {
     outstanding ticket = { 0 };
     operations_held held = { 0 };
-    for (unsigned i = 0; i < o->s->of[thread].count; i++) {
+    for (unsigned i = 0; i < o->s->of[thread].count && history_has_room(o); i++) {
         const scenario_operation *op = &o->s->of[thread].at[i];
         const unsigned number = scenario_value(thread, i);
         outstanding before = ticket;

@@ -148,6 +148,8 @@ static void close_store(running *r)
     uint64_t pieces, bytes;
     if (code != LEVIN_OK && !r->s->has_fault)
         schedule_found(SCHEDULE_CHECK, "the close failed without a fault: %s", levin_code_name(code));
+    if (h->count == HISTORY_CALLS_MAX)
+        schedule_found(SCHEDULE_CHECK, "the history is too short");
     history_call *c = &h->calls[h->count++];
     *c = (history_call){ .invoked = h->now, .returned = h->now + 1, .result = HISTORY_DONE, .text = "close",
                          .barrier = code == LEVIN_OK };
