@@ -137,10 +137,8 @@ static void one_got(judgement *g, observation *o, uint32_t key, store_result res
         o->values[key] = STORE_WORK_ABSENT;
     else if (result != STORE_OK)
         tell(g, o->way, g->j->adapter->message(g->session));
-    else if (bytes > STORE_WORK_VALUE_BYTES)
-        see(g, o, key, (store_slice){ "", SIZE_MAX });
     else
-        see(g, o, key, (store_slice){ buffer, bytes });
+        see(g, o, key, (store_slice){ buffer, bytes }); /* of one longer than the buffer its size is enough */
 }
 
 static void single_gets(judgement *g)
