@@ -109,11 +109,14 @@ void operation_acknowledged(operations *o, history_call *c, levin_code code, lev
     operation_returned(o, c, code);
 }
 
-/* Codes that a call may have without any fault are told apart by the caller; any other needs one. */
+/*
+ * Codes that a call may have without any fault are told apart by the caller; any other needs one, and no fault here
+ * damages a byte or makes a call wrong.
+ */
 levin_code operation_expected(operations *o, levin_code code, const char *call)
 {
-    if (code != LEVIN_OK && !o->s->has_fault)
-        schedule_found(SCHEDULE_CHECK, "%s failed without a fault: %s", call, levin_code_name(code));
+    if (code != LEVIN_OK && (!o->s->has_fault || code == LEVIN_CORRUPT || code == LEVIN_INVALID))
+        schedule_found(SCHEDULE_CHECK, "%s failed without a fault that can do so: %s", call, levin_code_name(code));
     return code;
 }
 
