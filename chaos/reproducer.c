@@ -177,7 +177,8 @@ static void test_name(const saved_finding *f, char name[64])
             *at = '_';
 }
 
-static void print_head(const saved_finding *f, FILE *to)
+/* As it is saved; the caller's to free. */
+static char *finding_text(const saved_finding *f)
 {
     char *text = NULL;
     size_t size = 0;
@@ -186,6 +187,12 @@ static void print_head(const saved_finding *f, FILE *to)
         fatal("no memory");
     saved_finding_print(f, memory);
     fclose(memory);
+    return text;
+}
+
+static void print_head(const saved_finding *f, FILE *to)
+{
+    char *text = finding_text(f);
     fprintf(to, "/*\n * A finding of levin-chaos, made small: %s is broken.\n *\n", f->promise);
     for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
         for (char *at = line; at + 1 < end; at++)
@@ -315,13 +322,7 @@ static const char *why_not_calls(const saved_finding *f)
 /* The whole test: the finding as a literal, done again. */
 static void print_again(const saved_finding *f, const char *why, const char *name, FILE *to)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *memory = open_memstream(&text, &size);
-    if (!memory)
-        fatal("no memory");
-    saved_finding_print(f, memory);
-    fclose(memory);
+    char *text = finding_text(f);
     fprintf(to, "/*\n * Not a test of calls: %s.\n */\n"
                 "#include \"../faults/check_main.h\"\n#include \"finding_run.h\"\n\n"
                 "static const char text[] =", why);

@@ -16,6 +16,7 @@
 
 #include "keyspace.h"
 #include "lock_format.h"
+#include "meta_read.h"
 #include "vlog_table.h"
 
 typedef struct check {
@@ -199,17 +200,6 @@ static void check_lost_pages(check *c)
         }
 }
 
-static levin_code read_meta(levin *db, unsigned slot, page_meta *meta, levin_error *fault)
-{
-    uint8_t bytes[META_BYTES];
-    size_t done;
-    levin_code code = file_read(&db->pages, bytes, sizeof bytes, (uint64_t)slot * META_SLOT_BYTES, &done, fault);
-    if (code == LEVIN_OK && done < sizeof bytes)
-        code = error_corrupt(fault, PAGE_FILE_NAME, (uint64_t)slot * META_SLOT_BYTES, sizeof bytes, done,
-                             "the page file ends inside the meta page");
-    return code == LEVIN_OK ? meta_decode(bytes, slot, meta, fault) : code;
-}
-
 /* The newest meta page must be the one in use; the other one may be anything that a crash can leave. */
 static levin_code check_meta(check *c)
 {
@@ -217,11 +207,11 @@ static levin_code check_meta(check *c)
     levin_error fault;
     page_meta meta;
     const unsigned slot = (unsigned)(db->meta.generation % 2);
-    levin_code code = read_meta(db, !slot, &meta, &fault);
+    levin_code code = meta_read(&db->pages, !slot, &meta, &fault);
     c->result->metas = code == LEVIN_OK;
     if (code != LEVIN_OK && code != LEVIN_CORRUPT)
         return db_fail(db, &fault);
-    code = read_meta(db, slot, &meta, &fault);
+    code = meta_read(&db->pages, slot, &meta, &fault);
     c->result->metas += code == LEVIN_OK;
     if (code == LEVIN_OK && meta.generation != db->meta.generation)
         code = error_corrupt(&fault, PAGE_FILE_NAME, (uint64_t)slot * META_SLOT_BYTES + META_GENERATION,

@@ -94,13 +94,14 @@ static int opener_make(levin_file *file)
     return 0;
 }
 
-static void file_gone(levin_file *file)
+static int posix_close(void *context, levin_file *file)
 {
+    (void)context;
+    int result = close(file->descriptor) ? failure() : 0;
     if (file->opener)
         munmap((void *)(uintptr_t)file->opener, OPENER_BYTES);
-    if (file->descriptor >= 0)
-        close(file->descriptor);
     free(file);
+    return result == EINTR ? 0 : result; /* Linux has released the descriptor; a second close could hit another's */
 }
 
 /* Of what changes a file. */
@@ -111,7 +112,7 @@ static int foreign(const levin_file *file)
 
 static int posix_open(void *context, const char *path, levin_file_kind kind, unsigned flags, levin_file **file)
 {
-    (void)context, (void)kind;
+    (void)kind;
     *file = NULL;
     /* O_NONBLOCK: a FIFO lying under a file's name must not hang us; it changes nothing for regular files */
     int mode = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (flags & LEVIN_IO_WRITE ? O_RDWR : O_RDONLY);
@@ -133,20 +134,11 @@ static int posix_open(void *context, const char *path, levin_file_kind kind, uns
     if (!result && flags & LEVIN_IO_WRITE)
         result = opener_make(opened);
     if (result) {
-        file_gone(opened);
+        (void)posix_close(context, opened);
         return result;
     }
     *file = opened;
     return 0;
-}
-
-static int posix_close(void *context, levin_file *file)
-{
-    (void)context;
-    int result = close(file->descriptor) ? failure() : 0;
-    file->descriptor = -1;
-    file_gone(file);
-    return result == EINTR ? 0 : result; /* Linux has released the descriptor; a second close could hit another's */
 }
 
 static int posix_read_at(void *context, levin_file *file, void *buffer, size_t bytes, uint64_t offset, size_t *done)

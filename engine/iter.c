@@ -759,20 +759,19 @@ levin_code levin_iter_open(levin *store, const levin_iter_options *options, levi
     const levin_iter_options all = { 0 };
     const levin_iter_options *o = options ? options : &all;
     const version *v = snapshot_version(o->snapshot);
-    if (o->snapshot && o->snapshot->store != store) {
-        *iter = NULL;
-        return db_check_snapshot(store, o->snapshot);
-    }
+    *iter = NULL;
+    levin_code code = db_check_snapshot(store, o->snapshot);
+    if (code != LEVIN_OK)
+        return code;
     if (v)
         version_ref(v);
     else
         v = version_acquire(&store->versions);
     if (o->keyspace) { /* in this very state */
         const levin_snapshot state = { .store = store, .v = v };
-        levin_code code = keyspace_check(store, o->keyspace, &state);
+        code = keyspace_check(store, o->keyspace, &state);
         if (code != LEVIN_OK) {
             version_release(v);
-            *iter = NULL;
             return code;
         }
     }

@@ -388,8 +388,9 @@ levin_code keyspace_check(levin *store, const levin_keyspace *ks, const levin_sn
 {
     if (ks->store != store)
         return db_refuse(store, LEVIN_INVALID, "the keyspace is one of another store");
-    if (snapshot && snapshot->store != store)
-        return db_check_snapshot(store, snapshot);
+    const levin_code code = db_check_snapshot(store, snapshot);
+    if (code != LEVIN_OK)
+        return code;
     if (keyspace_lost(ks, snapshot))
         return db_refuse(store, LEVIN_NO_KEYSPACE, "the keyspace was dropped");
     return LEVIN_OK;

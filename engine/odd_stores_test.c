@@ -24,6 +24,14 @@ static void value_of(char *value, int i)
     value[snprintf(value, 16, "%d", i)] = '.';
 }
 
+/* Each large value gets a segment of its own. */
+static void many_segments(levin_options *o, simdisk *disk)
+{
+    full_store_options(o, simdisk_io(disk));
+    o->value_log_threshold_bytes = 1000;
+    o->value_log_segment_bytes = 4096;
+}
+
 START_TEST(odd_stores__more_segments_than_handles)
 {
     static char value[VALUE_BYTES], found[VALUE_BYTES];
@@ -32,9 +40,7 @@ START_TEST(odd_stores__more_segments_than_handles)
     simdisk *disk = simdisk_create(NULL, NULL);
     levin_options o;
     levin *db;
-    full_store_options(&o, simdisk_io(disk));
-    o.value_log_threshold_bytes = 1000;
-    o.value_log_segment_bytes = 4096;
+    many_segments(&o, disk);
     o.value_cache_bytes = 0;
     o.row_cache_bytes = 0;
     ck_assert_int_eq(levin_open("s", &o, &db, NULL), LEVIN_OK);
@@ -80,9 +86,7 @@ START_TEST(odd_stores__a_table_of_segments_longer_than_it_should_be)
     simdisk *disk = simdisk_create(NULL, NULL);
     levin_options o;
     levin *db;
-    full_store_options(&o, simdisk_io(disk));
-    o.value_log_threshold_bytes = 1000;
-    o.value_log_segment_bytes = 4096;
+    many_segments(&o, disk);
     ck_assert_int_eq(levin_open("s", &o, &db, NULL), LEVIN_OK);
     for (int i = 0; i < SEGMENTS; i++)
         ck_assert_int_eq(levin_put(db, key, full_store_key(key, i), value, sizeof value, LEVIN_LOGGED), LEVIN_OK);

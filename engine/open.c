@@ -33,6 +33,7 @@
 #include "compact.h"
 #include "keyspace.h"
 #include "lock_format.h"
+#include "meta_read.h"
 #include "open_lock.h"
 #include "open_values.h"
 #include "read.h"
@@ -292,19 +293,6 @@ static levin_code refuse_leftover_log(levin *db, levin_error *error)
 
 /* ---- the meta pages ---- */
 
-static levin_code read_meta(levin *db, unsigned slot, page_meta *meta, levin_error *error)
-{
-    uint8_t bytes[META_BYTES];
-    size_t done;
-    levin_code code = file_read(&db->pages, bytes, sizeof bytes, (uint64_t)slot * META_SLOT_BYTES, &done, error);
-    if (code != LEVIN_OK)
-        return code;
-    if (done < sizeof bytes)
-        return error_corrupt(error, PAGE_FILE_NAME, (uint64_t)slot * META_SLOT_BYTES, sizeof bytes, done,
-                             "the page file ends inside a meta page");
-    return meta_decode(bytes, slot, meta, error);
-}
-
 /* The newest valid one. A meta page that cannot be read for another reason than damage decides nothing: that is an
  * error. */
 static levin_code choose_meta(levin *db, levin_error *error)
@@ -313,9 +301,9 @@ static levin_code choose_meta(levin *db, levin_error *error)
     levin_error errors[2];
     levin_code code[2];
     for (unsigned slot = 0; slot < 2; slot++) {
-        code[slot] = read_meta(db, slot, &meta[slot], &errors[slot]);
+        code[slot] = meta_read(&db->pages, slot, &meta[slot], &errors[slot]);
         if (code[slot] == LEVIN_CORRUPT) /* a read that goes wrong once does not make the older one the newest */
-            code[slot] = read_meta(db, slot, &meta[slot], &errors[slot]);
+            code[slot] = meta_read(&db->pages, slot, &meta[slot], &errors[slot]);
         if (code[slot] != LEVIN_OK && code[slot] != LEVIN_CORRUPT) {
             *error = errors[slot];
             return code[slot];

@@ -172,8 +172,9 @@ static __attribute__((noinline)) levin_code get_seldom(levin *store, const levin
 {
     counter_stripe *mine = counter_mine(&store->counts);
     const version *v = snapshot_version(snapshot);
-    if (snapshot && snapshot->store != store)
-        return db_check_snapshot(store, snapshot);
+    const levin_code code = db_check_snapshot(store, snapshot);
+    if (code != LEVIN_OK)
+        return code;
     if (!get_is_sampled(mine))
         return get_copy(store, mine, v, DOMAIN_PLAIN, key, key_bytes, buffer, capacity, value_bytes);
     return get_measured(store, mine, v, DOMAIN_PLAIN, key, key_bytes, buffer, capacity, value_bytes);

@@ -25,6 +25,7 @@
 #include "checksum.h"
 #include "keyspace.h"
 #include "lock_format.h"
+#include "meta_read.h"
 #include "open_values.h"
 #include "tree_walk.h"
 
@@ -90,17 +91,6 @@ static levin_code lock_source(repair *r, levin_error *error)
     return failed ? error_os(error, failed, "locking", LOCK_FILE_NAME) : LEVIN_OK;
 }
 
-static levin_code read_slot(repair *r, unsigned slot, page_meta *meta, levin_error *fault)
-{
-    uint8_t bytes[META_BYTES];
-    size_t done;
-    levin_code code = file_read(&r->pages, bytes, sizeof bytes, (uint64_t)slot * META_SLOT_BYTES, &done, fault);
-    if (code == LEVIN_OK && done < sizeof bytes)
-        code = error_corrupt(fault, PAGE_FILE_NAME, (uint64_t)slot * META_SLOT_BYTES, sizeof bytes, done,
-                             "the page file ends inside a meta page");
-    return code == LEVIN_OK ? meta_decode(bytes, slot, meta, fault) : code;
-}
-
 /* The newest valid meta page. One that is not valid is a loss that may be none. */
 static levin_code choose_meta(repair *r, levin_error *error)
 {
@@ -109,7 +99,7 @@ static levin_code choose_meta(repair *r, levin_error *error)
     levin_code code[2];
     uint64_t bytes;
     for (unsigned slot = 0; slot < 2; slot++) {
-        code[slot] = read_slot(r, slot, &meta[slot], &fault[slot]);
+        code[slot] = meta_read(&r->pages, slot, &meta[slot], &fault[slot]);
         if (code[slot] != LEVIN_OK && code[slot] != LEVIN_CORRUPT) {
             *error = fault[slot];
             return code[slot];
