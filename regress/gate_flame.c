@@ -5,12 +5,13 @@
  */
 #include "gate_flame.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDES = 2, LINE_BYTES = 1 << 16, NAME_BYTES = 96, DEPTH_MAX = 128, FUNCTIONS_MAX = 4096, TABLE_ROWS = 12 };
+#include "gate_lines.h"
+
+enum { SIDES = 2, NAME_BYTES = 96, DEPTH_MAX = 128, FUNCTIONS_MAX = 4096, TABLE_ROWS = 12 };
 enum { PLOT_WIDTH = 1100, ROW_HEIGHT = 17, LETTER_WIDTH = 7 };
 #define BOX_MIN 0.5
 
@@ -48,8 +49,9 @@ static flame_node *child_of(flame_node *parent, const char *name, size_t bytes)
     return *at = n;
 }
 
-static bool take(flame_node *root, char *line)
+static bool take(void *context, char *line)
 {
+    flame_node *root = context;
     unsigned long long samples[SIDES];
     int bytes = 0;
     char *numbers = strrchr(line, ' ');
@@ -78,20 +80,7 @@ static bool take(flame_node *root, char *line)
 
 static bool read_profile(flame_node *root, const char *path)
 {
-    static char line[LINE_BYTES];
-    FILE *f = fopen(path, "re");
-    unsigned number = 0;
-    bool ok = f;
-    if (!f)
-        fprintf(stderr, "levin-gate: %s: %s\n", path, strerror(errno));
-    while (ok && fgets(line, sizeof line, f)) {
-        number++;
-        ok = take(root, line);
-        if (!ok)
-            fprintf(stderr, "levin-gate: %s: line %u is no stack with the samples of two sides\n", path, number);
-    }
-    if (f)
-        fclose(f);
+    bool ok = gate_lines_each(path, take, root, "no stack with the samples of two sides");
     if (ok && !root->samples[0] && !root->samples[1]) {
         fprintf(stderr, "levin-gate: %s holds no sample\n", path);
         ok = false;

@@ -4,15 +4,15 @@
  */
 #include "gate_tally.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate_lines.h"
 #include "gate_statistics.h"
 #include "gate_table.h"
 
-enum { ROWS_MAX = 256, PATH_BYTES = 1024, LINE_BYTES = 1024 };
+enum { ROWS_MAX = 256, PATH_BYTES = 1024 };
 
 typedef struct tally_row {
     char group[GATE_NAME_BYTES], name[GATE_NAME_BYTES];
@@ -39,8 +39,9 @@ static tally_row *row_of(tally *t, const char *group, const char *name)
     return row;
 }
 
-static bool take(tally *t, const char *line)
+static bool take(void *context, char *line)
 {
+    tally *t = context;
     char group[GATE_NAME_BYTES], name[GATE_NAME_BYTES], verdict[GATE_NAME_BYTES];
     double change, ms;
     if (sscanf(line, "%47[^,],%47[^,],%*[^,],%*[^,],%47[^,],%lf,%lf", group, name, verdict, &change, &ms) != 5)
@@ -60,25 +61,6 @@ static bool take(tally *t, const char *line)
         row->longest = ms / 1000 > row->longest ? ms / 1000 : row->longest;
     }
     return true;
-}
-
-static bool read_file(tally *t, const char *path)
-{
-    char line[LINE_BYTES];
-    FILE *f = fopen(path, "re");
-    unsigned number = 0;
-    bool ok = f;
-    if (!f)
-        fprintf(stderr, "levin-gate: %s: %s\n", path, strerror(errno));
-    while (ok && fgets(line, sizeof line, f)) {
-        number++;
-        ok = take(t, line);
-        if (!ok)
-            fprintf(stderr, "levin-gate: %s: line %u is no decision, or one too many kinds\n", path, number);
-    }
-    if (f)
-        fclose(f);
-    return ok;
 }
 
 static void print_row(const tally_row *row, FILE *to)
@@ -157,7 +139,7 @@ bool gate_tally(const char *paths, FILE *to)
         char path[PATH_BYTES];
         size_t bytes = strcspn(at, ",");
         snprintf(path, sizeof path, "%.*s", (int)bytes, at);
-        if (bytes && !read_file(&t, path))
+        if (bytes && !gate_lines_each(path, take, &t, "no decision, or one too many kinds"))
             return false;
         at += bytes + (at[bytes] == ',');
     }
