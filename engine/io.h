@@ -85,7 +85,7 @@ typedef struct levin_io {
     int (*sync_dir)(void *context, const char *path);
     int (*list)(void *context, const char *path, levin_io_entry entry, void *entry_context);
 
-    /* Advisory lock on an open LOCK file, held until it is closed. EAGAIN when another holder excludes it. */
+    /* Advisory lock on an open LOCK or PAGES file, held until it is closed. EAGAIN when another holder excludes it. */
     int (*lock)(void *context, levin_file *file, bool exclusive);
 
     /* Memory, aligned to `alignment` (a power of two). alloc returns NULL on failure; free gets the same size. */
@@ -98,9 +98,10 @@ typedef struct levin_io {
     /* Version 2.  Either may be NULL: there is no such thing. */
 
     /*
-     * Advisory lock on a range of bytes of an open LOCK file, written or not.  It belongs to the open file, excludes
-     * other open files of this and of other processes, lock() counting as the range of all bytes, and goes when the
-     * file is closed or its process ends, however it ends.  A range is given back as it was taken.  EAGAIN.
+     * Advisory lock on a range of bytes of an open LOCK or PAGES file, written or not; it says nothing of reads and
+     * writes.  It belongs to the open file, excludes other open files of this and of other processes, lock() counting
+     * as the range of all bytes, and goes when the file is closed or its process ends, however it ends.  A range is
+     * given back as it was taken.  EAGAIN.
      */
     int (*lock_range)(void *context, levin_file *file, uint64_t offset, uint64_t bytes, levin_io_lock how);
     uint64_t (*process_id)(void *context); /* for people: nothing is decided by it */

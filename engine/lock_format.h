@@ -1,5 +1,5 @@
 /*
- * lock_format.h - the bytes of the file "lock", and what locks on them mean.  Version 1.
+ * lock_format.h - the bytes of the file "lock", and what locks on them, and on the page file, mean.  Version 1.
  *
  * The locks are byte-range locks of open files (io.h: lock_range); they last as long as the process that has them, so
  * that nobody has to find out who is still alive.  The bytes matter only where a lock is held.  They are never synced.
@@ -24,6 +24,13 @@
  *  48  u64[2] zero
  * What does not verify in a locked slot (it is being written, or damaged, or of a later version) counts as generation
  * 0: nothing is used again while it is held.
+ *
+ * Somebody may remove the file while locks are held, and whoever makes it anew finds none.  Nothing takes the place of
+ * the page file as long as there is a store, so its first bytes have locks too, of which the contents know nothing:
+ *        0      1  locked exclusively by the process that writes, while it has GATE
+ *        1      1  the same; shared by repair, and by readers without a slot
+ *        2      1  shared by readers with a slot
+ * A lock file is made only where nobody has these.
  */
 #ifndef LEVIN_LOCK_FORMAT_H
 #define LEVIN_LOCK_FORMAT_H
@@ -37,6 +44,11 @@ enum {
     READER_SLOT_BYTES = 64,
     READER_SLOTS_MAX = 1024,
     LOCK_NEVER_AT = READER_SLOTS_AT + READER_SLOTS_MAX * READER_SLOT_BYTES,
+
+    LOCK_PAGES_WRITER_AT = 0, /* in the page file */
+    LOCK_PAGES_ALONE_AT = 1,
+    LOCK_PAGES_READERS_AT = 2,
+    LOCK_PAGES_END = 3,
 
     READER_CHECKSUM = 0,
     READER_MAGIC_AT = 8,

@@ -3,9 +3,9 @@
  *
  * Files of a store: "lock", "pages" (page_format.h), "wal-%016x" (wal_format.h), "vlog-%016x" (vlog_format.h).
  *
- * Creation: the log's first segment first, then "pages.new" with both meta pages, synced, renamed to "pages", and the
- * directory synced.  The rename makes the store: before it there is nothing to lose, so leftovers of an unfinished
- * creation are replaced; after it the log is known to be there.
+ * Creation: "pages.new", locked; the log's first segment; both meta pages into "pages.new", which is synced, renamed to
+ * "pages", and the directory synced.  The rename makes the store: before it there is nothing to lose, so leftovers of
+ * an unfinished creation are replaced; after it the log is known to be there.
  *
  * Opening: the newest valid meta page of generation g is chosen.  If the newer slot is damaged the older one is
  * taken, whose pages and log are kept until the newer is known durable; the log refuses (LEVIN_CORRUPT) when it
@@ -147,7 +147,11 @@ static void background_run(void *argument)
 static levin_code make_directory(levin *db, levin_error *error)
 {
     int failed = db->io->make_dir(db->io->context, db->directory);
-    return failed && failed != EEXIST ? error_os(error, failed, "creation", db->directory) : LEVIN_OK;
+    levin_code code = failed && failed != EEXIST ? error_os(error, failed, "creation", db->directory) : LEVIN_OK;
+    if (failed == ENOENT) /* which of the two is missing? */
+        snprintf(error->message, sizeof error->message, "the directory that is to hold \"%.180s\" is not there",
+                 db->directory);
+    return code;
 }
 
 /*
@@ -214,6 +218,27 @@ static levin_code write_first_metas(levin *db, file *f, levin_error *error)
     return code == LEVIN_OK ? file_sync(f, error) : code;
 }
 
+/*
+ * The page file to be, when nobody else makes one: who does so has it locked, or it has its name already.  (By the lock
+ * file that is so, unless somebody has removed it.)
+ */
+static levin_code open_new_pages(levin *db, file *f, levin_error *error)
+{
+    file other = { 0 };
+    levin_code code = file_open(f, db->io, db->directory, NEW_PAGE_FILE_NAME, LEVIN_FILE_PAGES,
+                                LEVIN_IO_WRITE | LEVIN_IO_CREATE, error);
+    if (code == LEVIN_OK)
+        code = open_lock_pages(f, PAGE_FILE_WRITE, db->directory, error);
+    if (code != LEVIN_OK)
+        return code;
+    code = file_open(&other, db->io, db->directory, PAGE_FILE_NAME, LEVIN_FILE_PAGES, 0, error);
+    if (code == LEVIN_OK)
+        code = error_set(error, LEVIN_LOCKED, PAGE_FILE_NAME, "a store is being made elsewhere in \"%s\"",
+                         db->directory);
+    file_close(&other);
+    return code == LEVIN_NOT_FOUND ? LEVIN_OK : code;
+}
+
 static levin_code create_store(levin *db, levin_error *error)
 {
     file f = { 0 };
@@ -226,10 +251,9 @@ static levin_code create_store(levin *db, levin_error *error)
     m->page_count = page_first(m->page_bytes);
     m->replay = lsn_make(1, m->sector_bytes);
     wal_options_of(db, &log);
-    levin_code code = wal_create(&log, error);
+    levin_code code = open_new_pages(db, &f, error);
     if (code == LEVIN_OK)
-        code = file_open(&f, db->io, db->directory, NEW_PAGE_FILE_NAME, LEVIN_FILE_PAGES,
-                         LEVIN_IO_WRITE | LEVIN_IO_CREATE, error);
+        code = wal_create(&log, error);
     if (code == LEVIN_OK)
         code = file_truncate(&f, 0, error);
     if (code == LEVIN_OK)
@@ -379,11 +403,19 @@ static levin_code open_pages(levin *db, levin_error *error)
     } else if (code == LEVIN_OK && db->options.error_if_exists) {
         return error_set(error, LEVIN_EXISTS, db->directory, "there is a store in \"%s\" already", db->directory);
     }
-    if (code == LEVIN_OK && !db->options.read_only)
+    const bool reading = db->options.read_only;
+    if (code == LEVIN_OK)
+        code = open_lock_pages(&db->pages,
+                               !reading      ? PAGE_FILE_WRITE
+                               : !db->slots  ? PAGE_FILE_READ_ALONE
+                               : db->beside  ? PAGE_FILE_READ_BESIDE
+                                             : PAGE_FILE_READ,
+                               db->directory, error);
+    if (code == LEVIN_OK && !reading)
         code = sync_names(db, error);
     if (code != LEVIN_OK)
         return code;
-    return db->slots && db->options.read_only ? settle_reader(db, error) : choose_meta(db, error);
+    return db->slots && reading ? settle_reader(db, error) : choose_meta(db, error);
 }
 
 /* ---- the free list ---- */

@@ -5,6 +5,11 @@
  * free: if it is, there is no writer past its own opening, and the log may be replayed, until the reader lets the gate
  * go.  A writer waits for readers at the gate, and for nobody else.
  *
+ * All of that is worth nothing once the lock file is removed, or another has its name: then two writers would write
+ * over each other.  So a lock file is not made where the page file is in use, and who has the right to write or read by
+ * the lock file takes a lock on the page file too.  A writer takes that one last and gives it back first, so whoever
+ * has the gate and finds it taken has another lock file than the writer.
+ *
  * Concurrency: the thread that opens the store.  Crash safety: locks end with their process.
  */
 #include "open_lock.h"
@@ -25,6 +30,54 @@ static levin_code lock_result(levin *db, int failed, levin_error *error)
     if (failed == EAGAIN || failed == EACCES)
         return locked(db, error);
     return failed ? error_os(error, failed, "locking", LOCK_FILE_NAME) : LEVIN_OK;
+}
+
+/* As lock_result(), of the page file: its lock file may be gone, or be another one. */
+static levin_code pages_lock_result(int failed, const char *directory, levin_error *error)
+{
+    if (failed == EAGAIN || failed == EACCES)
+        return error_set(error, LEVIN_LOCKED, PAGE_FILE_NAME,
+                         "the store in \"%.120s\" is open elsewhere, and its file \"" LOCK_FILE_NAME
+                         "\" was removed meanwhile: close it there first", directory);
+    return failed ? error_os(error, failed, "locking", PAGE_FILE_NAME) : LEVIN_OK;
+}
+
+levin_code open_lock_pages(file *pages, page_file_use use, const char *directory, levin_error *error)
+{
+    const levin_io *io = pages->io;
+    int failed = 0;
+    if (io->version < 2 || !io->lock_range) {
+        failed = io->lock(io->context, pages->handle, use == PAGE_FILE_WRITE);
+    } else if (use == PAGE_FILE_WRITE) {
+        failed = lock_file_range(pages, LOCK_PAGES_WRITER_AT, 2, LEVIN_IO_LOCK_EXCLUSIVE); /* ALONE too */
+    } else if (use == PAGE_FILE_READ_ALONE) {
+        failed = lock_file_range(pages, LOCK_PAGES_ALONE_AT, 1, LEVIN_IO_LOCK_SHARED);
+    } else {
+        if (use == PAGE_FILE_READ)
+            failed = lock_file_range(pages, LOCK_PAGES_WRITER_AT, 1, LEVIN_IO_LOCK_TEST);
+        if (!failed)
+            failed = lock_file_range(pages, LOCK_PAGES_READERS_AT, 1, LEVIN_IO_LOCK_SHARED);
+    }
+    return pages_lock_result(failed, directory, error);
+}
+
+/* Makes the lock file, of a store that nobody has open. */
+static levin_code make_lock_file(levin *db, levin_error *error)
+{
+    const levin_io *io = db->io;
+    file pages = { 0 };
+    levin_code code = file_open(&pages, io, db->directory, PAGE_FILE_NAME, LEVIN_FILE_PAGES, LEVIN_IO_WRITE, error);
+    if (code == LEVIN_OK) {
+        const int failed = io->lock_range ? lock_file_range(&pages, 0, LOCK_PAGES_END, LEVIN_IO_LOCK_TEST)
+                                          : io->lock(io->context, pages.handle, true);
+        code = pages_lock_result(failed, db->directory, error);
+        file_close(&pages);
+    } else if (code == LEVIN_NOT_FOUND) { /* no store yet */
+        code = LEVIN_OK;
+    }
+    return code == LEVIN_OK ? file_open(&db->lock, io, db->directory, LOCK_FILE_NAME, LEVIN_FILE_LOCK,
+                                        LEVIN_IO_WRITE | LEVIN_IO_CREATE, error)
+                            : code;
 }
 
 static levin_code lock_writer(levin *db, levin_error *error)
@@ -74,8 +127,10 @@ levin_code open_lock(levin *db, levin_error *error)
 {
     const bool writing = !db->options.read_only;
     bool writable = true;
-    levin_code code = file_open(&db->lock, db->io, db->directory, LOCK_FILE_NAME, LEVIN_FILE_LOCK,
-                                writing ? LEVIN_IO_WRITE | LEVIN_IO_CREATE : LEVIN_IO_WRITE, error);
+    levin_code code = file_open(&db->lock, db->io, db->directory, LOCK_FILE_NAME, LEVIN_FILE_LOCK, LEVIN_IO_WRITE,
+                                error);
+    if (writing && code == LEVIN_NOT_FOUND)
+        code = make_lock_file(db, error);
     if (!writing && code == LEVIN_IO &&
         (error->os_error == EACCES || error->os_error == EROFS || error->os_error == EPERM)) {
         writable = false;

@@ -26,6 +26,7 @@
 #include "keyspace.h"
 #include "lock_format.h"
 #include "meta_read.h"
+#include "open_lock.h"
 #include "open_values.h"
 #include "tree_walk.h"
 
@@ -76,7 +77,7 @@ static levin_code lose_other(repair *r, levin_loss_kind kind, const levin_error 
 
 /* ---- the source ---- */
 
-/* A store that is open for writing is not to be repaired. Without a lock file nobody has it open. */
+/* A store that is open for writing is not to be repaired. There may be no lock file: the page file's lock tells. */
 static levin_code lock_source(repair *r, levin_error *error)
 {
     levin_code code = file_open(&r->lock, r->io, r->source, LOCK_FILE_NAME, LEVIN_FILE_LOCK, 0, error);
@@ -489,6 +490,8 @@ static levin_code repair_run(repair *r, const char *target, const char *unfinish
         code = file_open(&r->pages, r->io, r->source, PAGE_FILE_NAME, LEVIN_FILE_PAGES, 0, error);
     if (code == LEVIN_NOT_FOUND || (code == LEVIN_IO && error->os_error == ENOENT))
         return error_set(error, LEVIN_NO_STORE, PAGE_FILE_NAME, "there is no page file in \"%.150s\"", r->source);
+    if (code == LEVIN_OK)
+        code = open_lock_pages(&r->pages, PAGE_FILE_READ_ALONE, r->source, error);
     if (code == LEVIN_OK)
         code = choose_meta(r, error);
     if (code == LEVIN_OK)
