@@ -77,8 +77,13 @@ levin_code sink_open_directory(backup_sink *s, const levin_io *io, const char *d
     file mark = { 0 };
     *s = (backup_sink){ .io = io, .directory = directory };
     int failed = io->make_dir(io->context, directory);
-    if (failed && failed != EEXIST)
-        return error_os(error, failed, "creation", directory);
+    if (failed && failed != EEXIST) {
+        levin_code code = error_os(error, failed, "creation", directory);
+        if (failed == ENOENT) /* which of the two is missing? */
+            snprintf(error->message, sizeof error->message, "the directory that is to hold \"%.180s\" is not there",
+                     directory);
+        return code;
+    }
     failed = io->list(io->context, directory, entry_found, &found);
     if (failed && !found)
         return error_os(error, failed, "listing", directory);

@@ -54,33 +54,42 @@ static void meta_fields(dump *d, const page_meta *m)
     item_number(d, "incarnation", m->incarnation);
 }
 
+/* Whether it is shown: when asked for, by its page too, and when nothing else can be found for want of it. */
+static bool wants_meta(const dump *d, uint64_t offset)
+{
+    return wants(d, LEVIN_DUMP_META) || !d->have_meta ||
+           (wants(d, LEVIN_DUMP_PAGES) && d->options->page == offset / d->meta.page_bytes);
+}
+
 static levin_code dump_metas(dump *d, levin_error *error)
 {
+    page_meta metas[2];
+    levin_error faults[2] = { { 0 } };
+    levin_code codes[2];
     for (unsigned slot = 0; slot < 2; slot++) {
         uint8_t bytes[META_BYTES];
-        page_meta m;
-        levin_error fault = { 0 };
         size_t done;
         uint64_t offset = (uint64_t)slot * META_SLOT_BYTES;
         levin_code code = file_read(&d->pages, bytes, sizeof bytes, offset, &done, error);
         if (code != LEVIN_OK)
             return code;
-        if (done < sizeof bytes)
-            code = error_corrupt(&fault, PAGE_FILE_NAME, offset, sizeof bytes, done,
-                                 "the page file ends inside a meta page");
-        else
-            code = meta_decode(bytes, slot, &m, &fault);
-        if (code == LEVIN_OK && (!d->have_meta || m.generation > d->meta.generation)) {
-            d->meta = m;
+        codes[slot] = done < sizeof bytes ? error_corrupt(&faults[slot], PAGE_FILE_NAME, offset, sizeof bytes, done,
+                                                          "the page file ends inside a meta page")
+                                          : meta_decode(bytes, slot, &metas[slot], &faults[slot]);
+        if (codes[slot] == LEVIN_OK && (!d->have_meta || metas[slot].generation > d->meta.generation)) {
+            d->meta = metas[slot];
             d->have_meta = true;
         }
-        if (!wants(d, LEVIN_DUMP_META))
+    }
+    for (unsigned slot = 0; slot < 2; slot++) {
+        uint64_t offset = (uint64_t)slot * META_SLOT_BYTES;
+        if (!wants_meta(d, offset))
             continue;
         item_begin(d, "meta", PAGE_FILE_NAME, offset);
         item_number(d, "slot", slot);
-        if (code == LEVIN_OK)
-            meta_fields(d, &m);
-        item_end(d, &fault);
+        if (codes[slot] == LEVIN_OK)
+            meta_fields(d, &metas[slot]);
+        item_end(d, &faults[slot]);
     }
     return LEVIN_OK;
 }
@@ -284,6 +293,8 @@ static levin_code dump_pages(dump *d, levin_error *error)
         if (d->options->page >= d->file_pages)
             return error_set(error, LEVIN_INVALID, NULL, "there is no page %llu: the file has %llu",
                              (unsigned long long)d->options->page, (unsigned long long)d->file_pages);
+        if (d->options->page < page_first(d->meta.page_bytes)) /* meta pages, which were shown */
+            return LEVIN_OK;
         code = read_page(d, d->options->page, error);
         return code == LEVIN_OK ? dump_page(d, d->options->page, error) : code;
     }

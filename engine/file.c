@@ -50,6 +50,11 @@ levin_code file_open(file *f, const levin_io *io, const char *directory, const c
         error->os_error = result;
         return LEVIN_NOT_FOUND;
     }
+    if (result == ENOTDIR) {
+        error_set(error, LEVIN_IO, name, "\"%.200s\" is not a directory: a store is one", directory);
+        error->os_error = result;
+        return LEVIN_IO;
+    }
     if (result)
         return error_os(error, result, "open", name);
     f->io = io;

@@ -952,7 +952,8 @@ typedef bool (*levin_dump_visit)(void *context, const levin_dump_item *item); /*
 typedef struct levin_dump_options {
     uint32_t struct_bytes;  /* sizeof(levin_dump_options), set by levin_dump_options_init() */
     unsigned what;          /* of enum levin_dump_what, added up; default LEVIN_DUMP_META */
-    uint64_t page;          /* default UINT64_MAX: all; otherwise of the pages that one alone, with its cells */
+    uint64_t page;          /* default UINT64_MAX: all; otherwise of the pages that one alone, with its cells; of the
+                             * first ones the meta pages that stand there */
     const struct levin_io *io; /* default NULL: POSIX */
 } levin_dump_options;
 LEVIN_API void levin_dump_options_init(levin_dump_options *options);

@@ -66,7 +66,6 @@ int cli_error(const cli_command *command, const char *format, ...)
 static const char *advice(levin_code code)
 {
     switch (code) {
-    case LEVIN_NO_STORE: return "create one with `levin create` or `levin import`";
     case LEVIN_EXISTS: return "choose another name, or remove what has it";
     case LEVIN_LOCKED: return "end the process that has it open, then try again";
     case LEVIN_READERS_FULL: return "`levin stats` beside the writer counts them; end one that is not needed";
@@ -78,10 +77,25 @@ static const char *advice(levin_code code)
     }
 }
 
+/* As advice(), of a store that could not be opened. */
+static const char *advice_open(const levin_error *error)
+{
+    if (error->code != LEVIN_NO_STORE)
+        return advice(error->code);
+    return !strcmp(error->file, "lock")                ? "a command that writes does that, as `levin compact`"
+           : !strcmp(error->file, "pages.unfinished") ? ""
+                                                      : "create one with `levin create` or `levin import`";
+}
+
+static int fail(const cli_command *command, const char *path, const levin_error *error, const char *hint)
+{
+    const char *text = error->message[0] ? error->message : levin_code_text(error->code);
+    return cli_error(command, "%s: %s [%s]%s%s", path, text, levin_code_name(error->code), *hint ? "\n  " : "", hint);
+}
+
 int cli_fail(const cli_command *command, const char *path, const levin_error *error)
 {
-    const char *text = error->message[0] ? error->message : levin_code_text(error->code), *hint = advice(error->code);
-    return cli_error(command, "%s: %s [%s]%s%s", path, text, levin_code_name(error->code), *hint ? "\n  " : "", hint);
+    return fail(command, path, error, advice(error->code));
 }
 
 int cli_fail_call(const cli_command *command, const char *path, levin *store, levin_code code)
@@ -114,7 +128,7 @@ levin *cli_open(const cli_command *command, const char *path, const levin_option
     if (makes)
         place_clear(&p);
     error.code = code;
-    cli_fail(command, path, &error);
+    fail(command, path, &error, advice_open(&error));
     return NULL;
 }
 
