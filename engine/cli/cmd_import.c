@@ -6,6 +6,8 @@
  * records whose batches are on the device is printed, and flushed, after each batch: whatever happens next, those are
  * in the store.
  *
+ * With --all-keyspaces a record says in which keyspace it is; each change of the keyspace ends a batch.
+ *
  * With --sorted all of it is one bulk load (levin_bulk_load_begin()): wholly in the store at the end, or not at all.
  */
 #include <inttypes.h>
@@ -21,7 +23,7 @@
 
 enum {
     OPT_FORMAT = OPT_FORMAT_LAST, OPT_FROM, OPT_BATCH, OPT_SYNC, OPT_DURABILITY, OPT_SKIP, OPT_ACK, OPT_PAGE_SIZE,
-    OPT_MEMTABLE, OPT_JSON, OPT_KEYSPACE, OPT_SORTED
+    OPT_MEMTABLE, OPT_JSON, OPT_KEYSPACE, OPT_ALL_KEYSPACES, OPT_SORTED
 };
 enum { BATCH_RECORDS_DEFAULT = 1000 };
 #define BATCH_BYTES ((size_t)32 << 20)
@@ -43,6 +45,7 @@ typedef struct import_state {
     const char *path;
     levin *store;
     levin_keyspace *keyspace; /* NULL: the default one */
+    buffer keyspace_name;     /* with --all-keyspaces: its; empty: the default one */
     levin_batch *batch;
     levin_bulk_load *load;    /* in place of batches */
     uint64_t loaded;          /* records in it, not committed */
@@ -147,6 +150,28 @@ static int add_record(import_state *s)
     return count >= s->request->batch_records || levin_batch_bytes(s->batch) >= BATCH_BYTES ? commit(s) : CLI_OK;
 }
 
+/* Takes up the keyspace that the record or line read last names, which is made if there is none. */
+static int enter_keyspace(import_state *s)
+{
+    const buffer *name = &s->reader.keyspace;
+    if (name->size == s->keyspace_name.size &&
+        (!name->size || memcmp(name->data, s->keyspace_name.data, name->size) == 0))
+        return CLI_OK;
+    int status = commit(s);
+    if (status != CLI_OK)
+        return status;
+    levin_keyspace_close(s->keyspace);
+    s->keyspace = NULL;
+    levin_code code = name->size ? levin_keyspace_open(s->store, name->data, name->size, LEVIN_KEYSPACE_CREATE,
+                                                       &s->keyspace)
+                                 : LEVIN_OK;
+    if (code != LEVIN_OK)
+        return fail_call(s, code);
+    buffer_clear(&s->keyspace_name);
+    buffer_append(&s->keyspace_name, name->data, name->size);
+    return CLI_OK;
+}
+
 /* Until the end, an error, or an interrupt. */
 static int import_all(import_state *s)
 {
@@ -155,7 +180,12 @@ static int import_all(import_state *s)
             return CLI_INTERRUPTED;
         int status = CLI_OK;
         switch (s->reader.format->read(&s->reader)) {
-        case READ_RECORD: status = add_record(s); break;
+        case READ_RECORD:
+            status = enter_keyspace(s);
+            if (status == CLI_OK)
+                status = add_record(s);
+            break;
+        case READ_KEYSPACE: status = enter_keyspace(s); break;
         case READ_MALFORMED: status = malformed(s); break;
         case READ_END: return commit(s);
         case READ_INTERRUPTED: return CLI_INTERRUPTED;
@@ -228,6 +258,8 @@ out:
     key_set_fini(&s.batch_keys);
     buffer_fini(&s.reader.key);
     buffer_fini(&s.reader.value);
+    buffer_fini(&s.reader.keyspace);
+    buffer_fini(&s.keyspace_name);
     source_close(&s.reader.in);
     return status;
 }
@@ -244,6 +276,7 @@ static const struct option import_options[] = { { "format", required_argument, N
                                                 { "memtable", required_argument, NULL, OPT_MEMTABLE },
                                                 { "json", no_argument, NULL, OPT_JSON },
                                                 { "keyspace", required_argument, NULL, OPT_KEYSPACE },
+                                                { "all-keyspaces", no_argument, NULL, OPT_ALL_KEYSPACES },
                                                 { "quiet", no_argument, NULL, 'q' },
                                                 FORMAT_OPTIONS,
                                                 CLI_STORE_OPTIONS };
@@ -257,6 +290,7 @@ static int take_option(const cli_command *command, import_request *request, int 
     case 'q': request->quiet = true; break;
     case OPT_FROM: request->from = optarg; break;
     case OPT_KEYSPACE: request->keyspace = optarg; break;
+    case OPT_ALL_KEYSPACES: request->fields.keyspaces = true; break;
     case OPT_SYNC: request->durability = LEVIN_SYNCED; break;
     case OPT_SKIP: request->skip_malformed = true; break;
     case OPT_ACK: request->ack = true; break;
@@ -307,6 +341,11 @@ static int run(const cli_command *command, int argc, char **argv)
         request.format = format_by_file(request.from);
     if (request.ack && request.durability != LEVIN_SYNCED)
         return cli_usage(command, "--ack goes with --sync: only what is on the device is acknowledged");
+    const char *clash = format_keyspaces_clash(request.format, &request.fields, request.keyspace);
+    if (clash)
+        return cli_usage(command, "%s", clash);
+    if (request.sorted && request.fields.keyspaces)
+        return cli_usage(command, "--sorted is a load of one keyspace: it does not go with --all-keyspaces");
     if (request.sorted && (request.ack || request.batch_records))
         return cli_usage(command, "--sorted commits once, at the end: it does not go with --ack or --batch");
     if (!request.batch_records)
@@ -331,6 +370,7 @@ const cli_command command_import = {
     "      --key-column N       tsv: column of the key (1)\n"
     "      --value-column N     tsv: column of the value (2)\n"
     "      --keyspace NAME      into that keyspace, which is made if there is none\n"
+    "      --all-keyspaces      ndjson: each record into the keyspace that it names (`export --all-keyspaces`)\n"
     "      --batch N            commit after N records (1000), or 32 MiB\n"
     "      --sync               each batch is on the device before the next is read, as --durability synced\n"
     "      --durability LEVEL   none, logged (default) or synced; at the end everything is synced in any case\n"

@@ -59,6 +59,15 @@ bool format_option(format_options *options, int c, const char *argument, const c
     return true;
 }
 
+const char *format_keyspaces_clash(const format *chosen, const format_options *options, const char *keyspace)
+{
+    return !options->keyspaces       ? NULL
+           : !chosen->write_keyspace ? "--all-keyspaces goes with --format ndjson"
+           : options->whole          ? "--all-keyspaces does not go with --whole"
+           : keyspace                ? "--keyspace or --all-keyspaces, not both"
+                                     : NULL;
+}
+
 enum read_result reader_malformed(reader *r, uint64_t line, size_t column, const char *text, ...)
 {
     va_list arguments;

@@ -18,10 +18,13 @@ typedef struct format_options {
     const char *separator; /* between the parts of a key of several fields */
     unsigned key_column, value_column; /* tsv, from 1 */
     bool whole;            /* ndjson: the value is the line */
+    bool keyspaces;        /* ndjson: a record names its keyspace, if it is not in the default one */
+    levin_slice keyspace;  /* with that, of the records that are written; data NULL: the default one */
 } format_options;
 
 enum read_result {
     READ_RECORD,
+    READ_KEYSPACE,    /* with options->keyspaces: a line that says no more than that there is this one */
     READ_END,
     READ_MALFORMED,   /* where and why are filled; the next read goes on after it */
     READ_INTERRUPTED,
@@ -33,6 +36,7 @@ typedef struct reader {
     const format_options *options;
     source in;
     buffer key, value;    /* the record read last */
+    buffer keyspace;      /* with options->keyspaces; empty: the default one */
     uint64_t line;        /* where it begins */
     uint64_t bad_line;    /* where what is malformed stands, from 1 */
     size_t bad_column;    /* in bytes, from 1 */
@@ -44,6 +48,8 @@ typedef struct format {
     enum read_result (*read)(reader *r);
     /* NULL, or why this pair cannot be written in this format.  Errors of the stream stay in the stream. */
     const char *(*write)(FILE *out, const format_options *options, levin_slice key, levin_slice value);
+    /* With options->keyspaces, a line that says that there is options->keyspace; NULL: records cannot name theirs. */
+    void (*write_keyspace)(FILE *out, const format_options *options);
 } format;
 
 extern const format format_deb822, format_tsv, format_ndjson;
@@ -61,6 +67,9 @@ enum { OPT_KEY = 256, OPT_VALUE, OPT_SEPARATOR, OPT_KEY_COLUMN, OPT_VALUE_COLUMN
     { "separator", required_argument, NULL, OPT_SEPARATOR },                                                    \
     { "key-column", required_argument, NULL, OPT_KEY_COLUMN },                                                  \
     { "value-column", required_argument, NULL, OPT_VALUE_COLUMN }, { "whole", no_argument, NULL, OPT_WHOLE }
+
+/* NULL, or why options->keyspaces, if it is set, does not go with the others. keyspace: NULL for none. */
+const char *format_keyspaces_clash(const format *chosen, const format_options *options, const char *keyspace);
 
 /* For the formats: marks what is malformed, and turns the ends of a source into results. */
 enum read_result reader_malformed(reader *r, uint64_t line, size_t column, const char *text, ...)

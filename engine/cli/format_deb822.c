@@ -196,4 +196,4 @@ static const char *deb822_write(FILE *out, const format_options *options, levin_
     return NULL;
 }
 
-const format format_deb822 = { "deb822", deb822_read, deb822_write };
+const format format_deb822 = { "deb822", deb822_read, deb822_write, NULL };

@@ -6,6 +6,10 @@
  * {"key":"a","value_base64":"/w=="}.  Both forms are read; a member in both forms, or in none, is malformed.  Further
  * members are ignored.  With --whole the value is the line itself as it stands, without its newline.
  *
+ * With --all-keyspaces a member "keyspace" (or "keyspace_base64") says in which one the record is, none that it is in
+ * the default one.  A line with that member and no key, {"keyspace":"a"}, stands before the records of each, so that
+ * one without a key is there, too.
+ *
  * Written: {"key":"...","value":"..."}, no white space, key first, only ", \ and control characters escaped (\b \f \n
  * \r \t, else \u00XX), base64 exactly where bytes are no UTF-8.  A file of such lines, sorted by key, each key once,
  * comes back from import and export byte for byte; so does any NDJSON with --whole and unique keys that is sorted by
@@ -18,14 +22,29 @@
 #include "format.h"
 #include "text.h"
 
-/* Appends the bytes of member `name` in either form.  READ_RECORD or READ_MALFORMED. */
-static enum read_result member(reader *r, const json_t *object, const char *name, buffer *out)
+#define KEYSPACE_MEMBER "keyspace"
+enum { KEYSPACE_NAME_MAX_BYTES = 255 };
+
+/* Member `name` in its other form. */
+static const json_t *encoded_member(const json_t *object, const char *name)
 {
     buffer encoded_name = { 0 };
     buffer_append(&encoded_name, name, strlen(name));
     buffer_append(&encoded_name, "_base64", sizeof "_base64"); /* with its NUL */
-    const json_t *plain = json_object_get(object, name), *encoded = json_object_get(object, encoded_name.data);
+    const json_t *encoded = json_object_get(object, encoded_name.data);
     buffer_fini(&encoded_name);
+    return encoded;
+}
+
+static bool has_member(const json_t *object, const char *name)
+{
+    return json_object_get(object, name) || encoded_member(object, name);
+}
+
+/* Appends the bytes of member `name` in either form.  READ_RECORD or READ_MALFORMED. */
+static enum read_result member(reader *r, const json_t *object, const char *name, buffer *out)
+{
+    const json_t *plain = json_object_get(object, name), *encoded = encoded_member(object, name);
     if (!plain && !encoded)
         return reader_malformed(r, r->line, 1, "the object has neither \"%s\" nor \"%s_base64\"", name, name);
     if (plain && encoded)
@@ -38,6 +57,19 @@ static enum read_result member(reader *r, const json_t *object, const char *name
     else if (!text_unbase64(json_string_value(encoded), json_string_length(encoded), out))
         return reader_malformed(r, r->line, 1, "\"%s_base64\" is not base64", name);
     return READ_RECORD;
+}
+
+/* READ_RECORD also when the member is not there; READ_KEYSPACE when there is nothing else. */
+static enum read_result keyspace_member(reader *r, const json_t *object, const char *key)
+{
+    buffer_clear(&r->keyspace);
+    if (!has_member(object, KEYSPACE_MEMBER))
+        return READ_RECORD;
+    enum read_result read = member(r, object, KEYSPACE_MEMBER, &r->keyspace);
+    if (read == READ_RECORD && (!r->keyspace.size || r->keyspace.size > KEYSPACE_NAME_MAX_BYTES))
+        return reader_malformed(r, r->line, 1, "the name of the keyspace has %zu bytes: 1 to %d are needed",
+                                r->keyspace.size, KEYSPACE_NAME_MAX_BYTES);
+    return read == READ_RECORD && !has_member(object, key) ? READ_KEYSPACE : read;
 }
 
 static enum read_result ndjson_read(reader *r)
@@ -59,8 +91,11 @@ static enum read_result ndjson_read(reader *r)
     enum read_result read = READ_RECORD;
     if (!json_is_object(object))
         read = reader_malformed(r, r->line, 1, "the line is no JSON object");
+    const char *key = r->options->key ? r->options->key : "key";
+    if (read == READ_RECORD && r->options->keyspaces)
+        read = keyspace_member(r, object, key);
     if (read == READ_RECORD)
-        read = member(r, object, r->options->key ? r->options->key : "key", &r->key);
+        read = member(r, object, key, &r->key);
     if (read == READ_RECORD && !r->key.size)
         read = reader_malformed(r, r->line, 1, "the key is empty");
     if (read == READ_RECORD && r->options->whole)
@@ -83,6 +118,8 @@ static const char *ndjson_write(FILE *out, const format_options *options, levin_
     json_t *object = json_object();
     if (!object)
         cli_die_no_memory();
+    if (options->keyspace.data)
+        text_json_add(object, KEYSPACE_MEMBER, options->keyspace);
     text_json_add(object, options->key ? options->key : "key", key);
     text_json_add(object, options->value ? options->value : "value", value);
     text_json_print(out, object);
@@ -90,4 +127,14 @@ static const char *ndjson_write(FILE *out, const format_options *options, levin_
     return NULL;
 }
 
-const format format_ndjson = { "ndjson", ndjson_read, ndjson_write };
+static void ndjson_write_keyspace(FILE *out, const format_options *options)
+{
+    json_t *object = json_object();
+    if (!object)
+        cli_die_no_memory();
+    text_json_add(object, KEYSPACE_MEMBER, options->keyspace);
+    text_json_print(out, object);
+    json_decref(object);
+}
+
+const format format_ndjson = { "ndjson", ndjson_read, ndjson_write, ndjson_write_keyspace };

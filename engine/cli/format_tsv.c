@@ -86,4 +86,4 @@ static const char *tsv_write(FILE *out, const format_options *options, levin_sli
     return NULL;
 }
 
-const format format_tsv = { "tsv", tsv_read, tsv_write };
+const format format_tsv = { "tsv", tsv_read, tsv_write, NULL };
