@@ -568,8 +568,131 @@ expect "beside it others export" 0 "$levin" export v --format tsv
 is "what the newest checkpoint has" out "$(printf 'a\t1\nb\t2')"
 expect "beside it others dump" 0 "$levin" dump v
 expect "beside it others look at its health" 0 "$levin" health v
+expect "beside it a backup is taken" 0 "$levin" backup v v-beside
+says "backup beside a writer: of which state" out 'backed up 2 keys.*up to batch 1,'
+says "backup beside a writer: that it is not all" err '^levin backup: v is open for writing: .*newest checkpoint, up to batch 1$'
+expect "backup beside a writer is whole" 0 "$levin" check v-beside
+expect "backup beside a writer" 0 "$levin" export v-beside --format tsv
+is "backup beside a writer has what the checkpoint has" out "$(printf 'a\t1\nb\t2')"
+"$levin" backup v - --json >v.tar 2>err || fail "a stream beside a writer" "$(cat err)"
+says "a stream beside a writer: as JSON" err '"sequence":1,"beside_writer":true'
+rm v/lock
+expect "without its lock file a second writer is refused" 3 "$levin" put v k v
+says "without its lock file: told why" err 'open elsewhere, and its file "lock" was removed meanwhile.*LEVIN_LOCKED'
+expect "without its lock file there is no reader" 3 "$levin" get v a
+says "without its lock file: what to do" err 'as `levin compact`$'
+expect "without its lock file there is no repair" 3 "$levin" repair v v-repaired
+checks=$((checks + 1)); [ ! -e v/lock ] || fail "a lock file is made beside a writer"
 exec 9>&-
 wait "$pid" || fail "the first writer is disturbed" "$(cat err2)"
+expect "the lock file is made anew" 0 "$levin" put v y 1
+expect "all is there" 0 "$levin" export v --format tsv
+is "all is there, of both writers" out "$(printf 'a\t1\nb\t2\nx\t1\ny\t1')"
+expect "a backup without a writer" 0 "$levin" backup v v-alone
+checks=$((checks + 1)); [ ! -s err ] || fail "a backup without a writer complains" "$(cat err)"
+expect "a backup without a writer has all" 0 "$levin" scan v-alone --count
+is "a backup without a writer has all" out 4
+
+# backups while another process writes, in batches of 10: each is a beginning of what it writes, in whole batches
+seq -f '%08.0f' 1 40000 | sed 's/$/\tthe value of this key/' >ascending
+mkfifo live-pipe
+"$levin" import live --format tsv --batch 10 --memtable 64K --from live-pipe -q 2>err2 &
+pid=$!
+exec 8>live-pipe
+cat ascending >&8 &
+feeder=$!
+until [ -e live/pages ] || ! kill -0 "$pid" 2>/dev/null; do :; done
+counts=
+for n in 1 2 3 4 5; do
+    expect "backup $n of a store that is written" 0 "$levin" backup live "live-$n"
+    says "backup $n of a store that is written: that it is not all" err 'is open for writing: '
+    expect "backup $n of a store that is written is whole" 0 "$levin" check "live-$n"
+    expect "backup $n of a store that is written" 0 "$levin" export "live-$n" --format tsv -q
+    count=$(wc -l <out)
+    head -n "$count" ascending >want
+    same "backup $n has the first $count records" out want
+    checks=$((checks + 1)); [ $((count % 10)) -eq 0 ] || fail "backup $n has $count records, which are no batches of 10"
+    checks=$((checks + 1)); [ "$count" -ge "${counts##* }" ] 2>/dev/null || [ "$n" -eq 1 ] || fail "backup $n is older than the one before:$counts $count"
+    counts="$counts $count"
+done
+wait "$feeder"
+exec 8>&-
+wait "$pid" || fail "a writer is disturbed by backups" "$(cat err2)"
+checks=$((checks + 1)); [ "${counts##* }" -gt 0 ] || fail "no backup has anything:$counts"
+expect "what was written beside backups" 0 "$levin" scan live --count
+is "what was written beside backups" out 40000
+
+# ---- all keyspaces, out and in again ----
+expect "a key in the default one" 0 "$levin" put many k default --create
+expect "a key in another" 0 "$levin" put many k in-users --keyspace users
+expect "a key of any bytes" 0 "$levin" put many --hex 00ff0a c3 --keyspace $'tab\there'
+expect "one without a key" 0 "$levin" keyspaces many --create empty
+expect "a name that is no UTF-8" 0 "$levin" put many a 1 --keyspace $'\xff\xfe'
+expect "export of all" 0 "$levin" export many --format ndjson --all-keyspaces -q
+cp out many.ndjson
+is "export of all: as it is written" many.ndjson '{"key":"k","value":"default"}
+{"keyspace":"empty"}
+{"keyspace":"tab\there"}
+{"keyspace":"tab\there","key_base64":"AP8K","value_base64":"ww=="}
+{"keyspace":"users"}
+{"keyspace":"users","key":"k","value":"in-users"}
+{"keyspace_base64":"//4="}
+{"keyspace_base64":"//4=","key":"a","value":"1"}'
+expect "import of all" 0 "$levin" import many-again --from many.ndjson --all-keyspaces --json
+says "import of all: counts" out '"records":4,"batches":4,"replaced":0,"skipped":0'
+expect "export of the import" 0 "$levin" export many-again --format ndjson --all-keyspaces -q
+same "all keyspaces come back" out many.ndjson
+expect "import of all over itself" 0 "$levin" import many-again --from many.ndjson --all-keyspaces --json
+says "import of all over itself: counts" out '"replaced":4'
+expect "without the option a keyspace is not looked at" 0 "$levin" import flat --from <(grep '"value' many.ndjson) --format ndjson -q
+expect "without the option all go to one" 0 "$levin" keyspaces flat
+same "without the option none is made" out /dev/null
+for words in "--format tsv" "--format ndjson --whole" "--format ndjson --keyspace users"; do
+    read -ra words <<<"$words"
+    expect "export of all with ${words[*]}" 2 "$levin" export many --all-keyspaces "${words[@]}"
+    says "export of all with ${words[*]}: why not" err 'levin export: .*--all-keyspaces'
+    expect "import of all with ${words[*]}" 2 "$levin" import many --all-keyspaces "${words[@]}"
+done
+expect "import of all, sorted" 2 "$levin" import many --all-keyspaces --sorted --format ndjson
+for line in '{"keyspace":""}' "{\"keyspace\":\"$(printf '%0256d' 0)\",\"key\":\"a\",\"value\":\"b\"}" '{"keyspace":1,"key":"a","value":"b"}'; do
+    printf '%s\n{"key":"good","value":"1"}\n' "$line" >bad.ndjson
+    expect "a name that is none" 3 "$levin" import bad-names --from bad.ndjson --all-keyspaces
+    says "a name that is none: where" err 'bad.ndjson:1:1: .*keyspace'
+    expect "a name that is none, passed over" 0 "$levin" import bad-names --from bad.ndjson --all-keyspaces --skip-malformed --json
+    says "a name that is none is counted" out '"records":1.*"skipped":1'
+    expect "a name that is none makes none" 0 "$levin" keyspaces bad-names
+    same "a name that is none makes none" out /dev/null
+done
+
+# ---- what is told of a wrong place, page, key ----
+told() { # what, status, expression, arguments...
+    local what=$1 status=$2 expression=$3
+    shift 3
+    expect "$what" "$status" "$levin" "$@"
+    says "$what: says so" err "$expression"
+}
+"$levin" create told --page-size 4K
+told "a file for a store" 3 '"ascending" is not a directory: a store is one' get ascending k
+told "a file for a store, to be made" 3 '"ascending" is not a directory: a store is one' create ascending
+told "a file for a store, to be dumped" 3 '"ascending" is not a directory: a store is one' dump ascending
+told "a store in a directory that is not there" 3 'the directory that is to hold "no/such" is not there' create no/such
+told "a backup in a directory that is not there" 3 'the directory that is to hold "no/such" is not there' backup told no/such
+told "a backup that is not there" 3 'there is no store in "nowhere" \[LEVIN_NO_STORE\]$' restore nowhere new
+checks=$((checks + 1)); grep -q 'levin create' err && fail "restore of nothing wants a store to be created"
+mkdir half && : >half/lock && : >half/pages.unfinished
+told "an unfinished backup" 3 'holds an unfinished backup: take it again, in an empty directory' get half k
+checks=$((checks + 1)); grep -q 'levin create' err && fail "an unfinished backup wants a store to be created"
+expect "dump of a meta page" 0 "$levin" dump told --page 0
+says "dump of a meta page: what it is" out '^pages@0 meta slot=0 generation='
+checks=$((checks + 1)); [ "$(wc -l <out)" -eq 1 ] || fail "dump of a meta page shows more" "$(cat out)"
+expect "dump of the other" 0 "$levin" dump told --page 1
+says "dump of the other: what it is" out '^pages@4096 meta slot=1 generation='
+cp -r told told-bad && printf x | dd of=told-bad/pages bs=1 seek=20 conv=notrunc 2>/dev/null
+expect "dump of a damaged meta page" 1 "$levin" dump told-bad --page 0
+says "dump of a damaged meta page: says so" out '^pages@0 meta slot=0 DAMAGED: '
+printf x | dd of=told-bad/pages bs=1 seek=4116 conv=notrunc 2>/dev/null
+expect "dump of pages without a meta page" 1 "$levin" dump told-bad --pages
+says "dump of pages without a meta page: why there are none" out '^pages@4096 meta slot=1 DAMAGED: '
 
 # ---- compact, backup, restore, repair, dump ----
 printf 'a\t1\nb\t2\nc\t3\n' >three

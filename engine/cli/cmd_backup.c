@@ -1,5 +1,8 @@
 /*
  * cmd_backup.c - levin backup and levin restore: copies of a store, verified as they are made.
+ *
+ * A backup begins with a checkpoint, for which the store is opened for writing.  Beside a process that writes already,
+ * and where nothing may be written, it is opened read-only: the backup is then of the newest checkpoint, and says so.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +17,7 @@
 
 typedef struct request {
     bool json, quiet;
+    bool beside; /* of what a reader beside a writer sees */
     levin_backup_options options;
     levin_options store;
 } request;
@@ -45,10 +49,39 @@ static void print_result(const request *r, FILE *out, const levin_backup_result 
     json_t *object = json_pack("{s:I, s:I, s:I, s:I}", "keys", (json_int_t)result->keys, "pages",
                                (json_int_t)result->pages, "bytes", (json_int_t)result->bytes, "sequence",
                                (json_int_t)result->sequence);
-    if (!object)
+    if (!object || (r->beside && json_object_set_new(object, "beside_writer", json_true())))
         cli_die_no_memory();
     text_json_print(out, object);
     json_decref(object);
+}
+
+/* For writing if that is possible; NULL: neither, and that was said. */
+static levin *open_source(const cli_command *command, const char *path, request *r)
+{
+    levin *store = NULL;
+    levin_error error, first;
+    r->store.create_if_missing = false;
+    first.code = levin_open(path, &r->store, &store, &first);
+    if (first.code == LEVIN_OK)
+        return store;
+    r->beside = first.code == LEVIN_LOCKED;
+    r->store.read_only = true;
+    const bool protected = first.code == LEVIN_IO && (first.os_error == EACCES || first.os_error == EROFS ||
+                                                      first.os_error == EPERM);
+    if ((r->beside || protected) && levin_open(path, &r->store, &store, &error) == LEVIN_OK)
+        return store;
+    cli_fail(command, path, &first);
+    return NULL;
+}
+
+/* What is in the log only is not in it, and nobody must think so. */
+static void tell_beside(const cli_command *command, const char *path, const request *r,
+                        const levin_backup_result *result)
+{
+    if (r->beside)
+        cli_error(command, "%s is open for writing: the backup is its newest checkpoint, up to batch %llu\n"
+                  "  what was written since is not in it; levin_checkpoint() or levin_backup() there takes that too",
+                  path, (unsigned long long)result->sequence);
 }
 
 static int backup(const cli_command *command, const char *path, const char *target, request *r)
@@ -62,8 +95,7 @@ static int backup(const cli_command *command, const char *path, const char *targ
     place_look(&p, target);
     if (!stream && !place_outside(command, &p, path))
         return CLI_ERROR;
-    r->store.create_if_missing = false;
-    levin *store = cli_open(command, path, &r->store);
+    levin *store = open_source(command, path, r);
     if (!store)
         return CLI_ERROR;
     progress_begin(&meter, "copied", r->quiet);
@@ -85,6 +117,7 @@ static int backup(const cli_command *command, const char *path, const char *targ
         status = cli_finish_output(command, status);
     if (status == CLI_OK) {
         print_result(r, stream ? stderr : stdout, &result, "backed up", stream ? "standard output" : target);
+        tell_beside(command, path, r, &result);
         status = cli_finish_output(command, status);
     }
     return cli_close(command, path, store, status);
@@ -157,7 +190,9 @@ static int run(const cli_command *command, int argc, char **argv)
 const cli_command command_backup = {
     "backup", "STORE DIRECTORY|- [--json]",
     "Copies the store to an empty directory, or as a tar archive to standard output",
-    "A backup is a store: `levin check` and every other command work on it, `tar x` unpacks an archive.\n" COMMON_HELP
+    "A backup is a store: `levin check` and every other command work on it, `tar x` unpacks an archive.\n"
+    "Of a store that another process has open for writing it is the newest checkpoint, and says up to which batch.\n"
+    COMMON_HELP
     CLI_STORE_HELP,
     run
 };
