@@ -57,6 +57,9 @@ else ifeq ($(VARIANT),coverage)
 else ifeq ($(VARIANT),mutants)
   # make mutants: the programs around an engine that is a library of its own (ci/mutants.sh)
   VFLAGS := -O1 -g -DNDEBUG
+else ifeq ($(VARIANT),planted)
+  # make planted: the same, each planted bug being such a library (chaos/planted.sh)
+  VFLAGS := -O2 -g -DNDEBUG
 else ifeq ($(VARIANT),oss)
   # OSS-Fuzz and ClusterFuzzLite (.clusterfuzzlite/build.sh): their compilers, flags and engine, out of the environment
   VFLAGS =
@@ -345,9 +348,9 @@ test: $(DEPS) ## all tests: asan+ubsan, the concurrent ones under tsan too, comm
 	    ci/check-style.sh ci/check-headers.sh ci/check-layering.sh ci/kill-import.sh $(TEST_SH)
 
 .PHONY: chaos
-chaos: $(DEPS) ## crashes, faults, effects, both crossed, damages, iterators, a soak and thread schedules over this machine's own package data, about a minute (BUDGET=seconds, DATA=file)
+chaos: $(DEPS) ## crashes, faults, effects, both crossed, damages, iterators, a soak and thread schedules over this machine's own package data, about a minute (BUDGET=seconds, SEED=n, DATA=file)
 	$(Q)$(SUBMAKE) VARIANT=$(VARIANT) all
-	$(Q)$(B)/bin/levin-chaos chaos --data $(DATA) --budget $(BUDGET)
+	$(Q)$(B)/bin/levin-chaos chaos --data $(DATA) --budget $(BUDGET) $(if $(SEED),--seed $(SEED))
 
 .PHONY: memcheck
 memcheck: $(DEPS) ## samples of the sweeps under valgrind: memory read before it was filled (SECONDS_EACH=seconds, SEED=n)
@@ -391,8 +394,10 @@ bench: $(DEPS) ## the speed table: Levin beside all stores that are installed, 1
 	$(Q)build/release/bin/levin-bench --table $(BENCH_FLAGS)
 
 .PHONY: planted
-planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ put into a scratch copy must be caught
+planted: $(DEPS) ## the proof that the harness can fail: each bug of faults/planted/ must be caught by a detector (ROUNDS=5: medians; resumes)
 	$(Q)chaos/planted.sh
+.PHONY: planted-units
+planted-units: $(filter $(B)/test/engine_%,$(filter-out $(B)/test/engine_cli_%,$(TESTS)))
 
 # ---- what the tests reach ------------------------------------------------------------------------------------
 .PHONY: coverage coverage-programs
