@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../faults/check_main.h"
+#include "fault_scene_test.h"
+#include "finding_run.h"
 
 static report *run_crossed(unsigned jobs, chaos_options *options)
 {
@@ -49,29 +50,12 @@ START_TEST(crossed__all_fires_at_each_depth_and_nothing_depends_on_the_number_of
 }
 END_TEST
 
-typedef struct scene {
-    stanzas data;
-    fault_scenarios s;
-} scene;
-
-static void scene_make(scene *c)
-{
-    stanzas_invent(&c->data, 400, 1);
-    ck_assert_msg(fault_scenarios_prepare(&c->s, 2, 40, &c->data, NULL, 1), "%s", c->s.verdict.text);
-}
-
-static void scene_end(scene *c)
-{
-    fault_scenarios_release(&c->s);
-    stanzas_free(&c->data);
-}
-
 START_TEST(chain__a_number_is_one_chain_and_a_greater_depth_goes_on_from_it)
 {
-    scene c;
+    fault_scene c;
     fault_chain_outcome out[3];
     char text[3][CHAIN_TEXT_BYTES];
-    scene_make(&c);
+    fault_scene_make(&c, 2);
     for (unsigned i = 0; i < 3; i++) {
         ck_assert_msg(fault_chain_run(&c.s, 2, 7, i == 2 ? 4 : 2, &out[i]), "%s", out[i].last.verdict.text);
         fault_chain_text(&out[i], text[i]);
@@ -84,16 +68,44 @@ START_TEST(chain__a_number_is_one_chain_and_a_greater_depth_goes_on_from_it)
     ck_assert(fault_chain_run(&c.s, 2, 8, 1, &out[1]));
     fault_chain_text(&out[1], text[1]);
     ck_assert_msg(strncmp(text[0], text[1], strlen(text[1])) != 0, "%s", text[1]);
-    scene_end(&c);
+    fault_scene_end(&c);
+}
+END_TEST
+
+/* A finding of two lives is done again in two lives, whatever a third would come to. */
+START_TEST(chain__is_replayed_to_the_depth_that_it_was_found_at)
+{
+    fault_scene c;
+    fault_chain_outcome out;
+    finding_outcome again;
+    char links[CHAIN_TEXT_BYTES], *text = NULL;
+    size_t bytes = 0;
+    fault_scene_make(&c, 2);
+    for (unsigned depth = 1; depth < 4; depth++) {
+        const chaos_options options = { .depth = 2, .crossed_depth = depth, .operations = SCENE_OPERATIONS };
+        const finding item = { .seed = 2, .replay = "--chain 7", .promise = "DURABLE", .phase = "power cut" };
+        saved_finding f;
+        ck_assert(saved_finding_make(&f, &item, &options, NULL, NULL));
+        FILE *to = open_memstream(&text, &bytes);
+        finding_run(&f, &c.data, NULL, to, NULL, NULL, &again);
+        fclose(to);
+        ck_assert(fault_chain_run(&c.s, 2, 7, depth, &out));
+        fault_chain_text(&out, links);
+        ck_assert_uint_eq(out.levels, depth);
+        ck_assert_msg(!strncmp(text, links, strlen(links)) && text[strlen(links)] == '\n', "%s, not %s", text, links);
+        free(text);
+        saved_finding_free(&f);
+    }
+    fault_scene_end(&c);
 }
 END_TEST
 
 /* Half of the cuts are close after the fault, also when the store was reopened since. */
 START_TEST(chain__power_fails_between_the_fault_and_the_next_reopening)
 {
-    scene c;
+    fault_scene c;
     uint64_t near = 0, reopened_since = 0;
-    scene_make(&c);
+    fault_scene_make(&c, 2);
     for (uint64_t number = 0; number < 16; number++) {
         fault_chain_outcome out;
         ck_assert_msg(fault_chain_run(&c.s, 2, number, 1, &out), "%s", out.last.verdict.text);
@@ -102,16 +114,16 @@ START_TEST(chain__power_fails_between_the_fault_and_the_next_reopening)
         reopened_since += out.near_settled;
     }
     ck_assert_uint_gt(reopened_since, near / 3);
-    scene_end(&c);
+    fault_scene_end(&c);
 }
 END_TEST
 
 /* The model is told of a batch that the disk from which the life starts does not have. */
 START_TEST(chain__a_batch_that_is_not_there_is_found)
 {
-    scene c;
+    fault_scene c;
     fault_chain_outcome out;
-    scene_make(&c);
+    fault_scene_make(&c, 2);
     oracle *o = oracle_create();
     oracle_put(o, "promised", 8, "x", 1);
     const uint32_t batch = oracle_submit(o, LEVIN_SYNCED, 0);
@@ -127,7 +139,7 @@ START_TEST(chain__a_batch_that_is_not_there_is_found)
     c.s.items[0].start = NULL;
     disk_image_unref(empty);
     oracle_destroy(o);
-    scene_end(&c);
+    fault_scene_end(&c);
 }
 END_TEST
 
@@ -148,5 +160,6 @@ END_TEST
 LEVIN_TEST_MAIN("crossed", TEST(crossed__a_chain_names_a_power_cut_only_where_there_was_one),
                 TEST(crossed__all_fires_at_each_depth_and_nothing_depends_on_the_number_of_jobs),
                 TEST(chain__a_number_is_one_chain_and_a_greater_depth_goes_on_from_it),
+                TEST(chain__is_replayed_to_the_depth_that_it_was_found_at),
                 TEST(chain__power_fails_between_the_fault_and_the_next_reopening),
                 TEST(chain__a_batch_that_is_not_there_is_found))

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../faults/check_main.h"
 #include "../faults/plan.h"
+#include "fault_scene_test.h"
 #include "faults_sweep.h"
 
 static bool told(fault_hurt hurt, const char *file, const char *phase, levin_code code)
@@ -59,23 +59,6 @@ START_TEST(damage__of_a_read_does_not_outlast_it)
 }
 END_TEST
 
-typedef struct fixture {
-    stanzas data;
-    fault_scenarios s;
-} fixture;
-
-static void begin(fixture *x)
-{
-    stanzas_invent(&x->data, 400, 1);
-    ck_assert(fault_scenarios_prepare(&x->s, 1, 40, &x->data, NULL, 1));
-}
-
-static void end(fixture *x)
-{
-    fault_scenarios_release(&x->s);
-    stanzas_free(&x->data);
-}
-
 typedef struct obeyed {
     plan_state *state;
 } obeyed;
@@ -86,7 +69,7 @@ static uint64_t fired(const void *context)
 }
 
 /* A life under one rule; false: the rule did not fire. */
-static bool live(const fixture *x, const char *rule, fault_life *l, obeyed *o, fault_outcome *out)
+static bool live(const fault_scene *x, const char *rule, fault_life *l, obeyed *o, fault_outcome *out)
 {
     char text[200];
     plan_rules rules;
@@ -115,10 +98,10 @@ static void die(fault_life *l, obeyed *o)
  */
 START_TEST(damage__a_sync_that_was_not_made_excuses_what_it_took_and_no_more)
 {
-    fixture x;
+    fault_scene x;
     unsigned lost = 0, lives = 0;
     bool more = true;
-    begin(&x);
+    fault_scene_make(&x, 1);
     for (unsigned nth = 1; more && nth < 40; nth++) {
         char rule[80];
         const bool late = nth % 2;
@@ -141,17 +124,17 @@ START_TEST(damage__a_sync_that_was_not_made_excuses_what_it_took_and_no_more)
     }
     ck_assert_uint_gt(lives, 10);
     ck_assert_uint_gt(lost, 5);
-    end(&x);
+    fault_scene_end(&x);
 }
 END_TEST
 
 /* The same damage, told of as less than it was: what the store then shows, or says, is a broken promise. */
 START_TEST(damage__that_nobody_did_is_no_excuse)
 {
-    fixture x;
+    fault_scene x;
     unsigned found = 0, lives = 0;
     bool more = true;
-    begin(&x);
+    fault_scene_make(&x, 1);
     for (unsigned nth = 2; more && nth < 60; nth += 3) {
         char rule[80];
         fault_life l;
@@ -171,7 +154,7 @@ START_TEST(damage__that_nobody_did_is_no_excuse)
     }
     ck_assert_uint_gt(lives, 5);
     ck_assert_uint_gt(found, 0);
-    end(&x);
+    fault_scene_end(&x);
 }
 END_TEST
 

@@ -43,6 +43,7 @@ static bool line_applies(int line, finding_command command)
 {
     switch (line) {
     case LINE_DEPTH:
+        return command == FINDING_SWEEP || command == FINDING_CROSSED;
     case LINE_TAILS:
         return command == FINDING_SWEEP;
     case LINE_PLACE:
@@ -189,6 +190,11 @@ static const char *line_word(int line, finding_command command)
     return line == LINE_PLACE ? commands[command].place : line_words[line];
 }
 
+static unsigned depth_default(finding_command command)
+{
+    return command == FINDING_CROSSED ? CROSSED_DEPTH_DEFAULT : DEPTH_DEFAULT;
+}
+
 static bool read_command(words_reader *r, saved_finding *f)
 {
     if (!words_is(r, "command"))
@@ -197,9 +203,10 @@ static bool read_command(words_reader *r, saved_finding *f)
     for (int c = 0; c < FINDING_COMMAND_COUNT; c++)
         if (words_is(r, commands[c].text)) {
             f->command = (finding_command)c;
+            f->depth = depth_default(f->command);
             return true;
         }
-    return words_refuse(r, "expected sweep, faults, plan, corrupt or ranges");
+    return words_refuse(r, "expected sweep, faults, crossed, plan, corrupt or ranges");
 }
 
 static bool read_line(words_reader *r, saved_finding *f, bool seen[LINE_COUNT])
@@ -254,7 +261,7 @@ static bool parse(saved_finding *f, words_reader *r)
 bool saved_finding_parse(saved_finding *f, const char *text, size_t bytes, words_error *error)
 {
     words_reader r = words_begin(text, bytes, error);
-    *f = (saved_finding){ .depth = DEPTH_DEFAULT, .tails = FINDING_TAILS_DEFAULT };
+    *f = (saved_finding){ .tails = FINDING_TAILS_DEFAULT };
     if (parse(f, &r))
         return true;
     saved_finding_free(f);
@@ -327,8 +334,10 @@ void saved_finding_print(const saved_finding *f, FILE *to)
     fprintf(to, "levin-finding %d\ncommand %s\nseed %llu\nops %u\n", FINDING_VERSION, commands[f->command].text,
             (unsigned long long)f->seed, f->operations);
     print_text(to, "data", f->data);
-    if (f->command == FINDING_SWEEP)
-        fprintf(to, "depth %u\ntails %u\n", f->depth, f->tails);
+    if (line_applies(LINE_DEPTH, f->command))
+        fprintf(to, "depth %u\n", f->depth);
+    if (line_applies(LINE_TAILS, f->command))
+        fprintf(to, "tails %u\n", f->tails);
     if (commands[f->command].place)
         fprintf(to, "%s %s\n", commands[f->command].place, f->place);
     for (size_t i = 0; i < f->rule_count; i++)
@@ -428,8 +437,7 @@ bool saved_finding_make(saved_finding *f, const finding *item, const chaos_optio
                         const char *plan_text)
 {
     const char *place = item->replay;
-    *f = (saved_finding){ .command = FINDING_PLAN, .seed = item->seed, .depth = options->depth,
-                          .tails = FINDING_TAILS_DEFAULT };
+    *f = (saved_finding){ .command = FINDING_PLAN, .seed = item->seed, .tails = FINDING_TAILS_DEFAULT };
     for (int c = 0; c < FINDING_COMMAND_COUNT && !rules; c++) {
         const char *word = commands[c].place ? commands[c].place : commands[c].text;
         if (!strncmp(place, "--", 2) && !strncmp(place + 2, word, strlen(word))) {
@@ -442,6 +450,7 @@ bool saved_finding_make(saved_finding *f, const finding *item, const chaos_optio
     if (f->command != FINDING_RANGES)
         snprintf(f->place, sizeof f->place, "%.*s", (int)strcspn(place, " "), place);
     f->operations = options->operations ? options->operations : operations_default(f->command);
+    f->depth = f->command == FINDING_CROSSED ? options->crossed_depth : options->depth;
     memcpy(f->promise, item->promise, sizeof f->promise);
     memcpy(f->phase, item->phase, sizeof f->phase);
     memcpy(f->text, item->text, sizeof f->text);

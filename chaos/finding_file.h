@@ -9,7 +9,7 @@
  *   line    = "seed" N
  *           | "ops" N               as the option --ops, or the command's default
  *           | "data" FILE           names and values; absent: made-up ones
- *           | "depth" N             sweep: as the option; absent: 2
+ *           | "depth" N             sweep, crossed: as the option; absent: 2, crossed: 3
  *           | "tails" N             sweep: goes on after one recovery in N; absent: 8
  *           | "at" PATH             sweep: POINT.VARIANT[/POINT.VARIANT...]
  *           | "fault" NAME          faults: SCENARIO/KIND.OPERATION/EFFECT/once|forever/N, or none

@@ -30,7 +30,7 @@ START_TEST(finding_file__errors_have_their_place)
     refused("levin-finding 2\n", 1, 15, "expected version 1, not '2'");
     refused("levin-finding 1 x\n", 1, 17, "expected the end of the line");
     refused("levin-finding 1\n\nseed 1\n", 3, 1, "expected command");
-    refused(HEAD "soak\n", 2, 9, "expected sweep, faults, plan, corrupt or ranges, not 'soak'");
+    refused(HEAD "soak\n", 2, 9, "expected sweep, faults, crossed, plan, corrupt or ranges, not 'soak'");
     refused(HEAD "sweep\nseed x\n", 3, 6, "expected a number from 0, not 'x'");
     refused(HEAD "sweep\nseed 1\nseed 2\n", 4, 1, "expected no second line");
     refused(HEAD "sweep\nseed 1 2\n", 3, 8, "expected the end of the line");
@@ -39,6 +39,8 @@ START_TEST(finding_file__errors_have_their_place)
     refused(HEAD "sweep\ndepth 5\n", 3, 7, "expected a number up to 4");
     refused(HEAD "sweep\nat 12\n", 3, 4, "expected a path");
     refused(HEAD "sweep\nfault life/x\n", 3, 1, "expected a line of a finding of sweep, not 'fault'");
+    refused(HEAD "crossed\ndepth 5\n", 3, 7, "expected a number up to 4");
+    refused(HEAD "crossed\ntails 5\n", 3, 1, "expected a line of a finding of crossed, not 'tails'");
     refused(HEAD "faults\nwalks 1\n", 3, 1, "expected a line of a finding of faults");
     refused(HEAD "ranges\noperations 1\n", 3, 1, "expected a line of a finding of ranges");
     refused(HEAD "faults\nsteps 1 5-3\n", 3, 9, "expected a number N, or N-M");
@@ -89,6 +91,7 @@ START_TEST(finding_file__is_read_as_it_is_written)
                     "steps 0-4 7 9-12\noperations\nvalues 32\npromise TORN vs ROTTEN\nphase check after recovery\n"
                     "found # not a comment here\n");
     comes_back(HEAD "faults\nseed 1\nops 160\nfault life/wal.sync/eio/once/3\npromise FAULT\n");
+    comes_back(HEAD "crossed\nseed 1\nops 160\ndepth 4\nchain 7\npromise DURABLE\nphase power cut\n");
     comes_back(HEAD "plan\nseed 1\nops 160\nscenario recovery-1\nrule on levin/io/wal/sync nth 3 do error EIO\n"
                     "rule on levin/mem/alloc probability 0.5 do error ENOMEM # often\npromise FAULT\n");
     comes_back(HEAD "corrupt\nseed 1\nops 160\ndamage closed/flip/pages/4711\npromise DETECT\n");
@@ -98,7 +101,7 @@ END_TEST
 
 START_TEST(finding_file__a_finding_of_a_detector_is_kept_whole)
 {
-    const chaos_options options = { .depth = 2 };
+    const chaos_options options = { .depth = 2, .crossed_depth = 4 };
     finding item = { .seed = 7, .replay = "--at 0.0 (the workload itself)", .promise = "FAULT", .phase = "process",
                      .text = "the process\ndied" };
     saved_finding f;
@@ -107,6 +110,11 @@ START_TEST(finding_file__a_finding_of_a_detector_is_kept_whole)
     ck_assert_str_eq(text, HEAD "sweep\nseed 7\nops 2000\ndepth 2\ntails 8\nat 0.0\npromise FAULT\nphase process\n"
                                 "found the process died\n");
     free(text);
+    saved_finding_free(&f);
+    strcpy(item.replay, "--chain 12");
+    ck_assert(saved_finding_make(&f, &item, &options, NULL, NULL));
+    ck_assert_int_eq(f.command, FINDING_CROSSED);
+    ck_assert_uint_eq(f.depth, 4);
     saved_finding_free(&f);
     static const char plan[] = "levin-fault-plan 1\n# one\n\n  on levin/io/wal/sync nth 3 do error EIO # why\n";
     plan_rules rules;
@@ -146,6 +154,21 @@ START_TEST(finding__what_breaks_without_a_fault_is_another)
     strcpy(f.place, "none");
     strcpy(out.place, "none");
     ck_assert(finding_is_expected(&f, &out));
+}
+END_TEST
+
+/* What dies in the workload and what dies of a power cut's files are two. */
+START_TEST(finding__a_death_after_a_power_cut_is_another)
+{
+    saved_finding f = { .command = FINDING_SWEEP, .promise = "FAULT", .phase = "process", .place = "0.0" };
+    finding_outcome out = { .there = true, .broken = true, .place = "0.0", .promise = "FAULT", .phase = "process" };
+    ck_assert(finding_is_expected(&f, &out));
+    strcpy(out.place, "12.1/3.0");
+    ck_assert(!finding_is_expected(&f, &out));
+    strcpy(f.place, "14.0");
+    ck_assert(finding_is_expected(&f, &out));
+    strcpy(out.place, "0.0");
+    ck_assert(!finding_is_expected(&f, &out));
 }
 END_TEST
 
@@ -202,5 +225,6 @@ LEVIN_TEST_MAIN("finding_file", TEST(finding_file__errors_have_their_place),
                 TEST(finding_file__is_read_as_it_is_written), TEST(finding_file__a_finding_of_a_detector_is_kept_whole),
                 TEST(finding_file__a_rule_counts_in_its_words_and_not_in_its_comment),
                 TEST(finding__what_breaks_without_a_fault_is_another),
+                TEST(finding__a_death_after_a_power_cut_is_another),
                 TEST(finding_file__another_finding_of_one_name_has_a_file_of_its_own),
                 TEST(workload__any_part_of_a_plan_is_a_workload))

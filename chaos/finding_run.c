@@ -53,11 +53,18 @@ static bool expected(const saved_finding *f, const char *promise, const char *ph
            same_class(f, phase, FINDING_PHASE_PROCESS);
 }
 
+bool finding_is_live(finding_command command, const char *phase, const char *place)
+{
+    return command == FINDING_SWEEP && (!strcmp(phase, FINDING_PHASE_WORKLOAD) ||
+                                        (!strcmp(phase, FINDING_PHASE_PROCESS) && !strcmp(place, "0.0")));
+}
+
 bool finding_is_expected(const saved_finding *f, const finding_outcome *out)
 {
     /* what is broken without any fault is another one, whatever it looks like */
     const bool unprovoked = !strcmp(out->place, "none") && strcmp(f->place, "none") != 0;
-    return out->broken && !unprovoked && expected(f, out->promise, out->phase);
+    return out->broken && !unprovoked && expected(f, out->promise, out->phase) &&
+           finding_is_live(f->command, f->phase, f->place) == finding_is_live(f->command, out->phase, out->place);
 }
 
 /* Keeps the verdict, when it is one. Near a place only the promise expected counts. */
@@ -336,7 +343,7 @@ static void chain_exactly(again *a, const fault_scenarios *s, uint64_t number)
     fault_chain_outcome out;
     snprintf(name, sizeof name, "%llu", (unsigned long long)number);
     at_place(a, name);
-    const bool good = fault_chain_run(s, a->f->seed, number, CHAIN_DEPTH_MAX, &out);
+    const bool good = fault_chain_run(s, a->f->seed, number, a->f->depth, &out);
     fault_chain_text(&out, links);
     a->out->silent = good && out.silent;
     if (a->text)

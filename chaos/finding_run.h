@@ -53,6 +53,8 @@ void finding_run(const saved_finding *f, const stanzas *data, const finding_near
 bool finding_run_apart(const saved_finding *f, const stanzas *data, const finding_near *near, FILE *text,
                        finding_outcome *out);
 
+/* Of a sweep: whether it was found in the workload itself, and not in what a power cut left; a death, too. */
+bool finding_is_live(finding_command command, const char *phase, const char *place);
 /* Whether it is what was expected: the same promise, a death where one was, in the workload itself where it was. */
 bool finding_is_expected(const saved_finding *f, const finding_outcome *out);
 

@@ -64,7 +64,8 @@ build_base() {
     ! uses ops || programs+=("$b/fuzz/replay_fuzz_ops" "$b/fuzz/make_seeds")
     $make --no-print-directory -s -j"$jobs" VARIANT=planted ENGINE_A=$base/libengine.so NO_DEPS=1 "${programs[@]}" >$b/build.log 2>&1 ||
         { tail -n 20 $b/build.log >&2; return 1; }
-    ! uses schedules || $make --no-print-directory -s -j"$jobs" NO_DEPS=1 build/release/bin/levin-chaos-schedules || return 1
+    ! uses schedules || $make --no-print-directory -s -j"$jobs" NO_DEPS=1 build/release/bin/levin-chaos-schedules >>$b/build.log 2>&1 ||
+        { tail -n 20 $b/build.log >&2; return 1; }
     ! uses ops || LD_LIBRARY_PATH=$base $b/fuzz/make_seeds fuzz_ops $b/seeds >/dev/null
 }
 
@@ -184,7 +185,7 @@ rounds_of() { # name, detector, caught, seconds, promise
         { failed += $1 < 0; hit += $1 > 0; seed[NR] = $1 > 0 ? $1 : none; time[NR] = $2 }
         END {
             m = median(seed, NR)
-            printf "%s\t%s\t%s\t%s\t%d/%d\t%.1f\t%s\n", failed ? "broken" : m == none ? "missed" : "caught", name, detector,
+            printf "%s\t%s\t%s\t%s\t%d/%d\t%.2f\t%s\n", failed ? "broken" : m == none ? "missed" : "caught", name, detector,
                 m == none ? ">" (none - 1) : m, hit, NR, median(time, NR), said
         }'
 }
@@ -209,9 +210,9 @@ bug() { # name, patch, result file
             rounds_of "$1" "$detector" "$caught" "$seconds" "$promise"
             killed=1
         elif [ "$caught" -lt 0 ]; then
-            printf 'broken\t%s\t%s\t-\t-\t%.1f\t-\n' "$1" "$detector" "$seconds"
+            printf 'broken\t%s\t%s\t-\t-\t%.2f\t-\n' "$1" "$detector" "$seconds"
         else
-            printf '%s\t%s\t%s\t>%d\t0/1\t%.1f\t-\n' "$([ -n "$2" ] && echo missed || echo clean)" "$1" "$detector" \
+            printf '%s\t%s\t%s\t>%d\t0/1\t%.2f\t-\n' "$([ -n "$2" ] && echo missed || echo clean)" "$1" "$detector" \
                 "$(limit "$detector")" "$seconds"
         fi
     done
@@ -269,7 +270,9 @@ stop=
 trap 'stop=1' INT TERM
 { row bug detector seeds rounds seconds said && row --- --- ---: ---: ---: ---; } | tee $b/head.md
 files=() running=0
-for patch in faults/planted/*.patch ""; do # the tree without one last: it takes longest
+# those that one thing after the other finds come first, the tree without a bug last: it takes longest
+mapfile -t patches < <(grep -Lx 'Detector: schedules' faults/planted/*.patch; grep -lx 'Detector: schedules' faults/planted/*.patch; echo)
+for patch in "${patches[@]}"; do
     name=$(basename "${patch:-none}" .patch)
     [[ -n $patch && -n $only && $name != *"$only"* ]] && continue
     [[ -z $patch && ${#detectors[@]} -eq 0 ]] && continue

@@ -88,8 +88,10 @@ void report_replay_line(const report *r, const finding *item, char *line, size_t
     }
     if (r->options->operations)
         snprintf(operations, sizeof operations, " --ops %u", r->options->operations);
-    if (r->options->depth != DEPTH_DEFAULT) /* it decides what is done with each state */
-        snprintf(depth, sizeof depth, " --depth %u", r->options->depth);
+    const bool crossed = item->found_by == DETECTOR_CROSSED;
+    const unsigned is = crossed ? o->crossed_depth : o->depth;
+    if (is != (crossed ? CROSSED_DEPTH_DEFAULT : DEPTH_DEFAULT)) /* it decides what is done with each state */
+        snprintf(depth, sizeof depth, " --depth %u", is);
     if (r->options->data)
         report_word(" --data ", r->options->data, data);
     snprintf(line, capacity, "levin-chaos replay --seed %llu%s%s%s %s", (ull)item->seed, operations, depth, data,

@@ -31,7 +31,7 @@ START_TEST(report__replay_lines_are_whole)
     memset(path, 'a', sizeof path - 1);
     path[1000] = ' ';
     path[sizeof path - 1] = 0;
-    const chaos_options o = { .depth = DEPTH_DEFAULT, .data = path, .threads = 3, .fault_every = 7,
+    chaos_options o = { .depth = DEPTH_DEFAULT, .crossed_depth = CROSSED_DEPTH_DEFAULT, .data = path, .threads = 3, .fault_every = 7,
                               .duration_seconds = 20, .fiu = true };
     report *r = calloc(1, sizeof *r);
     r->options = &o;
@@ -39,6 +39,14 @@ START_TEST(report__replay_lines_are_whole)
     report_replay_line(r, &f, line, sizeof line);
     ck_assert_msg(strstr(line, "aa' --at 1.2") != NULL, "%s", line);
     ck_assert(strstr(line, " --data 'aa") != NULL && strstr(line, path) != NULL);
+    o.data = NULL; /* the depth is said where it is not what the command takes by itself */
+    f.found_by = DETECTOR_CROSSED;
+    strcpy(f.replay, "--chain 7");
+    report_replay_line(r, &f, line, sizeof line);
+    ck_assert_str_eq(line, "levin-chaos replay --seed 4 --chain 7");
+    o.crossed_depth = o.depth = DEPTH_DEFAULT;
+    report_replay_line(r, &f, line, sizeof line);
+    ck_assert_str_eq(line, "levin-chaos replay --seed 4 --depth 2 --chain 7");
     f.found_by = DETECTOR_SOAK;
     report_replay_line(r, &f, line, sizeof line);
     ck_assert_str_eq(line, "levin-chaos soak --seed 4 --threads 3 --fault-every 7 --duration 20 --fiu");

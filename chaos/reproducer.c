@@ -37,8 +37,7 @@ typedef struct writing {
 
 static bool live_finding(const saved_finding *f)
 {
-    return !strcmp(f->phase, FINDING_PHASE_WORKLOAD) || (!strcmp(f->phase, FINDING_PHASE_PROCESS) &&
-                                                         !strcmp(f->place, "0.0"));
+    return finding_is_live(f->command, f->phase, f->place);
 }
 
 static void write_sweep(const writing *w)
@@ -115,7 +114,8 @@ static void write_damage(const writing *w)
             workload_script_call(&script, "client_close(c)");
         fprintf(w->tail, "    const damage what = { .operation = %s, .name = \"%s\", .offset = %llu, .length = %u,\n"
                          "                          .parameter = %u, .other = %s%s%s };\n"
-                         "    client_damaged(c, &options, &what, UINT64_C(%llu));\n",
+                         "    ck_assert_msg(client_damaged(c, &options, &what, UINT64_C(%llu)),\n"
+                         "                  \"there is no such place to be damaged any more: nothing was shown\");\n",
                 names[d.operation], d.name, (ull)d.offset, d.length, d.parameter, d.other ? "\"" : "",
                 d.other ? d.other : "NULL", d.other ? "\"" : "", (ull)moment);
         fflush(w->tail);
@@ -356,7 +356,8 @@ static void print_crashes(const saved_finding *f, const stanzas *data, bool tail
     const ull seed = explore_crash_seed(f->seed);
     print_value_log(f, data, to);
     if (f->command == FINDING_SWEEP && explore_path_parse(&path, f->place) && path.depth > 1)
-        fprintf(to, "    client_crashes_of_recovery(c, &options, UINT64_C(%llu), %llu, %llu, %s);\n", seed,
+        fprintf(to, "    ck_assert_msg(client_crashes_of_recovery(c, &options, UINT64_C(%llu), %llu, %llu, %s),\n"
+                    "                  \"there are no so many calls any more: nothing was shown\");\n", seed,
                 (ull)path.step[0].point, (ull)path.step[0].variant, tail ? "go_on" : "NULL");
     else
         fprintf(to, "    client_crashes(c, &options, UINT64_C(%llu), %s);\n", seed, tail ? "go_on" : "NULL");

@@ -26,6 +26,8 @@
 #include "oracle.h"
 #include "trace.h"
 
+#define CLIENT_MUST_USE __attribute__((warn_unused_result))
+
 enum { CLIENT_SPACES = 5, CLIENT_TICKETS = 16 };
 
 typedef struct client client;
@@ -100,8 +102,12 @@ void client_check(client *c, uint64_t seed);
  * recovered store, which is then closed, opened and compared again.  seed: of the states that are drawn.
  */
 void client_crashes(client *c, const levin_options *options, uint64_t seed, void (*go_on)(client *recovered));
-/* One of these states (crash.h), and all that another power cut may leave of its recovery and what go_on does then. */
-void client_crashes_of_recovery(client *c, const levin_options *options, uint64_t seed, uint64_t point,
+/*
+ * One of these states (crash.h; one of a lower variant, where so many cannot be left any more), and all that another
+ * power cut may leave of its recovery and what go_on does then.  False: so many calls were not made, nothing was looked
+ * at.
+ */
+CLIENT_MUST_USE bool client_crashes_of_recovery(client *c, const levin_options *options, uint64_t seed, uint64_t point,
                                 uint64_t variant, void (*go_on)(client *recovered));
 /*
  * One state by numbers of any size (of the points and variants that there are), and, unless again is NULL, one that
@@ -115,8 +121,9 @@ void client_crash(client *c, const levin_options *options, uint64_t seed, client
 /*
  * The files as they are now, the store open or closed, damaged in one way (directory and older are set here): opened,
  * read in every way, checked; each answer must be right or LEVIN_CORRUPT.  moment: of stale bytes, how many I/O calls
- * had been made when they were there; UINT64_MAX: none are stale.  Nothing, when there is no such file or place.
+ * had been made when they were there; UINT64_MAX: none are stale.  False: there is no such file or place,
+ * nothing was looked at.
  */
-void client_damaged(client *c, const levin_options *options, const damage *what, uint64_t moment);
+CLIENT_MUST_USE bool client_damaged(client *c, const levin_options *options, const damage *what, uint64_t moment);
 
 #endif

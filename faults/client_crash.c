@@ -92,14 +92,26 @@ static void crashes_of(client *c, client *r, const crash_state *first, const ora
     crash_close(e);
 }
 
-void client_crashes_of_recovery(client *c, const levin_options *options, uint64_t seed, uint64_t point,
+/* The state of that point and variant or, when there are fewer of them, of a lower one. */
+static bool seek(crash_explorer *e, uint64_t point, uint64_t variant, crash_state *s)
+{
+    while (!crash_seek(e, point, variant, s)) {
+        if (!variant)
+            return false;
+        variant /= 2;
+    }
+    return true;
+}
+
+bool client_crashes_of_recovery(client *c, const levin_options *options, uint64_t seed, uint64_t point,
                                 uint64_t variant, void (*go_on)(client *recovered))
 {
     if (c->verdict.promise)
-        return;
+        return true;
     crash_explorer *e = crash_open(c->t, NULL, seed, NULL, NULL);
     crash_state s;
-    if (crash_seek(e, point, variant, &s)) {
+    const bool there = seek(e, point, variant, &s);
+    if (there) {
         const oracle_legal legal = legal_after(c->o, &s);
         const oracle_legal before = legal.process_end ? oracle_legal_crash(c->o, s.point) : legal;
         client *r = recover(c, c->o, &legal, &s, options);
@@ -114,15 +126,7 @@ void client_crashes_of_recovery(client *c, const levin_options *options, uint64_
         found(c, &s, "power cut", &v);
     }
     crash_close(e);
-}
-
-/* The state of a cut: its point among [first, points), the variant or, when there are fewer, one of the lower ones. */
-static bool seek(crash_explorer *e, uint64_t first, uint64_t points, client_cut cut, crash_state *s)
-{
-    const uint64_t point = first + cut.point % (points - first);
-    for (uint64_t variant = cut.variant;; variant /= 2)
-        if (crash_seek(e, point, variant, s) || !variant)
-            return crash_seek(e, point, variant, s);
+    return there;
 }
 
 static void crash_again(client *c, client *r, const crash_state *first, const oracle_legal *before, client_cut cut,
@@ -132,7 +136,7 @@ static void crash_again(client *c, client *r, const crash_state *first, const or
     client_checkpoint(r);
     crash_explorer *e = crash_open(r->t, first->image, first->digest, NULL, NULL);
     crash_state s;
-    if (!r->verdict.promise && seek(e, 0, client_now(r) + 1, cut, &s)) {
+    if (!r->verdict.promise && seek(e, cut.point % (client_now(r) + 1), cut.variant, &s)) {
         const bool unseen = s.point < recovered;
         const oracle_legal legal = unseen ? *before : legal_after(r->o, &s);
         const oracle_verdict v = client_end(recover(c, unseen ? c->o : r->o, &legal, &s, options));
@@ -147,7 +151,8 @@ void client_crash(client *c, const levin_options *options, uint64_t seed, client
         return;
     crash_explorer *e = crash_open(c->t, NULL, seed, NULL, NULL);
     crash_state s;
-    if (seek(e, c->hurt ? oracle_settled(c->o) : 0, client_now(c) + 1, cut, &s)) {
+    const uint64_t first = c->hurt ? oracle_settled(c->o) : 0;
+    if (seek(e, first + cut.point % (client_now(c) + 1 - first), cut.variant, &s)) {
         const oracle_legal legal = legal_after(c->o, &s);
         const oracle_legal before = legal.process_end ? oracle_legal_crash(c->o, s.point) : legal;
         client *r = recover(c, c->o, &legal, &s, options);

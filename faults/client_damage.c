@@ -129,7 +129,7 @@ static bool complete(damage *d, const disk_image *image, const disk_image *past)
     return !past || disk_image_has(past, node);
 }
 
-void client_damaged(client *c, const levin_options *options, const damage *what, uint64_t moment)
+bool client_damaged(client *c, const levin_options *options, const damage *what, uint64_t moment)
 {
     damage d = *what;
     uint32_t state;
@@ -138,8 +138,9 @@ void client_damaged(client *c, const levin_options *options, const damage *what,
     crash_explorer *past = crash_open(c->t, NULL, 0, NULL, NULL);
     const bool stale = moment != UINT64_MAX;
     /* variant 0: all kept, as the process saw it */
-    if (!c->verdict.promise && (!stale || crash_seek(past, moment, 0, &then)) &&
-        complete(&d, image, stale ? then.image : NULL) && state_of(c, options, image, &state)) {
+    const bool there = (!stale || crash_seek(past, moment, 0, &then)) &&
+                       complete(&d, image, stale ? then.image : NULL);
+    if (there && !c->verdict.promise && state_of(c, options, image, &state)) {
         damage_judge *judge = damage_judge_create(c->t, client_now(c), image, d.directory);
         damage_do(damaged, &d);
         open_damaged(c, options, damaged, state, judge);
@@ -148,4 +149,5 @@ void client_damaged(client *c, const levin_options *options, const damage *what,
     crash_close(past);
     disk_image_unref(damaged);
     disk_image_unref(image);
+    return there || c->verdict.promise;
 }

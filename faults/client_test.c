@@ -123,8 +123,12 @@ START_TEST(client__a_history_of_all_calls_keeps_its_promises)
     history(c, &options);
     client_close(c);
     client_crashes(c, &options, 1, go_on);
-    for (uint64_t point = 20; point < 500; point += 40)
-        client_crashes_of_recovery(c, &options, 1, point, point / 40 % 3, go_on);
+    uint64_t point = 20;
+    while (client_crashes_of_recovery(c, &options, 1, point, point / 40 % 3, go_on))
+        point += 40;
+    ck_assert_uint_gt(point, 200);
+    ck_assert(client_crashes_of_recovery(c, &options, 1, 20, 1u << 30, NULL)); /* a lower one stands in its place */
+    ck_assert(!client_crashes_of_recovery(c, &options, 1, 1u << 30, 0, go_on));
     for (uint64_t i = 0; i < 40; i++) /* by numbers far beyond what there is, too */
         client_crash(c, &options, 1, (client_cut){ i * 7919, i * i }, i & 1 ? &(client_cut){ i, i } : NULL);
     kept(c);
@@ -202,6 +206,7 @@ START_TEST(client__damage_is_told_or_harmless)
     static const damage_operation operations[] = { DAMAGE_FLIP, DAMAGE_ZERO, DAMAGE_CUT, DAMAGE_STALE };
     const levin_options options = options_of(700);
     client *c = client_create(5);
+    unsigned there = 0;
     client_open(c, &options);
     history(c, &options);
     for (unsigned i = 0; i < 8; i++) { /* a tail of the log that the pages do not hold */
@@ -215,12 +220,18 @@ START_TEST(client__damage_is_told_or_harmless)
                 snprintf(name, sizeof name, "%s-%016u", i % 2 ? "wal" : "vlog", (unsigned)(i % 13));
             const damage what = { .operation = operations[i % 4], .name = name, .offset = i * 97 % 16000,
                                   .length = 512, .parameter = (uint8_t)i };
-            client_damaged(c, &options, &what, i % 4 == 3 ? 40 + i : UINT64_MAX);
+            there += client_damaged(c, &options, &what, i % 4 == 3 ? 40 + i : UINT64_MAX);
         }
-        const damage lost = { .operation = DAMAGE_LOST, .name = "pages" };
-        client_damaged(c, &options, &lost, UINT64_MAX);
+        const damage lost = { .operation = DAMAGE_LOST, .name = "pages" }, nowhere = { .name = "no-file" },
+                     behind = { .name = "pages", .offset = 1u << 30 };
+        ck_assert(client_damaged(c, &options, &lost, UINT64_MAX));
+        ck_assert(!client_damaged(c, &options, &nowhere, UINT64_MAX));
+        ck_assert(!client_damaged(c, &options, &behind, UINT64_MAX));
+        ck_assert(!client_damaged(c, &options, &lost, 1u << 30)); /* in a past that was not */
         client_close(c);
     }
+    ck_assert_uint_gt(there, 200);
+    ck_assert_uint_lt(there, 1800); /* the others say that they looked at nothing */
     kept(c);
 }
 END_TEST
