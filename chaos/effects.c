@@ -69,6 +69,24 @@ void effect_case_name(const effect_case *c, char name[EFFECT_NAME_BYTES])
              c->os_error ? " " : c->back ? " -" : "", c->os_error ? errno_name(c->os_error) : "");
 }
 
+const char *effect_case_idle(const effect_case *c)
+{
+    static const struct idle {
+        levin_file_kind kind;
+        fault_operation operation;
+        const char *why;
+    } calls[] = {
+        { LEVIN_FILE_PAGES, FAULT_PREALLOCATE, "pages are written as whole extents, nothing is reserved before" },
+        { LEVIN_FILE_VLOG, FAULT_PREALLOCATE, "values are appended, a segment grows as it is written" },
+        { LEVIN_FILE_LOCK, FAULT_PREALLOCATE, "the lock file is a few bytes" },
+        { LEVIN_FILE_LOCK, FAULT_SIZE, "the lock file is read by place, however long it is" },
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        if (calls[i].kind == c->kind && calls[i].operation == c->operation)
+            return calls[i].why;
+    return c->budget && c->kind == LEVIN_FILE_LOCK ? "so small a file does not use up a budget" : NULL;
+}
+
 void effect_case_plan(const effect_case *c, uint64_t calls, random_stream *random, char text[EFFECT_PLAN_BYTES])
 {
     char argument[48] = "", when[48];

@@ -86,12 +86,18 @@ START_TEST(effects__all_that_is_called_fires_and_nothing_depends_on_the_number_o
     ck_assert_uint_gt(t->told, 0);
     ck_assert_uint_gt(t->hurt, 400);
     ck_assert_uint_gt(t->near_cuts, t->runs * 9 / 10);
+    char name[EFFECT_NAME_BYTES];
     size_t called = 0;
     for (size_t i = 0; i < count; i++) {
         const uint64_t bit = UINT64_C(1) << i % 64;
         called += (t->called[i / 64] & bit) != 0;
         if (!cases[i].budget)
             ck_assert_uint_eq(t->called[i / 64] & bit, t->hit[i / 64] & bit);
+        effect_case_name(&cases[i], name);
+        if (effect_case_idle(&cases[i]))
+            ck_assert_msg(!(t->hit[i / 64] & bit), "%s happens", name);
+        else
+            ck_assert_msg(t->called[i / 64] & bit, "%s: never called, and no reason is known", name);
     }
     ck_assert_uint_gt(called, 450);
     ck_assert_mem_eq(t, &three->effects.totals, sizeof *t);

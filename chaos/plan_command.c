@@ -14,6 +14,7 @@
 #include "../faults/errnos.h"
 #include "../faults/fatal.h"
 #include "../faults/random.h"
+#include "effects.h"
 #include "fault_run.h"
 #include "faults_sweep.h"
 #include "finding_file.h"
@@ -201,8 +202,9 @@ int plan_command(const chaos_options *o, const stanzas *data)
 
 /* ---- points ---------------------------------------------------------------------------------------------- */
 
-static json_t *point_json(const char *name, fault_operation operation)
+static json_t *point_json(const char *name, levin_file_kind kind, fault_operation operation)
 {
+    const char *idle = effect_case_idle(&(effect_case){ .kind = kind, .operation = operation });
     json_t *effects = json_array(), *errors = json_array();
     for (int effect = 0; effect < FAULT_EFFECT_COUNT; effect++)
         if (plan_effect_applies((fault_effect)effect, operation))
@@ -211,7 +213,10 @@ static json_t *point_json(const char *name, fault_operation operation)
         json_array_append_new(effects, json_string("budget"));
     for (const int *at = errnos_of(operation); *at; at++)
         json_array_append_new(errors, json_string(errno_name(*at)));
-    return json_pack("{s:s,s:o,s:o}", "point", name, "effects", effects, "errors", errors);
+    json_t *point = json_pack("{s:s,s:o,s:o}", "point", name, "effects", effects, "errors", errors);
+    if (idle)
+        json_object_set_new(point, "never_called", json_string(idle));
+    return point;
 }
 
 static void print_list(const json_t *list)
@@ -227,7 +232,7 @@ int points_command(const chaos_options *o)
         for (int operation = 0; operation < FAULT_OPERATION_COUNT; operation++) {
             const char *name = fault_point_name((levin_file_kind)kind, (fault_operation)operation);
             if (name)
-                json_array_append_new(all, point_json(name, (fault_operation)operation));
+                json_array_append_new(all, point_json(name, (levin_file_kind)kind, (fault_operation)operation));
         }
     if (o->json) {
         json_dumpf(all, stdout, JSON_INDENT(2));
@@ -239,7 +244,11 @@ int points_command(const chaos_options *o)
             print_list(json_object_get(point, "effects"));
             printf(" (");
             print_list(json_object_get(point, "errors"));
-            puts(")");
+            printf(")");
+            const json_t *idle = json_object_get(point, "never_called");
+            if (idle)
+                printf(" never called: %s", json_string_value(idle));
+            putchar('\n');
         }
     json_decref(all);
     return EXIT_NOTHING_FOUND;

@@ -263,7 +263,8 @@ static void print_faults(const report *r)
 }
 
 /* The cases that never fired: those of points that the scenarios do not call, and others. */
-static size_t cases_without(const report *r, bool called, void (*each)(void *context, const char *name), void *context)
+static size_t cases_without(const report *r, bool called, void (*each)(void *context, const effect_case *c),
+                            void *context)
 {
     const effect_case *cases;
     const size_t count = effect_cases(&cases);
@@ -271,32 +272,37 @@ static size_t cases_without(const report *r, bool called, void (*each)(void *con
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         const uint64_t bit = UINT64_C(1) << i % 64;
-        char name[EFFECT_NAME_BYTES];
         if (t->hit[i / 64] & bit || called != ((t->called[i / 64] & bit) != 0))
             continue;
         n++;
-        effect_case_name(&cases[i], name);
         if (each)
-            each(context, name);
+            each(context, &cases[i]);
     }
     return n;
 }
 
-static void print_case(void *context, const char *name)
+static const char *reason(const effect_case *c)
 {
+    const char *why = effect_case_idle(c);
+    return why ? why : "no reason is known";
+}
+
+static void print_case(void *context, const effect_case *c)
+{
+    char name[EFFECT_NAME_BYTES];
     (void)context;
-    row("", "%s", name);
+    effect_case_name(c, name);
+    row("", "%s: %s", name, reason(c));
 }
 
 /* Points alone, each once. */
-static void print_point(void *context, const char *name)
+static void print_point(void *context, const effect_case *c)
 {
-    char *last = context;
-    const size_t bytes = strcspn(name, " ");
-    if (strlen(last) == bytes && !strncmp(last, name, bytes))
+    effect_case *last = context;
+    if (last->kind == c->kind && last->operation == c->operation)
         return;
-    snprintf(last, EFFECT_NAME_BYTES, "%.*s", (int)bytes, name);
-    row("", "%s", last);
+    *last = *c;
+    row("", "%s: %s", fault_point_name(c->kind, c->operation), reason(c));
 }
 
 static void print_effects(const report *r)
@@ -306,7 +312,7 @@ static void print_effects(const report *r)
     const effect_case *cases;
     const size_t count = effect_cases(&cases), silent = cases_without(r, true, NULL, NULL),
                  uncalled = cases_without(r, false, NULL, NULL);
-    char last[EFFECT_NAME_BYTES] = "";
+    effect_case last = { .kind = LEVIN_FILE_KIND_COUNT };
     printf("effects\n");
     print_seeds(r, e->seeds.finished, e->seeds.begun);
     row("point, effect and error", "%zu of %zu fired", count - silent - uncalled, count);
@@ -317,7 +323,7 @@ static void print_effects(const report *r)
     row("wall time", "%.1f s", e->seeds.seconds);
     if (e->seeds.complete && uncalled) {
         row("never called", "%zu, at points that no scenario reaches:", uncalled);
-        cases_without(r, false, print_point, last);
+        cases_without(r, false, print_point, &last);
     }
     if (e->seeds.complete && silent) {
         row("never fired", "%zu:", silent);
@@ -533,8 +539,10 @@ static json_t *faults_json(const report *r)
     return o;
 }
 
-static void append_name(void *context, const char *name)
+static void append_name(void *context, const effect_case *c)
 {
+    char name[EFFECT_NAME_BYTES];
+    effect_case_name(c, name);
     json_array_append_new(context, json_string(name));
 }
 

@@ -124,9 +124,9 @@ START_TEST(client__a_history_of_all_calls_keeps_its_promises)
     client_close(c);
     client_crashes(c, &options, 1, go_on);
     uint64_t point = 20;
-    while (client_crashes_of_recovery(c, &options, 1, point, point / 40 % 3, go_on))
+    while (client_crashes_of_recovery(c, &options, 1, point, point / 40 % 3, go_on) && point < 2000)
         point += 40;
-    ck_assert_uint_gt(point, 200);
+    ck_assert(point > 200 && point < 2000);
     ck_assert(client_crashes_of_recovery(c, &options, 1, 20, 1u << 30, NULL)); /* a lower one stands in its place */
     ck_assert(!client_crashes_of_recovery(c, &options, 1, 1u << 30, 0, go_on));
     for (uint64_t i = 0; i < 40; i++) /* by numbers far beyond what there is, too */
