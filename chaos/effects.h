@@ -24,8 +24,8 @@ size_t effect_cases(const effect_case **cases);
 /* "levin/io/wal/write error-after EIO" */
 void effect_case_name(const effect_case *c, char name[EFFECT_NAME_BYTES]);
 /*
- * Why it never happens in any life of the store, for people: the store makes no such call, or not enough of them.  NULL:
- * it does happen.
+ * Why it never happens in any life of the store, for people: the store makes no such call, or not enough of them.
+ * NULL: it does happen.
  */
 const char *effect_case_idle(const effect_case *c);
 /* A plan by which it happens to the nth call, from 1, of `calls`: once, or from then on where that may be. */

@@ -35,8 +35,8 @@ START_TEST(report__replay_lines_are_whole)
     memset(path, 'a', sizeof path - 1);
     path[1000] = ' ';
     path[sizeof path - 1] = 0;
-    chaos_options o = { .depth = DEPTH_DEFAULT, .crossed_depth = CROSSED_DEPTH_DEFAULT, .data = path, .threads = 3, .fault_every = 7,
-                              .duration_seconds = 20, .fiu = true };
+    chaos_options o = { .depth = DEPTH_DEFAULT, .crossed_depth = CROSSED_DEPTH_DEFAULT, .data = path, .threads = 3,
+                        .fault_every = 7,      .duration_seconds = 20, .fiu = true };
     report *r = calloc(1, sizeof *r);
     r->options = &o;
     finding f = { .found_by = DETECTOR_SWEEP, .seed = 4, .replay = "--at 1.2" };
@@ -163,7 +163,8 @@ START_TEST(report__junit_has_each_detector_and_each_finding)
         "  </testsuite>\n",
         "<testsuite name=\"crossed\" tests=\"1\" failures=\"0\"", "name=\"110 power cuts after faults\"",
         "<testsuite name=\"soak\" tests=\"2\" failures=\"1\" errors=\"0\" time=\"2.250\">\n",
-        "name=\"201 lives of a process\"", "name=\"levin-chaos soak --seed 11 --threads 5 --fault-every 600 --duration 20\">",
+        "name=\"201 lives of a process\"",
+        "name=\"levin-chaos soak --seed 11 --threads 5 --fault-every 600 --duration 20\">",
         "<failure type=\"DURABLE\" message=\"soak\">lost</failure>", "</testsuites>\n", NULL
     };
     report *r = campaign();
@@ -209,7 +210,8 @@ START_TEST(report__the_page_has_effects_chains_and_the_soak)
         "<tr><td>compared after a death<td>208</tr>", "<tr><td>levin_check()<td>209</tr>",
         "<tr><td>operations in the store<td>210</tr>", "<tr><td>gets<td>211</tr>",
         "<tr><td>injected faults<td>212</tr>", "<tr><td>lives with a fault<td>213</tr>",
-        "<tr><td>slowest recovery, us<td>214</tr>", "<p>The last fault: wal.sync &lt;EIO&gt;</p>", "</body></html>\n", NULL
+        "<tr><td>slowest recovery, us<td>214</tr>", "<p>The last fault: wal.sync &lt;EIO&gt;</p>",
+        "</body></html>\n", NULL
     };
     report *r = campaign();
     fire(r);
@@ -224,8 +226,8 @@ START_TEST(report__the_page_has_effects_chains_and_the_soak)
     r->soak.last_fault[0] = 0;
     write_files(r);
     text = text_of(files[1]);
-    static const char *const fewer[] = { "; interrupted: this is what was done until then</p>", "No fault was injected.",
-                                         NULL };
+    static const char *const fewer[] = { "; interrupted: this is what was done until then</p>",
+                                         "No fault was injected.", NULL };
     has(text, fewer);
     free(text);
     unlink(files[0]);
