@@ -247,6 +247,7 @@ says "by point" effects.html '<tr><td>levin/io/wal/sync<td>[0-9]+ of [0-9]+'
 says "and where they hit" effects.html '<tr><td>sync<td>[1-9]'
 expect "a soak on the page of a campaign" 0 "$chaos" chaos --budget 20 --ops 40 --small --quiet --html whole.html
 says "its lives" whole.html '<tr><td>lives<td>[1-9]'
+says "and what they wrote" whole.html '<tr><td>operations in the store<td>[1-9]'
 expect "a file that cannot be written" 3 "$chaos" ranges --ops 3 --html /nowhere/page.html
 
 expect "a small sweep" 0 "$chaos" sweep --ops 30 --small --json

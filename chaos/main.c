@@ -163,6 +163,7 @@ static void require_work(report *r)
                            ? "the corruption campaign did no damage"
                        : r->has_ranges && r->ranges.counts.walks == 0 ? "no iterator was walked"
                        : r->has_soak && r->soak.killed == 0           ? "no process of the soak was killed"
+                       : r->has_soak && r->soak.operations == 0       ? "no process of the soak came to write"
                                                                       : NULL;
     if (idle)
         snprintf(r->harness, sizeof r->harness, "%s: the budget of %g s is too short for it", idle,

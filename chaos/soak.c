@@ -199,16 +199,25 @@ static void count_kill(soak *k)
     k->r->killed_closing += phase >= SOAK_CLOSES;
 }
 
-/* Waits for the child to end, killing it at `kill_at` (0: never) after telling it to stop at `stop_at` (0: never). */
-static int wait_for(soak *k, pid_t child, double stop_at, double kill_at)
+typedef struct fate {
+    bool faults;
+    bool once_running;             /* the seconds count from when its threads run, however long it takes to get there */
+    double stop_after, kill_after; /* seconds; 0: never */
+} fate;
+
+/* Waits for the child to end, telling it to stop and killing it as its fate says. */
+static int wait_for(soak *k, pid_t child, const fate *f)
 {
     int status = 0;
-    double next_tick = 0, stopped = 0;
+    const double born = crew_clock();
+    double next_tick = 0, stopped = 0, from = f->once_running ? 0 : born; /* 0: they do not count yet */
     k->killed = false;
     while (waitpid(child, &status, k->killed ? 0 : WNOHANG) == 0) {
         const double now = crew_clock();
-        bool kills = kill_at != 0 && now >= kill_at;
-        if (!stopped && ((stop_at != 0 && now >= stop_at) || k->r->interrupted)) {
+        from = from == 0 && phase_of(k) >= SOAK_RUNS ? now : from;
+        bool kills = from != 0 && f->kill_after > 0 && now >= from + f->kill_after;
+        const bool late = from == 0 ? now >= born + HANG_SECONDS : f->stop_after > 0 && now >= from + f->stop_after;
+        if (!stopped && (late || k->r->interrupted)) {
             stopped = now;
             atomic_store(&k->s->stop, 1);
         }
@@ -229,18 +238,17 @@ static int wait_for(soak *k, pid_t child, double stop_at, double kill_at)
     return status;
 }
 
-typedef struct fate {
-    bool faults;
-    double stop_after, kill_after; /* seconds; 0: never */
-} fate;
-
-/* Half are killed at some instant of the first 0.4 s, some while they open; a fifth closes, some killed as they do. */
+/*
+ * Half are killed at some instant of 0.4 s, every other one counted from when it runs; some while they open; a fifth
+ * closes, some killed as they do.
+ */
 static fate draw_fate(soak *k)
 {
     random_stream *r = &k->random;
     fate f = { .faults = (k->o->fault_every || k->o->plan) && random_chance(r, 2) };
     const uint64_t way = random_below(r, 10);
     const double soon = (double)random_below(r, 12000) / 1e6, later = 0.01 + (double)random_below(r, 400000) / 1e6;
+    f.once_running = way >= 2 && random_chance(r, 2); /* where opening takes as long, they would never run */
     if (way < 2)
         f.kill_after = soon;
     else if (way < 7)
@@ -264,7 +272,6 @@ static bool one_life(soak *k, const fate *f)
                                         .fiu = k->o->fiu, .plan = f->faults ? k->plan : NULL };
     if (options.plan)
         plan_begin_at(options.plan, k->o->plan, random_mix(k->o->seed ^ options.life));
-    const double now = crew_clock();
     const uint64_t faults = k->s->faults;
     r->living = true;
     pid_t child = fork();
@@ -272,8 +279,7 @@ static bool one_life(soak *k, const fate *f)
         return broken(k, "no child process", "fork");
     if (child == 0)
         soak_life(&options, k->s);
-    int status = wait_for(k, child, f->stop_after > 0 ? now + f->stop_after : 0,
-                          f->kill_after > 0 ? now + f->kill_after : 0);
+    int status = wait_for(k, child, f);
     r->living = false;
     r->lives_with_faults += k->s->faults != faults;
     for (size_t i = 0; options.plan && i < k->o->plan->count; i++)
