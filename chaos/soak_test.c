@@ -246,9 +246,26 @@ START_TEST(soak__a_plan_hurts_calls_on_real_files)
 }
 END_TEST
 
+/* The sync is called done, the next one fails: that ends a life as if it had failed itself. */
+START_TEST(soak__an_error_that_comes_late_is_told_late)
+{
+    static soak_result r;
+    static plan_rules p;
+    plan_of(&p, "levin-fault-plan 1\non levin/io/wal/sync nth 3 do error-late EIO\n");
+    ck_assert(soak_plan_fits(&p));
+    const soak_options o = { .seed = 9, .threads = 3, .seconds = 60, .lives = 20, .plan = &p };
+    ck_assert_msg(soak_run(&o, &r), "%s", r.text);
+    ck_assert_msg(!r.promise[0], "%s: %s", r.promise, r.text);
+    ck_assert_uint_gt(r.fired[0], 1);
+    ck_assert_uint_gt(r.given_up, 0);
+    ck_assert_msg(strstr(r.last_fault, "levin/io/wal/sync: error-late"), "%s", r.last_fault);
+}
+END_TEST
+
 LEVIN_TEST_MAIN("soak", TEST(soak_plan__an_operation_is_a_function_of_its_number),
                 TEST(soak_plan__the_model_does_what_the_operation_says),
                 TEST(soak_plan__keys_are_in_order_and_values_tell_their_stamp),
                 TEST(soak__kept_promises_are_found_kept_and_broken_ones_broken),
                 TEST(soak__a_death_that_it_did_not_ask_for_is_told),
-                TEST(soak__one_order_of_all_threads_has_no_hole), TEST(soak__a_plan_hurts_calls_on_real_files))
+                TEST(soak__one_order_of_all_threads_has_no_hole), TEST(soak__a_plan_hurts_calls_on_real_files),
+                TEST(soak__an_error_that_comes_late_is_told_late))
