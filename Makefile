@@ -383,10 +383,14 @@ gate-proof: $(DEPS) ## the proof of the gate: each slowdown of regress/planted/ 
 	$(Q)regress/time_proof.sh $(PROOF_FLAGS)
 	$(Q)regress/time_proof.sh --table build/gate/proof/results.csv build/gate/proof/exact.csv
 
-.PHONY: scoreboard
+.PHONY: scoreboard scoreboard-kept
 scoreboard: $(DEPS) ## all stores that are installed under the same faults: build/scoreboard/scoreboard.html (make deps-stores, BUDGET=seconds)
 	$(Q)$(SUBMAKE) VARIANT=release all
 	$(Q)build/release/bin/levin-chaos scoreboard --directory build/scoreboard $(if $(filter command line environment,$(origin BUDGET)),--budget $(BUDGET))
+scoreboard-kept: $(DEPS) ## the scoreboard that is kept in chaos/scoreboard: every finding by its replay line, three times in a row
+	$(Q)$(SUBMAKE) VARIANT=release all
+	$(Q)chaos/scoreboard/kept.sh lay build/scoreboard-kept
+	$(Q)build/release/bin/levin-chaos scoreboard --directory build/scoreboard-kept --again
 
 .PHONY: bench
 bench: $(DEPS) ## the speed table: Levin beside all stores that are installed, 10-15 minutes (make deps-stores, BENCH_FLAGS=--quick)

@@ -44,10 +44,11 @@ static const char *bdb_version_text(void)
 static void bdb_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
     snprintf(text, STORE_MESSAGE_BYTES,
-             "B-tree, %s, DB_INIT_TXN | DB_INIT_LOG | DB_RECOVER, %s, cache %llu KiB, log files of %llu KiB, "
-             "checkpoint after %llu KiB of log",
-             checksum_of(config) ? "DB_CHKSUM (a checksum for each page)" : "no checksums of pages (its default)",
-             config->sync ? "DB_TXN_SYNC" : "DB_TXN_WRITE_NOSYNC", (unsigned long long)(cache_bytes_of(config) >> 10),
+             "durability: %s; checksums: of log records, %s; B-tree, DB_INIT_TXN | DB_INIT_LOG | DB_RECOVER, cache "
+             "%llu KiB, log files of %llu KiB, checkpoint after %llu KiB of log",
+             config->sync ? "DB_TXN_SYNC (log synced at each commit)" : "DB_TXN_WRITE_NOSYNC",
+             checksum_of(config) ? "and of each page (DB_CHKSUM)" : "none of pages (its default)",
+             (unsigned long long)(cache_bytes_of(config) >> 10),
              (unsigned long long)(option_value(config, "log_file_bytes", LOG_FILE_BYTES_DEFAULT) >> 10),
              (unsigned long long)(option_value(config, "checkpoint_bytes", CHECKPOINT_BYTES_DEFAULT) >> 10));
 }
@@ -325,6 +326,7 @@ const store_adapter levin_store STORE_EXPORT = {
     .spare_files = "__db.",
     .small_options = "log_file_bytes=262144:checkpoint_bytes=131072",
     .variants = variants,
+    .strictest = "the row without an option: DB_CHKSUM is set there; checksum=0 is its own default",
     .not_promised = "pages have no checksums unless asked for (checksum); torn pages are left to backups",
     .open = bdb_open,
     .close = bdb_close,

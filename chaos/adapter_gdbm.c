@@ -25,8 +25,9 @@ static const char *gdbm_version_text(void)
 
 static void gdbm_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
-    snprintf(text, STORE_MESSAGE_BYTES, "GDBM_XVERIFY | GDBM_NOMMAP, %s, no crash tolerance (it needs reflink copies), "
-             "a scan sorts all keys, cache of %llu KiB (0: its own choice)",
+    snprintf(text, STORE_MESSAGE_BYTES, "durability: %s, no crash tolerance (it needs reflink copies); checksums: "
+             "none, but GDBM_XVERIFY checks structures; GDBM_NOMMAP, a scan sorts all keys, cache of %llu KiB (0: its "
+             "own choice)",
              config->sync ? "gdbm_sync() after each batch" : "not synced until closed",
              (unsigned long long)(config->cache_bytes >> 10));
 }
@@ -232,6 +233,8 @@ const store_adapter levin_store STORE_EXPORT = {
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_WRITE_CONCURRENTLY | STORE_CAN_COMPACT | STORE_HAS_NO_BATCH,
     .version = gdbm_version_text,
     .configuration = gdbm_configuration,
+    .strictest = "none exists: GDBM_XVERIFY is set already, and gdbm_failure_atomic() needs a file system with reflink "
+                 "copies",
     .not_promised = "it has no checksums and no transactions; a crash may damage it, unless its file system "
                     "makes reflink copies",
     .open = gdbm_adapter_open,

@@ -30,9 +30,10 @@ static const char *kyotocabinet_version_text(void)
 
 static void kyotocabinet_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
-    snprintf(text, STORE_MESSAGE_BYTES, "tree database, %s for each batch, page cache %llu KiB, automatic repair at "
-             "open; writers wait for all readers",
-             config->sync ? "hard transaction" : "transaction, not synchronised with the device",
+    snprintf(text, STORE_MESSAGE_BYTES, "durability: %s for each batch; checksums: none; tree database, page cache "
+             "%llu KiB, automatic repair at open, writers wait for all readers",
+             config->sync ? "hard transaction (synchronised with the device)"
+                          : "transaction, not synchronised with the device",
              (unsigned long long)(cache_bytes_of(config) >> 10));
 }
 
@@ -179,6 +180,8 @@ const store_adapter levin_store STORE_EXPORT = {
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_WRITE_CONCURRENTLY,
     .version = kyotocabinet_version_text,
     .configuration = kyotocabinet_configuration,
+    .strictest = "none exists: KCOAUTOTRAN and KCOAUTOSYNC do for a single update what the hard transaction does for a "
+                 "batch here, and no option gives records a checksum",
     .not_promised = "it has no checksums of records",
     .open = kyotocabinet_open,
     .close = kyotocabinet_close,

@@ -61,11 +61,12 @@ static uint64_t write_buffer_bytes_of(const store_config *config)
 static void leveldb_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
     snprintf(text, STORE_MESSAGE_BYTES,
-             "%s, paranoid_checks%s, verify_checksums%s, no compression, block cache %llu MiB, "
-             "write buffer %llu KiB, Bloom filter of %d bits",
+             "durability: %s; checksums: of each block and log record, %s, paranoid_checks=%s; no "
+             "compression, block cache %llu MiB, write buffer %llu KiB, Bloom filter of %d bits",
              config->sync ? "WriteOptions.sync for each batch" : "log written, not synced",
-             option_value(config, "paranoid", 1) ? "" : "=false (its default)",
-             option_value(config, "verify", 0) ? "" : "=false (its default)",
+             option_value(config, "verify", 0) ? "verified by each read (verify_checksums=true)"
+                                               : "not verified by reads (verify_checksums=false, its default)",
+             option_value(config, "paranoid", 1) ? "true" : "false (its default)",
              (unsigned long long)(cache_bytes_of(config) >> 20),
              (unsigned long long)(write_buffer_bytes_of(config) >> 10), BITS_PER_KEY);
 }
@@ -279,6 +280,7 @@ const store_adapter levin_store STORE_EXPORT = {
     .configuration = leveldb_configuration,
     .option_names = option_names,
     .variants = variants,
+    .strictest = "verify=1: paranoid_checks, and reads verify checksums",
     .not_promised = "reads verify checksums of data blocks only where asked to (verify)",
     .open = leveldb_adapter_open,
     .close = leveldb_adapter_close,

@@ -147,15 +147,22 @@ static void levin_adapter_configuration(const store_config *config, char text[ST
     levin_options o;
     if (!options_of(config, &o, text))
         return;
+    const uint64_t caches = o.cache_bytes + o.row_cache_bytes + o.value_cache_bytes;
+    const bool small = caches < (uint64_t)16 << 20; /* its parts would be none of a MiB */
+    const unsigned shift = small ? 10 : 20;
+    const char *const unit = small ? "KiB" : "MiB";
     snprintf(text, STORE_MESSAGE_BYTES,
-             "%s for each batch, group commit (interval %u us), caches %llu MiB (for rows %llu MiB, "
-             "for pages %llu MiB, for large values %llu MiB), memtable %llu KiB, pages of %u KiB, value log over %llu "
+             "durability: %s; checksums: XXH3-64 of each page, log group and large value, verified by each read from a "
+             "file, always on; group commit (interval %u us), caches %llu %s (for rows %llu %s, for pages %llu %s, for "
+             "large values %llu %s), memtable %llu KiB, log segments of %llu KiB, pages of %u KiB, value log over %llu "
              "bytes, background %s",
-             config->sync ? "LEVIN_SYNCED or LEVIN_LOGGED" : "LEVIN_LOGGED", o.commit_interval_us,
-             (unsigned long long)((o.cache_bytes + o.row_cache_bytes + o.value_cache_bytes) >> 20),
-             (unsigned long long)(o.row_cache_bytes >> 20), (unsigned long long)(o.cache_bytes >> 20),
-             (unsigned long long)(o.value_cache_bytes >> 20), (unsigned long long)(o.memtable_bytes >> 10),
-             o.page_bytes >> 10, (unsigned long long)o.value_log_threshold_bytes,
+             config->sync ? "LEVIN_SYNCED, the log is synced before a batch is acknowledged"
+                          : "LEVIN_LOGGED, the log is written, not synced",
+             o.commit_interval_us, (unsigned long long)(caches >> shift), unit,
+             (unsigned long long)(o.row_cache_bytes >> shift), unit, (unsigned long long)(o.cache_bytes >> shift), unit,
+             (unsigned long long)(o.value_cache_bytes >> shift), unit, (unsigned long long)(o.memtable_bytes >> 10),
+             (unsigned long long)(o.wal_segment_bytes >> 10), o.page_bytes >> 10,
+             (unsigned long long)o.value_log_threshold_bytes,
              o.background == LEVIN_BACKGROUND_THREAD ? "thread" : "none");
 }
 
@@ -353,6 +360,7 @@ const store_adapter adapter_levin = {
     .version = levin_version,
     .configuration = levin_adapter_configuration,
     .option_names = option_names,
+    .strictest = "none exists: checksums cannot be turned off, and what is acknowledged with LEVIN_SYNCED is synced",
     .small_options = "wal_segment_bytes=65536:page_bytes=4096:memtable_bytes=65536:value_log_segment_bytes=262144",
     .spare_files = "wal-",
     .open = levin_adapter_open,

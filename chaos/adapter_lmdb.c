@@ -39,8 +39,10 @@ static const char *lmdb_version_text(void)
 static void lmdb_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
     snprintf(text, STORE_MESSAGE_BYTES,
-             "MDB_NOTLS%s, map of %llu MiB, read transaction renewed for each read; its cache is the kernel's",
-             config->sync ? ", synced commits" : " | MDB_NOSYNC (a crash of the machine may damage the store)",
+             "durability: %s; checksums: none, it has no option for them; MDB_NOTLS, map of %llu MiB, read transaction "
+             "renewed for each read, its cache is the kernel's",
+             config->sync ? "mdb_txn_commit() syncs data, then the meta page (its default)"
+                          : "MDB_NOSYNC (a crash of the machine may damage the store)",
              (unsigned long long)(map_bytes_of(config) >> 20));
 }
 
@@ -245,6 +247,8 @@ const store_adapter levin_store STORE_EXPORT = {
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_WRITE_CONCURRENTLY | STORE_IS_TUNED,
     .version = lmdb_version_text,
     .configuration = lmdb_configuration,
+    .strictest = "none exists: the default is its strictest. MDB_NOSYNC, MDB_NOMETASYNC, MDB_MAPASYNC and MDB_WRITEMAP "
+                 "only loosen it, and this version has no checksums",
     .not_promised = "it has no checksums; its map ends in a signal where its file ends too early",
     .open = lmdb_open,
     .close = lmdb_close,

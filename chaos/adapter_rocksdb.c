@@ -68,13 +68,14 @@ static bool absolute_of(const store_config *config)
 static void rocksdb_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
     snprintf(text, STORE_MESSAGE_BYTES,
-             "%s, no compression, block cache %llu MiB, write buffer %llu KiB, Bloom filter of %d bits, hash index in "
-             "data blocks, dynamic level bytes, bytes_per_sync 1 MiB, pinned gets, batched multi-get, paranoid_checks, "
-             "verify_checksums, wal_recovery_mode=%s",
+             "durability: %s, wal_recovery_mode=%s; checksums: of each block and log record, verified by each read "
+             "(verify_checksums=true, paranoid_checks=true, its defaults); no compression, block cache %llu MiB, write "
+             "buffer %llu KiB, Bloom filter of %d bits, hash index in data blocks, dynamic level bytes, bytes_per_sync "
+             "1 MiB, pinned gets, batched multi-get",
              config->sync ? "WriteOptions.sync for each batch" : "log written, not synced",
+             absolute_of(config) ? "kAbsoluteConsistency" : "kPointInTimeRecovery (its default)",
              (unsigned long long)(cache_bytes_of(config) >> 20),
-             (unsigned long long)(write_buffer_bytes_of(config) >> 10), BITS_PER_KEY,
-             absolute_of(config) ? "kAbsoluteConsistency" : "kPointInTimeRecovery (its default)");
+             (unsigned long long)(write_buffer_bytes_of(config) >> 10), BITS_PER_KEY);
 }
 
 /* Takes the store's error text into `message` and frees it; NULL is no error. */
@@ -327,6 +328,7 @@ const store_adapter levin_store STORE_EXPORT = {
     .configuration = rocksdb_configuration,
     .option_names = option_names,
     .variants = variants,
+    .strictest = "absolute=1: a log with any damage, a torn tail too, is refused",
     .not_promised = "with kPointInTimeRecovery, damage in the log ends it there, and the writes behind it are gone",
     .open = rocksdb_adapter_open,
     .close = rocksdb_adapter_close,

@@ -87,14 +87,16 @@ static const char *synchronous_of(bool sync, bool rollback_journal, bool extra)
 static void sqlite_configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
     snprintf(text, STORE_MESSAGE_BYTES,
-             "WITHOUT ROWID table, %s, synchronous=%s%s, cache %llu KiB a connection, checkpoint at %llu KiB of log, "
-             "pages of 4 KiB, prepared statements, writers queue on a mutex, read transaction kept until %s%s",
+             "durability: %s, synchronous=%s%s; checksums: none of pages or values, of %s%s; WITHOUT ROWID table, "
+             "cache %llu KiB a connection, checkpoint at %llu KiB of log, pages of 4 KiB, prepared statements, writers "
+             "queue on a mutex, read transaction kept until %s",
              is_rollback(config) ? "rollback journal (DELETE)" : "WAL",
              synchronous_of(config->sync, is_rollback(config), option_value(config, "extra", 0)),
              is_rollback(config) ? "" : config->sync ? " (log synced at each commit)" : " (log synced at checkpoints)",
+             is_rollback(config) ? "journal pages" : "log frames",
+             option_value(config, "paranoid", 0) ? ", cell_size_check and integrity_check at open" : "",
              (unsigned long long)(cache_bytes_of(config) >> 10), (unsigned long long)(log_bytes_of(config) >> 10),
-             is_rollback(config) ? "the end of a read" : "the next commit",
-             option_value(config, "paranoid", 0) ? ", cell_size_check, integrity_check at open" : "");
+             is_rollback(config) ? "the end of a read" : "the next commit");
 }
 
 static store_result result_of(int code)
@@ -423,6 +425,8 @@ const store_adapter levin_store STORE_EXPORT = {
     .configuration = sqlite_configuration,
     .option_names = option_names,
     .variants = variants,
+    .strictest = "paranoid=1 for damage, extra=1 for power cuts. Checksums of pages exist as an extension, cksumvfs, "
+                 "which Debian's library is built without: not tried",
     .not_promised = "its file format has no checksums of pages or values; with a rollback journal and synchronous=FULL "
                     "a power cut may undo the last commit",
     .open = sqlite_open,

@@ -44,9 +44,10 @@ static void tkrzw_configuration(const store_config *config, char text[STORE_MESS
 {
     char parameters[PARAMETERS_BYTES];
     parameters_text(config, parameters);
-    snprintf(text, STORE_MESSAGE_BYTES, "%s (%llu KiB); %s", parameters,
-             (unsigned long long)(config->cache_bytes >> 10),
-             config->sync ? "Synchronize(hard) after each batch" : "not synchronised until closed");
+    snprintf(text, STORE_MESSAGE_BYTES, "durability: %s, restore to the last synchronised state; checksums: %s; %s "
+             "(%llu KiB)", config->sync ? "Synchronize(hard) after each batch" : "not synchronised until closed",
+             option_value(config, "record_crc", 0) ? "CRC-32 of each record" : "none of records (its default)",
+             parameters, (unsigned long long)(config->cache_bytes >> 10));
 }
 
 static store_result failure(char message[STORE_MESSAGE_BYTES])
@@ -234,6 +235,7 @@ const store_adapter levin_store STORE_EXPORT = {
     .configuration = tkrzw_configuration,
     .option_names = option_names,
     .variants = variants,
+    .strictest = "record_crc=1: each record with a CRC-32",
     .not_promised = "it has no checksums of records unless asked for (record_crc)",
     .open = tkrzw_open,
     .close = tkrzw_close,

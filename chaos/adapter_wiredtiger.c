@@ -78,8 +78,11 @@ static void wiredtiger_configuration(const store_config *config, char text[STORE
 {
     char connection[STORE_MESSAGE_BYTES];
     connection_text(config, connection);
-    snprintf(text, STORE_MESSAGE_BYTES, "%.300s; row-store table with default pages, each with a checksum (for none is "
-             "compressed), isolation=snapshot, one cursor a session", connection);
+    snprintf(text, STORE_MESSAGE_BYTES, "durability: %s; checksums: of each page (checksum=uncompressed, its default, "
+             "and none is compressed) and log record; %.250s; row-store table, isolation=snapshot, one cursor a "
+             "session",
+             config->sync ? "log synced by fsync at each commit" : "log in memory, written in the background",
+             connection);
 }
 
 static int on_error(WT_EVENT_HANDLER *handler, WT_SESSION *session, int code, const char *message)
@@ -346,6 +349,8 @@ const store_adapter levin_store STORE_EXPORT = {
     .version = wiredtiger_version_text,
     .configuration = wiredtiger_configuration,
     .option_names = option_names,
+    .strictest = "none exists: each commit syncs the log, and each page has a checksum already (checksum=on differs "
+                 "only for compressed pages)",
     .small_options = "log_file_bytes=131072:checkpoint_bytes=262144",
     .spare_files = "WiredTigerPreplog",
     .open = wiredtiger_adapter_open,

@@ -695,6 +695,10 @@ START_TEST(adapters__say_what_they_are)
         config.sync = false;
         (*a)->configuration(&config, unsynced);
         ck_assert_str_ne(synced, unsynced);
+        ck_assert_msg(strncmp(synced, "durability: ", 12) == 0 && strstr(synced, "; checksums: "),
+                      "%s does not say how durable it is, and what has a checksum: %s", (*a)->name, synced);
+        ck_assert_msg(strlen(synced) < STORE_MESSAGE_BYTES - 1, "%s: its settings are cut off: %s", (*a)->name, synced);
+        ck_assert_msg((*a)->strictest, "%s does not say which of its rows is the strictest", (*a)->name);
         ck_assert_msg(strcmp((*a)->name, "lmdb") == 0 || strstr(synced, "77 MiB") || strstr(synced, "78848 KiB") ||
                           strstr(synced, "80740352"),
                       "%s does not tell its cache: %s", (*a)->name, synced);
@@ -731,7 +735,7 @@ START_TEST(adapters__levins_caches_stay_within_the_budget)
     levin_caches(16 << 20, both, 2, "caches 908 MiB (for rows 900 MiB, for pages 8 MiB, for large values 0 MiB)");
     levin_caches(budget, &too_much, 1, "leaves less than 16 pages");
     levin_caches(budget, &many, 1, "is more than the budget");
-    levin_caches(300 << 10, NULL, 0, "caches 0 MiB (for rows 0 MiB"); /* 16 pages and a row cache of 44 KiB */
+    levin_caches(300 << 10, NULL, 0, "caches 300 KiB (for rows 44 KiB, for pages 256 KiB, for large values 0 KiB)");
     levin_caches(0, NULL, 0, "caches 384 MiB (for rows 64 MiB, for pages 256 MiB, for large values 64 MiB)");
 }
 END_TEST

@@ -7,14 +7,18 @@
 #include <stdio.h>
 
 #include "../faults/trace.h"
+#include "culprit.h"
 #include "guarded.h"
 #include "directory.h"
+#include "scratch.h"
 #include "store_damage.h"
 #include "store_spec.h"
 #include "store_work.h"
 
 enum { BOARD_ROWS_MAX = 64, BOARD_PATH_BYTES = 512, BOARD_REPLAY_BYTES = 1024, BOARD_REPEATS = 3,
-       BOARD_CANDIDATES = 3, BOARD_PLACE_BYTES = 48, BOARD_SEED_DEFAULT = 1, BOARD_BATCHES_DEFAULT = 400 };
+       BOARD_CANDIDATES = 3, BOARD_PLACE_BYTES = 48, BOARD_RELIES_BYTES = 1536, BOARD_SEED_DEFAULT = 1,
+       BOARD_BATCHES_DEFAULT = 400,
+       BOARD_GO_ON_BATCHES = 8 /* written behind what was found, at most */ };
 
 #define BOARD_MEMORY_BYTES ((uint64_t)2 << 30) /* for what is judged */
 #define BOARD_HANG_DEFAULT 20.0
@@ -37,8 +41,7 @@ const char *board_class_text(board_class c);
 bool board_class_parse(const char *word, board_class *c);
 /*
  * Right is not bad.  Detected is not where data was destroyed; after a power cut or a full disk nothing was, and a
- * store
- * that cannot be read any more is lost to its user.
+ * store that cannot be read any more is lost to its user.
  */
 bool board_is_bad(board_class c, outcome what);
 
@@ -63,7 +66,25 @@ typedef struct board_options {
     uint32_t life_batches;   /* of it, at most, in a life under the recorder */
     char directory[BOARD_PATH_BYTES]; /* what is kept: the stores that are damaged, and the report */
     bool quiet;
+    bool replaying;          /* one trial: what it needs must be what the report in `directory` speaks of */
+    bool fresh;              /* then: what comes out the same each time is made anew, not taken from `directory` */
 } board_options;
+
+/* Whether what was made BOARD_REPEATS times came out the same. */
+typedef enum board_again { BOARD_AGAIN_UNKNOWN, BOARD_AGAIN_SAME, BOARD_AGAIN_OTHER } board_again;
+
+/* What trials begin with: the files of a closed store, or the recording of a life. */
+typedef struct board_part {
+    uint64_t digest;         /* of all that a trial depends on; 0: it is not there */
+    board_again again;
+} board_part;
+
+/* What a report says of a row. */
+typedef struct board_kept {
+    bool there;
+    char version[STORE_LABEL_BYTES];
+    board_part files, life;
+} board_kept;
 
 /* One that shows an outcome. */
 typedef struct board_example {
@@ -71,6 +92,8 @@ typedef struct board_example {
     uint64_t number;
     char what[STORE_DAMAGE_DESCRIPTION_BYTES]; /* was done */
     char text[GUARDED_TEXT_BYTES];             /* came of it */
+    char relies[BOARD_RELIES_BYTES]; /* of a power cut, in lines: the assumption that does not hold, and what is lost or
+                                      * torn (culprit_describe()); empty: not searched */
     unsigned reproduced;     /* of BOARD_REPEATS replays in a row, each a process of its own: the same outcome */
     char differs[GUARDED_TEXT_BYTES]; /* what the first replay that ended otherwise said */
 } board_example;
@@ -89,6 +112,9 @@ typedef struct board_row {
     store_spec spec;
     char configuration[STORE_MESSAGE_BYTES];
     char failed[GUARDED_TEXT_BYTES]; /* why it could not be judged; empty: it could */
+    char refused[GUARDED_TEXT_BYTES]; /* of a replay: why it is none of what the report speaks of; empty: it is */
+    board_kept kept;                 /* replaying */
+    board_part made_files, made_life;
     uint64_t files, bytes;           /* of the closed store */
     store_work *work;
     store_damages *damages;
@@ -104,21 +130,33 @@ typedef struct board {
     board_options options;
     board_row *rows[BOARD_ROWS_MAX];
     size_t row_count;
-    char scratch[BOARD_PATH_BYTES];  /* in memory, if there is room */
+    const store_absence *absences;   /* stores that would have a row if they could be loaded; NULL: not asked for */
+    scratch scratch;                 /* in memory, if there is room */
     double seconds;
     bool interrupted, out_of_time;
     bool confirmed;                  /* the replay lines of what is bad were run */
 } board;
 
-/* The stores are made, or those of an earlier run with the same settings taken again. */
 bool board_begin(board *b, const board_options *options);
-/* A store as for --store. False with a sentence. */
+/*
+ * A store as for --store: made, or that of an earlier run with the same settings taken again (scoreboard_store.c).
+ * False with a sentence.
+ */
 bool board_add(board *b, const char *label, char message[STORE_MESSAGE_BYTES]);
 /* All that can be loaded, with their variants. */
 void board_add_all(board *b);
 /* Everything that is due and can be done within the budget. */
 void board_run(board *b);
-/* The replay line of an example of each bad outcome, BOARD_REPEATS times in a row (scoreboard_confirm.c). */
+void board_row_prepare(board *b, board_row *row);
+bool board_class_wanted(const board *b, board_class c);
+/* "0123456789abcdef" */
+enum { BOARD_DIGEST_BYTES = 20 };
+void board_digest_text(uint64_t digest, char text[BOARD_DIGEST_BYTES]);
+const char *board_again_text(board_again again);
+/*
+ * The replay line of an example of each bad outcome, BOARD_REPEATS times in a row (scoreboard_confirm.c).  The report
+ * is in the directory by then: replays look into it.
+ */
 void board_confirm(board *b);
 /* Small sizes, so that logs are switched, written back and merged in a workload that is read in no time. */
 store_config board_config(const store_spec *spec, const char *path, bool create);
@@ -126,8 +164,9 @@ store_config board_config(const store_spec *spec, const char *path, bool create)
 double board_idle_seconds(const board_row *row);
 /* What is written to all stores, in batches of one operation where a store has no others. */
 store_work *board_work(uint64_t seed, uint32_t keys, uint32_t batches, const store_adapter *a);
-/* Where something of the row's is kept. */
-void board_row_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES]);
+/* Where the row's `before` and `now` are, and its recording. */
+void board_files_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES]);
+void board_life_path(const board *b, const board_row *row, char path[DIRECTORY_PATH_BYTES]);
 /* "17"; of a power cut "POINT.VARIANT". */
 void board_place_text(board_class c, uint64_t number, char text[BOARD_PLACE_BYTES]);
 bool board_place_parse(board_class c, const char *text, uint64_t *number);

@@ -42,8 +42,12 @@ static const char usage_text[] =
     "  --directory DIR   keeps the stores there, and scoreboard.txt, .json and .html (default: scoreboard)\n"
     "  --json            JSON on standard output instead of the table\n"
     "  --quiet           no progress line\n"
-    "  --replay STORE/CLASS/NUMBER  one trial again, with the same --directory and --seed\n"
-    "  --again           every example of a report that --directory has, by its replay line, three times in a row\n"
+    "  --replay STORE/CLASS/NUMBER  one trial again, with the same --directory and --seed; where that has a report,\n"
+    "                    what the trial begins with must be what the report speaks of: made anew if it is not there,\n"
+    "                    refused with both digests if it is another\n"
+    "  --fresh           with --replay: made anew in any case, if the report says that it comes out the same\n"
+    "  --again           every example of a report that --directory has, by its replay line, three times in a row,\n"
+    "                    --fresh where that can be\n"
     "  --help\n"
     "\n"
     "exit status: 0 done, 1 a bad outcome of a replay or in Levin's row, or an example that did not come back,\n"
@@ -64,7 +68,7 @@ static int mistake(const char *what, const char *argument)
 
 enum { OPT_STORES = 256, OPT_DAMAGES, OPT_BUDGET, OPT_BATCHES, OPT_SEED, OPT_JOBS, OPT_HANG, OPT_DIRECTORY, OPT_JSON,
        OPT_QUIET, OPT_REPLAY, OPT_HELP, OPT_CLASSES, OPT_LIVES, OPT_STATES, OPT_CHILD, OPT_KEYS, OPT_UNTIL, OPT_CLOSE,
-       OPT_AGAIN };
+       OPT_AGAIN, OPT_FRESH };
 
 static const struct option long_options[] = {
     { "stores", required_argument, NULL, OPT_STORES },     { "damages", required_argument, NULL, OPT_DAMAGES },
@@ -75,6 +79,7 @@ static const struct option long_options[] = {
     { "replay", required_argument, NULL, OPT_REPLAY },     { "help", no_argument, NULL, OPT_HELP },
     { "classes", required_argument, NULL, OPT_CLASSES },   { "lives", required_argument, NULL, OPT_LIVES },
     { "states", required_argument, NULL, OPT_STATES },     { "again", no_argument, NULL, OPT_AGAIN },
+    { "fresh", no_argument, NULL, OPT_FRESH },
     /* of a life, by which we call ourselves */
     { "child", required_argument, NULL, OPT_CHILD },       { "keys", required_argument, NULL, OPT_KEYS },
     { "until", required_argument, NULL, OPT_UNTIL },       { "close", no_argument, NULL, OPT_CLOSE },
@@ -139,7 +144,11 @@ static int option_parse(request *r, int option)
     case OPT_AGAIN:
         r->again = true;
         return -1;
+    case OPT_FRESH:
+        r->options.fresh = true;
+        return -1;
     case OPT_REPLAY:
+        r->options.replaying = true;
         r->replay = optarg;
         return -1;
     case OPT_CLASSES:
@@ -191,11 +200,13 @@ static int replay(board *b, const char *what)
     if (!board_place_parse(class, last + 1, &place))
         return mistake("--replay wants STORE/CLASS/NUMBER, of a power cut STORE/CLASS/POINT.VARIANT", what);
     *word = '\0';
+    b->options.classes = 1u << class;
     if (!board_add(b, label, message))
         return mistake("--replay", message);
     board_row *row = b->rows[0];
-    if (row->failed[0]) {
-        fprintf(stderr, "levin-chaos scoreboard: %s: %s\n", label, row->failed);
+    const char *why = row->refused[0] ? row->refused : row->failed[0] ? row->failed : row->not_recorded;
+    if (why[0]) {
+        fprintf(stderr, "levin-chaos scoreboard: %s: %s\n", label, why);
         return EXIT_HARNESS;
     }
     if (!board_place_exists(row, class, place))
@@ -221,6 +232,13 @@ static void leave(const board *b, const char *name, void (*print)(FILE *, const 
     print(file, b);
     if (fclose(file) != 0)
         fatal("%s: %s", path, strerror(errno));
+}
+
+static void leave_all(const board *b)
+{
+    leave(b, "scoreboard.txt", board_text);
+    leave(b, "scoreboard.json", board_json);
+    leave(b, "scoreboard.html", board_html);
 }
 
 static bool choose(board *b, const char *stores)
@@ -277,6 +295,8 @@ int scoreboard_command(int argc, char **argv)
         r.child.batches = r.options.batches;
         return life_child(&r.child);
     }
+    if (r.options.fresh && !r.replay)
+        return mistake("--fresh goes with --replay", "");
     if (r.again) {
         crew_catch_signals();
         return scoreboard_again(&r.options);
@@ -293,9 +313,11 @@ int scoreboard_command(int argc, char **argv)
     } else if (choose(b, r.stores)) {
         crew_catch_signals();
         board_run(b);
-        leave(b, "scoreboard.txt", board_text);
-        leave(b, "scoreboard.json", board_json);
-        leave(b, "scoreboard.html", board_html);
+        leave_all(b);
+        if (!b->interrupted) {
+            board_confirm(b);
+            leave_all(b);
+        }
         (r.json ? board_json : board_text)(stdout, b);
         status = judge(b);
     }

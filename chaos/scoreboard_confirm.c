@@ -10,9 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "crew.h"
 #include "options.h"
 #include "scoreboard.h"
+#include "scoreboard_kept.h"
 
 enum { WORDS_MAX = 16, WORD_BYTES = STORE_LABEL_BYTES + 64, ANSWER_BYTES = 8192, NUMBER_BYTES = 32 };
 
@@ -27,6 +29,7 @@ enum { WORDS_MAX = 16, WORD_BYTES = STORE_LABEL_BYTES + 64, ANSWER_BYTES = 8192,
 typedef struct replay {
     const board_options *options;
     const char *label, *class, *place;
+    bool fresh;
     char seed[NUMBER_BYTES], batches[NUMBER_BYTES], hang[NUMBER_BYTES], name[WORD_BYTES];
     const char *words[WORDS_MAX];
 } replay;
@@ -55,6 +58,8 @@ static void replay_words(replay *r)
         r->words[n++] = "--hang";
         r->words[n++] = r->hang;
     }
+    if (r->fresh)
+        r->words[n++] = "--fresh";
     r->words[n++] = "--replay";
     r->words[n++] = r->name;
     r->words[n] = NULL;
@@ -93,6 +98,7 @@ void board_replay_line(const board *b, const board_row *row, board_class c, uint
 static _Noreturn void replay_child(const replay *r, int output)
 {
     const int null = open("/dev/null", O_RDONLY);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
         _exit(EXIT_HARNESS);
     execv("/proc/self/exe", (char *const *)(uintptr_t)r->words); /* execv() changes nothing there */
@@ -114,6 +120,8 @@ static int replay_run(const replay *r, char answer[ANSWER_BYTES])
     close(ends[1]);
     for (char more[ANSWER_BYTES]; ;) {
         const ssize_t got = read(ends[0], more, sizeof more);
+        if (crew_interrupted())
+            kill(child, SIGTERM);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -158,7 +166,7 @@ static unsigned replay_confirm(const replay *r, outcome wanted, char differs[GUA
             same++;
             continue;
         }
-        if (differs[0])
+        if (differs[0] || crew_interrupted())
             continue;
         whole[strcspn(whole, "\n")] = '\0';
         snprintf(differs, GUARDED_TEXT_BYTES, "exit status %d, %.400s", status, line ? line : whole);
@@ -188,6 +196,7 @@ static void outcome_confirm(const board *b, const board_row *row, board_cell *ce
 
 void board_confirm(board *b)
 {
+    const double begun = crew_clock();
     fflush(NULL);
     for (size_t i = 0; i < b->row_count; i++)
         for (int c = 0; c < BOARD_CLASSES; c++)
@@ -195,6 +204,8 @@ void board_confirm(board *b)
                 if (board_is_bad((board_class)c, (outcome)o))
                     outcome_confirm(b, b->rows[i], &b->rows[i]->cells[c], (board_class)c, (outcome)o);
     b->confirmed = !crew_interrupted();
+    b->interrupted = crew_interrupted();
+    b->seconds += crew_clock() - begun;
 }
 
 bool board_outcome_doubtful(const board *b, const board_cell *cell, board_class c, outcome what)
@@ -215,74 +226,43 @@ uint64_t board_cell_found(const board *b, const board_cell *cell, board_class c)
 /* ---- those of a report ---- */
 
 typedef struct again {
-    board_options options;
-    unsigned examples, same;
+    unsigned findings, same; /* lines that had come back each time; those that do now */
+    unsigned doubtful, back; /* those that had not */
+    unsigned fresh;          /* with what they begin with made anew */
 } again;
 
-static bool example_again(again *a, const char *label, const char *class, const json_t *example)
+static bool example_again(void *context, const board_options *options, const board_kept_example *e)
 {
+    again *a = context;
     char line[BOARD_REPLAY_BYTES], differs[GUARDED_TEXT_BYTES];
-    const char *place = json_string_value(json_object_get(example, "place"));
-    const char *word = json_string_value(json_object_get(example, "outcome"));
-    outcome wanted = 0;
-    while (word && wanted < OUTCOME_COUNT && strcmp(word, outcome_text(wanted)) != 0)
-        wanted++;
-    if (!word || !place || wanted == OUTCOME_COUNT)
-        return false;
-    replay r = { .options = &a->options, .label = label, .class = class, .place = place };
+    replay r = { .options = options, .label = e->label, .class = e->class, .place = e->place,
+                 .fresh = e->again == BOARD_AGAIN_SAME };
     replay_words(&r);
     replay_text(&r, line);
-    const unsigned same = replay_confirm(&r, wanted, differs);
-    a->examples++;
-    a->same += same == BOARD_REPEATS;
-    printf("%u of %d  %s  %s\n", same, BOARD_REPEATS, outcome_text(wanted), line);
+    const unsigned same = replay_confirm(&r, e->what, differs);
+    if (crew_interrupted())
+        return false;
+    *(e->finding ? &a->findings : &a->doubtful) += 1;
+    *(e->finding ? &a->same : &a->back) += same == BOARD_REPEATS;
+    a->fresh += r.fresh;
+    printf("%u of %d  %s%s  %s\n", same, BOARD_REPEATS, outcome_text(e->what), e->finding ? "" : " (no finding)", line);
     if (same < BOARD_REPEATS)
         printf("        differs: %s\n", differs);
     fflush(stdout);
     return true;
 }
 
-static bool report_again(again *a, const json_t *report)
-{
-    size_t i, k, n;
-    json_t *row, *cell, *example;
-    const json_t *rows = json_object_get(report, "stores");
-    const json_int_t batches = json_integer_value(json_object_get(report, "batches"));
-    if (!json_is_array(rows) || batches < 1 || batches > UINT32_MAX)
-        return false;
-    a->options.seed = (uint64_t)json_integer_value(json_object_get(report, "seed"));
-    a->options.batches = (uint32_t)batches;
-    a->options.hang_seconds = json_number_value(json_object_get(report, "hang_seconds"));
-    json_array_foreach(rows, i, row) {
-        const char *label = json_string_value(json_object_get(row, "store"));
-        json_array_foreach(json_object_get(row, "classes"), k, cell) {
-            const char *class = json_string_value(json_object_get(cell, "class"));
-            json_array_foreach(json_object_get(cell, "examples"), n, example) {
-                if (crew_interrupted())
-                    return true;
-                if (!label || !class || !example_again(a, label, class, example))
-                    return false;
-            }
-        }
-    }
-    return true;
-}
-
 int scoreboard_again(const board_options *options)
 {
-    char path[BOARD_PATH_BYTES + 32];
-    json_error_t error;
-    again a = { .options = *options };
-    snprintf(path, sizeof path, "%s/scoreboard.json", options->directory);
-    json_t *report = json_load_file(path, 0, &error);
-    const bool good = report && report_again(&a, report);
-    if (!good)
-        fprintf(stderr, "levin-chaos scoreboard: %s: %s\n", path, report ? "no scoreboard" : error.text);
-    json_decref(report);
-    if (!good)
+    again a = { 0 };
+    if (!board_kept_examples(options, example_again, &a))
         return EXIT_HARNESS;
     if (crew_interrupted())
         return EXIT_INTERRUPTED;
-    printf("%u of %u examples came back %d times in a row\n", a.same, a.examples, BOARD_REPEATS);
-    return a.same == a.examples ? EXIT_NOTHING_FOUND : EXIT_VIOLATION;
+    printf("%u of %u findings came back %d times in a row", a.same, a.findings, BOARD_REPEATS);
+    if (a.doubtful)
+        printf("; of %u that the report does not call so, %u", a.doubtful, a.back);
+    printf("\n%u with store or recording made anew for each replay, %u with the kept ones, as these come out otherwise "
+           "each time\n", a.fresh, a.findings + a.doubtful - a.fresh);
+    return a.same == a.findings ? EXIT_NOTHING_FOUND : EXIT_VIOLATION;
 }

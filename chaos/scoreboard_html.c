@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "report_files.h"
-#include "scoreboard.h"
+#include "scoreboard_words.h"
 
 typedef unsigned long long ull;
 
@@ -20,8 +20,8 @@ static void style(FILE *to)
         "scoreboard</title>\n<style>"
           "body{font-family:sans-serif;margin:2em;max-width:80em}table{border-collapse:collapse}"
           "td,th{padding:.25em .6em;border-bottom:1px solid #ccc;text-align:left;vertical-align:top}"
-          "code{background:#eee}span{display:inline-block;padding:0 .35em;margin:1px;border-radius:3px}"
-          "</style></head><body>\n<h1>Stores under the same faults</h1>\n", to);
+          "code{background:#eee}pre{white-space:pre-wrap;margin:.3em 0}span{display:inline-block;padding:0 "
+          ".35em;margin:1px;border-radius:3px}</style></head><body>\n<h1>Stores under the same faults</h1>\n", to);
 }
 
 static void cell(FILE *to, const board *b, const board_row *row, int c)
@@ -58,6 +58,8 @@ static void table(FILE *to, const board *b)
             cell(to, b, b->rows[i], c);
         fputs("</tr>\n", to);
     }
+    for (const store_absence *a = b->absences; a && a->name; a++)
+        fprintf(to, "<tr><th>%s<td colspan=\"%d\">absent (install %s)</tr>\n", a->name, BOARD_CLASSES, a->package);
     fputs("</table>\n", to);
 }
 
@@ -95,40 +97,76 @@ static void shares(FILE *to, const board *b)
 
 static void how_to_read(FILE *to)
 {
-    fputs("<h2>How to read it</h2>\n<ul>\n"
-          "<li>Each store was set up as somebody who knows it would for durable writes; the settings stand below. "
-          "Where a stricter "
-          "configuration exists it has a row of its own. A store is not blamed for a setting, and not for what its "
-          "documentation leaves to the user: that stands below too.\n"
-          "<li>All stores hold the same keys and values, written by the same batches. A trial is one damage to a "
-          "copy of the closed "
-          "store; then it is opened and everything read, by gets and by scans in both directions, and its own check "
-          "run.\n"
-          "<li><b>right</b>: the damage hit what no longer counts (dead versions, free pages, slack), or the store "
-          "made up for it. "
-          "A high share of it praises nobody: it depends on how much of the files is alive.\n"
-          "<li><b>detected</b>: some call failed and no answer was wrong. What a scan showed before it failed is no "
-          "answer.\n"
-          "<li><b>lost</b>, <b>hole</b>, <b>wrong</b>: calls that succeeded, and answers of an earlier state; "
-          "answers that were true "
-          "once but never together; answers that never were true.\n"
-          "<li><b>signal</b>, <b>hang</b>: the process that has the store open dies or stops. <b>leaked lock</b>: "
-          "after an open that "
-          "failed, sound files cannot be opened in that process.\n"
-          "<li><b>?</b>: no example of it came back three times in a row by its replay line. It is no finding.\n"
-          "<li>Shares of one class compare stores; the number of trials of a class is a choice and no probability "
-          "of the fault.\n"
-          "<li>Many designs leave damage to the file system or the device below on purpose. On storage that detects "
-          "damage "
-          "itself these rows look alike.\n"
-          "</ul>\n", to);
+    fputs("<h2>How to read it</h2>\n<h3>Verdicts</h3>\n<table>\n", to);
+    for (int o = 0; o < OUTCOME_COUNT; o++) {
+        fprintf(to, "<tr><td><span style=\"background:%s\">%s</span><td>", colours[o], outcome_text((outcome)o));
+        report_escape(to, board_outcome_meaning((outcome)o));
+        fputs("</tr>\n", to);
+    }
+    fputs("<tr><td>?<td>no example of it came back three times in a row by its line: no finding</tr>\n</table>\n", to);
+    for (const board_section *section = board_how_to_read; section->title; section++) {
+        fputs("<h3>", to);
+        report_escape(to, section->title);
+        fputs("</h3>\n<ul>\n", to);
+        for (const char *const *p = section->points; *p; p++) {
+            fputs("<li>", to);
+            report_escape(to, *p);
+            fputs("\n", to);
+        }
+        fputs("</ul>\n", to);
+    }
+}
+
+/* Which stores go on after a failed sync on the same handle, and whether what they acknowledged is there. */
+static void failed_syncs(FILE *to, const board *b)
+{
+    fputs("<h2>A sync failed, then another commit on the same handle, then a power "
+          "cut</h2>\n<table><tr><th>store<th>lives<th>acknowledged a later commit: there<th>damaged, and "
+          "told<th>lost<th>refused all later commits<th>no commit failed: nothing lost<th>lost</tr>\n", to);
+    for (size_t i = 0; i < b->row_count; i++) {
+        const board_cell *l = &b->rows[i]->cells[BOARD_SYNC];
+        const uint64_t *on = l->told[BOARD_TOLD_GOES_ON];
+        const uint64_t quiet = board_told_lives(l, BOARD_TOLD_NOTHING);
+        const uint64_t quiet_lost = board_told_bad(l, BOARD_TOLD_NOTHING);
+        if (!board_cell_done(l))
+            continue;
+        fputs("<tr><td>", to);
+        report_escape(to, b->rows[i]->spec.label);
+        fprintf(to, "<td>%llu<td>%llu<td>%llu<td>%llu<td>%llu<td>%llu<td>%llu</tr>\n", (ull)board_cell_done(l),
+                (ull)on[OUTCOME_RIGHT], (ull)on[OUTCOME_DETECTED], (ull)board_told_bad(l, BOARD_TOLD_GOES_ON),
+                (ull)board_told_lives(l, BOARD_TOLD_REFUSES), (ull)(quiet - quiet_lost), (ull)quiet_lost);
+    }
+    fputs("</table>\n", to);
+}
+
+static void known(FILE *to, const board *b)
+{
+    board_claim claims[BOARD_CLAIMS];
+    board_claims(b, claims);
+    fputs("<h2>What was known before, and this report</h2>\n<table>\n", to);
+    for (size_t i = 0; i < BOARD_CLAIMS; i++) {
+        fputs("<tr><td>", to);
+        report_escape(to, claims[i].text);
+        fprintf(to, "<td>%s<td>", board_verdict_text(claims[i].verdict));
+        report_escape(to, claims[i].figures);
+        fputs("</tr>\n", to);
+    }
+    fputs("</table>\n", to);
+}
+
+static void part(FILE *to, const char *what, const board_part *p)
+{
+    char digest[BOARD_DIGEST_BYTES];
+    board_digest_text(p->digest, digest);
+    if (p->digest)
+        fprintf(to, "%s <code>%s</code>, %s<br>", what, digest, board_again_text(p->again));
 }
 
 static void stores(FILE *to, const board *b)
 {
-    fputs("<h2>Stores</h2>\n<table><tr><th>store<th>version<th>configuration<th>not "
-        "promised<th>files<th>KiB<th>trials<th>"
-          "seconds</tr>\n", to);
+    fputs("<h2>Stores</h2>\n<table><tr><th>store<th>version<th>configuration<th>not promised<th>strictest "
+          "configuration<th>files<th>KiB<th>trials<th>seconds<th>digests, and what comes out when they are made "
+          "again</tr>\n", to);
     for (size_t i = 0; i < b->row_count; i++) {
         const board_row *row = b->rows[i];
         uint64_t done = 0;
@@ -146,9 +184,16 @@ static void stores(FILE *to, const board *b)
         }
         fputs("<td>", to);
         report_escape(to, row->spec.adapter->not_promised ? row->spec.adapter->not_promised : "");
-        fprintf(to, "<td>%llu<td>%llu<td>%llu<td>%.1f</tr>\n", (ull)row->files, (ull)(row->bytes >> 10), (ull)done,
+        fputs("<td>", to);
+        report_escape(to, row->spec.adapter->strictest ? row->spec.adapter->strictest : "it does not say");
+        fprintf(to, "<td>%llu<td>%llu<td>%llu<td>%.1f<td>", (ull)row->files, (ull)(row->bytes >> 10), (ull)done,
                 row->seconds);
+        part(to, "files", &row->made_files);
+        part(to, "recording", &row->made_life);
+        fputs("</tr>\n", to);
     }
+    for (const store_absence *a = b->absences; a && a->name; a++)
+        fprintf(to, "<tr><td>%s<td colspan=\"9\">absent (install %s)</tr>\n", a->name, a->package);
     fputs("</table>\n", to);
 }
 
@@ -169,6 +214,11 @@ static void examples(FILE *to, const board *b)
                 for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++) {
                     fputs("<td>", to);
                     report_escape(to, parts[p]);
+                    if (p == 2 && e->relies[0]) {
+                        fputs("<pre>", to);
+                        report_escape(to, e->relies);
+                        fputs("</pre>", to);
+                    }
                 }
                 board_replay_line(b, b->rows[i], (board_class)c, e->number, line);
                 fprintf(to, "<td>%u of %d ", e->reproduced, BOARD_REPEATS);
@@ -189,8 +239,10 @@ void board_html(FILE *to, const board *b)
             b->interrupted ? "; interrupted: this is what was done until then" : "");
     table(to, b);
     shares(to, b);
+    failed_syncs(to, b);
+    known(to, b);
     how_to_read(to);
-    examples(to, b);
     stores(to, b);
+    examples(to, b);
     fputs("</body></html>\n", to);
 }

@@ -12,6 +12,7 @@
 #include "scoreboard_lives.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@
 enum { RETRIES = 3, MORE_AFTER_FAILURE = 3, SYNC_VARIANTS = 8, SOONER_MAX = 5, GO_ON_BATCHES = 4, GO_ON_ONE_IN = 4,
        CULPRITS = 3,
        SECONDS_MAX = 60, /* computing all the time: nobody can tell whether it is the recorder that is slow */
-       PLAN_BYTES = 256, MARKS_BYTES = 65536, NUMBER_BYTES = 24 };
+       PLAN_BYTES = 256, MARKS_BYTES = 65536, NUMBER_BYTES = 24, SAID_BYTES = 2048 };
 
 /* ---- the child ---- */
 
@@ -194,12 +195,36 @@ static guarded_limits limits_of(const board *b, const board_row *row)
 
 /* ---- a life ---- */
 
+/* What stores print to their standard error while they live: of use when the harness fails, and to nobody else. */
+static void errors_path(const board *b, char path[DIRECTORY_PATH_BYTES])
+{
+    snprintf(path, DIRECTORY_PATH_BYTES, "%s/errors-%ld", b->scratch.path, (long)getpid());
+}
+
+/* The end of it; from the last life of this process. */
+static const char *errors_said(const board *b, char said[SAID_BYTES])
+{
+    char path[DIRECTORY_PATH_BYTES];
+    errors_path(b, path);
+    FILE *file = fopen(path, "r");
+    size_t bytes = 0;
+    if (file) {
+        if (fseek(file, -(long)(SAID_BYTES - 1), SEEK_END) != 0)
+            rewind(file);
+        bytes = fread(said, 1, SAID_BYTES - 1, file);
+        fclose(file);
+    }
+    said[bytes] = '\0';
+    return said;
+}
+
 static bool life_run(const board *b, const board_row *row, const char *directory, bool closes, const char *plan,
                      recording *r)
 {
     plan_rules rules;
     plan_error error;
     char seed[NUMBER_BYTES], keys[NUMBER_BYTES], batches[NUMBER_BYTES], until[NUMBER_BYTES];
+    char errors[DIRECTORY_PATH_BYTES];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)b->options.seed);
     snprintf(keys, sizeof keys, "%u", b->options.keys);
     snprintf(batches, sizeof batches, "%u", b->options.batches);
@@ -207,7 +232,11 @@ static bool life_run(const board *b, const board_row *row, const char *directory
     const char *const command[] = { "/proc/self/exe", "scoreboard", "--child", row->spec.label, "--directory",
                                     directory, "--seed", seed, "--keys", keys, "--batches", batches, "--until", until,
                                     closes ? "--close" : NULL, NULL };
-    const recorder_options options = { .directory = directory, .command = command, .output = -1,
+    errors_path(b, errors);
+    const int log = open(errors, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (log < 0)
+        fatal("%s: %s", errors, strerror(errno));
+    const recorder_options options = { .directory = directory, .command = command, .output = -1, .errors = log,
                                        .plan = plan ? &rules : NULL,
                                        .plan_seed = b->options.seed, .seconds = SECONDS_MAX,
                                        .quiet_seconds = b->options.hang_seconds * BOARD_QUIET_SHARE };
@@ -216,7 +245,9 @@ static bool life_run(const board *b, const board_row *row, const char *directory
     if (!directory_remove(directory) || !directory_make(directory))
         fatal("%s: %s", directory, strerror(errno));
     memset(r, 0, sizeof *r);
-    return recorder_run(&options, r) == 0 && r->trace;
+    const bool recorded = recorder_run(&options, r) == 0 && r->trace;
+    close(log);
+    return recorded;
 }
 
 static bool is_fault(const trace_entry *e)
@@ -240,7 +271,7 @@ static bool through_map(const trace_entry *e)
     return e->call && strncmp(e->call, RECORDING_MAP_STORE, strlen(RECORDING_MAP_STORE)) == 0;
 }
 
-static void trace_count(board_row *row)
+void lives_count(board_row *row)
 {
     row->syncs = row->written = 0;
     for (uint64_t i = trace_start(row->life); i < trace_length(row->life); i++) {
@@ -250,45 +281,19 @@ static void trace_count(board_row *row)
     }
 }
 
-static bool trace_take(board_row *row, const char *path)
+trace *lives_record(const board *b, const board_row *row, char why[GUARDED_TEXT_BYTES])
 {
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return false;
-    const int error = trace_load(file, &row->life);
-    fclose(file);
-    if (error)
-        row->life = NULL;
-    return error == 0;
-}
-
-static void trace_keep(const board_row *row, const char *path)
-{
-    FILE *file = fopen(path, "w");
-    if (!file || trace_save(row->life, file) != 0 || fclose(file) != 0)
-        fatal("%s: %s", path, strerror(errno));
-}
-
-bool lives_prepare(const board *b, board_row *row)
-{
-    char path[DIRECTORY_PATH_BYTES], directory[DIRECTORY_PATH_BYTES];
+    char directory[DIRECTORY_PATH_BYTES], said[SAID_BYTES];
     recording r;
-    board_row_path(b, row, "life.trace", path);
-    if (!trace_take(row, path)) {
-        snprintf(directory, sizeof directory, "%s/life", b->scratch);
-        const bool begun = life_run(b, row, directory, true, NULL, &r);
-        directory_remove(directory);
-        if (!begun || r.problem[0] || r.timed_out || r.status != 0) {
-            snprintf(row->not_recorded, sizeof row->not_recorded, "%.300s%s%d", r.problem,
-                     r.timed_out ? "no end in time, status " : "status ", r.status);
-            trace_destroy(r.trace);
-            return false;
-        }
-        row->life = r.trace;
-        trace_keep(row, path);
-    }
-    trace_count(row);
-    return true;
+    snprintf(directory, sizeof directory, "%s/life", b->scratch.path);
+    const bool begun = life_run(b, row, directory, true, NULL, &r);
+    directory_remove(directory);
+    if (begun && !r.problem[0] && !r.timed_out && r.status == 0)
+        return r.trace;
+    snprintf(why, GUARDED_TEXT_BYTES, "%.200s%s%d: %.200s", r.problem,
+             r.timed_out ? "no end in time, status " : "status ", r.status, errors_said(b, said));
+    trace_destroy(r.trace);
+    return NULL;
 }
 
 void lives_release(board_row *row)
@@ -324,8 +329,8 @@ static void plan_make(const board_row *row, board_class c, uint64_t seed, uint64
 static outcome after_power_cut(const board *b, life_judging *l, const trace *t, char text[GUARDED_TEXT_BYTES])
 {
     const states_options options = { .trace = t, .seed = b->options.seed, .jobs = 1, .limits = limits_of(b, l->row),
-                                     .grants = GRANTS_JOURNAL | GRANT(ASSUMES_POWERSAFE), .judge = judge_state,
-                                     .context = l };
+                                     .memory = b->scratch.path, .grants = GRANTS_JOURNAL | GRANT(ASSUMES_POWERSAFE),
+                                     .judge = judge_state, .context = l };
     outcome worst = OUTCOME_RIGHT;
     for (uint64_t v = 0; v < SYNC_VARIANTS; v++) {
         char said[GUARDED_TEXT_BYTES] = "";
@@ -353,18 +358,18 @@ static void tell_commits(told t, char what[STORE_DAMAGE_DESCRIPTION_BYTES])
 outcome life_trial(const board *b, board_row *row, board_class c, uint64_t number,
                    char what[STORE_DAMAGE_DESCRIPTION_BYTES], char text[GUARDED_TEXT_BYTES], unsigned *told_them)
 {
-    char plan[PLAN_BYTES], directory[DIRECTORY_PATH_BYTES];
+    char plan[PLAN_BYTES], directory[DIRECTORY_PATH_BYTES], said[SAID_BYTES];
     life_judging l = { b, row, life_batches(b), number % GO_ON_ONE_IN == 0 };
     recording r;
     outcome result = OUTCOME_COUNT;
     text[0] = '\0';
     *told_them = BOARD_TOLD_NOTHING;
-    snprintf(directory, sizeof directory, "%s/life-%ld", b->scratch, (long)getpid());
+    snprintf(directory, sizeof directory, "%s/life-%ld", b->scratch.path, (long)getpid());
     bool came = false;
     for (unsigned sooner = 0; !came && sooner < SOONER_MAX; sooner++) {
         plan_make(row, c, b->options.seed, number, sooner, plan, what);
         if (!life_run(b, row, directory, c == BOARD_FULL, plan, &r))
-            fatal("%s: %s", row->spec.label, r.problem);
+            fatal("%s: %s\n%s", row->spec.label, r.problem, errors_said(b, said));
         if (r.timed_out && !r.quiet)
             break;
         came = fault_came(r.trace);
@@ -402,7 +407,7 @@ static states_options crash_options(const board *b, const board_row *row, board_
     return (states_options){ .trace = row->life, .seed = b->options.seed, .states = b->options.states,
                              .grants = c == BOARD_CRASH ? GRANTS_JOURNAL | GRANT(ASSUMES_POWERSAFE) : 0,
                              .jobs = b->options.jobs, .limits = limits_of(b, row), .judge = judge_state, .context = l,
-                             .culprits = CULPRITS };
+                             .memory = b->scratch.path, .culprits = CULPRITS };
 }
 
 static void crash_words(const board_row *row, uint64_t number, const culprit *why,
@@ -412,6 +417,25 @@ static void crash_words(const board_row *row, uint64_t number, const culprit *wh
              (unsigned long long)(CRASH_POINT(number) - trace_start(row->life)),
              (unsigned long long)(trace_length(row->life) - trace_start(row->life)), why ? "; it relies on: " : "",
              why ? assumption_text(why->what) : "");
+}
+
+/* The calls that are lost or torn, with the assumption, as `levin-chaos explore` tells them. */
+static void crash_relies(const states_options *options, const culprit *why, char text[BOARD_RELIES_BYTES])
+{
+    memset(text, 0, BOARD_RELIES_BYTES);
+    FILE *to = fmemopen(text, BOARD_RELIES_BYTES - 1, "w");
+    if (!to)
+        fatal("no memory stream: %s", strerror(errno));
+    states_print_culprit(options, why, to, "");
+    fclose(to); /* what does not fit is left out */
+}
+
+static bool is_explained(const states_report *report, outcome what)
+{
+    for (size_t i = 0; i < report->count; i++)
+        if (report->findings[i].searched && report->findings[i].what == what)
+            return true;
+    return false;
 }
 
 bool lives_explore(const board *b, board_row *row, board_class c, double deadline)
@@ -426,8 +450,12 @@ bool lives_explore(const board *b, board_row *row, board_class c, double deadlin
         cell->counts[o] = report->outcomes[o];
     for (size_t i = 0; i < report->count; i++) {
         const states_finding *f = &report->findings[i];
+        if (!f->searched && is_explained(report, f->what))
+            continue; /* an example says why */
         board_example e = { .number = CRASH_NUMBER(f->point, f->variant) };
         crash_words(row, e.number, f->searched ? &f->why : NULL, e.what);
+        if (f->searched)
+            crash_relies(&options, &f->why, e.relies);
         memcpy(e.text, f->text, sizeof e.text);
         board_example_take(cell, f->what, &e);
     }

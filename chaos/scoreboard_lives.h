@@ -3,8 +3,7 @@
  *
  * A life is a process of its own (`levin-chaos scoreboard --child`), run under the recorder, which hurts its calls by
  * a fault plan and gives the trace of all that it did.  It writes batches, each acknowledged on its standard output;
- * one
- * that fails it writes again, three times, for that is what applications do.
+ * one that fails it writes again, three times, for that is what applications do.
  */
 #ifndef CHAOS_SCOREBOARD_LIVES_H
 #define CHAOS_SCOREBOARD_LIVES_H
@@ -23,11 +22,10 @@ typedef struct life_order {
 /* In the child: writes, and acknowledges. Returns the exit status. */
 int life_child(const life_order *order);
 
-/*
- * Records the life in which nothing happens, and counts its syncs and bytes, or takes the trace of an earlier run.
- * False: row->not_recorded says why, and there are no lives of this store.
- */
-bool lives_prepare(const board *b, board_row *row);
+/* Records the life in which nothing happens. NULL: why says why, and there are no lives of this store. */
+trace *lives_record(const board *b, const board_row *row, char why[GUARDED_TEXT_BYTES]);
+/* Counts the syncs and bytes of row->life. */
+void lives_count(board_row *row);
 void lives_release(board_row *row);
 
 /* One life with a failed sync or a full disk; OUTCOME_COUNT when the fault did not come. */

@@ -1,11 +1,9 @@
 /*
  * scoreboard_run.c - the trials of a scoreboard: a store made once, closed, and damaged again and again.
  *
- * Kept below the directory, for each store: `before` (closed after half of its batches), `now` (closed at the end) and
- * `settings` (what they were made with).  A trial copies `now` into memory, damages the copy, and judges it in a
- * guarded child.  A damage is a function of (seed, class, number) and of those files, so that a trial can be done
- * again for as long as the files are kept.  Trials are shared out to worker processes in rounds over all stores and
- * classes, so that a budget cuts all alike.
+ * A trial copies the closed store (scoreboard_store.c) into memory, damages the copy, and judges it in a guarded
+ * child; or it is a life, or a crash state of one (scoreboard_lives.h).  Trials are shared out to worker processes in
+ * rounds over all stores and classes, so that a budget cuts all alike.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,8 +21,7 @@
 
 #define CRASHES_SHARE 0.4 /* of the budget, at most */
 enum { LIFE_SECONDS = 400 /* five lives, at the most */ };
-enum { CHUNK = 5, BATCH_MAX = 12, GO_ON_BATCHES = 8, GO_ON_ONE_IN = 4, SETTINGS_BYTES = 2048 };
-static const uint64_t CACHE_BYTES = 1 << 20, WRITE_BUFFER_BYTES = 64 << 10, MAP_BYTES = 64 << 20;
+enum { CHUNK = 5, GO_ON_ONE_IN = 4 };
 
 /* ---- classes ---- */
 
@@ -89,176 +86,9 @@ bool board_place_parse(board_class c, const char *text, uint64_t *number)
     return errno == 0 && end != second && *end == '\0' && *second != '-';
 }
 
-/* ---- a store ---- */
-
-store_config board_config(const store_spec *s, const char *path, bool create)
-{
-    return (store_config){ .path = path, .create = create, .sync = true,
-                           .cache_bytes = s->cache_bytes ? s->cache_bytes : CACHE_BYTES,
-                           .write_buffer_bytes = s->write_buffer_bytes ? s->write_buffer_bytes : WRITE_BUFFER_BYTES,
-                           .map_bytes = s->map_bytes ? s->map_bytes : MAP_BYTES, .background = !s->no_background,
-                           .options = s->option, .option_count = s->options, .argument = s->argument };
-}
-
-void board_row_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES])
-{
-    char label[STORE_LABEL_BYTES];
-    snprintf(label, sizeof label, "%s", row->spec.label);
-    for (char *at = label; *at; at++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.=_-", *at))
-            *at = '_';
-    snprintf(path, DIRECTORY_PATH_BYTES, "%s/%s%s%s", b->options.directory, label, *name ? "/" : "", name);
-}
-
-/* What computes is another process where a store is behind a pipe. */
-double board_idle_seconds(const board_row *row)
-{
-    return row->spec.adapter->takes_argument ? 0 : BOARD_IDLE_SECONDS;
-}
-
-store_work *board_work(uint64_t seed, uint32_t keys, uint32_t batches, const store_adapter *a)
-{
-    const uint32_t most = a->capabilities & STORE_HAS_NO_BATCH ? 1 : BATCH_MAX;
-    return store_work_create(seed, (store_work_size){ keys, batches + GO_ON_BATCHES, most });
-}
-
-typedef struct writing {
-    const board_row *row;
-    const char *path;
-    uint32_t from, to;
-} writing;
-
-static outcome write_body(void *context, char text[GUARDED_TEXT_BYTES])
-{
-    const writing *w = context;
-    const store_adapter *a = w->row->spec.adapter;
-    const store_config config = board_config(&w->row->spec, w->path, true);
-    char message[STORE_MESSAGE_BYTES] = "";
-    store *s;
-    store_session *session = NULL;
-    if (a->open(&config, &s, message) != STORE_OK || a->session_open(s, &session) != STORE_OK) {
-        snprintf(text, GUARDED_TEXT_BYTES, "it cannot be made: %.400s", session ? a->message(session) : message);
-        return OUTCOME_WRONG;
-    }
-    for (uint32_t n = w->from; n <= w->to; n++)
-        if (store_work_write(w->row->work, n, a, session, true) != STORE_OK) {
-            snprintf(text, GUARDED_TEXT_BYTES, "batch %u was not written: %.400s", n, a->message(session));
-            return OUTCOME_WRONG;
-        }
-    a->session_close(session);
-    if (a->close(s, message) == STORE_OK)
-        return OUTCOME_RIGHT;
-    snprintf(text, GUARDED_TEXT_BYTES, "it was not closed: %.400s", message);
-    return OUTCOME_WRONG;
-}
-
-static outcome judge_body(void *context, char text[GUARDED_TEXT_BYTES])
-{
-    return store_judge(context, text);
-}
-
-/* Writes half, keeps a copy, writes the rest, keeps that; and the whole must read right. */
-static bool store_make(const board *b, board_row *row)
-{
-    char now[DIRECTORY_PATH_BYTES], before[DIRECTORY_PATH_BYTES], scratch[DIRECTORY_PATH_BYTES];
-    const guarded_limits limits = { .seconds = 10 * b->options.hang_seconds, .memory_bytes = BOARD_MEMORY_BYTES };
-    board_row_path(b, row, "now", now);
-    board_row_path(b, row, "before", before);
-    snprintf(scratch, sizeof scratch, "%s/making", b->scratch);
-    if (!directory_remove(now) || !directory_remove(before) || !directory_remove(scratch))
-        fatal("a directory could not be removed: %s", strerror(errno));
-    for (int half = 0; half < 2; half++) {
-        writing w = { .row = row, .path = scratch, .from = half ? row->acknowledged / 2 + 1 : 1,
-                      .to = half ? row->acknowledged : row->acknowledged / 2 };
-        if (guarded_run(&limits, write_body, &w, row->failed) != OUTCOME_RIGHT)
-            return false;
-        if (access(scratch, F_OK) != 0) {
-            snprintf(row->failed, sizeof row->failed, "it was written to, and has made no files in its directory");
-            return false;
-        }
-        if (!directory_copy(scratch, half ? now : before))
-            fatal("%s: %s", half ? now : before, strerror(errno));
-    }
-    store_judging j = { .adapter = row->spec.adapter, .config = board_config(&row->spec, scratch, false),
-                        .work = row->work, .acknowledged = row->acknowledged, .submitted = row->acknowledged,
-                        .go_on = GO_ON_BATCHES };
-    const outcome what = guarded_run(&limits, judge_body, &j, row->failed);
-    directory_remove(scratch);
-    if (what == OUTCOME_RIGHT)
-        row->failed[0] = '\0';
-    return what == OUTCOME_RIGHT;
-}
-
-/* ---- kept between runs ---- */
-
-static void settings_text(const board *b, const board_row *row, char text[SETTINGS_BYTES])
-{
-    snprintf(text, SETTINGS_BYTES, "%s, version %s\n%s\nseed %llu, %u keys, %u batches\n", row->spec.label,
-             row->spec.adapter->version(), row->configuration, (unsigned long long)b->options.seed, b->options.keys,
-             b->options.batches);
-}
-
-static bool settings_same(const char *path, const char *wanted)
-{
-    char text[SETTINGS_BYTES];
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return false;
-    const size_t bytes = fread(text, 1, sizeof text, file);
-    fclose(file);
-    return bytes == strlen(wanted) && memcmp(text, wanted, bytes) == 0;
-}
-
-static void settings_write(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    if (!file || fputs(text, file) < 0 || fclose(file) != 0)
-        fatal("%s: %s", path, strerror(errno));
-}
-
-static bool wanted(const board *b, board_class c)
+bool board_class_wanted(const board *b, board_class c)
 {
     return b->options.classes >> c & 1u;
-}
-
-static void row_prepare(board *b, board_row *row)
-{
-    char path[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES], before[DIRECTORY_PATH_BYTES], text[SETTINGS_BYTES];
-    const store_config config = board_config(&row->spec, ".", true);
-    row->spec.adapter->configuration(&config, row->configuration);
-    row->work = board_work(b->options.seed, b->options.keys, b->options.batches, row->spec.adapter);
-    row->acknowledged = b->options.batches;
-    board_row_path(b, row, "", path);
-    if (!directory_make(path))
-        fatal("%s: %s", path, strerror(errno));
-    board_row_path(b, row, "settings", path);
-    board_row_path(b, row, "now", now);
-    board_row_path(b, row, "before", before);
-    settings_text(b, row, text);
-    if (!settings_same(path, text)) {
-        char life[DIRECTORY_PATH_BYTES];
-        board_row_path(b, row, "life.trace", life);
-        unlink(path);
-        unlink(life);
-        if (!store_make(b, row))
-            return;
-        settings_write(path, text);
-    }
-    row->damages = store_damages_create(now, before);
-    if (!row->damages)
-        fatal("%s: %s", now, strerror(errno));
-    store_damages_size(row->damages, &row->files, &row->bytes);
-    for (int k = 0; k < STORE_DAMAGE_KINDS; k++) {
-        const uint64_t there = store_damages_count(row->damages, (store_damage_kind)k);
-        if (wanted(b, (board_class)k))
-            row->cells[k].due = there < b->options.damages ? there : b->options.damages;
-    }
-    if (!wanted(b, BOARD_SYNC) && !wanted(b, BOARD_FULL) && !wanted(b, BOARD_CRASH) && !wanted(b, BOARD_STRICT))
-        return;
-    if (!lives_prepare(b, row))
-        return;
-    row->cells[BOARD_SYNC].due = wanted(b, BOARD_SYNC) && row->syncs ? b->options.lives : 0;
-    row->cells[BOARD_FULL].due = wanted(b, BOARD_FULL) && row->written ? b->options.lives : 0;
 }
 
 /* ---- one trial ---- */
@@ -294,16 +124,16 @@ static outcome damage_trial(const board *b, board_row *row, board_class c, uint6
     char path[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES];
     const guarded_limits limits = { .seconds = b->options.hang_seconds, .idle_seconds = board_idle_seconds(row),
                                     .memory_bytes = BOARD_MEMORY_BYTES };
-    snprintf(path, sizeof path, "%s/trial-%ld", b->scratch, (long)getpid());
-    board_row_path(b, row, "now", now);
+    snprintf(path, sizeof path, "%s/trial-%ld", b->scratch.path, (long)getpid());
+    board_files_path(b, row, "now", now);
     if (!directory_remove(path) || !directory_copy(now, path) ||
         !store_damage_do(row->damages, (store_damage_kind)c, b->options.seed, number, path, what))
         fatal("%s: %s", path, strerror(errno));
     trial t = { .sound = now, .path = path };
     t.judging = (store_judging){ .adapter = row->spec.adapter, .config = board_config(&row->spec, path, false),
                                  .work = row->work, .acknowledged = row->acknowledged, .submitted = row->acknowledged,
-                                 .go_on = number % GO_ON_ONE_IN == 0 ? GO_ON_BATCHES : 0, .restore = trial_restore,
-                                 .context = &t };
+                                 .go_on = number % GO_ON_ONE_IN == 0 ? BOARD_GO_ON_BATCHES : 0,
+                                 .restore = trial_restore, .context = &t };
     const outcome result = guarded_run(&limits, trial_body, &t, text);
     *check_found = text[0] == '\1';
     if (*check_found)
@@ -442,7 +272,7 @@ static bool crashes_run(board *b, double deadline)
     bool all = true;
     for (size_t i = 0; i < b->row_count && !crew_interrupted(); i++)
         for (size_t k = 0; k < 2 && !crew_interrupted(); k++) {
-            if (!b->rows[i]->life || !wanted(b, classes[k]))
+            if (!b->rows[i]->life || !board_class_wanted(b, classes[k]))
                 continue;
             const double now = crew_clock(), left = (double)(2 * (b->row_count - i) - k);
             if (deadline > 0 && deadline <= now)
@@ -466,8 +296,6 @@ void board_run(board *b)
     all = crew_run(&options) && all;
     b->interrupted = crew_interrupted();
     b->out_of_time = !all && !b->interrupted;
-    if (!b->interrupted)
-        board_confirm(b);
     b->seconds = crew_clock() - begun;
     if (!b->options.quiet && isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
@@ -478,12 +306,8 @@ void board_run(board *b)
 
 bool board_begin(board *b, const board_options *options)
 {
-    static const char *const roots[] = { "/dev/shm", NULL };
-    const char *tmp = getenv("TMPDIR");
     *b = (board){ .options = *options };
-    const char *root = access(roots[0], W_OK) == 0 ? roots[0] : tmp && *tmp ? tmp : "/tmp";
-    snprintf(b->scratch, sizeof b->scratch, "%s/levin-scoreboard-XXXXXX", root);
-    return mkdtemp(b->scratch) && directory_make(b->options.directory);
+    return directory_make(b->options.directory) && scratch_open(&b->scratch, "levin-scoreboard", NULL);
 }
 
 bool board_add(board *b, const char *label, char message[STORE_MESSAGE_BYTES])
@@ -499,7 +323,7 @@ bool board_add(board *b, const char *label, char message[STORE_MESSAGE_BYTES])
         return false;
     }
     b->rows[b->row_count++] = row;
-    row_prepare(b, row);
+    board_row_prepare(b, row);
     return true;
 }
 
@@ -517,6 +341,7 @@ void board_add_all(board *b)
                 fatal("%s: %s", label, message);
         }
     }
+    b->absences = store_absences();
 }
 
 void board_end(board *b)
@@ -530,7 +355,7 @@ void board_end(board *b)
         free(row);
     }
     b->row_count = 0;
-    directory_remove(b->scratch);
+    scratch_close(&b->scratch);
 }
 
 uint64_t board_cell_done(const board_cell *cell)

@@ -13,6 +13,7 @@
  */
 #include "states.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "../faults/random.h"
 #include "../faults/recording.h"
 #include "crew.h"
+#include "scratch.h"
 #include "states_layout.h"
 
 enum { PIECE_STATES = 8 };
@@ -44,6 +46,7 @@ typedef struct exploration {
     char **texts;       /* of failing states, by index among the keys; NULL: all of them, or of this one */
     crash_explorer *explorer;          /* of the process that uses it */
     states_layout layout;              /* the same */
+    scratch own;                       /* below which layouts are, when the caller named none */
     char base[LAYOUT_PATH_BYTES];      /* of all layouts of this run */
     outcome wanted;                    /* of a search */
     uint64_t failed;
@@ -269,7 +272,8 @@ static void equip(exploration *x)
 {
     if (!x->explorer)
         x->explorer = crash_open(x->options->trace, NULL, x->options->seed, &x->limits, x->promises);
-    if (!x->layout.base[0] && !states_layout_open(&x->layout, x->base[0] ? x->base : x->options->memory))
+    const char *memory = x->options->memory ? x->options->memory : x->own.path;
+    if (!x->layout.base[0] && !states_layout_open(&x->layout, x->base[0] ? x->base : memory))
         fatal("no place for the states");
 }
 
@@ -522,6 +526,8 @@ static void begin(exploration *x, const states_options *o, states_report *r)
     x->promises = fatal_alloc_zeroed((length + 1) * sizeof *x->promises);
     for (uint64_t i = 0; i < length; i++)
         x->promises[i + 1] = x->promises[i] + (trace_at(o->trace, i)->op == TRACE_MARK);
+    if (!o->memory && !scratch_open(&x->own, "levin-states", NULL))
+        fatal("no place for the states: %s", strerror(errno));
     equip(x);
     snprintf(x->base, sizeof x->base, "%s", x->layout.base); /* the workers' are below, and go with it */
 }
@@ -529,6 +535,7 @@ static void begin(exploration *x, const states_options *o, states_report *r)
 static void end(exploration *x)
 {
     disarm(x);
+    scratch_close(&x->own);
     free(x->promises);
     for (size_t i = 0; x->texts && i < x->count; i++)
         free(x->texts[i]);

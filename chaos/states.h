@@ -45,7 +45,7 @@ typedef struct states_options {
     guarded_limits limits;
     states_judge *judge;
     void *context;
-    const char *memory;       /* directory below which states are laid out; NULL: /dev/shm */
+    const char *memory;       /* directory below which states are laid out; NULL: a scratch (scratch.h) of its own */
     uint64_t culprits;        /* of so many failing states of each outcome the reason is searched; STATES_CULPRITS */
     /* In the caller, now and then: what is being done, how much of it. May be NULL. */
     void (*progress)(void *context, const char *what, uint64_t done, uint64_t all, uint64_t failed);

@@ -28,9 +28,6 @@ void remove_tree(const char *path)
 
 bool states_layout_open(states_layout *l, const char *parent)
 {
-    const char *temporary = getenv("TMPDIR");
-    if (!parent)
-        parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : temporary ? temporary : "/tmp";
     int n = snprintf(l->base, sizeof l->base, "%s/levin-states-XXXXXX", parent);
     if (n >= (int)sizeof l->base || !mkdtemp(l->base)) {
         fprintf(stderr, "levin-chaos: no directory for states below %s: %s\n", parent, strerror(errno));

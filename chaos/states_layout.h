@@ -21,10 +21,7 @@ typedef struct states_layout {
     char output[LAYOUT_PATH_BYTES + 16];  /* of the checker, when it has one */
 } states_layout;
 
-/*
- * Makes a directory below `parent`, or, when that is NULL, below /dev/shm or $TMPDIR. False, and a message on standard
- * error: it cannot be made.
- */
+/* Makes a directory below `parent`. False, and a message on standard error: it cannot be made. */
 bool states_layout_open(states_layout *l, const char *parent);
 void states_layout_close(states_layout *l);
 

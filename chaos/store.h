@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_ABI 4u
+#define STORE_ABI 5u
 
 /* In front of a plug-in's adapter: const store_adapter levin_store STORE_EXPORT = { .abi = STORE_ABI, ... }; */
 #define STORE_EXPORT __attribute__((visibility("default")))
@@ -103,7 +103,10 @@ typedef struct store_adapter {
     const char *name;         /* "lmdb" */
     unsigned capabilities;
     const char *(*version)(void);
-    /* The settings used for this configuration, as text for reports. */
+    /*
+     * The settings used for this configuration, as text for reports: "durability: ...; checksums: ...; " and all
+     * others. Of checksums it says what has one and when it is verified, or that nothing has.
+     */
     void (*configuration)(const store_config *config, char text[STORE_MESSAGE_BYTES]);
     const char *const *option_names; /* NULL at the end; NULL: none */
     /* Files whose names begin so are spare: made ahead of use, they hold no data after a clean close. May be NULL. */
@@ -112,6 +115,9 @@ typedef struct store_adapter {
     const char *small_options;
     /* Options worth a row of their own in a scoreboard ("paranoid=1"); NULL at the end. May be NULL. */
     const char *const *variants;
+    /* The strictest of its rows, as named there, and what makes it so; or why there is none stricter than the default:
+     * a sentence. May be NULL: it does not say. */
+    const char *strictest;
     /* What its documentation leaves to the user, so that nobody blames it for that: a sentence. May be NULL. */
     const char *not_promised;
     bool takes_argument;      /* everything after the first colon is one argument, not options (pipe:COMMAND) */

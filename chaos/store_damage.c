@@ -15,6 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "../faults/fatal.h"
 #include "../faults/random.h"
 #include "directory.h"
@@ -98,8 +101,7 @@ static uint64_t rest(uint64_t size, uint64_t offset, uint64_t unit)
     return size - offset < unit ? size - offset : unit;
 }
 
-/* Not data: locks, and logs that are written for people. */
-static bool is_data(const char *name)
+bool store_damage_is_data(const char *name)
 {
     static const char *const others[] = { "lock", "LOCK", "*.lock", "lock.mdb", "LOG", "LOG.old*", "__db.*" };
     const char *base = strrchr(name, '/');
@@ -157,7 +159,7 @@ static void pairs_list(store_damages *d)
     for (uint32_t a = 0; a < d->files.count; a++)
         for (uint32_t b = a + 1; b < d->files.count; b++) {
             const directory_file *x = &d->files.files[a], *y = &d->files.files[b];
-            if (!is_data(x->name) || !is_data(y->name) || !same_kind(x->name, y->name) ||
+            if (!store_damage_is_data(x->name) || !store_damage_is_data(y->name) || !same_kind(x->name, y->name) ||
                 is_zero(d->bytes[a], x->size) || is_zero(d->bytes[b], y->size) ||
                 (x->size == y->size && memcmp(d->bytes[a], d->bytes[b], x->size) == 0))
                 continue;
@@ -184,7 +186,7 @@ store_damages *store_damages_create(const char *now, const char *before)
             return NULL;
         }
         d->old[i] = directory_file_read(before, f->name, &d->old_bytes[i]);
-        if (is_data(f->name))
+        if (store_damage_is_data(f->name))
             file_list(d, i);
     }
     pairs_list(d);
@@ -214,6 +216,29 @@ void store_damages_size(const store_damages *d, uint64_t *files, uint64_t *bytes
     *bytes = 0;
     for (size_t i = 0; i < d->files.count; i++)
         *bytes += d->files.files[i].size;
+}
+
+static void digest_add(XXH3_state_t *h, const uint8_t *bytes, uint64_t count)
+{
+    XXH3_64bits_update(h, &count, sizeof count);
+    if (bytes)
+        XXH3_64bits_update(h, bytes, count);
+}
+
+uint64_t store_damages_digest(const store_damages *d)
+{
+    XXH3_state_t h;
+    XXH3_INITSTATE(&h);
+    XXH3_64bits_reset(&h);
+    for (size_t i = 0; i < d->files.count; i++) {
+        const directory_file *f = &d->files.files[i];
+        if (!store_damage_is_data(f->name))
+            continue;
+        digest_add(&h, (const uint8_t *)f->name, strlen(f->name));
+        digest_add(&h, d->bytes[i], f->size);
+        digest_add(&h, d->old[i], d->old[i] ? d->old_bytes[i] : UINT64_MAX); /* not there is not empty */
+    }
+    return XXH3_64bits_digest(&h);
 }
 
 uint64_t store_damages_count(const store_damages *d, store_damage_kind kind)

@@ -40,6 +40,14 @@ void store_damages_destroy(store_damages *d);
 /* Of the store as it was closed. */
 void store_damages_size(const store_damages *d, uint64_t *files, uint64_t *bytes);
 
+/*
+ * A hash of all that damages are made of: names, sizes and bytes of the data files, now and before.  Equal digests mean
+ * that damage NUMBER of a kind is the same damage to the same bytes.
+ */
+uint64_t store_damages_digest(const store_damages *d);
+/* Whether a file of that name holds data: it is no lock, and no log for people. */
+bool store_damage_is_data(const char *name);
+
 /* How many distinct ones there are: a number when they are few, UINT64_MAX when they are drawn at random. */
 uint64_t store_damages_count(const store_damages *d, store_damage_kind kind);
 

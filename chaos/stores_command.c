@@ -57,6 +57,8 @@ static void show(const store_spec *s)
     show_configuration(s);
     if (a->not_promised)
         printf("  not promised:  %s\n", a->not_promised);
+    if (a->strictest)
+        printf("  strictest:     %s\n", a->strictest);
     show_capabilities(a);
     for (const char *const *o = a->option_names; o && *o; o++)
         printf("%s%s%s", o == a->option_names ? "  options:       " : ", ", *o, o[1] ? "" : "\n");

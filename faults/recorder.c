@@ -176,12 +176,14 @@ _Noreturn static void command_begin(const run_state *s, int told)
     snprintf(libraries, sizeof libraries, "%s%s%s", s->log->library, preload && *preload ? ":" : "",
              preload ? preload : "");
     int error = 0;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody would end a command that hangs */
     const int mark = o->mark ? o->mark : STDOUT_FILENO;
     const int null = mark != STDOUT_FILENO && o->output < 0 ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
     /* out of the way of what the command is given */
     const int pipe = fcntl(s->pipe[1], F_DUPFD_CLOEXEC, RECORDER_MARK_MOST + 1);
     told = fcntl(told, F_DUPFD_CLOEXEC, RECORDER_MARK_MOST + 1);
-    if ((null >= 0 && dup2(null, STDOUT_FILENO) < 0) || dup2(pipe, mark) < 0 ||
+    if ((null >= 0 && dup2(null, STDOUT_FILENO) < 0) || (o->errors && dup2(o->errors, STDERR_FILENO) < 0) ||
+        dup2(pipe, mark) < 0 ||
         (o->work_in && chdir(o->work_in)))
         error = errno;
     setenv("LD_PRELOAD", libraries, 1);

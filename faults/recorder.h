@@ -33,6 +33,7 @@ typedef struct recorder_options {
     const char *library;    /* NULL: $LEVIN_RECORDER_LIBRARY, or where it lies beside this program */
     const char *work_in;    /* current directory of the command; NULL: this one */
     int output;             /* descriptor to which its standard output is passed on; -1: nowhere */
+    int errors;             /* descriptor that takes its standard error; 0: that of the caller */
     int mark;               /* descriptor of the command, opened for it, that takes the promises, up to
                              * RECORDER_MARK_MOST; 0: standard output */
     const plan_rules *plan; /* calls are hurt by it, see recorder_plan_refuses(); NULL: none */

@@ -50,7 +50,7 @@ static const char *version(void) { return "1.0"; }
 
 static void configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
-    snprintf(text, STORE_MESSAGE_BYTES, "a file for each pair, %s",
+    snprintf(text, STORE_MESSAGE_BYTES, "durability: %s; checksums: of each pair; a file for each pair",
              HONEST && config->sync ? "synced before it is renamed, and the directory behind it" : "nothing synced");
 }
 

@@ -67,7 +67,8 @@ static void apply(store *s, const char *at, const char *end)
 static const char *version(void) { return "1.0"; }
 static void configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
-    snprintf(text, STORE_MESSAGE_BYTES, "a log, %s after each batch", config->sync ? "fdatasync" : "nothing synced");
+    snprintf(text, STORE_MESSAGE_BYTES, "durability: %s after each batch; checksums: of each batch; a log",
+             config->sync ? "fdatasync" : "nothing synced");
 }
 
 static store_result log_open(const store_config *config, store **out, char message[STORE_MESSAGE_BYTES])

@@ -13,7 +13,7 @@ const OK = 0, NOT_FOUND = 1, DAMAGED = 2, FAILED = 3, UNSUPPORTED = 4, PAIR = 16
 
 // One method for each request; whatever it throws is told as a failure.
 class Store {
-  settings = 'classic-level ' + require('classic-level/package.json').version + '; sync: true for each batch'
+  settings = 'classic-level ' + require('classic-level/package.json').version + '; durability: sync: true for each batch; checksums: of blocks'
 
   async open (directory, create, sync, cache, writeBuffer) {
     this.db = new ClassicLevel(directory, { keyEncoding: 'buffer', valueEncoding: 'buffer' })

@@ -14,7 +14,7 @@ OK, NOT_FOUND, DAMAGED, FAILED, UNSUPPORTED, PAIR = 0, 1, 2, 3, 4, 16
 class Store:
     """One method for each request; whatever it raises is told as a failure."""
 
-    settings = "sqlite3.py " + sqlite3.sqlite_version + "; WAL, synchronous=FULL"
+    settings = "sqlite3.py " + sqlite3.sqlite_version + "; durability: WAL, synchronous=FULL; checksums: none of pages"
 
     def open(self, path, create, sync, cache, write_buffer):
         file = os.path.join(path, "store.sqlite")

@@ -24,10 +24,11 @@ static const char *version(void)
     return "0.1";
 }
 
-/* The settings that you open it with, for durable writes when config->sync: they are printed with every result. */
+/* The settings that you open it with, for durable writes when config->sync: they are printed with every result. Say
+ * what is synced when, what has a checksum and when that is verified; then all others. */
 static void configuration(const store_config *config, char text[STORE_MESSAGE_BYTES])
 {
-    snprintf(text, STORE_MESSAGE_BYTES, "%s", config->sync ? "synced commits" : "commits not synced");
+    snprintf(text, STORE_MESSAGE_BYTES, "durability: %s; checksums: none", config->sync ? "none" : "none asked for");
 }
 
 /* One of your errors. STORE_DAMAGED only when it says that its files are damaged; the text is for people. */
