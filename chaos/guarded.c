@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "../faults/fatal.h"
+#include "../faults/process_state.h"
 #include "crew.h"
 
 enum { SECONDS_DEFAULT = 30 };
@@ -113,19 +114,26 @@ static unsigned long long computed(pid_t pid)
     return user + kernel;
 }
 
-/* False when the time is over, or passes without any computing, and the child is still there. */
+/*
+ * False when the time is over, or passes without any computing, and the child is still there.  Time in which it stood
+ * ready and had no processor does not count: on a busy machine that is most of it.
+ */
 static bool wait_for_end(pid_t pid, int pipe_end, double seconds, double idle_seconds)
 {
-    const double begun = crew_clock();
-    double idle_since = begun;
+    const double tick = 1.0 / (double)sysconf(_SC_CLK_TCK);
+    double looked = crew_clock(), end = looked + seconds, idle_since = looked;
     unsigned long long before = 0;
     for (;;) {
         const double now = crew_clock();
         const unsigned long long ticks = computed(pid);
-        if (ticks != before)
+        const bool runnable = process_runnable(pid);
+        const double starved = runnable ? now - looked - (double)(ticks - before) * tick : 0;
+        end += starved > 0 ? starved : 0;
+        if (ticks != before || runnable)
             idle_since = now;
         before = ticks;
-        const double left = begun + seconds - now, idle_left = idle_since + idle_seconds - now;
+        looked = now;
+        const double left = end - now, idle_left = idle_since + idle_seconds - now;
         struct pollfd p = { .fd = pipe_end, .events = POLLIN };
         if (left <= 0 || (idle_seconds > 0 && idle_left <= 0))
             return false;

@@ -36,7 +36,7 @@ const char *outcome_text(outcome what);
 bool outcome_is_bad(outcome what);
 
 typedef struct guarded_limits {
-    double seconds;        /* on the clock, and of computing; 0: 30 */
+    double seconds;        /* on the clock, without those in which it had no processor; and of computing; 0: 30 */
     double idle_seconds;   /* without any computing: it waits for what will not come; 0: not looked at */
     uint64_t memory_bytes; /* address space that the child may have beyond what the caller has; 0: no limit. Sanitizers
                             * need it all, so in a build with them it is ignored. */

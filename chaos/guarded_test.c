@@ -3,11 +3,15 @@
  */
 #include "guarded.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../faults/check_main.h"
+#include "crew.h"
 
 static outcome ends_well(void *context, char text[GUARDED_TEXT_BYTES])
 {
@@ -75,6 +79,55 @@ START_TEST(guarded__tells_how_a_child_ended)
 }
 END_TEST
 
+typedef struct placed {
+    const cpu_set_t *where;
+    double work;
+} placed;
+
+/* Computes for so long, on a processor that it shares. */
+static outcome toils(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    const placed *p = context;
+    (void)text;
+    if (sched_setaffinity(0, sizeof *p->where, p->where) != 0)
+        return OUTCOME_WRONG;
+    for (const double begun = crew_cpu_clock(); crew_cpu_clock() - begun < p->work;)
+        ;
+    return OUTCOME_RIGHT;
+}
+
+enum { OTHERS = 4 };
+
+/* By the clock it needs a second, as it has a fifth of the processor: more than twice its time. */
+START_TEST(guarded__who_has_no_processor_does_not_hang)
+{
+    cpu_set_t before, one;
+    pid_t others[OTHERS];
+    char text[GUARDED_TEXT_BYTES];
+    const guarded_limits limits = { .seconds = 0.4, .idle_seconds = 0.3 };
+    ck_assert_int_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
+        if (CPU_ISSET(cpu, &before))
+            CPU_SET(cpu, &one);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0); /* the children inherit it */
+    for (int i = 0; i < OTHERS; i++) {
+        others[i] = fork();
+        while (others[i] == 0)
+            if (getppid() == 1)
+                _exit(0);
+    }
+    ck_assert_int_eq(sched_setaffinity(0, sizeof before, &before), 0);
+    placed p = { &one, 0.2 };
+    const outcome what = guarded_run(&limits, toils, &p, text);
+    for (int i = 0; i < OTHERS; i++) {
+        kill(others[i], SIGKILL);
+        waitpid(others[i], NULL, 0);
+    }
+    ck_assert_msg(what == OUTCOME_RIGHT, "%s: %s", outcome_text(what), text);
+}
+END_TEST
+
 START_TEST(guarded__memory_has_a_limit)
 {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -95,5 +148,6 @@ START_TEST(guarded__outcomes_have_names)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("guarded", TEST(guarded__tells_how_a_child_ended), TEST(guarded__memory_has_a_limit),
+LEVIN_TEST_MAIN("guarded", TEST(guarded__tells_how_a_child_ended), TEST(guarded__who_has_no_processor_does_not_hang),
+                TEST(guarded__memory_has_a_limit),
                 TEST(guarded__outcomes_have_names))

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "fatal.h"
+#include "process_state.h"
 #include "recorder_log.h"
 #include "recording.h"
 
@@ -274,7 +275,11 @@ static void command_wait(run_state *s, recording *result)
             head = atomic_load(&s->log->head);
             grown = now();
         }
-        const bool quiet = o->quiet_seconds > 0 && ended == 0 && now() - grown > o->quiet_seconds;
+        bool quiet = o->quiet_seconds > 0 && ended == 0 && now() - grown > o->quiet_seconds;
+        if (quiet && process_runnable(s->child)) { /* it is busy, or has no processor: no hang that this can tell */
+            grown = now();
+            quiet = false;
+        }
         const bool asked = quiet || (o->seconds > 0 && now() - begun > o->seconds) || (o->stopped && o->stopped());
         if (asked && !result->timed_out) {
             result->timed_out = true;

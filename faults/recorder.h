@@ -39,7 +39,7 @@ typedef struct recorder_options {
     const plan_rules *plan; /* calls are hurt by it, see recorder_plan_refuses(); NULL: none */
     uint64_t plan_seed;
     double seconds;         /* it is killed after so long; 0: never */
-    double quiet_seconds;   /* ... and when it has changed and promised nothing for so long; 0: never */
+    double quiet_seconds;   /* ... and when it has changed and promised nothing for so long, and sleeps; 0: never */
     bool (*stopped)(void);  /* asked all the time: true kills it; may be NULL */
 } recorder_options;
 
