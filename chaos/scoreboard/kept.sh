@@ -41,6 +41,7 @@ keep)
         xz -T1 --lzma2=preset=6,dict=96MiB >"$kept/stores.tar.xz"
     ;;
 lay)
+    [ -f "$kept/stores.tar.xz" ] || { echo "$kept: a report without its stores: its lines cannot be run again" >&2; exit 1; }
     mkdir -p "$dir"
     cp "$kept/scoreboard.json" "$kept/scoreboard.txt" "$kept/scoreboard.html" "$dir"
     tar -C "$dir" -xJf "$kept/stores.tar.xz"
