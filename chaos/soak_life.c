@@ -34,6 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../faults/detour.h"
 #include "../faults/fatal.h"
 #include "../faults/fault_io.h"
 #include "../faults/fiu_points.h"
@@ -368,20 +369,26 @@ static void require_value(const worker *w, unsigned key, levin_code code, levin_
 static levin_code write_transaction(worker *w, const soak_operation *o)
 {
     char key[SOAK_KEY_BYTES_MAX];
+    const char *flaw = NULL;
     levin_txn *txn;
     void *value = NULL;
     size_t bytes = 0;
     levin_code code = levin_txn_begin(life.store, NULL, &txn);
     if (code != LEVIN_OK)
         return code;
-    code = levin_txn_get_alloc(txn, key, soak_key(key, w->thread, o->change[0].key), &value, &bytes);
+    const size_t key_bytes = soak_key(key, w->thread, o->change[0].key);
+    code = levin_txn_get_alloc(txn, key, key_bytes, &value, &bytes);
     require_value(w, o->change[0].key, code, (levin_slice){ value, bytes });
     levin_free(life.store, code == LEVIN_OK ? value : NULL);
     if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
+        code = detour_take(life.store, txn, NULL, (levin_slice){ key, key_bytes }, &flaw);
+    if (code == LEVIN_OK)
         code = add_changes(w, o, txn);
     if (code == LEVIN_OK)
         code = levin_txn_commit(txn, o->durability);
     levin_txn_destroy(txn);
+    if (flaw)
+        violated("EXACT", "thread %u: %s", w->thread, flaw);
     return code;
 }
 

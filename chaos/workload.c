@@ -24,6 +24,7 @@ enum {
     STREAM_SPACES = 514,
     PAGE_BYTES = 4096,
     ROW_CACHE_BYTES = 64 << 10, /* so small that rows come and go */
+    VALUE_CACHE_BYTES = 128 << 10, /* and large values */
     VALUE_LOG_THRESHOLD_BYTES = 700, /* so low that many values go there, of all lengths */
     VALUE_LOG_SEGMENT_BYTES = 32 << 10, /* so small that segments come and go */
     CHUNK_BYTES = 1 << 16,
@@ -509,6 +510,7 @@ void workload_store_options(const workload *w, const levin_io *io, levin_options
     options->page_bytes = PAGE_BYTES;
     options->cache_bytes = 24 * PAGE_BYTES;
     options->row_cache_bytes = ROW_CACHE_BYTES;
+    options->value_cache_bytes = VALUE_CACHE_BYTES;
     options->memtable_bytes = 64 << 10;
     options->value_log_threshold_bytes = VALUE_LOG_THRESHOLD_BYTES;
     options->value_log_segment_bytes = VALUE_LOG_SEGMENT_BYTES;

@@ -3,9 +3,9 @@
  *
  * A plan is a pure function of its options: batches with mixed durability, with deletes of ranges and prefixes,
  * groups of several submitters (asynchronous writes on one thread: tickets, waited for at once or polled after the
- * next step, and callbacks), bulk loads, compare-and-swaps, transactions and rivals that must be refused, syncs,
- * checkpoints, compactions, backups, bounded steps of background work, snapshots and reading handles held across
- * checkpoints, reads checked at once, reopening; and named keyspaces, made, written to in batches and transactions
+ * next step, and callbacks), bulk loads, compare-and-swaps, transactions, savepoints that they go back to, rivals that
+ * must be refused, syncs, checkpoints, compactions, backups, bounded steps of background work, snapshots and reading
+ * handles held across checkpoints, reads checked at once, reopening; and named keyspaces, made, written to in batches and transactions
  * together with the default one, dropped and made again. Running it tells the oracle all that the store promised.
  * Keys are bounded in number, so that a state stays small: a window over the names, which moves on; what falls out
  * of it is deleted.
@@ -73,6 +73,7 @@ void workload_step_operations(const workload *w, size_t step, size_t *first, siz
     X(ranges, 10, "deletes of a range or a prefix")                                                             \
     X(row_hits, 100, "gets answered by the row cache")                                                          \
     X(transactions, 20, "transactions committed")                                                               \
+    X(rollbacks, 20, "savepoints of transactions gone back to")                                                 \
     X(conflicts, 20, "transactions refused")                                                                    \
     X(swaps, 20, "batches written as a compare-and-swap, after one refused")                                    \
     X(compactions, 2, "compactions that moved pages")                                                           \

@@ -209,34 +209,6 @@ static bool violated(runner *r, const char *text)
     return false;
 }
 
-/* The batch as a transaction, which reads what it is going to write. */
-static levin_code write_as_transaction(runner *r, const plan_batch *b)
-{
-    levin_txn *t;
-    levin_code code = levin_txn_begin(r->store, NULL, &t);
-    for (size_t i = 0; i < b->ops && code == LEVIN_OK; i++) {
-        const plan_op *op = &r->w->ops[b->first_op + i];
-        const levin_keyspace *ks = r->spaces[op->space];
-        if (left_out(r, op))
-            continue;
-        code = levin_txn_contains_in(t, ks, op->key.data, op->key.size);
-        if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
-            break;
-        if (op->reach == REACH_RANGE)
-            code = levin_txn_delete_range_in(t, ks, op->key, op->value);
-        else if (op->reach == REACH_PREFIX)
-            code = levin_txn_delete_prefix_in(t, ks, op->key.data, op->key.size);
-        else
-            code = op->deletes ? levin_txn_delete_in(t, ks, op->key.data, op->key.size)
-                               : levin_txn_put_in(t, ks, op->key.data, op->key.size, op->value.data, op->value.size);
-    }
-    if (code == LEVIN_OK)
-        code = levin_txn_commit(t, b->durability);
-    levin_txn_destroy(t);
-    r->result->counts.transactions += code == LEVIN_OK;
-    return code;
-}
-
 /* A put of the batch that is its last word on the key. NULL: none. */
 static const plan_op *last_put(const runner *r, const plan_batch *b, random_stream *forms)
 {
@@ -262,64 +234,6 @@ static bool changes(runner *r, const plan_op *op)
     return code == LEVIN_NOT_FOUND;
 }
 
-/* Lets an iterator go over a range that ends with this key, whether it is there or not. */
-static levin_code look_at(levin_txn *t, const levin_keyspace *ks, const plan_op *op, bool forward)
-{
-    const levin_iter_options options = { .lower = { op->key.data, op->key.size - 1 },
-                                         .upper = op->key, .upper_inclusive = true, .keyspace = ks };
-    levin_iter *it;
-    levin_code code = levin_txn_iter_open(t, &options, &it);
-    if (code != LEVIN_OK)
-        return code;
-    for (bool on = forward ? levin_iter_first(it) : levin_iter_last(it); on;
-         on = forward ? levin_iter_next(it) : levin_iter_prev(it)) {
-    }
-    code = levin_iter_status(it);
-    levin_iter_close(it);
-    return code;
-}
-
-/* Begins a transaction that must not be committed once the operation is. NULL: a call failed. */
-static levin_txn *rival_begin(runner *r, const plan_op *op, random_stream *forms)
-{
-    const levin_keyspace *ks = r->spaces[op->space];
-    levin_txn_options options;
-    levin_txn *t;
-    levin_txn_options_init(&options);
-    options.isolation = random_below(forms, 2) ? LEVIN_SERIALIZABLE : LEVIN_SNAPSHOT;
-    levin_code code = levin_txn_begin(r->store, &options, &t);
-    const bool iterates = options.isolation == LEVIN_SERIALIZABLE && code == LEVIN_OK && random_below(forms, 2);
-    workload_script_bytes(script_of(r),
-                          iterates                                    ? "client_rival_iterates"
-                          : options.isolation == LEVIN_SERIALIZABLE ? "client_rival_reads"
-                                                                    : "client_rival_writes",
-                          op->space, op->key, no_bytes);
-    if (code == LEVIN_OK && options.isolation == LEVIN_SERIALIZABLE) {
-        code = iterates ? look_at(t, ks, op, random_below(forms, 2))
-                        : levin_txn_contains_in(t, ks, op->key.data, op->key.size);
-        code = code == LEVIN_OK || code == LEVIN_NOT_FOUND ? levin_txn_put(t, "rival", 5, "", 0) : code;
-    } else if (code == LEVIN_OK) {
-        code = levin_txn_put_in(t, ks, op->key.data, op->key.size, "rival", 5);
-    }
-    if (code == LEVIN_OK)
-        return t;
-    levin_txn_destroy(t);
-    workload_failed(r, code, "a transaction");
-    return NULL;
-}
-
-/* The other one is committed, or comes first in the same group. */
-static bool rival_refused(runner *r, levin_txn *rival)
-{
-    workload_script_call(script_of(r), "client_rival_refused(c)");
-    levin_code code = levin_txn_commit(rival, LEVIN_NONE);
-    levin_txn_destroy(rival);
-    r->result->counts.conflicts += code == LEVIN_CONFLICT;
-    if (code == LEVIN_OK)
-        oracle_fault(&r->result->verdict, "EXACT", "a transaction was committed, but what it depends on was changed");
-    return code != LEVIN_OK && (code == LEVIN_CONFLICT || workload_failed(r, code, "levin_txn_commit"));
-}
-
 /* The batch goes first, the rival after it, into one group. */
 static bool write_with_rival(runner *r, const plan_batch *b, levin_txn *rival)
 {
@@ -331,7 +245,7 @@ static bool write_with_rival(runner *r, const plan_batch *b, levin_txn *rival)
         levin_txn_destroy(rival);
         return workload_answered(r, number, code, b);
     }
-    bool going = rival_refused(r, rival);
+    bool going = workload_rival_refused(r, rival);
     workload_script_wait(script_of(r), script);
     return workload_answered(r, number, levin_ticket_wait(ticket), b) && going;
 }
@@ -349,7 +263,7 @@ static bool step_write(runner *r, const plan_step *s)
         return r->target->faults;
     if (contended && !changes(r, contended))
         contended = NULL;
-    levin_txn *rival = contended ? rival_begin(r, contended, &forms) : NULL;
+    levin_txn *rival = contended ? workload_rival_begin(r, contended, &forms) : NULL;
     if (contended && !rival && !r->target->faults)
         return false;
     if (rival && grouped)
@@ -367,14 +281,14 @@ static bool step_write(runner *r, const plan_step *s)
                              workload_script_durability(durability));
     levin_code code = load          ? workload_load(r, b)
                       : swap        ? workload_swap(r, swap, durability)
-                      : transaction ? write_as_transaction(r, b)
+                      : transaction ? workload_transaction(r, b)
                                     : levin_write(r->store, r->batches[0], durability);
     const uint32_t number = oracle_submit(r->target->o, durability, before);
     bool going = !r->result->verdict.promise && workload_answered(r, number, code, b);
     if (load && code != LEVIN_OK && code != LEVIN_POISONED) /* poisoned before, it did nothing */
         r->doubtful = number;
     if (rival && going && code == LEVIN_OK)
-        going = rival_refused(r, rival);
+        going = workload_rival_refused(r, rival);
     else
         levin_txn_destroy(rival);
     return going && (code != LEVIN_OK || read_back(r, b, true));

@@ -4,6 +4,7 @@
 #ifndef CHAOS_WORKLOAD_RUNNER_H
 #define CHAOS_WORKLOAD_RUNNER_H
 
+#include "../faults/random.h"
 #include "workload_plan.h"
 #include "workload_reader.h"
 
@@ -91,6 +92,12 @@ levin_code workload_load(runner *r, const plan_batch *b);
 /* The only operation of the batch, on a key, for a compare-and-swap; or NULL. And that; a flaw is in the verdict. */
 const plan_op *workload_swappable(const runner *r, const plan_batch *b);
 levin_code workload_swap(runner *r, const plan_op *op, levin_durability durability);
+/* The batch as a transaction, which reads what it is going to write, and goes astray and back before its end. */
+levin_code workload_transaction(runner *r, const plan_batch *b);
+/* Begins a transaction that must not be committed once the operation is. NULL: a call failed. */
+levin_txn *workload_rival_begin(runner *r, const plan_op *op, random_stream *forms);
+/* The other one is committed, or comes first in the same group. False: the run ends. */
+bool workload_rival_refused(runner *r, levin_txn *rival);
 /* Steps. */
 bool workload_step_backup(runner *r, uint64_t seed);
 bool workload_step_make(runner *r, unsigned space);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "detour.h"
 #include "fatal.h"
 #include "reverted_sync.h"
 #include "simdisk.h"
@@ -387,6 +388,7 @@ void client_swap(client *c, levin_durability durability)
 
 void client_transaction(client *c, levin_durability durability)
 {
+    const char *flaw = NULL;
     levin_txn *t;
     if (!client_going(c))
         return;
@@ -398,7 +400,8 @@ void client_transaction(client *c, levin_durability durability)
         const client_operation *op = &c->operations[i];
         const levin_keyspace *ks = c->spaces[op->space];
         code = levin_txn_contains_in(t, ks, op->key.data, op->key.size);
-        code = code == LEVIN_NOT_FOUND ? LEVIN_OK : code;
+        if (code == LEVIN_OK || code == LEVIN_NOT_FOUND)
+            code = i + 1 == c->count ? detour_take(c->store, t, ks, op->key, &flaw) : LEVIN_OK;
         if (code != LEVIN_OK)
             break;
         if (op->kind == CLIENT_DELETE_RANGE)
@@ -414,7 +417,10 @@ void client_transaction(client *c, levin_durability durability)
         code = levin_txn_commit(t, durability);
     levin_txn_destroy(t);
     forget_operations(c);
-    answered(c, number, code, "a transaction");
+    if (flaw)
+        oracle_fault(&c->verdict, "EXACT", "%s", flaw);
+    else
+        answered(c, number, code, "a transaction");
 }
 
 static int key_order(levin_slice a, levin_slice b)

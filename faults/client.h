@@ -54,7 +54,7 @@ void client_delete(client *c, unsigned space, const void *key, size_t key_bytes)
 void client_delete_range(client *c, unsigned space, const void *lower, size_t lower_bytes, const void *upper,
                          size_t upper_bytes);
 void client_delete_prefix(client *c, unsigned space, const void *prefix, size_t prefix_bytes);
-/* They are written and waited for: as a batch, a transaction that reads what it writes, a bulk load. */
+/* They are written and waited for: as a batch, a transaction (which reads what it writes; detour.h), a bulk load. */
 void client_write(client *c, levin_durability durability);
 void client_transaction(client *c, levin_durability durability);
 void client_load(client *c);

@@ -427,6 +427,17 @@ static bool accounts_open(stress_thread *t)
     return stress_ok(t, code, "the first write");
 }
 
+/* Puts what never was into the account and deletes all of its pair, behind a savepoint, and goes back. */
+static levin_code go_astray(levin_txn *txn, const char key[KEY_BYTES])
+{
+    levin_code code = levin_txn_savepoint(txn);
+    if (code == LEVIN_OK)
+        code = levin_txn_put(txn, key, ACCOUNT_BYTES, &(int64_t){ INT64_MIN }, sizeof(int64_t));
+    if (code == LEVIN_OK)
+        code = levin_txn_delete_prefix(txn, key, ACCOUNT_BYTES - 1);
+    return code == LEVIN_OK ? levin_txn_rollback_to_savepoint(txn) : code;
+}
+
 /* Reads both of a pair, and writes one: only the check of what was read keeps two of them apart. */
 static levin_code withdraw(stress_thread *t, levin_txn *txn)
 {
@@ -441,8 +452,11 @@ static levin_code withdraw(stress_thread *t, levin_txn *txn)
             return code;
     }
     sched_yield(); /* so that others come in between */
+    levin_code code = go_astray(txn, key[one]);
+    if (code != LEVIN_OK)
+        return code;
     money[one] += money[0] + money[1] >= amount ? -amount : amount;
-    levin_code code = levin_txn_put(txn, key[one], ACCOUNT_BYTES, &money[one], sizeof money[one]);
+    code = levin_txn_put(txn, key[one], ACCOUNT_BYTES, &money[one], sizeof money[one]);
     return code == LEVIN_OK ? levin_txn_commit(txn, stress_any_durability(t)) : code;
 }
 
