@@ -889,8 +889,6 @@ levin_code levin_work(levin *store, bool *more)
     if (!left) {
         version_reclaim(&store->versions);
         page_cache_reclaim(store->cache);
-        if (store->large)
-            value_cache_reclaim(store->large);
         if (store->rows && !store->thread_started)
             row_cache_gather(store->rows);
     }

@@ -126,8 +126,6 @@ static void background_run(void *argument)
             event_tell(db, upkeep_failed, "no spare log segment", error.message);
         version_reclaim(&db->versions);
         page_cache_reclaim(db->cache);
-        if (db->large)
-            value_cache_reclaim(db->large);
         if (db->rows && row_cache_wants_table(db->rows))
             read_make_rows(db);
         while (db->rows && !row_cache_maintain(db->rows, true) &&

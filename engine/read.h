@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "copy.h"
 #include "db.h"
 
 /* A value found: in memory (memtable or page), or in an extent or the value log. */
@@ -96,7 +97,7 @@ static inline bool read_cached(levin *store, const page_value *value, void *buff
     reclaim_read_lock();
     const cached_value *cached = value_cache_find(store->large, value);
     if (cached)
-        memcpy(buffer, cached_value_data(cached), value->bytes);
+        copy_large(buffer, cached_value_data(cached), value->bytes);
     reclaim_read_unlock();
     return cached != NULL;
 }
@@ -177,8 +178,6 @@ static inline void read_reclaim(levin *store)
     /* not left to the background thread: readers that miss would run away from it, and over the budget */
     if (__builtin_expect(page_cache_wants_reclaim(store->cache), 0))
         page_cache_reclaim(store->cache);
-    if (__builtin_expect(store->large && value_cache_wants_reclaim(store->large), 0))
-        value_cache_reclaim(store->large);
     if (__builtin_expect(store->rows && row_cache_wants_maintenance(store->rows), 0) &&
         !row_cache_maintain(store->rows, !store->thread_started))
         db_wake(store);

@@ -10,7 +10,8 @@
  * TinyLFU: Einziger, Friedman and Manes, 2017), so that a pass over everything leaves what is used in its place.
  * Values over an eighth of the budget are not taken in.
  *
- * Budget: everything counts, also what waits for a grace period and what a pin holds beyond its eviction.
+ * Budget: everything is in it, also what waits for a grace period and what a pin holds beyond its eviction: memory is
+ * taken in eighths of the budget, as it fills, and used again.
  *
  * Progress: lookups are wait-free but for the length of a chain; taking in and eviction take a mutex.
  * Reclamation: reclaim.h; memory goes after a grace period and the last pin.
@@ -30,7 +31,7 @@ enum { VALUE_CACHE_MIN_BYTES = 65536 };
 
 typedef struct value_cache_counters {
     uint64_t hits, misses, inserts, evictions;
-    uint64_t bytes; /* held now, the table included */
+    uint64_t bytes; /* in use now, the table included */
 } value_cache_counters;
 
 /* NULL when out of memory. */
@@ -46,9 +47,6 @@ void cached_value_unpin(cached_value *v); /* anywhere */
 
 /* A value that was just read and verified; it is copied. Never fails: it is a cache. Outside read-side sections. */
 void value_cache_insert(value_cache *cache, const page_value *value, const uint8_t *data);
-/* Frees what waits for a grace period, when it is much. Outside read-side sections. */
-bool value_cache_wants_reclaim(const value_cache *cache);
-void value_cache_reclaim(value_cache *cache);
 void value_cache_count(value_cache *cache, value_cache_counters *counters);
 
 #endif
