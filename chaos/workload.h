@@ -5,8 +5,9 @@
  * groups of several submitters (asynchronous writes on one thread: tickets, waited for at once or polled after the
  * next step, and callbacks), bulk loads, compare-and-swaps, transactions, savepoints that they go back to, rivals that
  * must be refused, syncs, checkpoints, compactions, backups, bounded steps of background work, snapshots and reading
- * handles held across checkpoints, reads checked at once, reopening; and named keyspaces, made, written to in batches and transactions
- * together with the default one, dropped and made again. Running it tells the oracle all that the store promised.
+ * handles held across checkpoints, reads checked at once, reopening; and named keyspaces, made, written to in batches
+ * and transactions together with the default one, dropped and made again. Running it tells the oracle all that the
+ * store promised.
  * Keys are bounded in number, so that a state stays small: a window over the names, which moves on; what falls out
  * of it is deleted.
  */
