@@ -3,8 +3,8 @@
  *
  * The C library copies what is large by `rep movsb`, which some processors (AMD Zen 3 and 4: glibc bug 30994) do at a
  * fourth of their speed when the destination lies 1 to 63 bytes ahead of the source, both taken within their pages of
- * 4 KiB.  Values lie at all offsets, so for any destination a few of them do: 3 % of values of 64 KiB in a row, of which
- * each took 25 us instead of 6.  Those are copied by plain loads and stores.
+ * 4 KiB.  Values lie at all offsets, so for any destination a few of them do: 3 % of values of 64 KiB in a row, of
+ * which each took 25 us instead of 6.  Those are copied by plain loads and stores.
  */
 #ifndef LEVIN_COPY_H
 #define LEVIN_COPY_H

@@ -3,7 +3,7 @@
  * fraction of them and whose memory is used again all the time.  For ThreadSanitizer and AddressSanitizer.
  *
  * Invariants checked
- *   - what a reader finds is the value that it has asked for, whole, and stays so while it is pinned, whoever unpins it;
+ *   - what a reader finds is the value that it asked for, whole, and stays so while it is pinned, whoever unpins it;
  *   - hits + misses is exactly the number of questions;
  *   - everything goes back to io, and it is never more than the budget.
  */
