@@ -241,7 +241,8 @@ show() { # result file: what is caught, and with ALL=1 what is not
         [ "$word" != broken ] || said="BROKEN: $said"
         row "${name/#none/(no bug)}" "$detector" "$seed" "$hit" "$second" "$said"
     done <"$1"
-    ! survived "$1" || row "$(basename "$1" | sed 's/\.[0-9a-f]*$//')" none - - - SURVIVED
+    name=$(basename "$1" .new) # while it is written
+    ! survived "$1" || row "${name%.*}" none - - - SURVIVED
 }
 survived() { # result file: the bug has, or the tree without one is not clean
     case $1 in
