@@ -14,10 +14,9 @@
 #include "../../faults/fatal.h"
 #include "../../faults/random.h"
 #include "../crew.h"
-#include "run.h"
 
 enum { SEEDS_A_TASK = 64, HANG_SECONDS = 120 };
-enum { MESSAGE_TOTALS, MESSAGE_FINDING, MESSAGE_DISTINCT };
+enum { MESSAGE_TOTALS, MESSAGE_FINDING, MESSAGE_UNDECIDED, MESSAGE_DISTINCT };
 
 scenario campaign_scenario(const campaign_options *o, uint64_t seed)
 {
@@ -45,6 +44,7 @@ static void count(campaign_totals *t, const run_result *r, uint64_t seed)
     t->cuts_in_sync += r->cut_in_sync;
     t->failed_unwaited += r->failed_unwaited;
     t->failed_beside += r->failed_beside;
+    t->undecided += r->undecided != 0;
     t->digest += random_mix(r->digest ^ random_mix(seed));
 }
 
@@ -53,16 +53,17 @@ static bool run_seed(const campaign_options *o, uint64_t seed, campaign_totals *
                      crew_worker *w)
 {
     scenario s = campaign_scenario(o, seed);
-    bool found = false, more = s.strategy == SCHEDULE_TREE;
+    bool found = false, undecided = false, more = s.strategy == SCHEDULE_TREE;
     if (more)
         s.tree = schedule_tree_create(o->preemptions);
     uint64_t runs = 0;
     do {
         run_result_free(r);
-        run_scenario(&s, o->races, r);
+        run_scenario(&s, &o->run, r);
         count(t, r, seed);
         distinct_add(d, random_mix(r->outcome.digest + seed));
         found = r->found;
+        undecided |= r->undecided != 0;
         runs++;
         if (s.tree) {
             more = schedule_tree_next(s.tree);
@@ -73,6 +74,8 @@ static bool run_seed(const campaign_options *o, uint64_t seed, campaign_totals *
         }
     } while (more && !found);
     t->scenarios++;
+    if (undecided)
+        crew_send(w, MESSAGE_UNDECIDED, &seed, sizeof seed);
     schedule_tree_destroy(s.tree);
     scenario_free(&s);
     return found;
@@ -117,6 +120,19 @@ static void keep(campaign *c, const campaign_finding *f)
     c->stop |= c->options->fail_fast;
 }
 
+static void keep_undecided(campaign *c, uint64_t seed)
+{
+    unsigned at = 0;
+    while (at < c->undecided_kept && c->undecided[at] <= seed)
+        at++;
+    if (at == CAMPAIGN_UNDECIDED_KEPT)
+        return;
+    if (c->undecided_kept < CAMPAIGN_UNDECIDED_KEPT)
+        c->undecided_kept++;
+    memmove(&c->undecided[at + 1], &c->undecided[at], (c->undecided_kept - 1 - at) * sizeof seed);
+    c->undecided[at] = seed;
+}
+
 static void receive(void *context, unsigned type, const void *data, size_t bytes)
 {
     campaign *c = context;
@@ -127,6 +143,10 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
         add(&c->totals, &t);
     } else if (type == MESSAGE_DISTINCT) {
         distinct_merge(&c->schedules, data);
+    } else if (type == MESSAGE_UNDECIDED) {
+        uint64_t seed;
+        memcpy(&seed, data, sizeof seed);
+        keep_undecided(c, seed);
     } else {
         campaign_finding f;
         memcpy(&f, data, sizeof f);
@@ -149,6 +169,11 @@ static void progress(void *context, uint64_t tasks, uint64_t ticks)
     (void)tasks;
     if (!c->options->quiet && isatty(STDERR_FILENO))
         fprintf(stderr, "\r%llu schedules, %u findings ", (unsigned long long)ticks, c->kept);
+}
+
+bool campaign_is_undecided(const campaign *c)
+{
+    return c->totals.undecided > c->totals.schedules / CAMPAIGN_DECIDED_MIN;
 }
 
 void campaign_run(campaign *c)

@@ -5,10 +5,13 @@
 #define CHAOS_SCHEDULES_CAMPAIGN_H
 
 #include "distinct.h"
+#include "run.h"
 #include "scenario.h"
 #include "totals.h"
 
-enum { CAMPAIGN_FINDINGS_KEPT = 24 };
+enum { CAMPAIGN_FINDINGS_KEPT = 24, CAMPAIGN_UNDECIDED_KEPT = 8 };
+/* So many schedules and more must be decided for each that is not; a campaign that falls short of it has failed. */
+#define CAMPAIGN_DECIDED_MIN 10000
 
 typedef struct campaign_options {
     uint64_t seed, seeds;      /* seeds 0: as many as the budget allows */
@@ -17,7 +20,8 @@ typedef struct campaign_options {
     scenario_sizes sizes;
     unsigned preemptions;      /* exhaustive: of each scenario all schedules with at most so many */
     uint64_t tree_max;         /* exhaustive: of one scenario at most so many */
-    bool races, fail_fast, quiet;
+    run_options run;
+    bool fail_fast, quiet;
 } campaign_options;
 
 typedef struct campaign_finding {
@@ -32,11 +36,15 @@ typedef struct campaign {
     distinct schedules;        /* digests */
     campaign_finding found[CAMPAIGN_FINDINGS_KEPT]; /* the smallest seeds */
     unsigned kept;
+    uint64_t undecided[CAMPAIGN_UNDECIDED_KEPT];    /* the same */
+    unsigned undecided_kept;
     bool stop, interrupted;
     double seconds;
 } campaign;
 
 void campaign_run(campaign *c);
+/* Whether more schedules than it may be were left undecided. */
+bool campaign_is_undecided(const campaign *c);
 /* One scenario of the campaign, as its workers run it; the caller frees it. */
 scenario campaign_scenario(const campaign_options *o, uint64_t seed);
 

@@ -18,7 +18,16 @@
  * not have returned yet.  That group is the last one: nothing that has not returned is published behind it.  What
  * failed with a code after which "the store is as if the call had not been" (levin.h) never follows.
  *
- * The search is that of Wing and Gong (1993), with the configurations seen remembered (Lowe, 2017).  One thread.
+ * The order is that of commit, of which levin.h promises more than that:
+ *   submission  what a thread has submitted without waiting (a ticket, a callback) comes before every write that is
+ *               called after the submission has returned, though it may return much later
+ *   callbacks   batches whose callbacks have come are in the order of these, before those whose have not
+ * So a prefix that holds the later of two such writes holds the earlier, too, if that was committed at all: while no
+ * call can fail (`faults`), it was.
+ *
+ * The search is that of Wing and Gong (1993), with the configurations seen remembered (Lowe, 2017), and what only reads
+ * put in order as soon as it fits, which leaves no fewer orders for the rest.  Its time is exponential in the calls that
+ * overlap, so it is given up after some steps: then the verdict is that there is none.  One thread.
  */
 #ifndef CHAOS_HISTORY_H
 #define CHAOS_HISTORY_H
@@ -28,6 +37,7 @@
 #include <stdint.h>
 
 enum { HISTORY_SPACE = 4, HISTORY_IN_SPACE = 5, HISTORY_KEYS = 6, HISTORY_CALLS_MAX = 60 };
+enum { HISTORY_STEPS_DEFAULT = 4000000 };
 #define HISTORY_PENDING UINT64_MAX
 
 typedef uint8_t history_state[HISTORY_KEYS];
@@ -41,6 +51,8 @@ typedef enum history_result {
 
 typedef struct history_call {
     uint64_t invoked, returned; /* moments, counted up; HISTORY_PENDING */
+    uint64_t submitted;         /* when the submission of what nobody waits for had returned; 0: it has not, or is none */
+    bool callback;              /* `returned` is when its callback came */
     history_result result;
     uint8_t reads, writes;      /* bits of keys */
     uint8_t differs;            /* of keys whose values were others than `read` says */
@@ -55,12 +67,20 @@ typedef struct history {
     history_call calls[HISTORY_CALLS_MAX];
     unsigned count;
     uint64_t now;
+    bool faults;                /* calls may fail; so may those that have not returned have done */
+    uint64_t steps_max;         /* of one search; 0: HISTORY_STEPS_DEFAULT */
 } history;
 
+typedef enum history_verdict {
+    HISTORY_UNEXPLAINED, /* by no order */
+    HISTORY_EXPLAINED,
+    HISTORY_UNDECIDED    /* the search was given up */
+} history_verdict;
+
 /* Whether an order explains the history. */
-bool history_check(const history *h);
+history_verdict history_check(const history *h);
 /* Whether the state may be left by a crash at the end of the history; process_end: what was logged is there, too. */
-bool history_check_crash(const history *h, const history_state found, bool process_end);
+history_verdict history_check_crash(const history *h, const history_state found, bool process_end);
 
 /* All calls, a line each, in the order of their invocations. As snprintf(). */
 int history_text(const history *h, char *text, size_t capacity);

@@ -138,7 +138,7 @@ static bool option_parse(arguments *a, int option)
     case OPT_SCHEDULES: return argument_number(optarg, 1, UINT64_MAX, &c->tree_max);
     case OPT_NO_FAULTS: c->sizes.faults = false; break;
     case OPT_NO_CUTS: c->sizes.cuts = false; break;
-    case OPT_NO_RACES: c->races = false; break;
+    case OPT_NO_RACES: c->run.races = false; break;
     case OPT_BUDGET: return argument_seconds(optarg, &c->budget_seconds);
     case OPT_JOBS: good = argument_number(optarg, 1, 256, &value); c->jobs = (unsigned)value; break;
     case OPT_JSON: a->json = true; break;
@@ -157,7 +157,7 @@ static bool option_parse(arguments *a, int option)
 static int arguments_parse(arguments *a, int argc, char **argv)
 {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    *a = (arguments){ .campaign = { .seed = 1, .jobs = processors > 0 ? (unsigned)processors : 1, .races = true,
+    *a = (arguments){ .campaign = { .seed = 1, .jobs = processors > 0 ? (unsigned)processors : 1, .run.races = true,
                                     .preemptions = PREEMPTIONS_DEFAULT, .tree_max = TREE_MAX_DEFAULT,
                                     .sizes = { .faults = true, .cuts = true } } };
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
@@ -206,10 +206,10 @@ static bool scenario_save(const scenario *s, const char *name)
 }
 
 /* Runs it once and tells; an exit status. */
-static int run_and_tell(const scenario *s, bool races, bool tell)
+static int run_and_tell(const scenario *s, const run_options *options, bool tell)
 {
     static run_result result;
-    run_scenario(s, races, &result);
+    run_scenario(s, options, &result);
     if (result.found || tell)
         tell_result(s, &result, stdout);
     if (s->finding[0])
@@ -226,7 +226,7 @@ static int replay(const arguments *a)
     scenario s;
     if (!scenario_load(&s, a->replay))
         return EXIT_USAGE;
-    const int status = run_and_tell(&s, a->campaign.races, true);
+    const int status = run_and_tell(&s, &a->campaign.run, true);
     scenario_free(&s);
     return status;
 }
@@ -240,7 +240,7 @@ static int shrink(const arguments *a)
         return EXIT_USAGE;
     int status = EXIT_NOTHING_FOUND;
     snprintf(name, sizeof name, "%s.min", a->shrink);
-    if (!shrink_scenario(&s, a->campaign.races, &counts)) {
+    if (!shrink_scenario(&s, &a->campaign.run, &counts)) {
         puts("the finding is gone");
     } else if (!scenario_save(&s, a->output ? a->output : name)) {
         status = EXIT_HARNESS;
@@ -248,7 +248,7 @@ static int shrink(const arguments *a)
         printf("%s: %u threads for %u, %u operations for %u, %zu switches for %zu, after %llu runs\n",
                a->output ? a->output : name, counts.threads, counts.threads_before, counts.operations,
                counts.operations_before, counts.switches, counts.switches_before, (unsigned long long)counts.runs);
-        status = run_and_tell(&s, a->campaign.races, true);
+        status = run_and_tell(&s, &a->campaign.run, true);
     }
     scenario_free(&s);
     return status;
@@ -272,7 +272,7 @@ static void replay_line(const arguments *a, uint64_t seed, char *line, size_t ca
     if (z->strategy == SCHEDULE_TREE)
         used += snprintf(line + used, capacity - (size_t)used, " --preemptions %u", a->campaign.preemptions);
     snprintf(line + used, capacity - (size_t)used, "%s%s%s", z->faults ? "" : " --no-faults",
-             z->cuts ? "" : " --no-cuts", a->campaign.races ? "" : " --no-races");
+             z->cuts ? "" : " --no-cuts", a->campaign.run.races ? "" : " --no-races");
 }
 
 /* What was found by the seed, with the switches that lead there. False: nothing, this time. */
@@ -284,7 +284,7 @@ static bool find_again(const arguments *a, uint64_t seed, scenario *s, run_resul
         s->tree = schedule_tree_create(a->campaign.preemptions);
     do {
         run_result_free(result);
-        run_scenario(s, a->campaign.races, result);
+        run_scenario(s, &a->campaign.run, result);
     } while (!result->found && s->tree && schedule_tree_next(s->tree) && ++runs < a->campaign.tree_max);
     schedule_tree_destroy(s->tree);
     s->tree = NULL;
@@ -386,7 +386,7 @@ int main(int argc, char **argv)
         scenario s = campaign_scenario(&a.campaign, a.campaign.seed);
         if (s.strategy == SCHEDULE_TREE)
             return mistake("--verbose tells of one schedule, not of all", NULL);
-        return run_and_tell(&s, a.campaign.races, true);
+        return run_and_tell(&s, &a.campaign.run, true);
     }
     static campaign c;
     c.options = &a.campaign;

@@ -440,16 +440,26 @@ static levin_code outstanding_fill(outstanding *w, operations *o, const scenario
     return code;
 }
 
+/* levin.h: on an error nothing was submitted, whatever the code. */
+static void not_submitted(outstanding *w, levin_code code)
+{
+    operation_acknowledged(w->o, w->c, operation_expected(w->o, code, "a submission"), w->durability);
+    w->c->result = HISTORY_UNDONE;
+    w->c->callback = false;
+    levin_batch_destroy(w->batch);
+}
+
 static void ticket_submit(outstanding *w, operations *o, unsigned thread, const scenario_operation *op, unsigned number)
 {
     w->c = operation_invoke(o, thread, "ticket");
     levin_code code = outstanding_fill(w, o, op, number);
     if (code == LEVIN_OK)
         code = levin_write_async(o->store, w->batch, op->durability, &w->ticket);
-    if (code == LEVIN_OK)
+    if (code == LEVIN_OK) {
+        w->c->submitted = o->calls->now++;
         return;
-    operation_acknowledged(o, w->c, operation_expected(o, code, "a submission"), op->durability);
-    levin_batch_destroy(w->batch);
+    }
+    not_submitted(w, code);
     w->ticket = NULL;
 }
 
@@ -501,12 +511,14 @@ static void do_callback(operations *o, unsigned thread, unsigned index, const sc
     levin_code code = outstanding_fill(w, o, op, scenario_value(thread, index));
     w->thread = thread;
     w->index = index;
+    w->c->callback = true;
     if (code == LEVIN_OK)
         code = levin_write_callback(o->store, w->batch, op->durability, callback, w);
-    if (code == LEVIN_OK)
+    if (code == LEVIN_OK) {
+        w->c->submitted = o->calls->now++;
         return;
-    operation_acknowledged(o, w->c, operation_expected(o, code, "a submission"), op->durability);
-    levin_batch_destroy(w->batch);
+    }
+    not_submitted(w, code);
 }
 
 static void do_upkeep(operations *o, unsigned thread, const scenario_operation *op)

@@ -221,6 +221,13 @@ static void note_finding(run_result *result, const char *kind, const char *text)
     snprintf(result->text, sizeof result->text, "%s", text);
 }
 
+/* What could not be decided is counted, and no finding. */
+static bool explains(history_verdict verdict, run_result *result)
+{
+    result->undecided += verdict == HISTORY_UNDECIDED;
+    return verdict != HISTORY_UNEXPLAINED;
+}
+
 /* Opens the store in the image and judges what it shows. */
 static void judge_image(const scenario *s, const disk_image *image, bool process_end, const char *how,
                         run_result *result)
@@ -245,7 +252,7 @@ static void judge_image(const scenario *s, const disk_image *image, bool process
         result->in_recovery = true;
         note_finding(result, outcome->end == SCHEDULE_CHECK ? "recovery" : schedule_end_text(outcome->end),
                      outcome->text);
-    } else if (!history_check_crash(&result->calls, r.state, process_end)) {
+    } else if (!explains(history_check_crash(&result->calls, r.state, process_end), result)) {
         snprintf(text, sizeof text, "%s: recovery shows a=%u b=%u c=%u d=%u%s, which no prefix of any order explains",
                  how, r.state[0], r.state[1], r.state[2], r.state[3], r.state[HISTORY_SPACE] ? " and a keyspace" : "");
         const size_t used = strlen(text);
@@ -296,7 +303,7 @@ static void judge(const scenario *s, simdisk *disk, const trace *t, run_result *
         note_finding(result, schedule_end_text(end), result->outcome.text);
         return;
     }
-    if (!history_check(&result->calls)) {
+    if (!explains(history_check(&result->calls), result)) {
         note_finding(result, "not linearizable", "no order of the calls explains what they have read");
         return;
     }
@@ -340,7 +347,7 @@ static bool cut_in_sync(const schedule_outcome *o)
     return syncing && asleep >= 2;
 }
 
-void run_scenario(const scenario *s, bool races, run_result *result)
+void run_scenario(const scenario *s, const run_options *options, run_result *result)
 {
     const disk_image *start = image_of(s->image);
     trace *t = s->cut_at || s->cut_in_sync || s->has_fault ? trace_create() : NULL;
@@ -349,7 +356,7 @@ void run_scenario(const scenario *s, bool races, run_result *result)
     running r = { .s = s, .disk = disk, .result = result };
     const schedule_plan plan = { .strategy = s->strategy, .seed = s->seed, .depth = s->depth, .length = s->length,
                                  .switches = s->switches, .switch_count = s->switch_count, .cut_at = s->cut_at,
-                                 .cut_in_sync = s->cut_in_sync, .races = races, .startles = s->startles,
+                                 .cut_in_sync = s->cut_in_sync, .races = options->races, .startles = s->startles,
                                  .tree = s->tree };
     memset(result, 0, offsetof(run_result, recovery));
     result->in_recovery = false;
@@ -360,6 +367,8 @@ void run_scenario(const scenario *s, bool races, run_result *result)
     }
     r.io = schedule_io_points(&io, r.faults ? fault_io_table(r.faults) : &io.memory);
     r.o = (operations){ .s = s, .calls = &result->calls };
+    result->calls.faults = s->has_fault;
+    result->calls.steps_max = options->steps_max;
     history_begin(s, &result->calls);
     now = &r;
     schedule_run(&plan, run_threads, &r, &result->outcome);

@@ -7,7 +7,10 @@
 #include "history.h"
 #include "scenario.h"
 
-typedef enum run_phase { RUN_THREADS, RUN_ANSWERS, RUN_RECOVERY } run_phase;
+typedef struct run_options {
+    bool races;              /* plain accesses are compared */
+    uint64_t steps_max;      /* of a search for an order (history.h); 0: HISTORY_STEPS_DEFAULT */
+} run_options;
 
 typedef struct run_result {
     schedule_outcome outcome;  /* of the threads; its switches are freed by run_result_free() */
@@ -21,12 +24,13 @@ typedef struct run_result {
     bool failed_unwaited;      /* a sync failed while tickets or callbacks were outstanding */
     bool failed_beside;        /* an allocation failed in a thread that leads nothing, beside one that holds a mutex */
     unsigned crash_states;     /* recovered and judged */
+    unsigned undecided;        /* searches for an order that were given up */
     schedule_outcome recovery; /* when it is what went wrong */
     bool in_recovery;
 } run_result;
 
-/* races: plain accesses are compared. The result is a function of the scenario, and of the engine. */
-void run_scenario(const scenario *s, bool races, run_result *result);
+/* The result is a function of the scenario, and of the engine. */
+void run_scenario(const scenario *s, const run_options *options, run_result *result);
 void run_result_free(run_result *result);
 
 #endif

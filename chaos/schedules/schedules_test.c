@@ -14,6 +14,7 @@
 #include "run.h"
 
 static const scenario_sizes all = { .faults = true, .cuts = true };
+static const run_options with_races = { .races = true }, without_races = { .races = false };
 static run_result first, second;
 
 START_TEST(schedules__scenarios_end_well)
@@ -23,7 +24,7 @@ START_TEST(schedules__scenarios_end_well)
     unsigned kinds[SCENARIO_KIND_COUNT] = { 0 };
     for (uint64_t seed = 1; seed <= 1500; seed++) {
         scenario s = scenario_make(seed, &all);
-        run_scenario(&s, true, &first);
+        run_scenario(&s, &with_races, &first);
         ck_assert_msg(!first.found, "levin-chaos schedules --seed %llu --seeds 1: %s: %s", (unsigned long long)seed,
                       first.kind, first.text);
         cuts += first.cut;
@@ -55,14 +56,14 @@ START_TEST(schedules__one_scenario_has_one_digest)
 {
     for (uint64_t seed = 1; seed <= 200; seed++) {
         scenario s = scenario_make(seed, &all);
-        run_scenario(&s, true, &first);
-        run_scenario(&s, seed % 2, &second); /* whether races are looked for changes nothing */
+        run_scenario(&s, &with_races, &first);
+        run_scenario(&s, seed % 2 ? &with_races : &without_races, &second); /* whether races are looked for changes nothing */
         ck_assert_uint_eq(first.digest, second.digest);
         run_result_free(&second);
         s.strategy = SCHEDULE_GIVEN;
         s.switches = first.outcome.switches;
         s.switch_count = first.outcome.switch_count;
-        run_scenario(&s, true, &second);
+        run_scenario(&s, &with_races, &second);
         ck_assert_msg(first.digest == second.digest, "seed %llu given again", (unsigned long long)seed);
         run_result_free(&second);
         run_result_free(&first);
@@ -93,8 +94,8 @@ START_TEST(schedules__text_is_the_same_scenario)
         s.switches = NULL;
         s.switch_count = 0;
         ck_assert_str_eq(again.finding, s.finding);
-        run_scenario(&s, false, &first);
-        run_scenario(&again, false, &second);
+        run_scenario(&s, &without_races, &first);
+        run_scenario(&again, &without_races, &second);
         ck_assert_uint_eq(first.digest, second.digest);
         run_result_free(&first);
         run_result_free(&second);
@@ -131,7 +132,7 @@ START_TEST(schedules__all_of_a_small_scenario)
         s.background = false;
         s.tree = schedule_tree_create(1);
         do {
-            run_scenario(&s, true, &first);
+            run_scenario(&s, &with_races, &first);
             ck_assert_msg(!first.found, "%s: %s", first.kind, first.text);
             run_result_free(&first);
             runs++;
@@ -165,7 +166,7 @@ START_TEST(schedules__kept_findings_are_gone)
         ck_assert_ptr_nonnull(file);
         ck_assert_msg(scenario_read(&s, file, &why, &line), "%s:%u: %s", kept.gl_pathv[i], line, why);
         fclose(file);
-        run_scenario(&s, true, &first);
+        run_scenario(&s, &with_races, &first);
         ck_assert_msg(!first.found, "levin-chaos replay %s: %s: %s", kept.gl_pathv[i], first.kind, first.text);
         ck_assert(!s.has_fault || first.fault_fired); /* it is still about what it was kept for */
         ck_assert(!s.cut_at || first.cut);

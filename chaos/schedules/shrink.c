@@ -22,7 +22,7 @@ typedef struct shrinking {
     scenario *best;
     const scenario *whole; /* of which ddmin tries parts */
     char kind[32];
-    bool races;
+    const run_options *options;
     run_result result;
     shrink_counts *counts;
 } shrinking;
@@ -31,7 +31,7 @@ typedef struct shrinking {
 static bool shows(shrinking *h, const scenario *candidate)
 {
     run_result_free(&h->result);
-    run_scenario(candidate, h->races, &h->result);
+    run_scenario(candidate, h->options, &h->result);
     h->counts->runs++;
     return h->result.found && !strcmp(h->result.kind, h->kind);
 }
@@ -155,14 +155,14 @@ static void fewer_switches(shrinking *h)
     free(whole.switches);
 }
 
-bool shrink_scenario(scenario *s, bool races, shrink_counts *counts)
+bool shrink_scenario(scenario *s, const run_options *options, shrink_counts *counts)
 {
     *counts = (shrink_counts){ .operations_before = scenario_operations(s), .threads_before = s->threads };
     shrinking *h = fatal_alloc_zeroed(sizeof *h);
     h->best = s;
-    h->races = races;
+    h->options = options;
     h->counts = counts;
-    run_scenario(s, races, &h->result);
+    run_scenario(s, options, &h->result);
     const bool found = h->result.found;
     if (found) {
         memcpy(h->kind, h->result.kind, sizeof h->kind);

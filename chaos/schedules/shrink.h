@@ -17,6 +17,6 @@ typedef struct shrink_counts {
  * to a finding of the same kind.  Its operations cannot be less by one, as far as some tries of schedules tell, nor
  * its switches at all.
  */
-bool shrink_scenario(scenario *s, bool races, shrink_counts *counts);
+bool shrink_scenario(scenario *s, const run_options *options, shrink_counts *counts);
 
 #endif

@@ -20,6 +20,7 @@
     X(failed_unwaited, "failed_syncs_with_tickets")                                                             \
     X(failed_beside, "failed_allocations_of_followers")                                                         \
     X(trees_complete, "trees_complete")                         /* exhaustive: scenarios of which all was seen */ \
+    X(undecided, "undecided")                                   /* the search for an order was given up */      \
     X(findings, "findings")
 typedef struct campaign_totals {
 #define CAMPAIGN_FIELD(field, name) uint64_t field;
