@@ -31,6 +31,7 @@ static const double look_seconds_max = 0.5;
 typedef struct crew_slot {
     _Atomic uint64_t ticks;
     _Atomic double alive; /* crew_clock() of the last sign of life */
+    _Atomic bool ended;   /* it has left its loop: its exit is no death */
     char where[WHERE_BYTES];
 } crew_slot;
 
@@ -149,6 +150,7 @@ _Noreturn static void worker_main(crew_worker *worker)
             atomic_fetch_add(&worker->shared->done, 1);
     }
     close(worker->pipe);
+    atomic_store(&worker->slot->ended, true);
     _exit(0); /* not exit(): the caller's buffers and handlers are not ours */
 }
 
@@ -160,6 +162,7 @@ static void child_start(crew_child *child, crew_shared *shared, size_t index, co
     if (pipe(ends) != 0)
         fatal("cannot make a pipe: %s", strerror(errno));
     atomic_store(&shared->slots[index].alive, crew_clock());
+    atomic_store(&shared->slots[index].ended, false);
     snprintf(shared->slots[index].where, WHERE_BYTES, "start");
     fflush(NULL);
     pid_t pid = fork();
@@ -213,7 +216,7 @@ static bool child_end(crew_child *child, const crew_slot *slot, const crew_optio
         ;
     close(child->pipe);
     child->pid = 0;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && atomic_load(&slot->ended))
         return true;
     char how[80];
     if (child->killed)

@@ -20,6 +20,7 @@ typedef struct results {
     uint64_t sum, big, deaths;
     char where[300], how[100];
     uint64_t kill_task, hang_task, exit_task, fail_task;
+    int exit_status;
     bool stop_at_once, stop;
     unsigned failures;
 } results;
@@ -31,7 +32,7 @@ static void work(void *context, crew_worker *worker, uint64_t task)
     if (task == r->kill_task)
         raise(SIGKILL);
     if (task == r->exit_task)
-        _exit(7);
+        _exit(r->exit_status);
     if (r->fail_task && task == r->fail_task)
         fatal("the worker of task %d cannot do it", (int)task);
     while (task == r->hang_task)
@@ -78,7 +79,7 @@ static void failed(void *context, const char *where)
 
 static results run(unsigned jobs, uint64_t kill_task, uint64_t hang_task, uint64_t exit_task, bool *all)
 {
-    results r = { .kill_task = kill_task, .hang_task = hang_task, .exit_task = exit_task };
+    results r = { .kill_task = kill_task, .hang_task = hang_task, .exit_task = exit_task, .exit_status = 7 };
     crew_options options = { .jobs = jobs, .tasks = TASKS, .hang_seconds = 0.3, .context = &r, .work = work,
                              .receive = receive, .died = died, .stop = &r.stop };
     *all = crew_run(&options);
@@ -125,6 +126,16 @@ START_TEST(crew__a_worker_that_exits_is_told_and_replaced)
     results r = run(1, UINT64_MAX, UINT64_MAX, 30, &all);
     ck_assert(!all);
     assert_one_lost(&r, 30, "status 7");
+}
+END_TEST
+
+START_TEST(crew__a_worker_whose_task_ends_the_process_well_is_told_too)
+{
+    results r = { .kill_task = UINT64_MAX, .hang_task = UINT64_MAX, .exit_task = 30, .exit_status = 0 };
+    const crew_options options = { .jobs = 1, .tasks = TASKS, .context = &r, .work = work, .receive = receive,
+                                   .died = died };
+    ck_assert(!crew_run(&options));
+    assert_one_lost(&r, 30, "status 0");
 }
 END_TEST
 
@@ -189,6 +200,7 @@ END_TEST
 
 LEVIN_TEST_MAIN("crew", TEST(crew__does_every_task_once), TEST(crew__a_worker_killed_is_told_and_replaced),
                 TEST(crew__a_worker_that_exits_is_told_and_replaced),
+                TEST(crew__a_worker_whose_task_ends_the_process_well_is_told_too),
                 TEST(crew__a_worker_that_hangs_is_killed_and_replaced),
                 TEST(crew__a_worker_that_fails_ends_the_run_and_not_the_caller),
                 TEST(crew__a_worker_that_fails_ends_the_run_and_not_the_caller),

@@ -83,7 +83,8 @@ static void limits_set(const guarded_limits *l, double seconds)
     const int null = open("/dev/null", O_RDWR);
     if (null >= 0) {
         dup2(null, STDOUT_FILENO);
-        dup2(null, STDERR_FILENO);
+        if (!l->tells)
+            dup2(null, STDERR_FILENO);
         close(null);
     }
 }

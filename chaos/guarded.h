@@ -2,7 +2,7 @@
  * guarded.h - code that may die, hang or eat all memory, in a child process of its own.
  *
  * The child inherits everything copy-on-write, and leaves nothing but an outcome and a sentence.  It ends by _exit():
- * no destructor of a store's library runs.  Its standard output and error go to /dev/null.
+ * no destructor of a store's library runs.  Its standard output and error go to /dev/null, unless it tells.
  */
 #ifndef CHAOS_GUARDED_H
 #define CHAOS_GUARDED_H
@@ -38,6 +38,7 @@ bool outcome_is_bad(outcome what);
 typedef struct guarded_limits {
     double seconds;        /* on the clock, without those in which it had no processor; and of computing; 0: 30 */
     double idle_seconds;   /* without any computing: it waits for what will not come; 0: not looked at */
+    bool tells;            /* its standard error is the caller's */
     uint64_t memory_bytes; /* address space that the child may have beyond what the caller has; 0: no limit. Sanitizers
                             * need it all, so in a build with them it is ignored. */
 } guarded_limits;

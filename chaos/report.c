@@ -389,9 +389,10 @@ static void print_schedules(const report *r)
 {
     const campaign_totals *t = &r->schedules.totals;
     printf("thread schedules\n");
-    row("schedules", "%llu of %llu scenarios, about %llu distinct", (ull)t->schedules, (ull)t->scenarios,
+    row("schedules", "%llu in %llu scenarios, about %llu distinct", (ull)t->schedules, (ull)t->scenarios,
         (ull)r->schedules.distinct);
     row("points", "%llu, %llu preemptions, %llu calls judged", (ull)t->points, (ull)t->preemptions, (ull)t->calls);
+    row("undecided", "%llu, whose search for an order was given up", (ull)t->undecided);
     row("faults fired", "%llu: %llu syncs with tickets outstanding, %llu allocations of followers", (ull)t->faults,
         (ull)t->failed_unwaited, (ull)t->failed_beside);
     row("power cuts", "%llu, %llu inside a sync with two asleep; %llu states recovered", (ull)t->cuts,

@@ -55,8 +55,14 @@ bool schedules_finding(const char *name)
 int schedules_finding_command(const chaos_options *o)
 {
     const bool shrinks = o->command == COMMAND_SHRINK;
-    const char *const arguments[] = { PROGRAM, shrinks ? "--shrink" : "--replay", o->file,
-                                      shrinks && o->output ? "--output" : NULL, o->output, NULL };
+    const char *arguments[8] = { PROGRAM, shrinks ? "--shrink" : "--replay", o->file };
+    unsigned count = 3;
+    if (shrinks && o->output) {
+        arguments[count++] = "--output";
+        arguments[count++] = o->output;
+    }
+    if (o->json)
+        arguments[count++] = "--json";
     if (o->c) {
         fprintf(stderr, "levin-chaos: a finding of schedules is not written as C\n");
         return EXIT_USAGE;
@@ -159,6 +165,10 @@ void schedules_part(report *r, double seconds)
     }
     json_decref(told);
     r->interrupted |= code == EXIT_INTERRUPTED;
+    const campaign_totals *t = &r->schedules.totals;
+    if (told && code == EXIT_HARNESS && t->undecided && !r->harness[0])
+        snprintf(r->harness, sizeof r->harness, "%llu of %llu thread schedules are undecided",
+                 (unsigned long long)t->undecided, (unsigned long long)t->schedules);
     const bool agrees = r->found.of[DETECTOR_SCHEDULES] ? code == EXIT_VIOLATION
                                                         : code == EXIT_NOTHING_FOUND || code == EXIT_INTERRUPTED;
     if (!r->harness[0] && (!told || !agrees)) {

@@ -1,5 +1,7 @@
 /*
- * campaign.c - a campaign on a crew (crew.h).  A worker takes a handful of seeds at a time.
+ * campaign.c - a campaign on a crew (crew.h).  A worker takes a handful of seeds at a time, and tells of each.  What a
+ * worker that died has left of its handful is taken up behind all others, in a round of its own; each death costs the
+ * one seed that it is told of.
  *
  * Concurrency: processes; totals are sums, findings the smallest seeds, so they depend neither on the number of workers
  * nor on their speed, as long as the seeds are given and not a budget.
@@ -14,6 +16,7 @@
 #include "../../faults/fatal.h"
 #include "../../faults/random.h"
 #include "../crew.h"
+#include "isolated.h"
 
 enum { SEEDS_A_TASK = 64, HANG_SECONDS = 120 };
 enum { MESSAGE_TOTALS, MESSAGE_FINDING, MESSAGE_UNDECIDED, MESSAGE_DISTINCT };
@@ -70,7 +73,7 @@ static bool run_seed(const campaign_options *o, uint64_t seed, campaign_totals *
             t->trees_complete += !more;
             more &= runs < o->tree_max && !crew_should_stop(w);
             if (runs % SEEDS_A_TASK == 0)
-                crew_at(w, "%llu", (unsigned long long)seed);
+                crew_at(w, "%llu 0", (unsigned long long)seed);
         }
     } while (more && !found);
     t->scenarios++;
@@ -81,28 +84,39 @@ static bool run_seed(const campaign_options *o, uint64_t seed, campaign_totals *
     return found;
 }
 
+static uint64_t seeds_a_task(const campaign_options *o)
+{
+    return o->sizes.strategy == SCHEDULE_TREE ? 1 : SEEDS_A_TASK;
+}
+
+/* The seeds of a task: a handful, or in a later round what was left of one. */
+static campaign_range task_seeds(const campaign *c, uint64_t task)
+{
+    const campaign_options *o = c->options;
+    const uint64_t a_task = seeds_a_task(o), before = task * a_task;
+    if (c->round)
+        return c->round[task];
+    return (campaign_range){ o->seed + before, o->seeds && o->seeds - before < a_task ? o->seeds - before : a_task };
+}
+
 static void work(void *context, crew_worker *w, uint64_t task)
 {
     const campaign *c = context;
-    const campaign_options *o = c->options;
-    const uint64_t a_task = o->sizes.strategy == SCHEDULE_TREE ? 1 : SEEDS_A_TASK;
     static distinct sketch;
     static run_result result;
-    campaign_totals totals = { 0 };
+    const campaign_range seeds = task_seeds(c, task);
     memset(&sketch, 0, sizeof sketch);
-    for (uint64_t i = task * a_task; i < (task + 1) * a_task && (!o->seeds || i < o->seeds); i++) {
-        if (crew_should_stop(w))
-            break;
-        const uint64_t seed = o->seed + i;
-        crew_at(w, "%llu", (unsigned long long)seed);
-        if (run_seed(o, seed, &totals, &sketch, &result, w)) {
+    for (uint64_t seed = seeds.first; seed - seeds.first < seeds.count && !crew_should_stop(w); seed++) {
+        campaign_totals totals = { 0 };
+        crew_at(w, "%llu %llu", (unsigned long long)seed, (unsigned long long)(seeds.first + seeds.count - seed - 1));
+        if (run_seed(c->options, seed, &totals, &sketch, &result, w)) {
             campaign_finding f = { .seed = seed };
             memcpy(f.kind, result.kind, sizeof f.kind);
             memcpy(f.text, result.text, sizeof f.text);
             crew_send(w, MESSAGE_FINDING, &f, sizeof f);
         }
+        crew_send(w, MESSAGE_TOTALS, &totals, sizeof totals);
     }
-    crew_send(w, MESSAGE_TOTALS, &totals, sizeof totals);
     crew_send(w, MESSAGE_DISTINCT, &sketch, sizeof sketch);
 }
 
@@ -157,10 +171,14 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
 static void died(void *context, const char *where, const char *how)
 {
     campaign *c = context;
-    campaign_finding f = { .seed = strtoull(where, NULL, 10), .kind = "death" };
-    snprintf(f.text, sizeof f.text, "the worker that ran it %s", how);
+    unsigned long long seed = c->options->seed, left = 0;
+    const int read = sscanf(where, "%llu %llu", &seed, &left);
+    campaign_finding f = { .seed = seed, .kind = ISOLATED_DEATH };
+    snprintf(f.text, sizeof f.text, "the worker that ran it %s%s", how, read == 2 ? "" : ", before its first seed");
     c->totals.findings++;
     keep(c, &f);
+    if (left && c->rest_count < CAMPAIGN_REST_MAX)
+        c->rest[c->rest_count++] = (campaign_range){ seed + 1, left };
 }
 
 static void progress(void *context, uint64_t tasks, uint64_t ticks)
@@ -176,18 +194,30 @@ bool campaign_is_undecided(const campaign *c)
     return c->totals.undecided > c->totals.schedules / CAMPAIGN_DECIDED_MIN;
 }
 
+static void run_tasks(campaign *c, uint64_t tasks, double deadline)
+{
+    const crew_options crew = { .jobs = c->options->jobs, .tasks = tasks, .deadline = deadline, .stop = &c->stop,
+                                .hang_seconds = HANG_SECONDS, .context = c, .work = work, .receive = receive,
+                                .died = died, .progress = progress };
+    crew_run(&crew);
+}
+
 void campaign_run(campaign *c)
 {
     const campaign_options *o = c->options;
-    const double begin = crew_clock();
-    const uint64_t a_task = o->sizes.strategy == SCHEDULE_TREE ? 1 : SEEDS_A_TASK;
-    const crew_options crew = { .jobs = o->jobs,
-                                .tasks = o->seeds ? (o->seeds + a_task - 1) / a_task : UINT64_MAX / a_task,
-                                .deadline = o->budget_seconds > 0 ? begin + o->budget_seconds : 0,
-                                .stop = &c->stop, .hang_seconds = HANG_SECONDS, .context = c, .work = work,
-                                .receive = receive, .died = died, .progress = progress };
+    const double begin = crew_clock(), deadline = o->budget_seconds > 0 ? begin + o->budget_seconds : 0;
+    const uint64_t a_task = seeds_a_task(o);
+    campaign_range round[CAMPAIGN_REST_MAX];
     crew_catch_signals();
-    crew_run(&crew);
+    run_tasks(c, o->seeds ? (o->seeds + a_task - 1) / a_task : UINT64_MAX / a_task, deadline);
+    for (unsigned rounds = 0; c->rest_count && rounds < SEEDS_A_TASK && !c->stop && !crew_interrupted(); rounds++) {
+        const unsigned count = c->rest_count;
+        memcpy(round, c->rest, sizeof round);
+        c->round = round;
+        c->rest_count = 0;
+        run_tasks(c, count, deadline);
+    }
+    c->round = NULL;
     c->interrupted = crew_interrupted();
     c->seconds = crew_clock() - begin;
     if (!o->quiet && isatty(STDERR_FILENO))

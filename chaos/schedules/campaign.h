@@ -9,7 +9,7 @@
 #include "scenario.h"
 #include "totals.h"
 
-enum { CAMPAIGN_FINDINGS_KEPT = 24, CAMPAIGN_UNDECIDED_KEPT = 8 };
+enum { CAMPAIGN_FINDINGS_KEPT = 24, CAMPAIGN_UNDECIDED_KEPT = 8, CAMPAIGN_REST_MAX = 32 };
 /* So many schedules and more must be decided for each that is not; a campaign that falls short of it has failed. */
 #define CAMPAIGN_DECIDED_MIN 10000
 
@@ -30,6 +30,10 @@ typedef struct campaign_finding {
     char text[400];
 } campaign_finding;
 
+typedef struct campaign_range {
+    uint64_t first, count;     /* seeds */
+} campaign_range;
+
 typedef struct campaign {
     const campaign_options *options;
     campaign_totals totals;
@@ -38,6 +42,9 @@ typedef struct campaign {
     unsigned kept;
     uint64_t undecided[CAMPAIGN_UNDECIDED_KEPT];    /* the same */
     unsigned undecided_kept;
+    campaign_range rest[CAMPAIGN_REST_MAX];         /* seeds that a worker which died has left */
+    unsigned rest_count;
+    const campaign_range *round;                    /* those that are taken up now; NULL: the handfuls */
     bool stop, interrupted;
     double seconds;
 } campaign;

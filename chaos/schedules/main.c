@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 #include "../argument.h"
+#include "../directory.h"
 #include "../options.h"
-#include "campaign.h"
+#include "campaign_report.h"
 #include "shrink.h"
 #include "tell.h"
 
-enum { TREE_MAX_DEFAULT = 100000, TOLD_IN_FULL = 3, PREEMPTIONS_DEFAULT = 2, SEEDS_DEFAULT = 2000 };
+enum { TREE_MAX_DEFAULT = 100000, PREEMPTIONS_DEFAULT = 2, SEEDS_DEFAULT = 2000 };
 
 static const char usage_text[] =
     "usage: levin-chaos schedules [options]\n"
@@ -35,25 +36,29 @@ static const char usage_text[] =
     "  --no-faults       no calls and allocations that fail\n"
     "  --no-cuts         no power cuts\n"
     "  --no-races        plain accesses are not compared: twice as fast\n"
+    "  --search-steps N  of the search for an order that explains a run (default 4000000); one that is given up\n"
+    "                    leaves it undecided\n"
     "  --budget SECONDS  stop after so long\n"
     "  --jobs N          worker processes (default: processors online)\n"
-    "  --json            totals and findings as JSON on standard output\n"
-    "  --save DIR        each finding as a small file, for replay and shrink\n"
+    "  --json            totals and findings, or what was replayed, as JSON on standard output\n"
+    "  --save DIR        each finding as a small file, for replay and shrink; makes the directory\n"
     "  --fail-fast       stop at the first finding\n"
     "  --quiet           no progress line\n"
     "  --verbose         with one seed: tells what was done, whatever it came to\n"
     "  --replay FILE     a finding kept by --save, once more\n"
     "  --shrink FILE     a smaller one that shows the same, into --output FILE (default: FILE.min)\n"
     "\n"
-    "exit status: 0 nothing found, 1 violation, 2 usage, 3 the harness itself failed, 130 interrupted\n";
-
-typedef unsigned long long ull;
+    "exit status: 0 nothing found, 1 violation, 2 usage, 3 the harness itself failed, or left more than one schedule\n"
+    "in 10,000 undecided, 130 interrupted; of --replay and --shrink: 1 it is still there, 0 it is gone\n";
 
 typedef struct arguments {
     campaign_options campaign;
     const char *save, *replay, *shrink, *output;
     bool json, verbose;
+    unsigned given; /* bits of the options that only some strategies or commands have */
 } arguments;
+
+enum { GIVEN_PREEMPTIONS = 1, GIVEN_SCHEDULES = 2 };
 
 static int mistake(const char *what, const char *argument)
 {
@@ -74,6 +79,7 @@ enum {
     OPT_NO_FAULTS,
     OPT_NO_CUTS,
     OPT_NO_RACES,
+    OPT_SEARCH_STEPS,
     OPT_BUDGET,
     OPT_JOBS,
     OPT_JSON,
@@ -94,6 +100,7 @@ static const struct option long_options[] = {
     { "preemptions", required_argument, NULL, OPT_PREEMPTIONS },
     { "schedules", required_argument, NULL, OPT_SCHEDULES }, { "no-faults", no_argument, NULL, OPT_NO_FAULTS },
     { "no-cuts", no_argument, NULL, OPT_NO_CUTS },         { "no-races", no_argument, NULL, OPT_NO_RACES },
+    { "search-steps", required_argument, NULL, OPT_SEARCH_STEPS },
     { "budget", required_argument, NULL, OPT_BUDGET },     { "jobs", required_argument, NULL, OPT_JOBS },
     { "json", no_argument, NULL, OPT_JSON },               { "save", required_argument, NULL, OPT_SAVE },
     { "fail-fast", no_argument, NULL, OPT_FAIL_FAST },     { "quiet", no_argument, NULL, OPT_QUIET },
@@ -134,8 +141,13 @@ static bool option_parse(arguments *a, int option)
         break;
     case OPT_STRATEGY: return strategy_parse(c, optarg);
     case OPT_DEPTH: good = argument_number(optarg, 1, 16, &value); c->sizes.depth = (unsigned)value; break;
-    case OPT_PREEMPTIONS: good = argument_number(optarg, 0, 1000, &value); c->preemptions = (unsigned)value; break;
-    case OPT_SCHEDULES: return argument_number(optarg, 1, UINT64_MAX, &c->tree_max);
+    case OPT_PREEMPTIONS:
+        good = argument_number(optarg, 0, 1000, &value);
+        c->preemptions = (unsigned)value;
+        a->given |= GIVEN_PREEMPTIONS;
+        break;
+    case OPT_SCHEDULES: a->given |= GIVEN_SCHEDULES; return argument_number(optarg, 1, UINT64_MAX, &c->tree_max);
+    case OPT_SEARCH_STEPS: return argument_number(optarg, 1, UINT64_MAX, &c->run.steps_max);
     case OPT_NO_FAULTS: c->sizes.faults = false; break;
     case OPT_NO_CUTS: c->sizes.cuts = false; break;
     case OPT_NO_RACES: c->run.races = false; break;
@@ -151,6 +163,32 @@ static bool option_parse(arguments *a, int option)
     case OPT_OUTPUT: a->output = optarg; break;
     }
     return good;
+}
+
+/* Options that would be passed over in silence. NULL: there are none. */
+static const char *arguments_beside(const arguments *a)
+{
+    const schedule_strategy strategy = a->campaign.sizes.strategy;
+    const bool one_file = a->replay || a->shrink;
+    if (strategy != SCHEDULE_TREE && a->given & GIVEN_PREEMPTIONS)
+        return "--preemptions is of --strategy exhaustive alone";
+    if (strategy != SCHEDULE_TREE && a->given & GIVEN_SCHEDULES)
+        return "--schedules is of --strategy exhaustive alone";
+    if (a->campaign.sizes.depth && (strategy == SCHEDULE_WALK || strategy == SCHEDULE_TREE))
+        return "--depth is of pct alone";
+    if (a->replay && a->shrink)
+        return "--replay and --shrink are two things";
+    if (a->output && !a->shrink)
+        return "--output is of --shrink alone";
+    if (a->save && (one_file || a->verbose))
+        return "--save is of a campaign";
+    if (a->verbose && (one_file || a->campaign.seeds != 1))
+        return "--verbose tells of one seed: --seeds 1";
+    if (a->verbose && strategy == SCHEDULE_TREE)
+        return "--verbose tells of one schedule, not of all";
+    if (a->shrink && a->json)
+        return "--shrink has no JSON: replay what it has written";
+    return NULL;
 }
 
 /* -1, or an exit status. */
@@ -170,12 +208,15 @@ static int arguments_parse(arguments *a, int argc, char **argv)
     }
     if (optind < argc)
         return mistake("unexpected argument", argv[optind]);
+    const char *beside = arguments_beside(a);
+    if (beside)
+        return mistake(beside, NULL);
     if (!a->campaign.seeds && a->campaign.budget_seconds <= 0)
         a->campaign.seeds = SEEDS_DEFAULT;
     return -1;
 }
 
-/* ---- kept findings ---------------------------------------------------------------------------------------- */
+/* ---- one scenario ----------------------------------------------------------------------------------------- */
 
 static bool scenario_load(scenario *s, const char *name)
 {
@@ -193,32 +234,22 @@ static bool scenario_load(scenario *s, const char *name)
     return good;
 }
 
-static bool scenario_save(const scenario *s, const char *name)
-{
-    FILE *file = fopen(name, "w");
-    if (file) {
-        scenario_write(s, file);
-        if (fclose(file) == 0)
-            return true;
-    }
-    fprintf(stderr, "levin-chaos schedules: %s: %s\n", name, strerror(errno));
-    return false;
-}
-
-/* Runs it once and tells; an exit status. */
-static int run_and_tell(const scenario *s, const run_options *options, bool tell)
+/* Runs it once, in a process of its own, and tells; an exit status. */
+static int run_and_tell(const arguments *a, const char *name, const scenario *s)
 {
     static run_result result;
-    run_scenario(s, options, &result);
-    if (result.found || tell)
+    const isolated_options options = { .run = a->campaign.run, .tells = true };
+    isolated_run(s, &options, &result);
+    if (a->json) {
+        tell_result_json(name, s, &result, stdout);
+    } else {
         tell_result(s, &result, stdout);
-    if (s->finding[0])
-        puts(!result.found                          ? "the finding is gone"
-             : !strcmp(result.kind, s->finding) ? "the same finding"
-                                                : "another finding");
-    const bool found = result.found;
+        if (s->finding[0])
+            puts(tell_verdict(s, &result));
+    }
+    const int status = result.found ? EXIT_VIOLATION : result.undecided ? EXIT_HARNESS : EXIT_NOTHING_FOUND;
     run_result_free(&result);
-    return found ? EXIT_VIOLATION : EXIT_NOTHING_FOUND;
+    return status;
 }
 
 static int replay(const arguments *a)
@@ -226,7 +257,7 @@ static int replay(const arguments *a)
     scenario s;
     if (!scenario_load(&s, a->replay))
         return EXIT_USAGE;
-    const int status = run_and_tell(&s, &a->campaign.run, true);
+    const int status = run_and_tell(a, a->replay, &s);
     scenario_free(&s);
     return status;
 }
@@ -236,171 +267,80 @@ static int shrink(const arguments *a)
     char name[4096];
     scenario s;
     shrink_counts counts;
+    const isolated_options options = { .run = a->campaign.run };
     if (!scenario_load(&s, a->shrink))
         return EXIT_USAGE;
     int status = EXIT_NOTHING_FOUND;
     snprintf(name, sizeof name, "%s.min", a->shrink);
-    if (!shrink_scenario(&s, &a->campaign.run, &counts)) {
+    const char *output = a->output ? a->output : name;
+    if (!shrink_scenario(&s, &options, &counts)) {
         puts("the finding is gone");
-    } else if (!scenario_save(&s, a->output ? a->output : name)) {
+    } else if (!campaign_save_scenario(&s, output)) {
         status = EXIT_HARNESS;
     } else {
-        printf("%s: %u threads for %u, %u operations for %u, %zu switches for %zu, after %llu runs\n",
-               a->output ? a->output : name, counts.threads, counts.threads_before, counts.operations,
-               counts.operations_before, counts.switches, counts.switches_before, (unsigned long long)counts.runs);
-        status = run_and_tell(&s, &a->campaign.run, true);
+        printf("%s: %u threads for %u, %u operations for %u, %zu switches for %zu, after %llu runs\n", output,
+               counts.threads, counts.threads_before, counts.operations, counts.operations_before, counts.switches,
+               counts.switches_before, (unsigned long long)counts.runs);
+        status = run_and_tell(a, output, &s);
     }
+    scenario_free(&s);
+    return status;
+}
+
+static int tell_seed(const arguments *a)
+{
+    scenario s = campaign_scenario(&a->campaign, a->campaign.seed);
+    const int status = run_and_tell(a, NULL, &s);
     scenario_free(&s);
     return status;
 }
 
 /* ---- a campaign ------------------------------------------------------------------------------------------- */
 
-static void replay_line(const arguments *a, uint64_t seed, char *line, size_t capacity)
+/* Before anything is run: what would be found could not be kept. */
+static bool directory_can_take(const char *directory)
 {
-    const scenario_sizes *z = &a->campaign.sizes;
-    int used = snprintf(line, capacity, "levin-chaos schedules --seed %llu --seeds 1", (unsigned long long)seed);
-    if (z->threads)
-        used += snprintf(line + used, capacity - (size_t)used, " --threads %u", z->threads);
-    if (z->operations)
-        used += snprintf(line + used, capacity - (size_t)used, " --ops %u", z->operations);
-    if (z->strategy)
-        used += snprintf(line + used, capacity - (size_t)used, " --strategy %s",
-                         z->strategy == SCHEDULE_WALK ? "walk" : z->strategy == SCHEDULE_PCT ? "pct" : "exhaustive");
-    if (z->depth)
-        used += snprintf(line + used, capacity - (size_t)used, " --depth %u", z->depth);
-    if (z->strategy == SCHEDULE_TREE)
-        used += snprintf(line + used, capacity - (size_t)used, " --preemptions %u", a->campaign.preemptions);
-    snprintf(line + used, capacity - (size_t)used, "%s%s%s", z->faults ? "" : " --no-faults",
-             z->cuts ? "" : " --no-cuts", a->campaign.run.races ? "" : " --no-races");
+    char inside[4096];
+    const int used = snprintf(inside, sizeof inside, "%s/.", directory);
+    if (used < (int)sizeof inside && directory_make(directory) && access(inside, W_OK | X_OK) == 0)
+        return true;
+    fprintf(stderr, "levin-chaos schedules: --save %s: %s\n", directory, strerror(errno));
+    return false;
 }
 
-/* What was found by the seed, with the switches that lead there. False: nothing, this time. */
-static bool find_again(const arguments *a, uint64_t seed, scenario *s, run_result *result)
+static int run_campaign(const arguments *a)
 {
-    *s = campaign_scenario(&a->campaign, seed);
-    uint64_t runs = 0;
-    if (s->strategy == SCHEDULE_TREE)
-        s->tree = schedule_tree_create(a->campaign.preemptions);
-    do {
-        run_result_free(result);
-        run_scenario(s, &a->campaign.run, result);
-    } while (!result->found && s->tree && schedule_tree_next(s->tree) && ++runs < a->campaign.tree_max);
-    schedule_tree_destroy(s->tree);
-    s->tree = NULL;
-    s->strategy = SCHEDULE_GIVEN;
-    s->switches = result->outcome.switches;
-    s->switch_count = result->outcome.switch_count;
-    result->outcome.switches = NULL;
-    snprintf(s->finding, sizeof s->finding, "%s", result->kind);
-    return result->found;
-}
-
-static void tell_findings(const arguments *a, const campaign *c, FILE *file)
-{
-    static run_result result;
-    for (unsigned i = 0; i < c->kept; i++) {
-        char line[512], name[4096];
-        scenario s;
-        const campaign_finding *f = &c->found[i];
-        replay_line(a, f->seed, line, sizeof line);
-        fprintf(file, "%s: %s\n  %s\n", f->kind, f->text, line);
-        if (!strcmp(f->kind, "death") || (i >= TOLD_IN_FULL && !a->save) || !find_again(a, f->seed, &s, &result))
-            continue;
-        if (i < TOLD_IN_FULL)
-            tell_result(&s, &result, file);
-        if (a->save) {
-            snprintf(name, sizeof name, "%s/schedule-%llu.txt", a->save, (unsigned long long)f->seed);
-            if (scenario_save(&s, name))
-                fprintf(file, "  kept in %s\n", name);
-        }
-        scenario_free(&s);
-    }
-    if (c->totals.findings > c->kept)
-        fprintf(file, "and %llu more\n", (unsigned long long)(c->totals.findings - c->kept));
-}
-
-static void put_text(const char *text)
-{
-    putchar('"');
-    for (; *text; text++)
-        if (*text == '"' || *text == '\\')
-            printf("\\%c", *text);
-        else
-            printf((unsigned char)*text < ' ' || (unsigned char)*text > '~' ? "\\u%04x" : "%c", (unsigned char)*text);
-    putchar('"');
-}
-
-static void tell_json(const arguments *a, const campaign *c)
-{
-    char line[512];
-    putchar('{');
-#define COUNT_JSON(field, name) printf("\"" name "\": %llu, ", (ull)c->totals.field);
-    CAMPAIGN_COUNTS(COUNT_JSON)
-#undef COUNT_JSON
-    printf("\"distinct\": %.0f, \"seconds\": %.3f, \"digest\": \"%016llx\", \"found\": [",
-           distinct_estimate(&c->schedules), c->seconds, (ull)c->totals.digest);
-    for (unsigned i = 0; i < c->kept; i++) {
-        printf("%s{\"seed\": %llu, \"kind\": ", i ? ", " : "", (ull)c->found[i].seed);
-        put_text(c->found[i].kind);
-        fputs(", \"text\": ", stdout);
-        put_text(c->found[i].text);
-        replay_line(a, c->found[i].seed, line, sizeof line);
-        fputs(", \"replay\": ", stdout);
-        put_text(line);
-        putchar('}');
-    }
-    puts("]}");
-}
-
-static void tell_totals(const arguments *a, const campaign *c)
-{
-    const campaign_totals *t = &c->totals;
-    const double rate = c->seconds > 0 ? (double)t->schedules / c->seconds : 0;
-    printf("schedules: %llu of %llu scenarios, about %.0f distinct, in %.1f s (%.0f/s); %llu points, %llu preemptions, "
-           "%llu calls\n",
-           (ull)t->schedules, (ull)t->scenarios, distinct_estimate(&c->schedules), c->seconds, rate, (ull)t->points,
-           (ull)t->preemptions, (ull)t->calls);
-    printf("schedules: %llu with a fault that fired, %llu power cuts, %llu crash states recovered; digest %016llx; "
-           "%llu findings\n",
-           (ull)t->faults, (ull)t->cuts, (ull)t->crash_states, (ull)t->digest, (ull)t->findings);
-    printf("schedules: %llu power cuts with one thread inside its sync and two asleep, %llu failed syncs with tickets\n"
-           "schedules: or callbacks outstanding, %llu allocations of followers failed\n",
-           (ull)t->cuts_in_sync, (ull)t->failed_unwaited, (ull)t->failed_beside);
-    if (a->campaign.sizes.strategy == SCHEDULE_TREE)
-        printf("schedules: of %llu scenarios all with at most %u preemptions\n", (ull)t->trees_complete,
-               a->campaign.preemptions);
-}
-
-int main(int argc, char **argv)
-{
-    arguments a;
-    int status = arguments_parse(&a, argc, argv);
-    if (status >= 0)
-        return status;
-    if (a.replay)
-        return replay(&a);
-    if (a.shrink)
-        return shrink(&a);
-    if (a.verbose && a.campaign.seeds == 1) {
-        scenario s = campaign_scenario(&a.campaign, a.campaign.seed);
-        if (s.strategy == SCHEDULE_TREE)
-            return mistake("--verbose tells of one schedule, not of all", NULL);
-        return run_and_tell(&s, &a.campaign.run, true);
-    }
     static campaign c;
-    c.options = &a.campaign;
+    if (a->save && !directory_can_take(a->save))
+        return EXIT_USAGE;
+    c.options = &a->campaign;
     campaign_run(&c);
-    tell_findings(&a, &c, a.json ? stderr : stdout);
-    if (a.json)
-        tell_json(&a, &c);
+    campaign_report_findings(&c, a->save, a->json ? stderr : stdout);
+    if (a->json)
+        campaign_report_json(&c, stdout);
     else
-        tell_totals(&a, &c);
+        campaign_report_totals(&c, stdout);
     if (c.totals.findings)
         return EXIT_VIOLATION;
+    if (campaign_is_undecided(&c)) {
+        fprintf(stderr, "levin-chaos schedules: %llu of %llu schedules are undecided, more than one in %d\n",
+                (unsigned long long)c.totals.undecided, (unsigned long long)c.totals.schedules, CAMPAIGN_DECIDED_MIN);
+        return EXIT_HARNESS;
+    }
     if (!c.totals.schedules && !c.interrupted) {
         fprintf(stderr, "levin-chaos schedules: the budget is too short for one schedule\n");
         return EXIT_HARNESS;
     }
     return c.interrupted ? EXIT_INTERRUPTED : EXIT_NOTHING_FOUND;
+}
+
+int main(int argc, char **argv)
+{
+    arguments a;
+    const int status = arguments_parse(&a, argc, argv);
+    return status >= 0  ? status
+           : a.replay   ? replay(&a)
+           : a.shrink   ? shrink(&a)
+           : a.verbose  ? tell_seed(&a)
+                        : run_campaign(&a);
 }

@@ -130,26 +130,55 @@ static void space_put(operations *o, unsigned thread, const levin_keyspace *hand
                               op->durability), op->durability, created);
 }
 
+/* A batch or a transaction, as far as they are alike: the keys of the operation, and the keyspace's, get one value. */
+typedef struct both_puts {
+    history_call *c;
+    levin_batch *batch;
+    levin_txn *txn; /* the one or the other */
+} both_puts;
+
+static both_puts both_invoke(operations *o, unsigned thread, const char *what, unsigned created)
+{
+    const both_puts b = { .c = operation_invoke(o, thread, what) };
+    space_is(b.c, created);
+    return b;
+}
+
+static levin_code both_put(const both_puts *b, const levin_keyspace *handle, const scenario_operation *op,
+                           unsigned number)
+{
+    char value[OPERATION_VALUE_MAX];
+    const size_t bytes = operation_value(number, op->way == 1, value);
+    levin_code code = LEVIN_OK;
+    for (unsigned k = 0; k < SCENARIO_KEYS && code == LEVIN_OK; k++)
+        if (op->keys >> k & 1)
+            code = b->txn ? levin_txn_put(b->txn, operation_key(k), 1, value, bytes)
+                          : levin_batch_put(b->batch, operation_key(k), 1, value, bytes);
+    if (code == LEVIN_OK)
+        code = b->txn ? levin_txn_put_in(b->txn, handle, SPACE_KEY, value, bytes)
+                      : levin_batch_put_in(b->batch, handle, SPACE_KEY, value, bytes);
+    return code;
+}
+
+/* From now on it may have been written. */
+static void both_write(const both_puts *b, const scenario_operation *op, unsigned number)
+{
+    operation_writes(b->c, op->keys, number);
+    space_writes(b->c, INSIDE, number);
+}
+
 static void space_batch(operations *o, unsigned thread, const levin_keyspace *handle, unsigned created,
                         const scenario_operation *op, unsigned number)
 {
-    char value[OPERATION_VALUE_MAX];
-    levin_batch *batch;
-    const size_t bytes = operation_value(number, op->way == 1, value);
-    history_call *c = operation_invoke(o, thread, "space-batch");
-    space_is(c, created);
-    operation_writes(c, op->keys, number);
-    space_writes(c, INSIDE, number);
-    levin_code code = levin_batch_create(o->store, &batch);
-    for (unsigned k = 0; k < SCENARIO_KEYS && code == LEVIN_OK; k++)
-        if (op->keys >> k & 1)
-            code = levin_batch_put(batch, operation_key(k), 1, value, bytes);
+    both_puts b = both_invoke(o, thread, "space-batch", created);
+    both_write(&b, op, number);
+    levin_code code = levin_batch_create(o->store, &b.batch);
     if (code == LEVIN_OK)
-        code = levin_batch_put_in(batch, handle, SPACE_KEY, value, bytes);
+        code = both_put(&b, handle, op, number);
     if (code == LEVIN_OK)
-        code = levin_write(o->store, batch, op->durability);
-    settle(o, c, code, op->durability, created);
-    levin_batch_destroy(batch);
+        code = levin_write(o->store, b.batch, op->durability);
+    settle(o, b.c, code, op->durability, created);
+    levin_batch_destroy(b.batch);
 }
 
 static levin_code txn_read(levin_txn *txn, history_call *c, const levin_keyspace *handle, unsigned keys)
@@ -185,27 +214,20 @@ static void txn_refused(operations *o, unsigned thread, history_call *c, unsigne
 static void space_txn(operations *o, unsigned thread, const levin_keyspace *handle, unsigned created,
                       const scenario_operation *op, unsigned number)
 {
-    char value[OPERATION_VALUE_MAX];
-    levin_txn *txn;
-    const size_t bytes = operation_value(number, op->way == 1, value);
-    history_call *c = operation_invoke(o, thread, "space-txn");
-    space_is(c, created);
+    both_puts b = both_invoke(o, thread, "space-txn", created);
+    history_call *c = b.c;
     c->reads |= (uint8_t)(op->more | INSIDE);
-    levin_code code = operation_expected(o, levin_txn_begin(o->store, NULL, &txn), "the begin of a transaction");
+    levin_code code = operation_expected(o, levin_txn_begin(o->store, NULL, &b.txn), "the begin of a transaction");
     bool has_read = false;
     if (code == LEVIN_OK) {
-        code = txn_read(txn, c, handle, op->more);
+        code = txn_read(b.txn, c, handle, op->more);
         has_read = code == LEVIN_OK;
     }
-    for (unsigned k = 0; k < SCENARIO_KEYS && code == LEVIN_OK; k++)
-        if (op->keys >> k & 1)
-            code = levin_txn_put(txn, operation_key(k), 1, value, bytes);
     if (code == LEVIN_OK)
-        code = levin_txn_put_in(txn, handle, SPACE_KEY, value, bytes);
+        code = both_put(&b, handle, op, number);
     if (code == LEVIN_OK) {
-        operation_writes(c, op->keys, number);
-        space_writes(c, INSIDE, number);
-        code = levin_txn_commit(txn, op->durability);
+        both_write(&b, op, number);
+        code = levin_txn_commit(b.txn, op->durability);
     }
     if (code == LEVIN_CONFLICT) {
         c->writes = 0;
@@ -215,7 +237,7 @@ static void space_txn(operations *o, unsigned thread, const levin_keyspace *hand
     } else {
         settle(o, c, code, op->durability, created);
     }
-    levin_txn_destroy(txn);
+    levin_txn_destroy(b.txn);
 }
 
 void operations_space(operations *o, unsigned thread, const scenario_operation *op, unsigned number)

@@ -357,7 +357,7 @@ void run_scenario(const scenario *s, const run_options *options, run_result *res
     const schedule_plan plan = { .strategy = s->strategy, .seed = s->seed, .depth = s->depth, .length = s->length,
                                  .switches = s->switches, .switch_count = s->switch_count, .cut_at = s->cut_at,
                                  .cut_in_sync = s->cut_in_sync, .races = options->races, .startles = s->startles,
-                                 .tree = s->tree };
+                                 .tree = s->tree, .record = options->record };
     memset(result, 0, offsetof(run_result, recovery));
     result->in_recovery = false;
     schedule_io_init(&io, simdisk_io(disk));

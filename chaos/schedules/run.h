@@ -10,6 +10,7 @@
 typedef struct run_options {
     bool races;              /* plain accesses are compared */
     uint64_t steps_max;      /* of a search for an order (history.h); 0: HISTORY_STEPS_DEFAULT */
+    schedule_record *record; /* of the threads' switches, as they are made; may be NULL */
 } run_options;
 
 typedef struct run_result {

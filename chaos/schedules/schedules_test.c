@@ -57,7 +57,7 @@ START_TEST(schedules__one_scenario_has_one_digest)
     for (uint64_t seed = 1; seed <= 200; seed++) {
         scenario s = scenario_make(seed, &all);
         run_scenario(&s, &with_races, &first);
-        run_scenario(&s, seed % 2 ? &with_races : &without_races, &second); /* whether races are looked for changes nothing */
+        run_scenario(&s, seed % 2 ? &with_races : &without_races, &second); /* which changes nothing */
         ck_assert_uint_eq(first.digest, second.digest);
         run_result_free(&second);
         s.strategy = SCHEDULE_GIVEN;

@@ -3,7 +3,8 @@
  *
  * Without an operation the points of a thread have other numbers, so the switches of the whole may lead elsewhere.  A
  * candidate is therefore given its switches first, then some schedules of its own; whatever shows a finding of the
- * same kind is taken with the switches that led there.  Parts are chosen by ddmin (../ddmin.h).  All is a function of
+ * same kind is taken with the switches that led there.  Each runs in a process of its own (isolated.h): a death is
+ * shrunk like anything else.  Parts are chosen by ddmin (../ddmin.h).  All is a function of
  * the scenario.
  *
  * Concurrency: one thread of the system.
@@ -22,7 +23,7 @@ typedef struct shrinking {
     scenario *best;
     const scenario *whole; /* of which ddmin tries parts */
     char kind[32];
-    const run_options *options;
+    const isolated_options *options;
     run_result result;
     shrink_counts *counts;
 } shrinking;
@@ -31,7 +32,7 @@ typedef struct shrinking {
 static bool shows(shrinking *h, const scenario *candidate)
 {
     run_result_free(&h->result);
-    run_scenario(candidate, h->options, &h->result);
+    isolated_run(candidate, h->options, &h->result);
     h->counts->runs++;
     return h->result.found && !strcmp(h->result.kind, h->kind);
 }
@@ -155,14 +156,14 @@ static void fewer_switches(shrinking *h)
     free(whole.switches);
 }
 
-bool shrink_scenario(scenario *s, const run_options *options, shrink_counts *counts)
+bool shrink_scenario(scenario *s, const isolated_options *options, shrink_counts *counts)
 {
     *counts = (shrink_counts){ .operations_before = scenario_operations(s), .threads_before = s->threads };
     shrinking *h = fatal_alloc_zeroed(sizeof *h);
     h->best = s;
     h->options = options;
     h->counts = counts;
-    run_scenario(s, options, &h->result);
+    isolated_run(s, options, &h->result);
     const bool found = h->result.found;
     if (found) {
         memcpy(h->kind, h->result.kind, sizeof h->kind);

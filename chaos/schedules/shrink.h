@@ -4,7 +4,7 @@
 #ifndef CHAOS_SCHEDULES_SHRINK_H
 #define CHAOS_SCHEDULES_SHRINK_H
 
-#include "run.h"
+#include "isolated.h"
 
 typedef struct shrink_counts {
     uint64_t runs;
@@ -17,6 +17,6 @@ typedef struct shrink_counts {
  * to a finding of the same kind.  Its operations cannot be less by one, as far as some tries of schedules tell, nor
  * its switches at all.
  */
-bool shrink_scenario(scenario *s, const run_options *options, shrink_counts *counts);
+bool shrink_scenario(scenario *s, const isolated_options *options, shrink_counts *counts);
 
 #endif

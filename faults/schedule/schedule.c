@@ -16,6 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <ucontext.h>
+#include <unistd.h>
 
 #include "../fatal.h"
 #include "../random.h"
@@ -23,7 +26,7 @@
 #include "schedule_internal.h"
 #include "schedule_tree.h"
 
-enum { POINTS_MAX = 1000000, FIRES_MAX = 200, CLOCK_STEP_NS = 1000, WALK_RATES = 6, WALK_FIRES = 64 };
+enum { POINTS_MAX = 1000000, HANG_MS = 5000, FIRES_MAX = 200, CLOCK_STEP_NS = 1000, WALK_RATES = 6, WALK_FIRES = 64 };
 enum { FREE_NOTED_BYTES = 512, CHANGES_MAX = 16, SIGNAL_STACK_BYTES = 64 << 10 };
 #define CLOCK_BEGIN_NS 1000000000u
 
@@ -45,6 +48,8 @@ static struct {
     size_t switch_capacity;
 } run;
 
+static volatile uint64_t progress; /* points and runs of this process; the timer looks at it */
+
 const char *schedule_end_text(schedule_end end)
 {
     static const char *const texts[] = {
@@ -53,6 +58,11 @@ const char *schedule_end_text(schedule_end end)
 #undef SCHEDULE_END_TEXT
     };
     return texts[end];
+}
+
+static unsigned hang_ms(const schedule_plan *plan)
+{
+    return plan->hang_ms ? plan->hang_ms : HANG_MS;
 }
 
 /* ---- ends ------------------------------------------------------------------------------------------------- */
@@ -218,8 +228,13 @@ static void record(const thread *to)
         run.switch_capacity = run.switch_capacity ? 2 * run.switch_capacity : 64;
         o->switches = fatal_realloc(o->switches, run.switch_capacity * sizeof *o->switches);
     }
-    o->switches[o->switch_count++] = (schedule_switch){ schedule_current->points, (uint8_t)schedule_current->number,
-                                                        (uint8_t)to->number };
+    const schedule_switch s = { schedule_current->points, (uint8_t)schedule_current->number, (uint8_t)to->number };
+    o->switches[o->switch_count++] = s;
+    schedule_record *r = run.plan->record;
+    if (r && r->count < r->capacity) {
+        r->switches[r->count] = s;
+        r->count++; /* behind it: the process may end between the two */
+    }
 }
 
 void schedule_note(uint64_t word)
@@ -301,6 +316,7 @@ _Noreturn void schedule_in_circles(const void *from)
 static void decide(bool stays, bool yields, uint64_t what, bool over)
 {
     schedule_accesses = 0;
+    progress++;
     if (!schedule_current->by_timer)
         run.fires = 0;
     const candidates c = look(stays, yields);
@@ -327,6 +343,8 @@ void schedule_at(const char *what, const void *object, const void *from)
     t->object = object;
     if (run.choosing)
         decide(true, false, word_of(what), false);
+    else
+        progress++;
 }
 
 void schedule_point(const char *what)
@@ -501,35 +519,96 @@ void schedule_free(void *memory, size_t bytes)
 
 /* ---- runs ------------------------------------------------------------------------------------------------- */
 
-static void on_signal(int signal_number)
+/* Where the signal has met the code; one more, for positions are return addresses. NULL: not known here. */
+static const void *met_at(const void *context)
+{
+#ifdef __x86_64__
+    return (const void *)(((const ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] + 1);
+#elif defined(__aarch64__)
+    return (const void *)(((const ucontext_t *)context)->uc_mcontext.pc + 1);
+#else
+    (void)context;
+    return NULL;
+#endif
+}
+
+/* By a signal: the running thread is inside of what is not a call of a seam. */
+static void stand_at(const void *context, const char *doing)
+{
+    const void *at = met_at(context);
+    if (at)
+        schedule_current->from = at;
+    schedule_current->doing = doing;
+}
+
+static void on_signal(int signal_number, siginfo_t *info, void *context)
 {
     static const struct { int number; const char *name; } names[] = { { SIGSEGV, "SIGSEGV" }, { SIGBUS, "SIGBUS" },
                                                                       { SIGFPE, "SIGFPE" },   { SIGILL, "SIGILL" },
                                                                       { SIGABRT, "SIGABRT" } };
     const char *name = "?";
+    (void)info;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i].number == signal_number)
             name = names[i].name;
-    if (schedule_current)
+    if (schedule_current) {
+        stand_at(context, name);
         schedule_found(SCHEDULE_SIGNAL, "%s in %s", name, schedule_current->name);
+    }
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
 
-/* A stack overflow is a signal too: it needs another stack. */
-static void catch_signals(void)
+/* The timer: what stands where it stood a whole interval before computes without a point. */
+static void on_tick(int signal_number, siginfo_t *info, void *context)
 {
-    static bool done;
+    static uint64_t before;
+    const bool stands = schedule_current && progress == before;
+    (void)signal_number;
+    (void)info;
+    before = progress;
+    if (!stands)
+        return;
+    stand_at(context, "a loop without points");
+    schedule_found(SCHEDULE_HANG, "%s has computed for %u ms and more since its last point", schedule_current->name,
+                   hang_ms(run.plan));
+}
+
+/* Of the time that the process computes: a machine that is busy with others hangs nobody. */
+static void start_timer(unsigned ms)
+{
+    const struct timeval interval = { ms / 1000, (suseconds_t)(ms % 1000 * 1000) };
+    const struct itimerval timer = { interval, interval };
+    setitimer(ITIMER_PROF, &timer, NULL);
+}
+
+static void catch(int signal_number, void (*handler)(int, siginfo_t *, void *))
+{
+    struct sigaction action = { .sa_sigaction = handler,
+                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART };
+    sigaction(signal_number, &action, NULL);
+}
+
+/* A stack overflow is a signal too: it needs another stack.  Once in each process: a child has no timer of its own. */
+static void catch_signals(const schedule_plan *plan)
+{
+    static pid_t caught_by;
+    static unsigned timer_ms;
     static char stack[SIGNAL_STACK_BYTES];
     static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
-    if (done)
-        return;
-    done = true;
-    stack_t s = { .ss_sp = stack, .ss_size = sizeof stack };
-    sigaltstack(&s, NULL);
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_NODEFER };
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        sigaction(signals[i], &action, NULL);
+    const bool again = caught_by != getpid();
+    if (again) {
+        caught_by = getpid();
+        const stack_t s = { .ss_sp = stack, .ss_size = sizeof stack };
+        sigaltstack(&s, NULL);
+        for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+            catch(signals[i], on_signal);
+        catch(SIGPROF, on_tick);
+    }
+    if (again || timer_ms != hang_ms(plan)) {
+        timer_ms = hang_ms(plan);
+        start_timer(timer_ms);
+    }
 }
 
 void schedule_begin(void)
@@ -548,7 +627,10 @@ void schedule_run(const schedule_plan *plan, void (*body)(void *argument), void 
     memory_prepare();
     memory_reset();
     race_reset();
-    catch_signals();
+    catch_signals(plan);
+    progress++;
+    if (plan->record)
+        plan->record->count = 0;
     memset(outcome, 0, offsetof(schedule_outcome, at));
     outcome->switches = NULL;
     outcome->switch_count = 0;

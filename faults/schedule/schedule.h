@@ -20,6 +20,9 @@
  *
  * Time is virtual: it goes on a little with each look at the clock, and jumps to the next time-out when nobody can run.
  *
+ * What never comes to a point cannot be scheduled: a loop of accesses is a livelock after so many of them, a loop of
+ * nothing but computing is a hang after so much time of the processor, by a timer.
+ *
  * A run ends when thread 0 returns, at the power cut of the plan, or with a finding.  In the last two the other threads
  * are left where they stand and never come back: whoever has started the run frees what they held.
  *
@@ -47,6 +50,15 @@ typedef struct schedule_switch {
     uint8_t thread, to;
 } schedule_switch;
 
+/*
+ * A record of switches that lies where its owner likes, in memory shared with another process for one: it is complete
+ * up to the last decision even if the run ends with the process.  What has no room is left out.
+ */
+typedef struct schedule_record {
+    schedule_switch *switches;
+    size_t capacity, count;
+} schedule_record;
+
 typedef struct schedule_tree schedule_tree;
 
 typedef struct schedule_plan {
@@ -60,6 +72,8 @@ typedef struct schedule_plan {
     uint64_t cut_at;                 /* the power goes at this point, counted from schedule_begin(); 0: never */
     bool cut_in_sync;                /* the power goes once a thread is inside a sync of the I/O table and two sleep */
     uint64_t points_max;             /* more are a livelock; 0: 1,000,000 */
+    unsigned hang_ms;                /* of computing without a point: a hang; 0: 5,000 */
+    schedule_record *record;         /* of this run, too; may be NULL */
     bool races;                      /* plain accesses are compared */
     bool startles;                   /* walk, PCT: waits also return although nobody woke them (sync.h allows it) */
 } schedule_plan;
@@ -71,12 +85,14 @@ typedef struct schedule_plan {
     X(SCHEDULE_DEADLOCK, "deadlock")                                                                            \
     X(SCHEDULE_LOST_WAKE_UP, "lost wake-up")                                                                    \
     X(SCHEDULE_LIVELOCK, "livelock")                                                                            \
+    X(SCHEDULE_HANG, "hang")                                                                                    \
     X(SCHEDULE_RACE, "race")                                                                                    \
     X(SCHEDULE_USE_AFTER_FREE, "use after free")                                                                \
     X(SCHEDULE_MISUSE, "misuse of a seam")                                                                      \
     X(SCHEDULE_ASSERTION, "assertion")                                                                          \
     X(SCHEDULE_SIGNAL, "signal")                                                                                \
-    X(SCHEDULE_CHECK, "check")
+    X(SCHEDULE_CHECK, "check")                                                                                  \
+    X(SCHEDULE_DIED, "death of the process")                  /* which nobody but its parent can say */
 typedef enum schedule_end {
 #define SCHEDULE_END_ENUM(name, text) name,
     SCHEDULE_ENDS(SCHEDULE_END_ENUM)

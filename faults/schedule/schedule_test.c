@@ -9,6 +9,9 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../../engine/reclaim.h"
 #include "../../engine/sync.h"
@@ -31,6 +34,8 @@ typedef struct test_case {
     void (*body)(world *w, unsigned self);
     void (*after)(world *w);
     bool right, startles;
+    unsigned hang_ms;
+    schedule_record *record;
     unsigned steps[2];
 } test_case;
 
@@ -66,7 +71,8 @@ static unsigned seeds_to(const test_case *c, schedule_strategy strategy, unsigne
 {
     for (unsigned seed = 1; seed <= runs; seed++) {
         const schedule_plan plan = { .strategy = strategy, .seed = seed, .depth = 2, .length = 12, .races = true,
-                                     .startles = c->startles, .points_max = 10000 };
+                                     .startles = c->startles, .points_max = 10000, .hang_ms = c->hang_ms,
+                                     .record = c->record };
         test_case copy = *c;
         schedule_run(&plan, run_case, &copy, o);
         free(o->switches);
@@ -444,6 +450,68 @@ START_TEST(schedule__loop_without_points_is_a_livelock)
 }
 END_TEST
 
+static void computes_for_ever(world *w, unsigned self)
+{
+    atomic_write(&w->other, 1);
+    while (self == 1 && !w->right)
+        __asm__ volatile(""); /* not even an access */
+}
+
+START_TEST(schedule__loop_of_nothing_is_a_hang_and_the_next_run_goes_on)
+{
+    schedule_outcome o;
+    test_case c = { .body = computes_for_ever, .hang_ms = 50 };
+    for (int i = 0; i < 2; i++) {
+        c.right = false;
+        ck_assert_uint_eq(seeds_to(&c, SCHEDULE_WALK, 1, &o), 1);
+        ck_assert_msg(o.end == SCHEDULE_HANG, "%s: %s", schedule_end_text(o.end), o.text);
+        ck_assert_uint_eq(o.threads, 3);
+        ck_assert_ptr_nonnull(strstr(o.at[2].doing, "runs, at point"));
+        ck_assert_ptr_nonnull(strstr(o.at[2].doing, "a loop without points"));
+        c.right = true;
+        ck_assert_uint_eq(seeds_to(&c, SCHEDULE_WALK, 20, &o), 0);
+    }
+}
+END_TEST
+
+static void leave_process(world *w)
+{
+    if (w->word != 2)
+        _exit(77);
+}
+
+START_TEST(schedule__record_outlives_the_process)
+{
+    enum { ROOM = 64 };
+    struct {
+        schedule_record record;
+        schedule_switch switches[ROOM];
+    } *both = mmap(NULL, sizeof *both, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(both, MAP_FAILED);
+    both->record = (schedule_record){ .switches = both->switches, .capacity = ROOM };
+    schedule_outcome o;
+    test_case c = { .body = update, .after = both_counted, .record = &both->record };
+    const unsigned seed = seeds_to(&c, SCHEDULE_WALK, 200, &o);
+    ck_assert_uint_ne(seed, 0);
+    const size_t count = both->record.count;
+    ck_assert_uint_ne(count, 0);
+    ck_assert_uint_eq(count, o.switch_count);
+    const pid_t child = fork();
+    if (child == 0) {
+        const schedule_plan plan = { .strategy = SCHEDULE_WALK, .seed = seed, .depth = 2, .length = 12, .races = true,
+                                     .points_max = 10000, .record = &both->record };
+        test_case dies = { .body = update, .after = leave_process };
+        schedule_run(&plan, run_case, &dies, &o);
+        _exit(0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 77);
+    ck_assert_uint_eq(both->record.count, count);
+    munmap(both, sizeof *both);
+}
+END_TEST
+
 /* ---- waits that return without reason ---- */
 
 static void wait_for_word(world *w, unsigned self)
@@ -518,6 +586,8 @@ LEVIN_TEST_MAIN("schedule", TEST(schedule__deadlock_of_two_orders_is_found),
                 TEST(schedule__one_plan_gives_one_digest_and_a_recording_the_same_run),
                 TEST(schedule__power_cut_ends_the_run_at_its_point), TEST(schedule__time_jumps_to_a_time_out),
                 TEST(schedule__loop_without_points_is_a_livelock),
+                TEST(schedule__loop_of_nothing_is_a_hang_and_the_next_run_goes_on),
+                TEST(schedule__record_outlives_the_process),
                 TEST(schedule__wait_that_does_not_look_again_is_found),
                 TEST(schedule__startling_does_not_wake_who_sleeps_for_ever),
                 TEST(schedule__signal_is_a_finding_and_the_next_run_goes_on))
