@@ -85,7 +85,8 @@ static void junit(FILE *to, const report *r)
         const unsigned long long found = r->found.of[d->which]; /* whether they are among those listed or not */
         const unsigned long long undecided = d->which == DETECTOR_SCHEDULES ? r->schedules.totals.undecided : 0;
         const unsigned skipped = undecided != 0;
-        fprintf(to, "  <testsuite name=\"%s\" tests=\"%llu\" failures=\"%llu\" errors=\"%d\" skipped=\"%u\" time=\"%.3f\">\n",
+        fprintf(to, "  <testsuite name=\"%s\" tests=\"%llu\" failures=\"%llu\" errors=\"%d\" skipped=\"%u\" "
+                    "time=\"%.3f\">\n",
                 name, found + 1 + skipped, found, r->harness[0] != 0, skipped, d->seconds);
         fprintf(to, "    <testcase classname=\"levin-chaos.%s\" name=\"%llu %s\" time=\"%.3f\">", name,
                 (unsigned long long)d->done, d->unit, d->seconds);
@@ -96,8 +97,8 @@ static void junit(FILE *to, const report *r)
         }
         fputs("</testcase>\n", to);
         if (skipped)
-            fprintf(to, "    <testcase classname=\"levin-chaos.%s\" name=\"undecided\"><skipped message=\"%llu of %llu: the "
-                        "search for an order was given up\"/></testcase>\n",
+            fprintf(to, "    <testcase classname=\"levin-chaos.%s\" name=\"undecided\"><skipped message=\"%llu of "
+                        "%llu: the search for an order was given up\"/></testcase>\n",
                     name, undecided, (unsigned long long)d->done);
         junit_findings(to, r, d);
         if (found > FINDINGS_KEPT)

@@ -117,8 +117,8 @@ void campaign_report_totals(const campaign *c, FILE *file)
                   "%llu preemptions, %llu calls\n",
             (ull)t->schedules, (ull)t->scenarios, distinct_estimate(&c->schedules), c->seconds, rate, (ull)t->points,
             (ull)t->preemptions, (ull)t->calls);
-    fprintf(file, "schedules: %llu with a fault that fired, %llu power cuts, %llu crash states recovered; digest %016llx; "
-                  "%llu undecided; %llu findings\n",
+    fprintf(file, "schedules: %llu with a fault that fired, %llu power cuts, %llu crash states recovered; "
+                  "digest %016llx; %llu undecided; %llu findings\n",
             (ull)t->faults, (ull)t->cuts, (ull)t->crash_states, (ull)t->digest, (ull)t->undecided, (ull)t->findings);
     fprintf(file, "schedules: %llu power cuts with one thread inside its sync and two asleep, %llu failed syncs with "
                   "tickets\nschedules: or callbacks outstanding, %llu allocations of followers failed\n",

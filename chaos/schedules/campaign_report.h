@@ -9,8 +9,8 @@
 /* Writes the scenario. False: it cannot be, as stderr says. */
 bool campaign_save_scenario(const scenario *s, const char *name);
 /*
- * Tells of the findings, the first few in full, and keeps each of them in the directory `save`, if that is not NULL, for
- * replay and shrink: done again for that, in a process of its own, which may die as the first one did.
+ * Tells of the findings, the first few in full, and keeps each of them in the directory `save`, if that is not NULL,
+ * for replay and shrink: done again for that, in a process of its own, which may die as the first one did.
  */
 void campaign_report_findings(const campaign *c, const char *save, FILE *file);
 void campaign_report_totals(const campaign *c, FILE *file);

@@ -2,8 +2,8 @@
  * history.c - the search for an order (history.h).
  *
  * A configuration is the set of calls that were put in order, the state they lead to, and whether and how the crash's
- * prefix has ended; inside the failed group also which calls of it were taken.  Configurations from which no order was found are remembered in a table that is cleared by a stamp;
- * when it is full, some are searched again.
+ * prefix has ended; inside the failed group also which calls of it were taken.  Configurations from which no order was
+ * found are remembered in a table that is cleared by a stamp; when it is full, some are searched again.
  *
  * A search that is given up unwinds as if there was an order, and says so.
  *

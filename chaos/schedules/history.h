@@ -25,9 +25,9 @@
  * So a prefix that holds the later of two such writes holds the earlier, too, if that was committed at all: while no
  * call can fail (`faults`), it was.
  *
- * The search is that of Wing and Gong (1993), with the configurations seen remembered (Lowe, 2017), and what only reads
- * put in order as soon as it fits, which leaves no fewer orders for the rest.  Its time is exponential in the calls that
- * overlap, so it is given up after some steps: then the verdict is that there is none.  One thread.
+ * The search is that of Wing and Gong (1993), with the configurations seen remembered (Lowe, 2017), and what only
+ * reads put in order as soon as it fits, which leaves no fewer orders for the rest.  Its time is exponential in the
+ * calls that overlap, so it is given up after some steps: then the verdict is that there is none.  One thread.
  */
 #ifndef CHAOS_HISTORY_H
 #define CHAOS_HISTORY_H
@@ -51,7 +51,7 @@ typedef enum history_result {
 
 typedef struct history_call {
     uint64_t invoked, returned; /* moments, counted up; HISTORY_PENDING */
-    uint64_t submitted;         /* when the submission of what nobody waits for had returned; 0: it has not, or is none */
+    uint64_t submitted;         /* when a submission that nobody waits for had returned; 0: it has not, or is none */
     bool callback;              /* `returned` is when its callback came */
     history_result result;
     uint8_t reads, writes;      /* bits of keys */

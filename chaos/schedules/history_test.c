@@ -3,7 +3,8 @@
  *
  * Invariants checked: histories written down by hand, each with its near miss: stale reads, half a batch, a snapshot
  * between two batches of a group, lost acknowledged writes, holes, failed writes that are seen, what a failed group may
- * leave and what not, the order of submission and of callbacks; a search that is given up says so; and it agrees with judges that try all orders, without and with a crash, on random histories.
+ * leave and what not, the order of submission and of callbacks; a search that is given up says so; and it agrees with
+ * judges that try all orders, without and with a crash, on random histories.
  */
 #include "../../faults/check_main.h"
 #include "../../faults/random.h"
@@ -190,10 +191,12 @@ START_TEST(history__failed_group_may_end_with_a_call_under_way)
     ck_assert_int_eq(history_check_crash(&h, none, false), HISTORY_EXPLAINED);
     ck_assert_int_eq(history_check_crash(&h, only_open, false), HISTORY_EXPLAINED);
     ck_assert_int_eq(history_check_crash(&h, half, false), HISTORY_UNEXPLAINED);
-    ck_assert_int_eq(history_check_crash(&h, other_half, false), HISTORY_UNEXPLAINED); /* its b can only be hidden by what came before it */
+    /* its b can only be hidden by what came before it */
+    ck_assert_int_eq(history_check_crash(&h, other_half, false), HISTORY_UNEXPLAINED);
     ck_assert_int_eq(history_check_crash(&h, hole, false), HISTORY_UNEXPLAINED);
     ck_assert_int_eq(history_check_crash(&h, lost, false), HISTORY_UNEXPLAINED);
-    ck_assert_int_eq(history_check_crash(&h, earlier_group, false), HISTORY_UNEXPLAINED); /* c=2 had returned before b=6 c=6 was called */
+    /* c=2 had returned before b=6 c=6 was called */
+    ck_assert_int_eq(history_check_crash(&h, earlier_group, false), HISTORY_UNEXPLAINED);
     ck_assert_int_eq(history_check_crash(&h, nobodys, false), HISTORY_UNEXPLAINED);
 }
 END_TEST
@@ -300,7 +303,8 @@ START_TEST(history__many_failed_writes_take_no_time)
     const history_state never = { 9, 9, 9, 9 };
     for (unsigned i = 0; i < 14; i++)
         call(&h, i, 20 + i, "", writes[i % 4])->result = HISTORY_FAILED;
-    ck_assert_int_eq(history_check_crash(&h, never, false), HISTORY_UNEXPLAINED); /* all their orders are 14!: minutes, without a memory */
+    /* all their orders are 14!: minutes, without a memory */
+    ck_assert_int_eq(history_check_crash(&h, never, false), HISTORY_UNEXPLAINED);
 }
 END_TEST
 
@@ -497,7 +501,8 @@ START_TEST(history__search_agrees_with_all_orders)
         if (seed % 2)
             random_terms(&r, &h);
         const bool expected = any_order(&h, 0, h.initial);
-        ck_assert_msg(history_check(&h) == (expected ? HISTORY_EXPLAINED : HISTORY_UNEXPLAINED), "seed %llu", (unsigned long long)seed);
+        const history_verdict verdict = expected ? HISTORY_EXPLAINED : HISTORY_UNEXPLAINED;
+        ck_assert_msg(history_check(&h) == verdict, "seed %llu", (unsigned long long)seed);
         yes += expected;
         no += !expected;
     }
@@ -527,11 +532,13 @@ static bool group_leads(const reading *r, unsigned prefix, history_state state)
     for (unsigned i = 0; i < r->group_count; i++) {
         const history_call *c = &h->calls[r->in_group[i]];
         for (unsigned j = 0; j < r->group_count; j++) /* in flight together: all have a moment if each two have one */
-            if (h->calls[r->in_group[j]].returned <= c->invoked || (j > i && promised_before(h, r->in_group[j], r->in_group[i])))
+            if (h->calls[r->in_group[j]].returned <= c->invoked ||
+                (j > i && promised_before(h, r->in_group[j], r->in_group[i])))
                 return false;
         for (unsigned j = 0; j < prefix; j++)
             if (h->calls[r->published[j]].writes &&
-                (c->returned <= h->calls[r->published[j]].invoked || promised_before(h, r->in_group[i], r->published[j])))
+                (c->returned <= h->calls[r->published[j]].invoked ||
+                 promised_before(h, r->in_group[i], r->published[j])))
                 return false;
         for (unsigned k = 0; k < HISTORY_KEYS; k++) {
             if (c->reads >> k & 1 && c->read[k] != state[k])
@@ -662,7 +669,8 @@ START_TEST(history__crash_search_agrees_with_all_orders)
                 found[k] = h.calls[i].writes >> k & 1 ? h.calls[i].written[k] : 0;
         reading all = { .h = &h, .found = found };
         const bool expected = any_crash(&all, 0, h.initial);
-        ck_assert_msg(history_check_crash(&h, found, false) == (expected ? HISTORY_EXPLAINED : HISTORY_UNEXPLAINED), "seed %llu: all orders say %s",
+        const history_verdict verdict = expected ? HISTORY_EXPLAINED : HISTORY_UNEXPLAINED;
+        ck_assert_msg(history_check_crash(&h, found, false) == verdict, "seed %llu: all orders say %s",
                       (unsigned long long)seed, expected ? "yes" : "no");
         yes += expected;
         no += !expected;
