@@ -417,7 +417,7 @@ coverage: $(DEPS) ## lines, branches, MC/DC of engine/ under all tests, replays,
 .PHONY: mutants mutant-programs
 mutant-programs: $(B)/bin/levin-chaos $(filter $(B)/test/engine_%,$(TESTS)) $(FUZZ_REPLAYS) $(B)/fuzz/make_seeds
 mutants: $(DEPS) ## branches of engine/ never or always taken: who notices; a survivor without a reason is red (MUTANTS=400 SEED=1 TIME=seconds)
-	$(Q)nice -n 10 ci/mutants.sh
+	$(Q)nice -n 19 ci/mutants.sh
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # The targets run in one thread over their own seams (fuzz/single_thread.c); archives give what they lack.
