@@ -190,6 +190,13 @@ START_TEST(arguments__of_calls_are_checked)
     ck_assert_int_eq(levin_keyspace_drop(db, NULL, 3, LEVIN_NONE), LEVIN_INVALID);
     ck_assert_int_eq(levin_keyspace_open(other, "named", 5, 0, &ks), LEVIN_OK);
     ck_assert_int_eq(levin_contains_in(db, ks, NULL, "a", 1), LEVIN_INVALID); /* another store's */
+    static char space[2][600];
+    levin_get_request two[2] = { { .key = lengthy, .key_bytes = 600, .buffer = space[0], .capacity = 600 },
+                                 { .key = lengthy, .key_bytes = 601, .buffer = space[1], .capacity = 600 } };
+    ck_assert_int_eq(levin_multi_get_in(db, ks, NULL, two, 2), LEVIN_INVALID);
+    ck_assert(two[0].code == LEVIN_INVALID && two[1].code == LEVIN_INVALID);
+    ck_assert_int_eq(levin_multi_get_in(other, ks, NULL, two, 2), LEVIN_OK);
+    ck_assert(two[0].code == LEVIN_NOT_FOUND && two[1].code == LEVIN_NOT_FOUND);
     levin_keyspace_close(ks);
 
     ck_assert_int_eq(levin_batch_create(other, &batch), LEVIN_OK);
@@ -278,6 +285,7 @@ START_TEST(arguments__of_calls_are_checked)
     request.code = LEVIN_OK;
     ck_assert_int_eq(levin_multi_get(db, foreign, &request, 1), LEVIN_INVALID);
     ck_assert_int_eq(request.code, LEVIN_INVALID);
+    ck_assert_int_eq(levin_multi_get(db, foreign, NULL, 0), LEVIN_INVALID);
     ck_assert_int_eq(levin_iter_open(db, &(levin_iter_options){ .snapshot = foreign }, &it), LEVIN_INVALID);
     ck_assert_ptr_null(it);
     ck_assert_int_eq(levin_get_in(db, own, foreign, "k", 1, buffer, sizeof buffer, &bytes), LEVIN_INVALID);

@@ -5,11 +5,13 @@
  * Invariants checked: every value is right whatever was closed in between; without the calls of version 2 a store is
  * opened, read, repaired and closed; a compaction asked for ends one that began by itself, and both come to an end.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../faults/check_main.h"
+#include "../faults/fault_io.h"
 #include "checksum.h"
 #include "codec.h"
 #include "full_store_test.h"
@@ -262,9 +264,73 @@ START_TEST(odd_stores__counts_of_all_threads_are_added_up)
 }
 END_TEST
 
+/* A lock is left, and nothing else. */
+static int unlink_all_but_lock(void *context, const char *name, disk_node node)
+{
+    disk_image *image = context;
+    (void)node;
+    if (strcmp(name, "lock") != 0)
+        disk_image_unlink(image, disk_image_find(image, "s"), name);
+    return 0;
+}
+
+START_TEST(odd_stores__a_directory_with_a_lock_alone)
+{
+    const disk_image *start = full_store();
+    disk_image *left = disk_image_fork(start);
+    ck_assert_int_eq(disk_image_list(start, disk_image_find(start, "s"), unlink_all_but_lock, left), 0);
+    levin_options o;
+    levin *db;
+    for (int read_only = 1; read_only >= 0; read_only--) { /* to read first: it makes nothing */
+        simdisk *disk = simdisk_create(left, NULL);
+        full_store_options(&o, simdisk_io(disk));
+        o.read_only = read_only;
+        o.create_if_missing = read_only;
+        ck_assert_int_eq(levin_open("s", &o, &db, NULL), LEVIN_NO_STORE);
+        o.read_only = false;
+        o.create_if_missing = false;
+        ck_assert_int_eq(levin_open("s", &o, &db, NULL), LEVIN_NO_STORE);
+        ck_assert(simdisk_destroy(disk, NULL));
+    }
+    disk_image_unref(left);
+    disk_image_unref(start);
+}
+END_TEST
+
+/* A lock file that this user may not write to: no slot, and so no writer beside, in both versions of the I/O table. */
+START_TEST(odd_stores__a_lock_that_can_only_be_read)
+{
+    const fault_rule refused = { 1u << LEVIN_FILE_LOCK, 1u << FAULT_OPEN, 1, false, FAULT_ERROR, EACCES, 0 };
+    const disk_image *start = full_store();
+    for (unsigned version = 1; version <= 2; version++) {
+        simdisk *disk = simdisk_create(start, NULL);
+        fault_io *faults = fault_io_create(simdisk_io(disk));
+        levin_io table = *fault_io_table(faults);
+        levin_options o;
+        levin *db, *second;
+        table.version = version;
+        if (version == 1)
+            table.lock_range = NULL, table.process_id = NULL;
+        full_store_options(&o, &table);
+        o.read_only = true;
+        fault_io_set_rules(faults, &refused, 1);
+        ck_assert_int_eq(levin_open("s", &o, &db, NULL), LEVIN_OK);
+        ck_assert_uint_eq(fault_io_fired(faults, 0), 1);
+        o.read_only = false;
+        ck_assert_int_eq(levin_open("s", &o, &second, NULL), LEVIN_LOCKED);
+        ck_assert_int_eq(levin_check(db, NULL, NULL, NULL), LEVIN_OK);
+        ck_assert_int_eq(levin_close(db), LEVIN_OK);
+        fault_io_destroy(faults);
+        ck_assert(simdisk_destroy(disk, NULL));
+    }
+    disk_image_unref(start);
+}
+END_TEST
+
 LEVIN_TEST_MAIN("odd_stores", TEST(odd_stores__more_segments_than_handles),
                 TEST(odd_stores__a_table_of_segments_longer_than_it_should_be),
                 TEST(odd_stores__an_io_table_of_the_first_version),
                 TEST(odd_stores__a_compaction_ends_the_one_of_the_background),
                 TEST(odd_stores__a_transaction_with_several_iterators),
-                TEST(odd_stores__counts_of_all_threads_are_added_up))
+                TEST(odd_stores__counts_of_all_threads_are_added_up),
+                TEST(odd_stores__a_directory_with_a_lock_alone), TEST(odd_stores__a_lock_that_can_only_be_read))

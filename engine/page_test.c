@@ -657,9 +657,63 @@ START_TEST(page__damage_under_repaired_checksums_stays_in_bounds)
 }
 END_TEST
 
+START_TEST(page__a_pointer_into_the_value_log_has_to_be_possible)
+{
+    enum { SEGMENT = 3, BYTES = 5000 };
+    static const uint64_t marked = 0x1122334455667788u;
+    static const uint64_t last = VLOG_OFFSET_MAX / 8 * 8 - (VLOG_RECORD_HEADER_BYTES + 3 + BYTES + 7) / 8 * 8;
+    static const struct {
+        unsigned at, bytes;
+        uint64_t value;
+        bool good;
+    } rules[] = {
+        {VLOG_POINTER_POSITION, 8, (uint64_t)SEGMENT << 32 | 512, true},
+        {VLOG_POINTER_POSITION, 8, (uint64_t)SEGMENT << 32 | 504, false},
+        {VLOG_POINTER_POSITION, 8, (uint64_t)SEGMENT << 32 | 0, false},
+        {VLOG_POINTER_POSITION, 8, (uint64_t)SEGMENT << 32 | 516, false},
+        {VLOG_POINTER_POSITION, 8, (uint64_t)SEGMENT << 32 | last, true},
+        {VLOG_POINTER_POSITION, 8, (uint64_t)SEGMENT << 32 | (VLOG_OFFSET_MAX / 8 * 8), false},
+        {VLOG_POINTER_POSITION, 8, (uint64_t)SEGMENT << 32 | (VLOG_OFFSET_MAX / 8 * 8 + 8), false},
+        {VLOG_POINTER_POSITION, 8, 512, false}, /* of no segment */
+        {VLOG_POINTER_POSITION, 8, (uint64_t)VLOG_NUMBER_MAX << 32 | 512, true},
+        {VLOG_POINTER_VALUE_BYTES, 4, BYTES - 1, false}, /* the cell says BYTES */
+        {VLOG_POINTER_VALUE_BYTES, 4, 0, false},
+        {VLOG_POINTER_VALUE_BYTES, 4, VLOG_VALUE_MAX_BYTES + 1ull, false},
+        {VLOG_POINTER_KEY_BYTES, 2, 2, false},
+        {VLOG_POINTER_KEY_BYTES, 2, 4, false},
+        {VLOG_POINTER_RESERVED, 2, 1, false},
+    };
+    const vlog_pointer good = {(uint64_t)SEGMENT << 32 | 512, marked, BYTES, 3};
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        uint8_t *page = malloc(4096), *spare = malloc(4096), bytes[VLOG_POINTER_BYTES];
+        levin_error error = {0};
+        page_draft draft;
+        vlog_pointer_store(bytes, &good);
+        const page_payload logged = payload_value(VALUE_LOG, BYTES, bytes, sizeof bytes);
+        const page_payload in_line = payload_value(VALUE_INLINE, 1, "v", 1);
+        page_draft_begin(&draft, page, 4096, 0);
+        ck_assert(page_draft_add(&draft, &spare, split_key_whole((const uint8_t *)"abc", 3), &logged));
+        ck_assert(page_draft_add(&draft, &spare, split_key_whole((const uint8_t *)"abd", 3), &in_line));
+        page_expect expect = expect_of(4096, page_draft_finish(&draft, IDENTITY, NUMBER, GENERATION));
+        page = draft.page;
+        ck_assert_msg(page_verify(page, &expect, &error) == LEVIN_OK, "%s", error.message);
+        uint8_t *pointer = memmem(page, 4096, bytes, sizeof bytes);
+        ck_assert_ptr_nonnull(pointer);
+        put(pointer + rules[i].at, rules[i].bytes, rules[i].value);
+        repair(page, 4096, &expect);
+        levin_code code = page_verify(page, &expect, &error);
+        ck_assert_msg(code == (rules[i].good ? LEVIN_OK : LEVIN_CORRUPT), "rule %zu: %d", i, (int)code);
+        ck_assert(rules[i].good || error.offset == NUMBER * 4096 + (uint64_t)(pointer - page));
+        free(page);
+        free(spare);
+    }
+}
+END_TEST
+
 LEVIN_TEST_MAIN("page", TEST(page__what_was_written_comes_back), TEST(page__keys_and_values_of_the_largest_size_fit),
                 TEST(page__a_draft_holds_the_cells_and_takes_just_their_room), TEST(page__search_equals_the_model),
                 TEST(page__search_among_keys_of_the_same_head), TEST(page__every_flipped_bit_is_refused),
                 TEST(page__right_bytes_in_the_wrong_place_are_refused),
                 TEST(page__each_rule_refuses_and_names_the_byte), TEST(page__keys_out_of_order_are_refused),
+                TEST(page__a_pointer_into_the_value_log_has_to_be_possible),
                 TEST(page__damage_under_repaired_checksums_stays_in_bounds))

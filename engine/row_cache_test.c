@@ -38,6 +38,7 @@ static fixture *setup(uint64_t budget, uint64_t sequence)
     f->random = SEED;
     f->rows = row_cache_create(memory_io_init(&f->memory), budget, &f->counts, 0);
     ck_assert_ptr_nonnull(f->rows);
+    ck_assert_uint_eq(row_cache_entries(f->rows), 0); /* no table yet */
     ck_assert(row_cache_prepare(f->rows));
     row_cache_activate(f->rows, sequence);
     row_cache_maintain(f->rows, true);

@@ -116,6 +116,14 @@ static void compare(int a, int b, random_stream *r)
         to = to < s.keys ? to : s.keys;
         validate_bounds range = { domain, inside(from, low), inside(to, high), random_below(r, 2), random_below(r, 2) };
         int first = from + range.low_exclusive, last = to - range.high_exclusive;
+        if (random_below(r, 4) == 0) /* bounds between two keys: longer ones, and the beginnings of ten */
+            low[range.low.size++] = '!', first = from + 1;
+        else if (random_below(r, 4) == 0)
+            range.low.size--, first = from / 10 * 10;
+        if (random_below(r, 4) == 0)
+            high[range.high.size++] = '!', last = to;
+        else if (random_below(r, 4) == 0)
+            range.high.size--, last = to / 10 * 10 - 1;
         if (random_below(r, 4) == 0 && !s.ks)
             range.low = (levin_slice){ NULL, 0 }, first = 0;
         if (random_below(r, 4) == 0 && !s.ks)
