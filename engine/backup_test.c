@@ -242,10 +242,10 @@ static int swallow(void *context, const void *data, size_t bytes)
     return 0;
 }
 
-/* Every page that is in use, one after the other. */
-START_TEST(backup__no_damaged_byte_is_copied)
+/* Every page in use, one after the other.  Without large values a leaf is read when it is copied, and not before. */
+static void damage_each_page(bool large)
 {
-    setup(600, true, NULL);
+    setup(600, large, NULL);
     scatter(3);
     const page_meta m = f.db->meta;
     unsigned refused = 0;
@@ -276,6 +276,17 @@ START_TEST(backup__no_damaged_byte_is_copied)
     ck_assert_uint_ge(refused, m.leaf_pages + m.branch_pages);
     expect_whole();
     teardown();
+}
+
+START_TEST(backup__no_damaged_byte_is_copied)
+{
+    damage_each_page(true);
+}
+END_TEST
+
+START_TEST(backup__no_damaged_byte_of_a_leaf_is_copied)
+{
+    damage_each_page(false);
 }
 END_TEST
 
@@ -488,6 +499,7 @@ LEVIN_TEST_MAIN("backup", TEST(backup__is_a_store_with_everything_acknowledged),
                 TEST(backup__nothing_is_overwritten),
                 TEST(restore__gives_the_backup_and_not_what_was_written_to_it_since),
                 TEST(backup__stopped_on_request_leaves_nothing), TEST(backup__no_damaged_byte_is_copied),
+                TEST(backup__no_damaged_byte_of_a_leaf_is_copied),
                 TEST(backup__any_failing_call_leaves_no_half_backup),
                 TEST(backup__a_crash_at_any_point_leaves_no_half_backup),
                 TEST(backup__stream_unpacks_into_the_store), TEST(backup__stream_cut_anywhere_is_refused))
