@@ -12,7 +12,8 @@ sub lines_of {
     return @lines;
 }
 
-# ---- reasons: an indented text is of all lines before it, up to the text before; "Unreached: " is none for what is reached ----
+# ---- reasons: an indented text is of all lines before it, up to the text before ----
+# "Unreached: " is none for what is reached; "Missing: " is no equivalent: a check is missing, and what it would have to do
 my (%why, @fresh, $reason);
 for (lines_of($equivalent_file)) {
     next if /^#/ || !/\S/;
@@ -36,7 +37,7 @@ sub text_of { # file, line: as it stands, blanks squeezed
     $text =~ s/^ | $//g;
     return $text;
 }
-my @columns = qw(mutants killed equivalent unexplained);
+my @columns = qw(mutants killed equivalent missing unexplained);
 my (%of, %sum, %by, @survivors);
 my @sample = lines_of("$build/sample.tsv");
 for (@sample) {
@@ -55,7 +56,7 @@ for (@sample) {
         my $text = text_of($file, $line);
         my $because = $why{"$file $kind $text"} // '';
         $because = '' if $because =~ /^Unreached: / && $verdict ne 'unreached';
-                $column = $because ne '' ? 'equivalent' : 'unexplained';
+                $column = $because eq '' ? 'unexplained' : $because =~ /^Missing: / ? 'missing' : 'equivalent';
         push @survivors, ["$verdict: $file:$line: $kind: $text ($function)", $because];
     }
     $_->{mutants}++, $_->{$column}++ for $of{"engine/$name.c"} //= {}, \%sum;
@@ -67,7 +68,7 @@ for (@survivors) {
     print "$text\n" if $because eq '';
 }
 open my $table, '>', "$build/table.txt" or die "$build/table.txt: $!\n";
-print $table "| file | @{[ join ' | ', @columns ]} |\n|", ' --- |' x 5, "\n";
+print $table "| file | @{[ join ' | ', @columns ]} |\n|", ' --- |' x (1 + @columns), "\n";
 for my $file (sort keys %of) {
     print $table "| $file | ", join(' | ', map { $of{$file}{$_} // 0 } @columns), " |\n";
 }
@@ -80,11 +81,11 @@ sub wilson { # successes, of: 95 % (E. B. Wilson, 1927)
     my ($mid, $wide) = ($p + $z * $z / (2 * $n), $z * sqrt($p * (1 - $p) / $n + $z * $z / (4 * $n * $n)));
     return map { $_ / (1 + $z * $z / $n) } $mid - $wide, $mid + $wide;
 }
-my ($n, $killed, $equivalent, $open) = map { $sum{$_} // 0 } @columns;
+my ($n, $killed, $equivalent, $missing, $open) = map { $sum{$_} // 0 } @columns;
 my $all = () = lines_of("$build/all.tsv");
 my $real = $n - $equivalent;
-printf "mutants: %d of a sample of %d (of %d): killed %d, equivalent %d, unexplained %d\n", $n, scalar @sample, $all, $killed,
-    $equivalent, $open;
+printf "mutants: %d of a sample of %d (of %d): killed %d, equivalent %d, a check is missing for %d, unexplained %d\n", $n,
+    scalar @sample, $all, $killed, $equivalent, $missing, $open;
 printf "killed of those that are not equivalent: %.1f %%, 95 %% interval %.1f to %.1f\n", 100 * ($real ? $killed / $real : 0),
     map { 100 * $_ } wilson($killed, $real);
 print '  ', join(', ', map { "$_ $by{$_}" } sort { $by{$b} <=> $by{$a} || $a cmp $b } keys %by), "\n" if %by;

@@ -13,7 +13,8 @@
 #
 #   engine/file.c never|always the source line as it stands, blanks squeezed
 #       the reason why nothing can tell it from the original, indented; of all lines above it.  One that begins with
-#       "Unreached: " says why nothing goes there, and is none for a branch of that line that a detector does go
+#       "Unreached: " says why nothing goes there, and is none for a branch of that line that a detector does go; one that
+#       begins with "Missing: " says what no test does yet, and counts as not killed
 #
 # Ends with a table by file (build/mutants/table.txt), the share killed and its 95 % interval (Wilson).
 # Exit: 0 no unexplained survivor, 1 there is one, 2 usage, 3 a tool failed, 130 stopped.

@@ -17,6 +17,7 @@
 #include "full_store_test.h"
 #include "levin.h"
 #include "page_format.h"
+#include "vlog.h"
 
 enum { SEGMENTS = 300, VALUE_BYTES = 3000 };
 
@@ -327,10 +328,39 @@ START_TEST(odd_stores__a_lock_that_can_only_be_read)
 }
 END_TEST
 
+/* A recovery was cut off while it copied a segment: what it left is removed by the next one that may write. */
+START_TEST(odd_stores__a_copy_left_by_a_recovery)
+{
+    const disk_image *start = full_store();
+    disk_image *left = disk_image_fork(start);
+    const disk_node copy = disk_image_next_node(left);
+    disk_image_add(left, copy, false);
+    disk_image_write(left, copy, "half a segment", 14, 0);
+    disk_image_link(left, disk_image_find(left, "s"), VLOG_COPY_NAME, copy);
+    for (int read_only = 1; read_only >= 0; read_only--) {
+        simdisk *disk = simdisk_create(left, NULL);
+        levin_options o;
+        levin *db;
+        full_store_options(&o, simdisk_io(disk));
+        o.read_only = read_only;
+        ck_assert_int_eq(levin_open("s", &o, &db, NULL), LEVIN_OK);
+        ck_assert_int_eq(levin_check(db, NULL, NULL, NULL), LEVIN_OK);
+        ck_assert_int_eq(levin_close(db), LEVIN_OK);
+        const disk_image *after = simdisk_image(disk);
+        ck_assert(disk_image_has(after, disk_image_find(after, "s/" VLOG_COPY_NAME)) == read_only);
+        disk_image_unref(after);
+        ck_assert(simdisk_destroy(disk, NULL));
+    }
+    disk_image_unref(left);
+    disk_image_unref(start);
+}
+END_TEST
+
 LEVIN_TEST_MAIN("odd_stores", TEST(odd_stores__more_segments_than_handles),
                 TEST(odd_stores__a_table_of_segments_longer_than_it_should_be),
                 TEST(odd_stores__an_io_table_of_the_first_version),
                 TEST(odd_stores__a_compaction_ends_the_one_of_the_background),
                 TEST(odd_stores__a_transaction_with_several_iterators),
                 TEST(odd_stores__counts_of_all_threads_are_added_up),
-                TEST(odd_stores__a_directory_with_a_lock_alone), TEST(odd_stores__a_lock_that_can_only_be_read))
+                TEST(odd_stores__a_directory_with_a_lock_alone), TEST(odd_stores__a_lock_that_can_only_be_read),
+                TEST(odd_stores__a_copy_left_by_a_recovery))
