@@ -62,6 +62,8 @@ static inline const disk_image *full_store(void)
     }
     ck_assert_int_eq(levin_delete_range(db, (levin_slice){ "key-03", 6 }, (levin_slice){ "key-04", 6 }, LEVIN_SYNCED),
                      LEVIN_OK);
+    for (int i = 5; i < FULL_STORE_KEYS; i += 11) /* logged values that no sync has proven */
+        full_store_put(db, i % 2 ? NULL : ks, i, 3);
     const disk_image *left_open = simdisk_image(disk); /* the log is to be replayed */
     levin_keyspace_close(ks);
     ck_assert_int_eq(levin_close(db), LEVIN_OK);
