@@ -121,7 +121,7 @@ DEPS := $(if $(NO_DEPS),,$(DEPS_STAMP))
 comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 name = $(subst /,_,$(basename $(1)))
-# thread schedules: the scheduler, and the program that runs the engine under it
+# thread schedules: the scheduler with the scenarios that it runs, and the program that runs many
 SCHEDULE_SRC := $(filter-out $(not_library),$(wildcard faults/schedule/*.c))
 SCHEDULES_MAIN := chaos/schedules/main.c
 SCHEDULES_SRC := $(filter-out $(not_library) $(SCHEDULES_MAIN),$(wildcard chaos/schedules/*.c))
@@ -269,11 +269,12 @@ $(SCHEDULE_ENGINE_A) $(SCHEDULE_A) $(SCHEDULES_A):
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-# the scheduler's seams come before any that the harness's archives would bring
+# The scheduler's seams come before any that the harness's archives would bring; scenarios call the engine, and that calls the seams.
+schedule_group = -Wl,--start-group $^ -Wl,--end-group
 $(B)/bin/levin-chaos-schedules: $(call obj,$(SCHEDULES_MAIN)) $(SCHEDULES_A) $(SCHEDULE_ENGINE_A) $(SCHEDULE_A) $(CHAOS_A) $(FAULTS_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(CC) $(CFLAGS_ALL) -no-pie -o $@ $^ $(LDFLAGS) -pthread -lm
+	$(Q)$(CC) $(CFLAGS_ALL) -no-pie -o $@ $(schedule_group) $(LDFLAGS) -pthread -lm
 
 $(REGRESS_A): $(call obj,$(filter-out $(REGRESS_MAINS),$(REGRESS_SRC)))
 	$(if $(Q),@echo "  AR    $@")
@@ -321,7 +322,7 @@ define schedule_test_rule # source, output
 $(2): $(call obj,$(1)) $(SCHEDULES_A) $(SCHEDULE_ENGINE_A) $(SCHEDULE_A) $(CHAOS_A) $(FAULTS_A)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LD    $$@")
-	$$(Q)$$(CC) $$(CFLAGS_ALL) -no-pie -o $$@ $$^ $$(LDFLAGS) $$(LIBS_TEST) -pthread
+	$$(Q)$$(CC) $$(CFLAGS_ALL) -no-pie -o $$@ $$(schedule_group) $$(LDFLAGS) $$(LIBS_TEST) -pthread
 endef
 $(foreach s,$(SCHEDULE_TEST_SRC),$(eval $(call schedule_test_rule,$(s),$(B)/test/$(call name,$(s)))))
 $(foreach s,$(BENCH_SRC),$(eval $(call program_rule,$(s),$(B)/bench/$(call name,$(s)))))

@@ -15,6 +15,7 @@
 
 #include "../../faults/fatal.h"
 #include "../../faults/random.h"
+#include "../../faults/schedule/scenario_run.h"
 #include "../crew.h"
 #include "isolated.h"
 

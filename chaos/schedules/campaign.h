@@ -4,9 +4,8 @@
 #ifndef CHAOS_SCHEDULES_CAMPAIGN_H
 #define CHAOS_SCHEDULES_CAMPAIGN_H
 
+#include "../../faults/schedule/scenario.h"
 #include "distinct.h"
-#include "run.h"
-#include "scenario.h"
 #include "totals.h"
 
 enum { CAMPAIGN_FINDINGS_KEPT = 24, CAMPAIGN_UNDECIDED_KEPT = 8, CAMPAIGN_REST_MAX = 32 };

@@ -8,7 +8,7 @@
 #ifndef CHAOS_SCHEDULES_ISOLATED_H
 #define CHAOS_SCHEDULES_ISOLATED_H
 
-#include "run.h"
+#include "../../faults/schedule/scenario_run.h"
 
 #define ISOLATED_DEATH "death"
 

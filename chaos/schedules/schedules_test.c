@@ -10,8 +10,8 @@
 
 #include "../../faults/check_main.h"
 #include "../../faults/random.h"
+#include "../../faults/schedule/scenario_run.h"
 #include "distinct.h"
-#include "run.h"
 
 static const scenario_sizes all = { .faults = true, .cuts = true };
 static const run_options with_races = { .races = true }, without_races = { .races = false };

@@ -4,6 +4,7 @@
 #ifndef CHAOS_SCHEDULES_SHRINK_H
 #define CHAOS_SCHEDULES_SHRINK_H
 
+#include "../../faults/schedule/scenario_run.h"
 #include "isolated.h"
 
 typedef struct shrink_counts {

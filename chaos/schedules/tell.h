@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "run.h"
+#include "../../faults/schedule/scenario_run.h"
 
 /* "the same finding", if it was kept for one; whether something was found, if not. */
 const char *tell_verdict(const scenario *s, const run_result *result);

@@ -541,21 +541,24 @@ static void stand_at(const void *context, const char *doing)
     schedule_current->doing = doing;
 }
 
+enum { SIGNALS = 5 };
+static const struct { int number; const char *name; } signals[SIGNALS] = {
+    { SIGSEGV, "SIGSEGV" }, { SIGBUS, "SIGBUS" }, { SIGFPE, "SIGFPE" }, { SIGILL, "SIGILL" }, { SIGABRT, "SIGABRT" }
+};
+static struct sigaction signal_before[SIGNALS];
+
+/* Outside of runs a signal is for whoever had it before. */
 static void on_signal(int signal_number, siginfo_t *info, void *context)
 {
-    static const struct { int number; const char *name; } names[] = { { SIGSEGV, "SIGSEGV" }, { SIGBUS, "SIGBUS" },
-                                                                      { SIGFPE, "SIGFPE" },   { SIGILL, "SIGILL" },
-                                                                      { SIGABRT, "SIGABRT" } };
-    const char *name = "?";
+    unsigned i = 0;
     (void)info;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (names[i].number == signal_number)
-            name = names[i].name;
+    while (i + 1 < SIGNALS && signals[i].number != signal_number)
+        i++;
     if (schedule_current) {
-        stand_at(context, name);
-        schedule_found(SCHEDULE_SIGNAL, "%s in %s", name, schedule_current->name);
+        stand_at(context, signals[i].name);
+        schedule_found(SCHEDULE_SIGNAL, "%s in %s", signals[i].name, schedule_current->name);
     }
-    signal(signal_number, SIG_DFL);
+    sigaction(signal_number, &signal_before[i], NULL);
     raise(signal_number);
 }
 
@@ -582,11 +585,11 @@ static void start_timer(unsigned ms)
     setitimer(ITIMER_PROF, &timer, NULL);
 }
 
-static void catch(int signal_number, void (*handler)(int, siginfo_t *, void *))
+static void catch(int signal_number, void (*handler)(int, siginfo_t *, void *), struct sigaction *before)
 {
     struct sigaction action = { .sa_sigaction = handler,
                                 .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART };
-    sigaction(signal_number, &action, NULL);
+    sigaction(signal_number, &action, before);
 }
 
 /* A stack overflow is a signal too: it needs another stack.  Once in each process: a child has no timer of its own. */
@@ -595,15 +598,14 @@ static void catch_signals(const schedule_plan *plan)
     static pid_t caught_by;
     static unsigned timer_ms;
     static char stack[SIGNAL_STACK_BYTES];
-    static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
     const bool again = caught_by != getpid();
     if (again) {
-        caught_by = getpid();
         const stack_t s = { .ss_sp = stack, .ss_size = sizeof stack };
         sigaltstack(&s, NULL);
-        for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-            catch(signals[i], on_signal);
-        catch(SIGPROF, on_tick);
+        for (size_t i = 0; i < SIGNALS; i++)
+            catch(signals[i].number, on_signal, caught_by ? NULL : &signal_before[i]);
+        catch(SIGPROF, on_tick, NULL);
+        caught_by = getpid();
     }
     if (again || timer_ms != hang_ms(plan)) {
         timer_ms = hang_ms(plan);

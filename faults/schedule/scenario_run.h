@@ -1,8 +1,8 @@
 /*
- * run.h - one scenario under the scheduler, and what was wrong with it.
+ * scenario_run.h - one scenario under the scheduler, and what was wrong with it.
  */
-#ifndef CHAOS_SCHEDULES_RUN_H
-#define CHAOS_SCHEDULES_RUN_H
+#ifndef LEVIN_FAULTS_SCENARIO_RUN_H
+#define LEVIN_FAULTS_SCENARIO_RUN_H
 
 #include "history.h"
 #include "scenario.h"

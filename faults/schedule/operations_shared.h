@@ -2,8 +2,8 @@
  * operations_shared.h - what the files of operations.h share: noting calls in the history, values, and the calls on
  * keyspaces (operations_spaces.c) and beside a store that is written anew (operations_beside.c).
  */
-#ifndef CHAOS_SCHEDULES_OPERATIONS_SHARED_H
-#define CHAOS_SCHEDULES_OPERATIONS_SHARED_H
+#ifndef LEVIN_FAULTS_OPERATIONS_SHARED_H
+#define LEVIN_FAULTS_OPERATIONS_SHARED_H
 
 #include "operations.h"
 

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../faults/random.h"
+#include "../random.h"
 
 enum { SEEN_BITS = 18, SEEN = 1 << SEEN_BITS, SEEN_PROBES = 8 };
 

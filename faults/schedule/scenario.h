@@ -4,15 +4,16 @@
  * A scenario is a function of its seed and of the sizes asked for, and can be written as text and read again, so that a
  * smaller one, which no seed gives, is kept in the same way.
  */
-#ifndef CHAOS_SCENARIO_H
-#define CHAOS_SCENARIO_H
+#ifndef LEVIN_FAULTS_SCENARIO_H
+#define LEVIN_FAULTS_SCENARIO_H
 
 #include <stdio.h>
 
-#include "../../faults/fault_io.h"
-#include "../../faults/schedule/schedule.h"
+#include "../fault_io.h"
+#include "schedule.h"
 
 enum { SCENARIO_KEYS = 4, SCENARIO_THREADS_MAX = 6, SCENARIO_OPERATIONS_MAX = 8, SCENARIO_IMAGES = 4 };
+enum { SCENARIO_FAULTS = 6 };
 enum { SCENARIO_FILLERS = 72 }; /* keys of the fourth image that stay as they are, four to a page */
 #define SCENARIO_ALL_KEYS ((1u << SCENARIO_KEYS) - 1u)
 
@@ -94,6 +95,15 @@ void scenario_free(scenario *s);
 scenario scenario_copy(const scenario *s);
 unsigned scenario_operations(const scenario *s);
 bool scenario_has(const scenario *s, scenario_kind kind);
+
+/* For scenarios that are made otherwise than here, by the bytes of a fuzzer. */
+
+/* Whether an operation of this kind makes sense in the scenario's store: there are fillers to churn, no thread works. */
+bool scenario_allows(const scenario *s, scenario_kind kind);
+/* The operation with keys as its kind wants them: one, or all from the first to the last, or none twice. */
+scenario_operation scenario_operation_settle(scenario_operation o);
+/* The calls that are made to fail: which < SCENARIO_FAULTS; nth and forever are the caller's. */
+fault_rule scenario_fault(unsigned which);
 
 /* The number that the operation writes, and that of a key of the first image: never 0. */
 unsigned scenario_value(unsigned thread, unsigned operation);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../faults/fatal.h"
-#include "../../faults/random.h"
+#include "../fatal.h"
+#include "../random.h"
 
 enum { POINTS_PER_OPERATION = 40, LINE_BYTES = 4096 };
 
@@ -45,6 +45,11 @@ bool scenario_has(const scenario *s, scenario_kind kind)
             if (s->of[t].at[i].kind == kind)
                 return true;
     return false;
+}
+
+bool scenario_allows(const scenario *s, scenario_kind kind)
+{
+    return !(kind == OPERATION_WORK && s->background) && !(kind == OPERATION_CHURN && s->image < SCENARIO_IMAGES - 1);
 }
 
 /* What a scenario is mostly about, so that those who can disturb each other meet. */
@@ -97,7 +102,7 @@ static swarm swarm_make(random_stream *r, const scenario *s, enum theme theme)
         w.keys = 1 + (unsigned)random_below(r, SCENARIO_ALL_KEYS);
     const bool some = theme == THEME_ANY && random_chance(r, 2);
     for (unsigned i = 0; i < SCENARIO_KIND_COUNT; i++) {
-        const bool senseless = (i == OPERATION_WORK && s->background) || (i == OPERATION_CHURN && s->image < 3);
+        const bool senseless = !scenario_allows(s, (scenario_kind)i);
         const bool left_out = some && i != OPERATION_PUT && random_chance(r, 2);
         w.weights[i] = senseless || left_out ? 0 : theme_weights[theme][i];
         w.total += w.weights[i];
@@ -128,6 +133,18 @@ static unsigned filled(unsigned keys)
     return bits;
 }
 
+scenario_operation scenario_operation_settle(scenario_operation o)
+{
+    o.keys = o.keys ? o.keys : 1;
+    if (o.kind == OPERATION_GET || o.kind == OPERATION_PUT || o.kind == OPERATION_DELETE || o.kind == OPERATION_SWAP)
+        o.keys &= 0u - o.keys;
+    if (o.kind == OPERATION_BATCH)
+        o.more &= ~o.keys;
+    if (o.kind == OPERATION_RANGE)
+        o.keys = filled(o.keys);
+    return o;
+}
+
 static scenario_operation operation_make(random_stream *r, const swarm *w)
 {
     unsigned kind = 0;
@@ -138,16 +155,12 @@ static scenario_operation operation_make(random_stream *r, const swarm *w)
     o.durability = (levin_durability)(random_chance(r, 2) ? 2 : random_below(r, 2));
     if (o.kind == OPERATION_GET || o.kind == OPERATION_PUT || o.kind == OPERATION_DELETE || o.kind == OPERATION_SWAP)
         o.keys = one_key(r, w->keys);
-    if (o.kind == OPERATION_BATCH)
-        o.more &= ~o.keys;
-    if (o.kind == OPERATION_RANGE)
-        o.keys = filled(o.keys);
-    return o;
+    return scenario_operation_settle(o);
 }
 
-static fault_rule fault_make(random_stream *r, bool *has, unsigned threads, unsigned *thread)
+fault_rule scenario_fault(unsigned which)
 {
-    static const fault_rule rules[] = {
+    static const fault_rule rules[SCENARIO_FAULTS] = {
         { .kinds = 1u << LEVIN_FILE_WAL, .operations = 1u << FAULT_SYNC, .os_error = 5 /* EIO */ },
         { .kinds = 1u << LEVIN_FILE_WAL, .operations = 1u << FAULT_WRITE, .os_error = 28 /* ENOSPC */ },
         { .kinds = FAULT_KINDS_ALL, .operations = 1u << FAULT_ALLOC, .os_error = 12 /* ENOMEM */ },
@@ -155,7 +168,12 @@ static fault_rule fault_make(random_stream *r, bool *has, unsigned threads, unsi
         { .kinds = 1u << LEVIN_FILE_PAGES, .operations = 1u << FAULT_READ, .os_error = 5 },
         { .kinds = 1u << LEVIN_FILE_VLOG, .operations = 1u << FAULT_SYNC | 1u << FAULT_WRITE, .os_error = 5 },
     };
-    fault_rule rule = rules[random_below(r, sizeof rules / sizeof rules[0])];
+    return rules[which];
+}
+
+static fault_rule fault_make(random_stream *r, bool *has, unsigned threads, unsigned *thread)
+{
+    fault_rule rule = scenario_fault((unsigned)random_below(r, SCENARIO_FAULTS));
     *has = true;
     rule.nth = 1 + random_below(r, rule.operations & 1u << FAULT_ALLOC ? 20 : 3);
     rule.forever = random_chance(r, 4);

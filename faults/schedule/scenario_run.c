@@ -1,5 +1,5 @@
 /*
- * run.c - one scenario on the engine under the scheduler (run.h).
+ * scenario_run.c - one scenario on the engine under the scheduler (scenario_run.h).
  *
  * The store is opened on a disk that holds one of a few images, made once for a process; then the threads run; then
  * everything is read and the store closed.  What a power cut or a fault leaves is recovered, in a few of the states
@@ -9,17 +9,17 @@
  * Concurrency: one thread of the system.  A run that ends with a finding or a power cut leaves its threads where they
  * stand: their memory is the heap of the run, their files are closed here.
  */
-#include "run.h"
+#include "scenario_run.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../faults/crash.h"
-#include "../../faults/fatal.h"
-#include "../../faults/random.h"
-#include "../../faults/schedule/memory.h"
-#include "../../faults/schedule/schedule_io.h"
-#include "../../faults/simdisk.h"
+#include "../crash.h"
+#include "../fatal.h"
+#include "../random.h"
+#include "memory.h"
+#include "schedule_io.h"
+#include "../simdisk.h"
 #include "operations.h"
 
 #define STORE_PATH "s"

@@ -6,8 +6,8 @@
  * leave and what not, the order of submission and of callbacks; a search that is given up says so; and it agrees with
  * judges that try all orders, without and with a crash, on random histories.
  */
-#include "../../faults/check_main.h"
-#include "../../faults/random.h"
+#include "../check_main.h"
+#include "../random.h"
 #include "history.h"
 
 /* A call on [from, to]: what it reads and writes as "a1b2", "" for nothing; '.' for no result. */

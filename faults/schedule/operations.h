@@ -4,8 +4,8 @@
  * Threads of a run (schedule.h); the history is theirs together.  Nothing here takes memory of the harness, for a
  * thread may be left in the middle.
  */
-#ifndef CHAOS_SCHEDULES_OPERATIONS_H
-#define CHAOS_SCHEDULES_OPERATIONS_H
+#ifndef LEVIN_FAULTS_OPERATIONS_H
+#define LEVIN_FAULTS_OPERATIONS_H
 
 #include "history.h"
 #include "scenario.h"

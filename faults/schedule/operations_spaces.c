@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "../../faults/schedule/race.h"
+#include "race.h"
 #include "operations_shared.h"
 
 #define SPACE_NAME "n", 1

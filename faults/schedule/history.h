@@ -29,8 +29,8 @@
  * reads put in order as soon as it fits, which leaves no fewer orders for the rest.  Its time is exponential in the
  * calls that overlap, so it is given up after some steps: then the verdict is that there is none.  One thread.
  */
-#ifndef CHAOS_HISTORY_H
-#define CHAOS_HISTORY_H
+#ifndef LEVIN_FAULTS_HISTORY_H
+#define LEVIN_FAULTS_HISTORY_H
 
 #include <stdbool.h>
 #include <stddef.h>
