@@ -1,5 +1,5 @@
 /*
- * adapter_pipe.c - a store behind a pipe (store_protocol.h): `pipe:COMMAND`.
+ * adapter_pipe.c - a store behind a pipe (faults/store_protocol.h): `pipe:COMMAND`.
  *
  * One program for a store; its sessions take turns, each request under a lock until its answer is whole.  A program
  * that dies by a signal takes this process along by the same one, so that whoever guards it sees what happened.
@@ -13,20 +13,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../faults/store_protocol.h"
 #include "adapters.h"
-#include "store_protocol.h"
 
-typedef struct frame {
-    uint8_t *data;   /* head and payload; payload behind PROTOCOL_HEAD_BYTES */
-    size_t bytes, capacity;
-} frame;
+_Static_assert((int)PROTOCOL_OK == (int)STORE_OK && (int)PROTOCOL_RESULT_LAST == (int)STORE_UNSUPPORTED,
+               "results go as they are");
 
 struct store {
     pthread_mutex_t lock;
     pid_t pid;
     int to, from;
-    frame out, in;
-    bool broken;     /* no frames any more */
+    protocol_frame out;
+    protocol_source in;
+    protocol_answer last; /* the answer that was taken last: slices into `in` */
+    bool broken;          /* no frames any more */
     char text[STORE_MESSAGE_BYTES];
 };
 
@@ -36,49 +36,6 @@ struct store_session {
 };
 
 /* ---- frames ---- */
-
-static bool frame_room(frame *f, size_t bytes)
-{
-    if (bytes > f->capacity) {
-        uint8_t *data = realloc(f->data, bytes * 2);
-        if (!data)
-            return false;
-        f->data = data;
-        f->capacity = bytes * 2;
-    }
-    return true;
-}
-
-static void put_number(store *s, uint64_t value, size_t width)
-{
-    if (!frame_room(&s->out, s->out.bytes + width))
-        s->broken = true;
-    for (size_t i = 0; i < width && !s->broken; i++)
-        s->out.data[s->out.bytes++] = (uint8_t)(value >> 8 * i);
-}
-
-static void put_bytes(store *s, store_slice slice)
-{
-    if (!frame_room(&s->out, s->out.bytes + slice.bytes))
-        s->broken = true;
-    if (s->broken || !slice.bytes)
-        return;
-    memcpy(s->out.data + s->out.bytes, slice.data, slice.bytes);
-    s->out.bytes += slice.bytes;
-}
-
-static void put_bytes32(store *s, store_slice slice)
-{
-    put_number(s, slice.bytes, 4);
-    put_bytes(s, slice);
-}
-
-static void request_begin(store *s, protocol_request type)
-{
-    s->out.bytes = 0;
-    put_number(s, 0, 4);
-    put_number(s, type, 1);
-}
 
 static bool all_written(int fd, const uint8_t *data, size_t bytes)
 {
@@ -94,23 +51,13 @@ static bool all_written(int fd, const uint8_t *data, size_t bytes)
     return true;
 }
 
-static bool all_read(int fd, uint8_t *data, size_t bytes)
+static size_t some_read(void *context, void *data, size_t bytes)
 {
-    while (bytes) {
-        const ssize_t done = read(fd, data, bytes);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        data += done;
-        bytes -= (size_t)done;
-    }
-    return true;
-}
-
-static uint32_t number32(const uint8_t *at)
-{
-    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+    const store *s = context;
+    ssize_t done;
+    while ((done = read(s->from, data, bytes)) < 0 && errno == EINTR)
+        ;
+    return done > 0 ? (size_t)done : 0;
 }
 
 /* The program has ended, or speaks no frames. */
@@ -135,48 +82,45 @@ static store_result broken(store *s, const char *why)
 static store_result request_send(store *s)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
-    const size_t bytes = s->out.bytes - 4;
-    if (s->broken || s->out.bytes > PROTOCOL_FRAME_MAX)
-        return broken(s, s->broken ? s->text : "a request is too long for a frame");
-    for (size_t i = 0; i < 4; i++)
-        s->out.data[i] = (uint8_t)(bytes >> 8 * i);
+    if (s->broken)
+        return STORE_FAILED;
+    if (!protocol_end(&s->out))
+        return broken(s, "a request is too long for a frame, or there is no memory for it");
     sigaction(SIGPIPE, &ignore, &before);
     const bool sent = all_written(s->to, s->out.data, s->out.bytes);
     sigaction(SIGPIPE, &before, NULL);
     return sent ? STORE_OK : broken(s, "");
 }
 
-/* The next frame into s->in: its type, or -1. */
-static int frame_take(store *s)
+/* The next frame into s->last. False: there is none any more. */
+static bool answer_take(store *s, protocol_request asked)
 {
-    uint8_t head[4];
-    if (!all_read(s->from, head, sizeof head))
-        return broken(s, ""), -1;
-    const uint32_t bytes = number32(head);
-    if (bytes < 1 || bytes > PROTOCOL_FRAME_MAX)
-        return broken(s, "an answer is no frame"), -1;
-    if (!frame_room(&s->in, bytes))
-        return broken(s, "out of memory"), -1;
-    s->in.bytes = bytes;
-    return all_read(s->from, s->in.data, bytes) ? s->in.data[0] : (broken(s, ""), -1);
+    char why[STORE_MESSAGE_BYTES];
+    switch (protocol_take(&s->in, asked, &s->last)) {
+    case PROTOCOL_TAKEN: return true;
+    case PROTOCOL_ENDED: broken(s, ""); return false;
+    case PROTOCOL_REFUSED: break;
+    }
+    snprintf(why, sizeof why, "%s: byte %llu of what the program has answered", s->in.refused,
+             (unsigned long long)s->in.refused_at);
+    broken(s, why);
+    return false;
 }
 
-/* The answer's payload is in s->in, behind a byte. */
-static store_result answer(store *s, int type)
+/* Of the answer in s->last. */
+static store_result answer(store *s)
 {
-    if (type < 0)
-        return STORE_FAILED;
-    if (type > STORE_UNSUPPORTED)
-        return broken(s, "an answer of no known result");
-    if (type != STORE_OK)
-        snprintf(s->text, sizeof s->text, "%.*s", (int)s->in.bytes - 1, (const char *)s->in.data + 1);
-    return (store_result)type;
+    if (s->last.result != STORE_OK)
+        protocol_text(s->last.text, s->text, sizeof s->text);
+    return (store_result)s->last.result;
 }
 
-static store_result request_do(store *s)
+static store_result request_do(store *s, protocol_request type)
 {
     const store_result sent = request_send(s);
-    return sent == STORE_OK ? answer(s, frame_take(s)) : sent;
+    if (sent != STORE_OK)
+        return sent;
+    return answer_take(s, type) ? answer(s) : STORE_FAILED;
 }
 
 /* ---- the program ---- */
@@ -214,8 +158,8 @@ static void program_end(store *s)
     if (s->pid > 0)
         while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
             ;
-    free(s->out.data);
-    free(s->in.data);
+    protocol_frame_fini(&s->out);
+    protocol_source_fini(&s->in);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -227,11 +171,15 @@ static store *program_begin(const char *command)
         return NULL;
     pthread_mutex_init(&s->lock, NULL);
     s->to = s->from = -1;
+    s->in.read = some_read;
+    s->in.context = s;
     if (program_start(s, command ? command : "false"))
         return s;
     program_end(s);
     return NULL;
 }
+
+enum { SETTINGS_BYTES = 401 };
 
 static const char *pipe_version(void)
 {
@@ -244,13 +192,14 @@ static void pipe_configuration(const store_config *config, char text[STORE_MESSA
     store *s = program_begin(config->argument);
     store_result result = STORE_FAILED;
     if (s) {
-        request_begin(s, PROTOCOL_DESCRIBE);
-        put_number(s, PROTOCOL_VERSION, 4);
-        result = request_do(s);
+        protocol_begin(&s->out, PROTOCOL_DESCRIBE);
+        protocol_put_number(&s->out, PROTOCOL_VERSION, 4);
+        result = request_do(s, PROTOCOL_DESCRIBE);
     }
-    const size_t bytes = result == STORE_OK ? s->in.bytes - 1 : 0;
-    snprintf(text, STORE_MESSAGE_BYTES, "%.*s%s", (int)(bytes < 400 ? bytes : 400),
-             bytes ? (const char *)s->in.data + 1 : "", bytes ? "" : "it does not say");
+    if (result == STORE_OK && s->last.text.size)
+        protocol_text(s->last.text, text, SETTINGS_BYTES);
+    else
+        snprintf(text, STORE_MESSAGE_BYTES, "it does not say");
     if (s)
         program_end(s);
 }
@@ -263,12 +212,12 @@ static store_result pipe_open(const store_config *config, store **out, char mess
         snprintf(message, STORE_MESSAGE_BYTES, "the program cannot be started: %s", strerror(errno));
         return STORE_FAILED;
     }
-    request_begin(s, PROTOCOL_OPEN);
-    put_number(s, (config->create ? PROTOCOL_CREATE : 0u) | (config->sync ? PROTOCOL_SYNC : 0u), 1);
-    put_number(s, config->cache_bytes, 8);
-    put_number(s, config->write_buffer_bytes, 8);
-    put_bytes(s, (store_slice){ config->path, strlen(config->path) });
-    const store_result result = request_do(s);
+    protocol_begin(&s->out, PROTOCOL_OPEN);
+    protocol_put_number(&s->out, (config->create ? PROTOCOL_CREATE : 0u) | (config->sync ? PROTOCOL_SYNC : 0u), 1);
+    protocol_put_number(&s->out, config->cache_bytes, 8);
+    protocol_put_number(&s->out, config->write_buffer_bytes, 8);
+    protocol_put_bytes(&s->out, (levin_slice){ config->path, strlen(config->path) });
+    const store_result result = request_do(s, PROTOCOL_OPEN);
     if (result == STORE_OK) {
         *out = s;
         return STORE_OK;
@@ -280,8 +229,8 @@ static store_result pipe_open(const store_config *config, store **out, char mess
 
 static store_result pipe_close(store *s, char message[STORE_MESSAGE_BYTES])
 {
-    request_begin(s, PROTOCOL_CLOSE);
-    const store_result result = request_do(s);
+    protocol_begin(&s->out, PROTOCOL_CLOSE);
+    const store_result result = request_do(s, PROTOCOL_CLOSE);
     snprintf(message, STORE_MESSAGE_BYTES, "%s", s->text);
     program_end(s);
     return result;
@@ -308,10 +257,15 @@ static const char *pipe_message(const store_session *session)
     return session->text;
 }
 
+static levin_slice slice(store_slice s)
+{
+    return (levin_slice){ s.data, s.bytes };
+}
+
 static store *turn_begin(store_session *session, protocol_request type)
 {
     pthread_mutex_lock(&session->s->lock);
-    request_begin(session->s, type);
+    protocol_begin(&session->s->out, type);
     return session->s;
 }
 
@@ -326,24 +280,24 @@ static store_result turn_end(store_session *session, store_result result)
 static store_result pipe_write(store_session *session, const store_operation *operations, size_t count, bool sync)
 {
     store *s = turn_begin(session, PROTOCOL_WRITE);
-    put_number(s, sync ? PROTOCOL_WRITE_SYNC : 0, 1);
-    put_number(s, count, 4);
+    protocol_put_number(&s->out, sync ? PROTOCOL_WRITE_SYNC : 0, 1);
+    protocol_put_number(&s->out, count, 4);
     for (size_t i = 0; i < count; i++) {
-        put_number(s, operations[i].value.data != NULL, 1);
-        put_bytes32(s, operations[i].key);
+        protocol_put_number(&s->out, operations[i].value.data != NULL, 1);
+        protocol_put_bytes32(&s->out, slice(operations[i].key));
         if (operations[i].value.data)
-            put_bytes32(s, operations[i].value);
+            protocol_put_bytes32(&s->out, slice(operations[i].value));
     }
-    return turn_end(session, request_do(s));
+    return turn_end(session, request_do(s, PROTOCOL_WRITE));
 }
 
 static store_result pipe_get(store_session *session, store_slice key, void *buffer, size_t capacity, size_t *bytes)
 {
     store *s = turn_begin(session, PROTOCOL_GET);
-    put_bytes(s, key);
-    const store_result result = request_do(s);
+    protocol_put_bytes(&s->out, slice(key));
+    const store_result result = request_do(s, PROTOCOL_GET);
     if (result == STORE_OK)
-        value_copy((store_slice){ s->in.data + 1, s->in.bytes - 1 }, buffer, capacity, bytes);
+        value_copy((store_slice){ s->last.value.data, s->last.value.size }, buffer, capacity, bytes);
     return turn_end(session, result);
 }
 
@@ -351,35 +305,35 @@ static store_result pipe_scan(store_session *session, const store_range *range, 
 {
     store *s = turn_begin(session, PROTOCOL_SCAN);
     bool more = true;
-    int type;
-    put_number(s, (range->reverse ? PROTOCOL_REVERSE : 0u) | (range->from.data ? PROTOCOL_FROM : 0u) |
+    protocol_put_number(&s->out, (range->reverse ? PROTOCOL_REVERSE : 0u) | (range->from.data ? PROTOCOL_FROM : 0u) |
                   (range->to.data ? PROTOCOL_TO : 0u), 1);
-    put_number(s, range->limit, 8);
+    protocol_put_number(&s->out, range->limit, 8);
     if (range->from.data)
-        put_bytes32(s, range->from);
+        protocol_put_bytes32(&s->out, slice(range->from));
     if (range->to.data)
-        put_bytes32(s, range->to);
-    store_result result = request_send(s);
+        protocol_put_bytes32(&s->out, slice(range->to));
+    const store_result result = request_send(s);
     if (result != STORE_OK)
         return turn_end(session, result);
-    while ((type = frame_take(s)) == PROTOCOL_PAIR) { /* also those that nobody wants any more */
-        const uint32_t key_bytes = s->in.bytes < 5 ? UINT32_MAX : number32(s->in.data + 1);
-        if (key_bytes > s->in.bytes - 5)
-            return turn_end(session, broken(s, "a pair is shorter than its key"));
-        const store_slice key = { s->in.data + 5, key_bytes };
-        more = more && visit(context, key, (store_slice){ s->in.data + 5 + key_bytes, s->in.bytes - 5 - key_bytes });
-    }
-    return turn_end(session, answer(s, type));
+    do { /* also pairs that nobody wants any more */
+        if (!answer_take(s, PROTOCOL_SCAN))
+            return turn_end(session, STORE_FAILED);
+        const protocol_answer *pair = &s->last;
+        if (pair->result == PROTOCOL_PAIR)
+            more = more && visit(context, (store_slice){ pair->key.data, pair->key.size },
+                                 (store_slice){ pair->value.data, pair->value.size });
+    } while (s->last.result == PROTOCOL_PAIR);
+    return turn_end(session, answer(s));
 }
 
 static store_result pipe_check(store_session *session)
 {
-    return turn_end(session, request_do(turn_begin(session, PROTOCOL_CHECK)));
+    return turn_end(session, request_do(turn_begin(session, PROTOCOL_CHECK), PROTOCOL_CHECK));
 }
 
 static store_result pipe_compact(store_session *session)
 {
-    return turn_end(session, request_do(turn_begin(session, PROTOCOL_COMPACT)));
+    return turn_end(session, request_do(turn_begin(session, PROTOCOL_COMPACT), PROTOCOL_COMPACT));
 }
 
 const store_adapter adapter_pipe = {

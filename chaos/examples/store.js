@@ -3,7 +3,7 @@
 //   npm install classic-level
 //   levin-chaos scoreboard --stores 'pipe:node chaos/examples/store.js'
 //
-// The protocol is in chaos/store_protocol.h. For a store of your own, change the class Store.
+// The protocol is in faults/store_protocol.h. For a store of your own, change the class Store.
 'use strict'
 const fs = require('fs')
 const path = require('path')

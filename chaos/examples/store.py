@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A store behind a pipe, in Python: SQLite by the module that Python brings.  levin-chaos scoreboard --stores 'pipe:python3 store.py'
 
-The protocol is in chaos/store_protocol.h.  For a store of your own, change the class Store.
+The protocol is in faults/store_protocol.h.  For a store of your own, change the class Store.
 """
 import os
 import sqlite3
