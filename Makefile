@@ -26,9 +26,9 @@ TIME ?= 60
 JOBS ?= 1
 
 # ---- variants ------------------------------------------------------------------------------------------------
-# Only the engine (and what reads fault plans) is instrumented: what the fuzzers see as new is new there, and the harness
+# Only the engine (and what reads fault plans, and answers of foreign stores) is instrumented: what the fuzzers see as new is new there, and the harness
 # costs less.
-harness_source = $(filter-out faults/plan.c faults/plan_judge.c faults/words.c,$(filter fuzz/%.c faults/%.c,$<))
+harness_source = $(filter-out faults/plan.c faults/plan_judge.c faults/words.c faults/store_protocol.c,$(filter fuzz/%.c faults/%.c,$<))
 FUZZ_FLAGS := -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(VARIANT),release)
   VFLAGS := -O2 -g -DNDEBUG
@@ -251,13 +251,16 @@ SCHEDULES_A := $(B)/schedule/libschedules.a
 SCHEDULE_ENGINE_A := $(B)/schedule/liblevin.a
 SCHEDULE_ENGINE_SRC := $(filter-out engine/sync_posix.c engine/reclaim_urcu.c,$(ENGINE_SRC))
 schedule_plain := engine/checksum.c engine/metered_io.c
+# under a fuzzer its edges count, too; other sanitizers (OSS-Fuzz brings them in CFLAGS) do not go with it
+schedule_fuzz := $(if $(filter libfuzzer,$(VARIANT)),-fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp)
+schedule_alone := $(if $(filter oss,$(VARIANT)),-fno-sanitize=address$(comma)undefined)
 schedule_seams = -include faults/schedule/engine_seams.h -include faults/schedule/quiet_begin.h -include engine/counter.h \
     -include engine/metrics.h -include faults/schedule/quiet_end.h
 $(B)/schedule/obj/engine/%.o: engine/%.c Makefile | $(DEPS)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC    $< (schedules)")
-	$(Q)$(CC) $(CPPFLAGS_ALL) -std=c11 $(WARN) -O2 -g $(if $(filter $(schedule_plain),$<),,-fsanitize=thread) $(schedule_seams) \
-	    -fPIC -fvisibility=hidden -pthread -MMD -MP $(CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS_ALL) -std=c11 $(WARN) -O2 -g $(schedule_fuzz) $(schedule_seams) \
+	    -fPIC -fvisibility=hidden -pthread -MMD -MP $(CFLAGS) $(schedule_alone) $(if $(filter $(schedule_plain),$<),,-fsanitize=thread) -c $< -o $@
 	$(Q)objcopy $(foreach f,memcpy memmove memset memcmp,--redefine-sym $(f)=schedule_$(f)) \
 	    --redefine-sym __assert_fail=schedule_assert_fail $@
 
@@ -434,7 +437,14 @@ $(FUZZ_A): $(call obj,$(FUZZ_SRC) $(FUZZ_CLI) $(if $(ENGINE_A),,$(filter-out eng
 # where OSS-Fuzz runs the programs there are no libraries but the C one
 # $(FUZZ_A) again: the client of faults/ calls the engine, and all of the engine stands there
 LIBS_FUZZ = $(FUZZ_A) $(ENGINE_A) -Wl,--as-needed $(if $(filter oss,$(VARIANT)),-Wl$(comma)-Bstatic -ljansson -Wl$(comma)-Bdynamic,-ljansson) -lm
-fuzz_link = $(CC) $(CFLAGS_ALL) -o $@ $^ $(LDFLAGS) $(LIBS_FUZZ)
+# fuzz_schedule has the engine of the scheduler, which is found before the other; that one watches memory itself
+fuzz_schedule := $(B)/fuzz_schedule $(B)/fuzz/replay_fuzz_schedule
+$(fuzz_schedule): $(SCHEDULE_ENGINE_A) $(SCHEDULE_A)
+$(fuzz_schedule): private fuzz_engine = -Wl,--start-group $(SCHEDULE_ENGINE_A) $(SCHEDULE_A) -Wl,--end-group
+$(if $(filter libfuzzer afl,$(VARIANT)),$(fuzz_schedule): private VFLAGS = -O2 -g -fsanitize=undefined)
+$(B)/fuzz/make_seeds: $(SCHEDULE_A)
+fuzz_parts = $(filter %.o,$^) $(fuzz_engine) $(filter-out $(if $(fuzz_engine),$(SCHEDULE_ENGINE_A) $(SCHEDULE_A)),$(filter %.a,$^))
+fuzz_link = $(CC) $(CFLAGS_ALL) -o $@ $(fuzz_parts) $(LDFLAGS) $(LIBS_FUZZ)
 $(B)/fuzz/replay_%: $(B)/obj/fuzz/%.o $(B)/obj/fuzz/replay_main.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAULTS_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
@@ -447,7 +457,7 @@ $(B)/fuzz/make_seeds: $(B)/obj/fuzz/make_seeds.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAU
 $(B)/fuzz_%: $(B)/obj/fuzz/fuzz_%.o $(B)/obj/fuzz/mutate_%.o $(FUZZ_OPTIONS) $(FUZZ_A) $(FAULTS_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
-	$(Q)$(if $(filter oss,$(VARIANT)),$(CXX) $(CXXFLAGS) -o $@ $^ $(LIB_FUZZING_ENGINE) -pthread $(LIBS_FUZZ),$(fuzz_link) -fsanitize=fuzzer)
+	$(Q)$(if $(filter oss,$(VARIANT)),$(CXX) $(CXXFLAGS) -o $@ $(fuzz_parts) $(LIB_FUZZING_ENGINE) -pthread $(LIBS_FUZZ),$(fuzz_link) -fsanitize=fuzzer)
 $(B)/fuzz/mutator_fuzz_%.so: $(B)/obj/fuzz/afl_mutator.o $(B)/obj/fuzz/mutate_%.o $(FUZZ_A) $(FAULTS_A)
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LD    $@")
@@ -478,7 +488,7 @@ fuzz-oss-check: ## the build script for OSS-Fuzz and ClusterFuzzLite, in their e
 	$(Q)ci/oss-fuzz.sh
 
 .PHONY: fuzz-planted
-fuzz-planted: $(DEPS) ## the proof that the fuzzers can fail: each bug of fuzz/planted/ put into a scratch copy must be found by both
+fuzz-planted: $(DEPS) ## the proof that the fuzzers can fail: each bug of fuzz/planted/ must be found by both (SEEDS=5 TIME=120 ONLY=word)
 	$(Q)$(SUBMAKE) VARIANT=libfuzzer fuzz-libfuzzer
 	$(Q)AFL_QUIET=1 $(SUBMAKE) VARIANT=afl fuzz-afl
 	$(Q)$(SUBMAKE) VARIANT=release fuzz-mutators

@@ -7,7 +7,8 @@
  * use each operation; fuzz_log: the log of each seed store; fuzz_vlog: values and pointers to them; fuzz_page: pages
  * of each kind out of the seed stores, and their metas; fuzz_batch: each operation, each kind of group; fuzz_iter:
  * keys and iterators over them; fuzz_import: texts of each format; fuzz_crash: operations of
- * every kind, with failing calls and without; fuzz_plan: rules of each kind.  The same files each time.
+ * every kind, with failing calls and without; fuzz_plan: rules of each kind; fuzz_schedule: scenarios of every theme,
+ * with a few switches; fuzz_protocol: answers to each request, and requests.  The same files each time.
  * Concurrency: one thread.
  */
 #include <stdio.h>
@@ -28,7 +29,9 @@
 #include "operations.h"
 #include "ops.h"
 #include "page_input.h"
+#include "protocol_input.h"
 #include "repair.h"
+#include "schedule_input.h"
 #include "vlog_input.h"
 
 static void write_seed(const char *directory, const char *name, const char *variant, const uint8_t *data, size_t size)
@@ -440,6 +443,27 @@ static void import_seeds(const char *directory)
                 snprintf(variant, sizeof variant, "%u-%u-%u", f, choice, piece);
                 write_seed(directory, "text", variant, data, IMPORT_HEADER_BYTES + strlen(texts[f]));
             }
+    /* what JSON allows and what not, a line each */
+    static const char json[] =
+        " { \"key\" : \"k\\/\\u00e4\\uD834\\uDD1E\", \"value\" : \"\" } \r\n"
+        "{\"key\":\"a\",\"value\":\"\",\"n\":[0,-0,1.5e+3,-9223372036854775808,1e-400,true,false,null,{},[]]}\n"
+        "{\"key\":\"a\",\"value\":\"\",\"n\":9223372036854775808}\n"
+        "{\"key\":\"a\",\"value\":\"\",\"n\":1e400}\n"
+        "{\"key\":\"a\",\"value\":\"\",\"n\":{\"x\":1,\"x\":2}}\n"
+        "{\"key\":\"a\",\"key_base64\":\"YQ==\",\"value\":\"\"}\n"
+        "{\"key_base64\":\"YR==\",\"value\":\"\"}\n"
+        "{\"key\":\"\\ud834\",\"value\":\"\"}\n"
+        "{\"k\\u0000\":\"\",\"key\":\"\"}\n"
+        "{\"key\":\"a\",\"value\":\"\",}\n"
+        "{\"key\":\"a\",\"value\":\"\"}x\n"
+        "[{\"key\":\"a\",\"value\":\"\"}]\n"
+        "{\"a\":\"\\u0000\",\"b\":\"\"}";
+    for (unsigned choice = 1; choice < IMPORT_CHOICES; choice++) {
+        uint8_t data[1024] = { IMPORT_NDJSON, (uint8_t)choice };
+        memcpy(data + IMPORT_HEADER_BYTES, json, sizeof json - 1);
+        snprintf(variant, sizeof variant, "%u", choice);
+        write_seed(directory, "json", variant, data, IMPORT_HEADER_BYTES + sizeof json - 1);
+    }
 }
 
 /* ---- power cuts and failing calls ------------------------------------------------------------------------- */
@@ -498,6 +522,112 @@ static void plan_seeds(const char *directory)
     }
 }
 
+/* ---- threads ---------------------------------------------------------------------------------------------- */
+
+static size_t add_scenario(uint8_t *data, const scenario *s)
+{
+    size_t size = SCHEDULE_INPUT_HEADER_BYTES;
+    memset(data, 0, SCHEDULE_INPUT_HEADER_BYTES);
+    data[SCHEDULE_INPUT_IMAGE] = (uint8_t)(s->image | (unsigned)s->background << 2 | (unsigned)s->rows << 3 |
+                                           (unsigned)s->values_apart << 4 | (unsigned)s->lingers << 5 |
+                                           (unsigned)s->splits << 6 | (unsigned)s->startles << 7);
+    data[SCHEDULE_INPUT_THREADS] = (uint8_t)(s->threads - 2);
+    for (unsigned i = 0; s->has_fault && i < SCENARIO_FAULTS; i++)
+        if (scenario_fault(i).kinds == s->fault.kinds && scenario_fault(i).operations == s->fault.operations)
+            data[SCHEDULE_INPUT_FAULT] = (uint8_t)(i + 1);
+    data[SCHEDULE_INPUT_NTH] = (uint8_t)((s->has_fault ? s->fault.nth - 1 : 0) | (s->fault.forever ? 128u : 0));
+    data[SCHEDULE_INPUT_FAULT_THREAD] = (uint8_t)s->fault_thread;
+    data[SCHEDULE_INPUT_CUT] = (uint8_t)s->cut_at;
+    data[SCHEDULE_INPUT_CUT + 1] = (uint8_t)(s->cut_at >> 8);
+    data[SCHEDULE_INPUT_SEED] = (uint8_t)((s->seed & 127) | (s->cut_in_sync ? 128u : 0));
+    for (unsigned t = 0; t < s->threads; t++)
+        for (unsigned i = 0; i < s->of[t].count; i++) {
+            const scenario_operation *o = &s->of[t].at[i];
+            uint8_t *record = data + size;
+            record[0] = (uint8_t)o->kind;
+            record[1] = (uint8_t)(t | o->way << 2 | (unsigned)o->durability << 4);
+            record[2] = (uint8_t)(o->keys | o->more << 4);
+            record[3] = 0;
+            size += SCHEDULE_INPUT_RECORD_BYTES;
+        }
+    return size;
+}
+
+/* Scenarios as `levin-chaos schedules` makes them, and a few switches anywhere in them. */
+static void schedule_seeds(const char *directory)
+{
+    static const scenario_sizes sizes = { .faults = true, .cuts = true };
+    uint8_t data[SCHEDULE_INPUT_HEADER_BYTES + SCHEDULE_INPUT_RECORDS_MAX * SCHEDULE_INPUT_RECORD_BYTES];
+    char variant[16];
+    for (unsigned i = 0; i < 64; i++) {
+        random_stream random = random_open(i, 11);
+        scenario s = scenario_make(i, &sizes);
+        size_t size = add_scenario(data, &s);
+        for (unsigned n = i % 16; n > 0; n--, size += SCHEDULE_INPUT_RECORD_BYTES) {
+            const uint64_t point = 1 + random_below(&random, s.length), threads = s.threads + 2;
+            data[size] = SCENARIO_KIND_COUNT;
+            data[size + 1] = (uint8_t)(random_below(&random, threads) | random_below(&random, threads) << 4);
+            data[size + 2] = (uint8_t)point;
+            data[size + 3] = (uint8_t)(point >> 8);
+        }
+        snprintf(variant, sizeof variant, "%u", i);
+        write_seed(directory, i % 16 ? "switches" : "alone", variant, data, size);
+        scenario_free(&s);
+    }
+}
+
+/* ---- the store protocol ----------------------------------------------------------------------------------- */
+
+static size_t add_frame(uint8_t *to, uint8_t type, const char *payload, size_t bytes)
+{
+    to[0] = (uint8_t)(1 + bytes);
+    memset(to + 1, 0, 3);
+    to[4] = type;
+    memcpy(to + 5, payload, bytes);
+    return 5 + bytes;
+}
+
+static void protocol_seeds(const char *directory)
+{
+    static const struct { uint8_t type; const char *payload; size_t bytes; } frames[] = {
+        { 0, "", 0 },
+        { 0, "a value", 7 },
+        { 0, "st\xc3\xb6re 1.0; \xe2\x82\xac \xf0\x90\x8d\x88 \xff", 22 },
+        { 1, "", 0 },
+        { 2, "a page \x80\xed\xa0\x80 is damaged", 22 },
+        { 3, "why", 3 },
+        { 4, "no such request", 15 },
+        { PROTOCOL_PAIR, "\3\0\0\0keyvalue", 12 },
+        { PROTOCOL_PAIR, "\0\0\0\0", 4 },
+        { PROTOCOL_PAIR, "\4\0\0\0key", 7 },
+        { 5, "?", 1 },
+    };
+    enum { FRAMES = sizeof frames / sizeof frames[0] };
+    uint8_t data[256];
+    char variant[16];
+    for (unsigned asked = 0; asked < PROTOCOL_CLOSE; asked++)
+        for (unsigned i = 0; i < FRAMES; i++) { /* behind it, each request once more */
+            const uint8_t header[] = { (uint8_t)(i % 3), 1, (uint8_t)asked, (uint8_t)((asked + i) % PROTOCOL_CLOSE) };
+            size_t size = sizeof header;
+            memcpy(data, header, sizeof header);
+            size += add_frame(data + size, frames[i].type, frames[i].payload, frames[i].bytes);
+            size += add_frame(data + size, frames[(i + 1) % FRAMES].type, frames[(i + 1) % FRAMES].payload,
+                              frames[(i + 1) % FRAMES].bytes);
+            size += add_frame(data + size, 0, "", 0);
+            snprintf(variant, sizeof variant, "%u-%u", asked, i);
+            write_seed(directory, "answer", variant, data, size);
+        }
+    for (unsigned i = 0; i < 8; i++) {
+        random_stream random = random_open(i, 12);
+        random_fill(&random, data, sizeof data);
+        data[0] = PROTOCOL_INPUT_REQUESTS;
+        for (size_t at = 1; at < sizeof data; at++)
+            data[at] %= 16;
+        snprintf(variant, sizeof variant, "%u", i);
+        write_seed(directory, "requests", variant, data, sizeof data);
+    }
+}
+
 static const struct target {
     const char *name;
     void (*seeds)(const char *directory);
@@ -512,6 +642,8 @@ static const struct target {
     { "fuzz_import", import_seeds },
     { "fuzz_crash", crash_seeds },
     { "fuzz_plan", plan_seeds },
+    { "fuzz_schedule", schedule_seeds },
+    { "fuzz_protocol", protocol_seeds },
 };
 enum { TARGETS = sizeof targets / sizeof targets[0] };
 
