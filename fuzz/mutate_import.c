@@ -16,7 +16,9 @@ static const levin_slice words[] = {
     WORD("\xc3\xa4"), WORD("\xed\xa0\x80"), WORD("{\"key\":\""), WORD("\",\"value\":\""), WORD("\"}"),
     WORD("_base64"), WORD("/w=="), WORD("AAA="), WORD("\\u0000"), WORD("\\ud834\\udd1e"), WORD("\\u001f"),
     WORD("null"), WORD("[[[["), WORD("1e999"), WORD("{\"a\":\"x\",\"b\":\"y\"}\n"),
-    WORD("{\"key\":\"k\",\"value_base64\":\"/w==\"}\n")
+    WORD("{\"key\":\"k\",\"value_base64\":\"/w==\"}\n"), WORD(","), WORD("\"x\":"), WORD("{}"), WORD("true"),
+    WORD("-9223372036854775808"), WORD("9223372036854775808"), WORD("1.5e-7"), WORD("\"\""), WORD("\\/"),
+    WORD("\\ud834")
 };
 #undef WORD
 

@@ -286,28 +286,31 @@ static bool json_string(const uint8_t **at, const uint8_t *end, plain_bytes *to)
     return take(at, end, "\"");
 }
 
-/* RFC 4648, in place. */
-static bool unbase64(plain_bytes *b)
+bool plain_unbase64(plain_bytes *b)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t to = 0, padding = 0;
-    if (!b->size || b->size % 4)
+    while (padding < 2 && padding < b->size && b->data[b->size - 1 - padding] == '=')
+        padding++;
+    if (b->size % 4)
         return false;
-    padding = (b->data[b->size - 1] == '=') + (b->data[b->size - 2] == '=');
-    for (size_t i = 0; i < b->size; i += 4) {
-        uint32_t bits = 0;
-        for (size_t j = 0; j < 4; j++) {
-            const uint8_t c = b->data[i + j];
-            const char *digit = c ? strchr(digits, c) : NULL;
-            if (!digit && i + j < b->size - padding)
-                return false;
-            bits = bits << 6 | (uint32_t)(digit ? digit - digits : 0);
+    uint32_t bits = 0;
+    for (size_t i = 0; i < b->size; i++) {
+        const uint8_t c = b->data[i];
+        const char *digit = c ? strchr(digits, c) : NULL;
+        if (!digit && i < b->size - padding)
+            return false;
+        bits = bits << 6 | (uint32_t)(digit ? digit - digits : 0);
+        if (i % 4 == 3) {
+            b->data[to++] = (uint8_t)(bits >> 16);
+            b->data[to++] = (uint8_t)(bits >> 8);
+            b->data[to++] = (uint8_t)bits;
         }
-        b->data[to++] = (uint8_t)(bits >> 16);
-        b->data[to++] = (uint8_t)(bits >> 8);
-        b->data[to++] = (uint8_t)bits;
     }
-    b->size = to - padding;
+    for (size_t i = 0; i < padding; i++) /* the one spelling of these bytes */
+        if (b->data[--to])
+            return false;
+    b->size = to;
     return true;
 }
 
@@ -316,7 +319,7 @@ static bool json_member(const uint8_t **at, const uint8_t *end, const char *name
     if (!take(at, end, "\"") || !take(at, end, name))
         return false;
     const bool encoded = take(at, end, "_base64");
-    return take(at, end, "\":\"") && json_string(at, end, to) && (!encoded || unbase64(to));
+    return take(at, end, "\":\"") && json_string(at, end, to) && (!encoded || plain_unbase64(to));
 }
 
 bool plain_ndjson_line(const uint8_t *line, size_t size, const char *key_name, const char *value_name, plain_bytes *key,

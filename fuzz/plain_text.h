@@ -42,6 +42,8 @@ void plain_tsv(plain_text *t, unsigned key_column, unsigned value_column);
 void plain_deb822(plain_text *t, const char *const keys[2], const char *separator, const char *value);
 void plain_text_fini(plain_text *t);
 
+/* RFC 4648, padded, in place. False: not the one base64 form of some bytes. */
+bool plain_unbase64(plain_bytes *b);
 /*
  * One line of NDJSON as it is written: {"KEY":"...","VALUE":"..."}, either member under its name with _base64.  False:
  * it is none.
