@@ -7,6 +7,7 @@
  * Invariants:
  *   - bytes that do not match their checksum, or the parent's, are LEVIN_CORRUPT; the error names "pages" and a byte
  *     of this page;
+ *   - an accepted page has the type and the level that its parent gives it;
  *   - of an accepted tree page: keys strictly ascending, their lengths legal, keys, inline values and pointers inside
  *     the page, children and extents inside the file, the head of each slot that of its key;
  *   - page_lower_bound(), the search in pieces, and branch_child_for() find each key, and the place of keys just
@@ -78,7 +79,7 @@ static void probe_around(const page_input *input, unsigned i, uint8_t *key, size
         }
         probe(input, key, bytes + 1, i + 1, next);
     }
-    if (bytes && i && compare(before.data, before.size, key, bytes - 1) < 0) /* one below, above the one before */
+    if (bytes && (!i || compare(before.data, before.size, key, bytes - 1) < 0)) /* one below, above the one before */
         probe(input, key, bytes - 1, i, false);
 }
 
@@ -213,6 +214,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     fuzz_require(whole && !other, "a page is accepted against a checksum");
+    fuzz_require((!expect.type || page_type(input.page) == expect.type) &&
+                     (expect.level == PAGE_LEVEL_ANY || page_level(input.page) == (unsigned)expect.level),
+                 "a page of type %d and level %u is accepted for another", (int)page_type(input.page),
+                 page_level(input.page));
     if (page_type(input.page) == PAGE_LEAF || page_type(input.page) == PAGE_BRANCH)
         walk_tree_page(&input);
     else
