@@ -18,6 +18,8 @@
  *   - levin_check() finds no fault, after a checkpoint and a compaction it counts the model's keys;
  *   - a keyspace that is dropped is gone for all but snapshots, iterators and transactions of before, and empty when it
  *     is made again; what happens in one leaves the default one alone;
+ *   - a bulk load is there whole or not at all, a collection of the value log changes nothing that can be read, a
+ *     backup is the store of its moment, a transaction goes back to what it had written at a savepoint;
  *   - close and open keep everything acknowledged, whatever its durability (a close is no crash);
  *   - nothing is left behind at the end (disk.c).
  *
@@ -97,7 +99,7 @@ static void do_compact(run *r, const uint8_t op[4])
 
 static const char space_name[] = "ops";
 
-static void space_open(run *r, unsigned flags)
+void ops_space_open(run *r, unsigned flags)
 {
     OPS_OK(levin_keyspace_open(r->store, space_name, sizeof space_name - 1, flags, &r->ks));
 }
@@ -113,7 +115,7 @@ static void space_drop(run *r, const uint8_t op[4])
                  levin_code_name(code));
     r->dropped[r->dropped_count++] = r->ks;
     r->now = (model){ { 0 } };
-    space_open(r, LEVIN_KEYSPACE_EXCLUSIVE);
+    ops_space_open(r, LEVIN_KEYSPACE_EXCLUSIVE);
 }
 
 static void open_store(run *r)
@@ -185,16 +187,16 @@ static void do_upkeep(run *r, const uint8_t op[4])
         r->options.wal_segment_bytes = op[2] & 1 ? 8192 : 16384;
         open_store(r);
         if (named)
-            space_open(r, 0);
+            ops_space_open(r, 0);
     }
     }
 }
 
 /* ---- the target ------------------------------------------------------------------------------------------- */
 
-static void do_operation(run *r, const uint8_t op[4])
+static void do_operation(run *r, unsigned kinds, const uint8_t op[4])
 {
-    switch ((enum ops_kind)(op[0] % OPS_KINDS)) {
+    switch ((enum ops_kind)(op[0] % kinds)) {
     case OPS_PUT:
         ops_put(r, op);
         return;
@@ -243,6 +245,18 @@ static void do_operation(run *r, const uint8_t op[4])
     case OPS_RANGE:
         ops_range(r, op);
         return;
+    case OPS_LOAD:
+        ops_load(r, op);
+        return;
+    case OPS_COLLECT:
+        ops_collect(r, op);
+        return;
+    case OPS_BACKUP:
+        ops_backup(r, op);
+        return;
+    case OPS_SAVEPOINT:
+        ops_savepoint(r, op);
+        return;
     case OPS_KINDS:
         return;
     }
@@ -254,8 +268,7 @@ typedef struct start {
     model now;
     uint32_t next_stamp;
 } start;
-enum { STARTS = 6 };
-static start starts[STARTS];
+static start starts[OPS_STARTS];
 
 static void start_make(start *s, unsigned index)
 {
@@ -265,7 +278,7 @@ static void start_make(start *s, unsigned index)
     fuzz_options(&r.options, &r.disk.table);
     open_store(&r);
     /* 2: every third key; 3: every fifth, and a log on top; 4: a few long values; 5: a tree of long keys */
-    static const uint8_t step[STARTS] = { 0, 0, 3, 5, 16, 2 }, first[STARTS] = { 0, 0, 0, 0, 0, 200 };
+    static const uint8_t step[OPS_STARTS] = { 0, 0, 3, 5, 16, 2 }, first[OPS_STARTS] = { 0, 0, 0, 0, 0, 200 };
     for (unsigned i = first[index]; index >= 2 && i < OPS_KEYS; i += step[index]) {
         uint8_t put[4] = { OPS_PUT, (uint8_t)i, (uint8_t)(index == 4 ? 8 + i / 16 % 8 : i % 5), LEVIN_NONE };
         ops_put(&r, put);
@@ -290,7 +303,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     ops_keys_init();
-    for (unsigned i = 1; i < STARTS; i++)
+    for (unsigned i = 1; i < OPS_STARTS; i++)
         if (!starts[i].image)
             start_make(&starts[i], i);
     return 0;
@@ -330,21 +343,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static run r; /* large: the stack of a fuzzer may be small */
     if (size < OPS_HEADER_BYTES)
         return 0;
-    const start *s = &starts[data[0] % STARTS];
+    const start *s = &starts[data[0] % OPS_STARTS];
     r = (run){ .now = s->now, .next_stamp = s->next_stamp };
     fuzz_disk_open(&r.disk, s->image);
     fuzz_options(&r.options, &r.disk.table);
     options_by(&r.options, data[1]);
+    const unsigned form = data[0] / OPS_STARTS, kinds = form ? OPS_KINDS : OPS_KINDS_FIRST;
+    static const uint32_t thresholds[4] = { 60, 400, 1000, 0 };
+    r.options.value_log_threshold_bytes = form ? thresholds[form & 3] : 0;
+    r.options.value_log_segment_bytes = 8192;
     open_store(&r);
     const bool named = data[1] & 0x80;
     ops_keys_use(named);
     if (named) {
         r.now = (model){ { 0 } };
-        space_open(&r, LEVIN_KEYSPACE_EXCLUSIVE);
+        ops_space_open(&r, LEVIN_KEYSPACE_EXCLUSIVE);
     }
     size_t end = size < OPS_HEADER_BYTES + OPS_MAX * 4 ? size : OPS_HEADER_BYTES + OPS_MAX * 4;
     for (size_t at = OPS_HEADER_BYTES; at + 4 <= end; at += 4) {
-        do_operation(&r, data + at);
+        do_operation(&r, kinds, data + at);
         ops_require_calls(&r);
     }
     ops_tickets_end(&r);
@@ -353,7 +370,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     close_store(&r);
     open_store(&r);
     if (named)
-        space_open(&r, 0);
+        ops_space_open(&r, 0);
     ops_full_scan(&r, 1);
     if (named)
         require_default(&r, s);

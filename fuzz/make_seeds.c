@@ -95,7 +95,13 @@ static const struct ops_mix {
     { "transactions", { 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 16 }, 30 },
     { "compaction", { 4, 4, 2, 0, 0, 1, 0, 1, 1, 1, 1, 0, 0, 0, 4 }, 20 },
     { "ranges", { 5, 1, 4, 1, 0, 2, 1, 1, 3, 1, 2, 0, 1, 2, 0, 6 }, 30 },
+    /* from here on with operations that came later, and a value log */
+    { "every", { 6, 2, 3, 1, 1, 2, 1, 2, 4, 1, 2, 1, 1, 4, 1, 1, 2, 3, 1, 2 }, 40 },
+    { "loads", { 2, 1, 1, 1, 0, 1, 0, 1, 2, 1, 1, 0, 0, 2, 1, 1, 6 }, 24 },
+    { "values", { 8, 2, 4, 1, 0, 2, 1, 1, 3, 1, 2, 0, 1, 1, 1, 1, 1, 6, 1 }, 30 },
+    { "savepoints", { 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 0, 0, 6 }, 40 },
 };
+enum { MIXES_LATER = 11 };
 
 static uint8_t pick_kind(random_stream *random, const uint8_t weight[OPS_KINDS])
 {
@@ -111,12 +117,12 @@ static void ops_seeds(const char *directory)
 {
     uint8_t data[OPS_HEADER_BYTES + OPS_MAX * OPERATION_BYTES];
     for (size_t m = 0; m < sizeof mixes / sizeof mixes[0]; m++)
-        for (unsigned start = 0; start < 6; start++) {
+        for (unsigned start = 0; start < OPS_STARTS; start++) {
             random_stream random = random_open(m, start);
             size_t size = OPS_HEADER_BYTES + mixes[m].count * OPERATION_BYTES;
             char variant[16];
             random_fill(&random, data, size);
-            data[0] = (uint8_t)start;
+            data[0] = (uint8_t)(start + (m >= MIXES_LATER ? OPS_STARTS * (1 + start) : 0));
             data[1] &= start ? 1 : 0xff; /* larger sizes, with a new store: smaller ones have more happen */
             for (size_t at = OPS_HEADER_BYTES; at < size; at += OPERATION_BYTES)
                 data[at] = pick_kind(&random, mixes[m].weight);

@@ -1,14 +1,15 @@
 /*
  * ops.h - the bytes of an input of fuzz_ops, and the 256 keys that there are.
  *
- *   byte 0    the disk to start from (modulo)
+ *   byte 0    the disk to start from (modulo OPS_STARTS), and what there is (divided by it): 0 the kinds of operations
+ *             before OPS_KINDS_FIRST; otherwise all, and values over 60, 400, 1000 bytes in the value log, or none
  *   byte 1    options; 0 is the smallest of everything:
  *             bit 0     log sectors of 4096 bytes, of a new store
  *             bits 1-2  row cache: 32 KiB, off, 256 KiB, 1 MiB
  *             bits 3-4  memtable: 64 KiB, 128 KiB, 512 KiB, 4 MiB
  *             bits 5-6  pages: 4, 8, 16, 32 KiB, of a new store; the page cache has room for 16 of them
  *             bit 7     everything happens in a named keyspace, which is made first, dropped and made again
- *   operations of 4 bytes: kind (modulo OPS_KINDS) and three arguments, which are explained where they are
+ *   operations of 4 bytes: kind (modulo how many there are) and three arguments, which are explained where they are
  *   used
  */
 #ifndef LEVIN_FUZZ_OPS_H
@@ -33,6 +34,11 @@ enum ops_kind {
     OPS_TXN,
     OPS_COMPACT,
     OPS_RANGE,
+    OPS_KINDS_FIRST, /* those above; those below came later */
+    OPS_LOAD = OPS_KINDS_FIRST,
+    OPS_COLLECT,
+    OPS_BACKUP,
+    OPS_SAVEPOINT,
     OPS_KINDS
 };
 
@@ -44,7 +50,10 @@ enum {
     OPS_CURSORS = 3,
     OPS_SNAPSHOTS = 3,
     OPS_TICKETS = 4,
-    OPS_TXNS = 2
+    OPS_TXNS = 2,
+    OPS_SAVEPOINTS = 3,
+    OPS_BACKUPS = 2,
+    OPS_STARTS = 6
 };
 
 /* Once, before the other two. */

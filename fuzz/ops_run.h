@@ -1,6 +1,6 @@
 /*
  * ops_run.h - one run of fuzz_ops: the store, its model, and what is open.  What a group of operations does is in
- * ops_write.c, ops_read.c, ops_txn.c; which there are, in ops.h.
+ * ops_write.c, ops_read.c, ops_txn.c, ops_store.c; which there are, in ops.h.
  */
 #ifndef LEVIN_FUZZ_OPS_RUN_H
 #define LEVIN_FUZZ_OPS_RUN_H
@@ -55,6 +55,11 @@ typedef struct transaction {
     model own;                /* of ranks that are written */
     bool written[OPS_KEYS], noted[OPS_KEYS];
     bool writes;              /* anything; a range with none of the keys in it, too */
+    struct {                  /* what it had written at each savepoint, the oldest first */
+        model own;
+        bool written[OPS_KEYS], writes;
+    } saved[OPS_SAVEPOINTS];
+    unsigned saved_count;
 } transaction;
 
 typedef struct run {
@@ -73,6 +78,7 @@ typedef struct run {
     callback calls[OPS_TICKETS];
     uint64_t calls_submitted, calls_done;
     transaction transactions[OPS_TXNS];
+    unsigned backups;         /* made so far */
 } run;
 
 /* A call that has to succeed. */
@@ -129,6 +135,14 @@ void ops_full_scan(run *r, int last_direction);
 /* ---- writes on a condition ---- */
 void ops_swap(run *r, const uint8_t op[4]);
 void ops_txn(run *r, const uint8_t op[4]);
+void ops_savepoint(run *r, const uint8_t op[4]);
 void ops_txns_end(run *r);
+
+/* ---- the store as a whole ---- */
+void ops_load(run *r, const uint8_t op[4]);
+void ops_collect(run *r, const uint8_t op[4]);
+void ops_backup(run *r, const uint8_t op[4]);
+/* The named keyspace of r->store, which becomes r->ks; flags as of levin_keyspace_open(). */
+void ops_space_open(run *r, unsigned flags);
 
 #endif

@@ -244,6 +244,31 @@ void ops_txn(run *r, const uint8_t op[4])
     }
 }
 
+/* op[1] bit 0 which transaction; op[2] bit 0: goes back instead. */
+void ops_savepoint(run *r, const uint8_t op[4])
+{
+    transaction *t = &r->transactions[(op[1] & 1) % OPS_TXNS];
+    if (!t->handle)
+        txn_begin(r, t, op[3] & 0x80);
+    if (op[2] & 1) {
+        const levin_code code = levin_txn_rollback_to_savepoint(t->handle);
+        fuzz_require(code == (t->saved_count ? LEVIN_OK : LEVIN_INVALID), "going back to one of %u savepoints gave %s",
+                     t->saved_count, levin_code_name(code));
+        if (!t->saved_count)
+            return;
+        t->saved_count--; /* what was read stays read */
+        t->own = t->saved[t->saved_count].own;
+        t->writes = t->saved[t->saved_count].writes;
+        memcpy(t->written, t->saved[t->saved_count].written, sizeof t->written);
+    } else if (t->saved_count < OPS_SAVEPOINTS) {
+        OPS_OK(levin_txn_savepoint(t->handle));
+        t->saved[t->saved_count].own = t->own;
+        t->saved[t->saved_count].writes = t->writes;
+        memcpy(t->saved[t->saved_count].written, t->written, sizeof t->written);
+        t->saved_count++;
+    }
+}
+
 void ops_txns_end(run *r)
 {
     for (unsigned i = 0; i < OPS_TXNS; i++)
