@@ -10,7 +10,8 @@
  *     (disk.c);
  *   - every failure of open is an error with a message; LEVIN_CORRUPT, of whichever call, names a file of the store
  *     and an offset in it or at its end;
- *   - keys come in strictly ascending order forwards, strictly descending backwards, all inside the limits;
+ *   - keys come in strictly ascending order forwards, strictly descending backwards, all inside the limits, in each
+ *     keyspace that there is;
  *   - a put that was acknowledged as synced is there: at once, after a checkpoint that succeeded, and after
  *     reopening;
  *   - reading only changes no byte on the disk;
@@ -37,9 +38,10 @@
 #include "aside.h"
 #include "container.h"
 #include "fuzz.h"
+#include "spaces.h"
 
 enum { GETS_MAX = 96, STATES_MAX = 512, LOCATED_MAX = 64,
-       KEY_ROOM = LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MAX_BYTES) + 1 };
+       KEY_ROOM = SPACE_KEY_MAX + 1 };
 
 /* Before every key of a seed store. */
 static const char own_key[] = "\x01put";
@@ -48,13 +50,17 @@ static const char own_value[] = "a value put by the target";
 /* ---- what a store shows ----------------------------------------------------------------------------------- */
 
 typedef struct pair {
+    unsigned space;    /* 0: of the default keyspace, otherwise as spaces.h numbers them */
     size_t key_at, key_bytes, value_bytes;
     uint64_t value_hash;
 } pair;
+/* Keyspace by keyspace. */
 typedef struct listing {
     pair *pairs;
     size_t count, capacity;
-    uint8_t *keys;
+    uint64_t spaces;   /* named ones */
+    bool more;         /* of which not all were looked at */
+    uint8_t *keys;     /* as they are told */
     size_t keys_used, keys_capacity;
     levin_code code;   /* why it ended; LEVIN_OK: at the end */
 } listing;
@@ -69,7 +75,7 @@ static levin_slice listing_key(const listing *l, size_t i)
     return (levin_slice){ l->keys + l->pairs[i].key_at, l->pairs[i].key_bytes };
 }
 
-static void listing_add(listing *l, levin_slice key, levin_slice value)
+static void listing_add(listing *l, unsigned space, levin_slice key, levin_slice value)
 {
     if (l->count == l->capacity) {
         l->capacity = l->capacity ? 2 * l->capacity : 128;
@@ -80,7 +86,7 @@ static void listing_add(listing *l, levin_slice key, levin_slice value)
         l->keys = fatal_realloc(l->keys, l->keys_capacity);
     }
     memcpy(l->keys + l->keys_used, key.data, key.size);
-    l->pairs[l->count++] = (pair){ l->keys_used, key.size, value.size, value_hash(value) };
+    l->pairs[l->count++] = (pair){ space, l->keys_used, key.size, value.size, value_hash(value) };
     l->keys_used += key.size;
 }
 
@@ -95,7 +101,8 @@ static void listing_fini(listing *l)
 
 /* A key to be read by itself, and what a scan has said of it. */
 typedef struct point {
-    levin_slice key;
+    unsigned space;       /* of the run's spaces */
+    levin_slice key, told;
     const pair *expected; /* NULL: nothing is known, or */
     bool absent;
 } point;
@@ -111,6 +118,7 @@ typedef struct run {
     uint8_t allowed[STATES_MAX]; /* states that all answers so far agree with */
     point points[POINTS_MAX];
     unsigned point_count;
+    spaces spaces;              /* open for reading points */
     uint8_t absent[ABSENT_KEYS][KEY_ROOM]; /* bytes of keys in points[] */
     unsigned rounds;            /* of reading, so far */
     bool own_put;               /* own_key is in the store */
@@ -284,48 +292,72 @@ static void detect_point(run *r, levin_slice key, const answer *a)
 
 /* ---- reading ---------------------------------------------------------------------------------------------- */
 
-static listing scan(run *r, bool forward)
+/* One keyspace; l->code says why it ended. */
+static void scan_space(run *r, const spaces *s, unsigned space, bool forward, listing *l)
 {
-    listing l = { 0 };
+    const levin_iter_options o = { .keyspace = s->of[space].handle };
+    const size_t first = l->count;
+    uint8_t buffer[SPACE_KEY_MAX], told_before[SPACE_KEY_MAX];
+    levin_slice before = { told_before, 0 };
     levin_iter *it;
-    levin_code code = levin_iter_open(r->store, NULL, &it);
+    levin_code code = levin_iter_open(r->store, &o, &it);
     fuzz_require(code == LEVIN_OK, "levin_iter_open gave %s", levin_code_name(code));
     bool more = forward ? levin_iter_first(it) : levin_iter_last(it);
     for (; more; more = forward ? levin_iter_next(it) : levin_iter_prev(it)) {
         levin_slice key = levin_iter_key(it), value = levin_iter_value(it);
         fuzz_require(key.size >= LEVIN_KEY_MIN_BYTES && key.size <= LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MAX_BYTES),
                      "a key of %zu bytes", key.size);
-        if (l.count) {
-            levin_slice before = listing_key(&l, l.count - 1);
-            int order = key_compare(before.data, before.size, key.data, key.size);
+        const levin_slice told = spaces_tell(s, space, key, buffer);
+        if (l->count > first) {
+            int order = key_compare(before.data, before.size, told.data, told.size);
             fuzz_require(forward ? order < 0 : order > 0, "keys out of order in a %s scan, at pair %zu",
-                         forward ? "forward" : "reverse", l.count);
+                         forward ? "forward" : "reverse", l->count);
         }
+        memcpy(told_before, told.data, before.size = told.size);
         if (!value.data && levin_iter_status(it) != LEVIN_OK) {
-            l.code = levin_iter_status(it); /* a value that cannot be read: the scan could go on, but is of no use */
+            l->code = levin_iter_status(it); /* a value that cannot be read: the scan could go on, but is of no use */
             break;
         }
-        detect_scan(r, forward, l.count, key, value);
-        listing_add(&l, key, value);
+        detect_scan(r, forward, l->count, told, value);
+        listing_add(l, space, told, value);
     }
-    if (!more) {
-        l.code = levin_iter_status(it);
-        if (l.code == LEVIN_OK)
-            detect_scan(r, forward, l.count, (levin_slice){ NULL, 0 }, (levin_slice){ NULL, 0 });
-    }
+    if (!more)
+        l->code = levin_iter_status(it);
     levin_iter_close(it);
-    require_readable(r, l.code, "a scan");
+    require_readable(r, l->code, "a scan");
+}
+
+/* All keyspaces, the default one first; backwards it comes last. */
+static listing scan(run *r, bool forward)
+{
+    listing l = { 0 };
+    static spaces s; /* large */
+    spaces_open(&s, r->store);
+    const levin_code listed = s.code;
+    require_readable(r, listed, "a list of keyspaces");
+    l.spaces = s.count - 1;
+    l.more = s.more;
+    l.code = forward ? LEVIN_OK : listed; /* backwards it is not known where to begin */
+    for (unsigned i = 0; i < s.count && l.code == LEVIN_OK; i++)
+        scan_space(r, &s, forward ? i : s.count - 1 - i, forward, &l);
+    if (l.code == LEVIN_OK)
+        l.code = listed;
+    if (l.code == LEVIN_OK && !l.more)
+        detect_scan(r, forward, l.count, (levin_slice){ NULL, 0 }, (levin_slice){ NULL, 0 });
+    spaces_close(&s);
     return l;
 }
 
 /* ---- point reads ------------------------------------------------------------------------------------------ */
+
+enum { TOGETHER = 16 };
 
 static void require_answer(run *r, const point *p, const answer *a)
 {
     if (!answer_found(a) && a->code != LEVIN_NOT_FOUND)
         require_readable(r, a->code, a->what);
     if (r->damaged && a->code != LEVIN_CORRUPT)
-        detect_point(r, p->key, a);
+        detect_point(r, p->told, a);
     if (!r->clean)
         return;
     fuzz_require(!p->absent || a->code == LEVIN_NOT_FOUND, "%s gave %s for a key that a scan does not show", a->what,
@@ -340,26 +372,27 @@ static void require_answer(run *r, const point *p, const answer *a)
 static void read_point(run *r, const point *p, unsigned way)
 {
     const void *key = p->key.data;
+    const levin_keyspace *ks = r->spaces.of[p->space].handle;
     answer a = { .sized = true, .valued = true };
     switch (way % 4) {
     case 0: {
         void *value;
         a.what = "levin_get_alloc";
-        a.code = levin_get_alloc(r->store, NULL, key, p->key.size, &value, &a.bytes);
+        a.code = levin_get_alloc_in(r->store, ks, NULL, key, p->key.size, &value, &a.bytes);
         a.data = value;
         require_answer(r, p, &a);
         levin_free(r->store, a.code == LEVIN_OK ? value : NULL);
         return;
     }
     case 1:
-        a = (answer){ .what = "levin_contains", .code = levin_contains(r->store, NULL, key, p->key.size) };
+        a = (answer){ .what = "levin_contains", .code = levin_contains_in(r->store, ks, NULL, key, p->key.size) };
         fuzz_require(a.code != LEVIN_TOO_SMALL, "levin_contains gave LEVIN_TOO_SMALL");
         require_answer(r, p, &a);
         return;
     case 2: {
         levin_pinned pinned;
         a.what = "levin_get_pinned";
-        a.code = levin_get_pinned(r->store, NULL, key, p->key.size, &pinned);
+        a.code = levin_get_pinned_in(r->store, ks, NULL, key, p->key.size, &pinned);
         a.data = pinned.value.data;
         a.bytes = pinned.value.size;
         require_answer(r, p, &a);
@@ -370,47 +403,75 @@ static void read_point(run *r, const point *p, unsigned way)
         uint8_t buffer[64];
         a.what = "levin_get";
         a.data = buffer;
-        a.code = levin_get(r->store, NULL, key, p->key.size, buffer, sizeof buffer, &a.bytes);
+        a.code = levin_get_in(r->store, ks, NULL, key, p->key.size, buffer, sizeof buffer, &a.bytes);
         a.valued = a.code != LEVIN_TOO_SMALL;
         require_answer(r, p, &a);
     }
     }
 }
 
+/* Those of one keyspace in [from, from + count), together. */
+static void read_some(run *r, unsigned space, unsigned from, unsigned count)
+{
+    enum { VALUE_BYTES = 512 };
+    uint8_t buffers[TOGETHER][VALUE_BYTES];
+    levin_get_request requests[TOGETHER];
+    const point *points[TOGETHER];
+    unsigned n = 0;
+    levin_code first = LEVIN_OK;
+    for (unsigned i = from; i < from + count; i++) {
+        if (r->points[i].space != space)
+            continue;
+        const levin_slice key = r->points[i].key;
+        points[n] = &r->points[i];
+        requests[n] = (levin_get_request){ .key = key.data, .key_bytes = key.size, .buffer = buffers[n],
+                                           .capacity = VALUE_BYTES };
+        n++;
+    }
+    levin_code code = levin_multi_get_in(r->store, r->spaces.of[space].handle, NULL, requests, n);
+    for (unsigned i = 0; i < n; i++) {
+        answer a = { .what = "levin_multi_get", .code = requests[i].code, .sized = true,
+                     .valued = requests[i].code != LEVIN_TOO_SMALL, .bytes = requests[i].value_bytes,
+                     .data = buffers[i] };
+        require_answer(r, points[i], &a);
+        if (first == LEVIN_OK && !answer_found(&a) && a.code != LEVIN_NOT_FOUND)
+            first = a.code;
+    }
+    fuzz_require(code == first, "levin_multi_get gave %s, its first error is %s", levin_code_name(code),
+                 levin_code_name(first));
+}
+
 /* All of them, some at a time. */
 static void read_together(run *r)
 {
-    enum { TOGETHER = 16, VALUE_BYTES = 512 };
-    uint8_t buffers[TOGETHER][VALUE_BYTES];
-    levin_get_request requests[TOGETHER];
     for (unsigned from = 0, count; from < r->point_count; from += count) {
-        levin_code first = LEVIN_OK;
         count = r->point_count - from < TOGETHER ? r->point_count - from : TOGETHER;
-        for (unsigned i = 0; i < count; i++) {
-            levin_slice key = r->points[from + i].key;
-            requests[i] = (levin_get_request){ .key = key.data, .key_bytes = key.size, .buffer = buffers[i],
-                                               .capacity = VALUE_BYTES };
-        }
-        levin_code code = levin_multi_get(r->store, NULL, requests, count);
-        for (unsigned i = 0; i < count; i++) {
-            answer a = { .what = "levin_multi_get", .code = requests[i].code, .sized = true,
-                         .valued = requests[i].code != LEVIN_TOO_SMALL, .bytes = requests[i].value_bytes,
-                         .data = buffers[i] };
-            require_answer(r, &r->points[from + i], &a);
-            if (first == LEVIN_OK && !answer_found(&a) && a.code != LEVIN_NOT_FOUND)
-                first = a.code;
-        }
-        fuzz_require(code == first, "levin_multi_get gave %s, its first error is %s", levin_code_name(code),
-                     levin_code_name(first));
+        for (unsigned space = 0; space < r->spaces.count; space++)
+            read_some(r, space, from, count);
     }
 }
 
-static point *add_point(run *r, levin_slice key)
+/* A key as it is told. NULL: of a keyspace that is not there. */
+static point *add_point(run *r, levin_slice told)
 {
+    point p = { .told = told };
     fuzz_require(r->point_count < POINTS_MAX, "more than %d keys to read", POINTS_MAX);
-    point *p = &r->points[r->point_count++];
-    *p = (point){ .key = key };
-    return p;
+    if (!spaces_find(&r->spaces, told, &p.space, &p.key))
+        return NULL;
+    r->points[r->point_count] = p;
+    return &r->points[r->point_count++];
+}
+
+/* A key of a scan, whose keyspace is known. NULL: it cannot be opened now. */
+static point *add_listed_point(run *r, unsigned space, levin_slice told)
+{
+    const size_t before = space ? 2 + r->spaces.of[space].name_bytes : 0;
+    fuzz_require(r->point_count < POINTS_MAX, "more than %d keys to read", POINTS_MAX);
+    if (space >= r->spaces.count)
+        return NULL;
+    r->points[r->point_count] = (point){ .space = space, .told = told,
+                                         .key = { (const uint8_t *)told.data + before, told.size - before } };
+    return &r->points[r->point_count++];
 }
 
 /* The next key that there can be after this one, in the memory of an absent key. */
@@ -426,23 +487,29 @@ static void add_seed_points(run *r)
 {
     const seed_store *seed = r->legal.seed;
     for (size_t i = 0; i < seed->key_count; i++)
-        add_point(r, seed->keys[i]);
-    add_point(r, (levin_slice){ own_key, sizeof own_key - 1 });
+        (void)add_point(r, seed->keys[i]);
+    (void)add_point(r, (levin_slice){ own_key, sizeof own_key - 1 });
     for (unsigned i = 0; i < ABSENT_KEYS && seed->key_count; i++)
-        add_point(r, key_after(r, i, seed->keys[i ? seed->key_count - 1 : seed->key_count / 2]));
+        (void)add_point(r, key_after(r, i, seed->keys[i ? seed->key_count - 1 : seed->key_count / 2]));
 }
 
 /* Of files: keys of the scan, and one beside them that cannot be there. */
 static void add_listed_points(run *r, const listing *l)
 {
     size_t middle = l->count / 2;
-    for (size_t i = 0, step = l->count / GETS_MAX + 1; i < l->count; i += step)
-        add_point(r, listing_key(l, i))->expected = &l->pairs[i];
+    for (size_t i = 0, step = l->count / GETS_MAX + 1; i < l->count; i += step) {
+        point *p = add_listed_point(r, l->pairs[i].space, listing_key(l, i));
+        if (p)
+            p->expected = &l->pairs[i];
+    }
     if (!l->count)
         return;
-    point *p = add_point(r, key_after(r, 0, listing_key(l, middle)));
-    bool known = l->code == LEVIN_OK && p->key.size <= LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MIN_BYTES);
-    if (known && middle + 1 < l->count && slices_equal(listing_key(l, middle + 1), p->key))
+    point *p = add_listed_point(r, l->pairs[middle].space, key_after(r, 0, listing_key(l, middle)));
+    if (!p)
+        return;
+    bool known = l->code == LEVIN_OK && p->key.size <= LEVIN_KEY_MAX_BYTES(LEVIN_PAGE_MIN_BYTES) - 4;
+    if (known && middle + 1 < l->count && l->pairs[middle + 1].space == p->space &&
+        slices_equal(listing_key(l, middle + 1), p->told))
         p->expected = &l->pairs[middle + 1];
     else
         p->absent = known;
@@ -452,6 +519,7 @@ static void add_listed_points(run *r, const listing *l)
 static void read_points(run *r, const listing *l)
 {
     r->point_count = 0;
+    spaces_open(&r->spaces, r->store);
     if (r->damaged)
         add_seed_points(r);
     else
@@ -463,6 +531,7 @@ static void read_points(run *r, const listing *l)
         read_point(r, &r->points[i], i + round / 2);
     if (!(round & 1))
         read_together(r);
+    spaces_close(&r->spaces);
 }
 
 /* ---- all of it -------------------------------------------------------------------------------------------- */
@@ -501,7 +570,8 @@ static listing read_all(run *r)
                      reverse.count);
         for (size_t i = 0; i < forward.count; i++) {
             size_t j = reverse.count - 1 - i;
-            fuzz_require(slices_equal(listing_key(&forward, i), listing_key(&reverse, j)) &&
+            fuzz_require(forward.pairs[i].space == reverse.pairs[j].space &&
+                             slices_equal(listing_key(&forward, i), listing_key(&reverse, j)) &&
                              forward.pairs[i].value_hash == reverse.pairs[j].value_hash,
                          "the scans differ at pair %zu", i);
         }
@@ -575,9 +645,12 @@ static void write_some(run *r)
     levin_check_result result;
     bool clean = check(r, &result);
     fuzz_require(clean || !r->clean, "a checkpoint made a fault, or left one that levin_check() had not found");
-    if (clean)
-        fuzz_require(now.code != LEVIN_OK || now.count == result.keys,
-                     "a scan shows %zu keys, levin_check() counts %llu", now.count, (unsigned long long)result.keys);
+    /* the catalogue of keyspaces has a key for each, and one for all, once there has been one */
+    const uint64_t keys = now.count + now.spaces + (now.spaces != 0);
+    if (clean && now.code == LEVIN_OK && !now.more)
+        fuzz_require(keys == result.keys || (!now.spaces && keys + 1 == result.keys),
+                     "scans show %llu keys, levin_check() counts %llu", (unsigned long long)keys,
+                     (unsigned long long)result.keys);
     listing_fini(&now);
 }
 
@@ -618,6 +691,8 @@ static void require_repaired(const run *r, const listing *l)
     uint64_t digest = 0;
     fuzz_require(repaired->made, "levin_check() found no fault, but a repair gave %s",
                  levin_code_name(repaired->code));
+    if (l->more)
+        return;
     for (size_t i = 0; i < l->count; i++)
         digest = aside_digest(digest, listing_key(l, i), l->pairs[i].value_hash);
     fuzz_require(repaired->pairs == l->count && repaired->digest == digest,

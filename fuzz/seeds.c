@@ -16,6 +16,7 @@
 #include "../engine/wal_internal.h"
 #include "../faults/fatal.h"
 #include "fuzz.h"
+#include "spaces.h"
 
 enum { MODEL_MAX = 512, STATES_MAX = 400, GROUPS_MAX = 256, VALUES_MAX = 256, KEY_BYTES_MAX = 1024 };
 
@@ -25,6 +26,8 @@ typedef struct builder {
     levin_io table;        /* the disk's, with the hook below */
     levin_options options;
     levin *store;
+    levin_keyspace *ks;    /* that is written to; NULL: the default one */
+    const char *ks_name;
     seed_pair model[MODEL_MAX];
     size_t count;
     unsigned stamp;
@@ -168,6 +171,17 @@ static void checkpoint_store(builder *b)
     need(b, levin_checkpoint(b->store), "checkpoint");
 }
 
+static levin_slice name_slice(const char *name)
+{
+    return (levin_slice){ name, strlen(name) };
+}
+
+/* The key as the model tells it (spaces.h). */
+static levin_slice told(const builder *b, levin_slice key, uint8_t buffer[SPACE_KEY_MAX])
+{
+    return b->ks ? spaces_key(name_slice(b->ks_name), key, buffer) : key;
+}
+
 /* The prefix and i, padded to the length. */
 static levin_slice make_key(uint8_t buffer[KEY_BYTES_MAX], const char *prefix, unsigned digits, unsigned i,
                             size_t bytes)
@@ -195,7 +209,7 @@ typedef struct range {
 static void write_range(builder *b, range r)
 {
     levin_batch *batch;
-    uint8_t buffer[KEY_BYTES_MAX];
+    uint8_t buffer[KEY_BYTES_MAX], buffer_told[SPACE_KEY_MAX];
     need(b, levin_batch_create(b->store, &batch), "batch");
     for (unsigned i = r.from; i < r.to; i += r.step) {
         levin_slice key = make_key(buffer, r.prefix, r.digits, i, r.key_bytes), value = { NULL, 0 };
@@ -207,9 +221,9 @@ static void write_range(builder *b, range r)
             memcpy(bytes, stamp, n < value.size ? n : value.size);
             value.data = bytes;
         }
-        need(b, r.delete ? levin_batch_delete(batch, key.data, key.size)
-                         : levin_batch_put(batch, key.data, key.size, value.data, value.size), "batch");
-        model_set(b, key, value);
+        need(b, r.delete ? levin_batch_delete_in(batch, b->ks, key.data, key.size)
+                         : levin_batch_put_in(batch, b->ks, key.data, key.size, value.data, value.size), "batch");
+        model_set(b, told(b, key, buffer_told), value);
         if (levin_batch_count(batch) == r.per_batch || i + r.step >= r.to) {
             need(b, levin_write(b->store, batch, r.durability), "write");
             levin_batch_clear(batch);
@@ -238,6 +252,30 @@ static void states_fill(builder *b)
     levin_stats_get(b->store, &stats);
     while (b->out->state_count <= stats.sequence)
         state_add(b);
+}
+
+/* What follows is written to the keyspace, which is made if it is not there; NULL: to the default one. */
+static void use_space(builder *b, const char *name)
+{
+    levin_keyspace_close(b->ks);
+    b->ks = NULL;
+    b->ks_name = name;
+    if (name)
+        need(b, levin_keyspace_open(b->store, name, strlen(name), LEVIN_KEYSPACE_CREATE, &b->ks), "keyspace");
+    states_fill(b);
+}
+
+static void drop_space(builder *b, const char *name)
+{
+    uint8_t buffer[SPACE_KEY_MAX];
+    const levin_slice lower = spaces_key(name_slice(name), (levin_slice){ "", 0 }, buffer);
+    size_t out = 0;
+    need(b, levin_keyspace_drop(b->store, name, strlen(name), LEVIN_SYNCED), "drop");
+    for (size_t i = 0; i < b->count; i++)
+        if (b->model[i].key.size < lower.size || memcmp(b->model[i].key.data, lower.data, lower.size))
+            b->model[out++] = b->model[i];
+    b->count = out;
+    states_fill(b);
 }
 
 /* ---- the scripts ------------------------------------------------------------------------------------------ */
@@ -422,6 +460,30 @@ static void script_values_collected(builder *b)
     kill_store(b);
 }
 
+/* Two keyspaces beside the default one, in the tree and in the log; a third comes, goes and comes back. */
+static void script_keyspaces(builder *b)
+{
+    write_range(b, (range){ "k", 2, 0, 12, 1, 0, 60, 0, 6, LEVIN_SYNCED, false });
+    use_space(b, "one");
+    write_range(b, (range){ "k", 2, 0, 30, 1, 0, 70, 10, 10, LEVIN_NONE, false });
+    use_space(b, "two");
+    write_range(b, (range){ "k", 2, 5, 9, 1, 0, 20, 500, 2, LEVIN_SYNCED, false });
+    use_space(b, "gone");
+    write_range(b, (range){ "g", 2, 0, 6, 1, 0, 30, 0, 3, LEVIN_NONE, false });
+    checkpoint_store(b);
+    use_space(b, NULL);
+    drop_space(b, "gone");
+    use_space(b, "one");
+    write_range(b, (range){ "k", 2, 0, 30, 7, 0, 0, 0, 2, LEVIN_SYNCED, true });
+    checkpoint_store(b);
+    use_space(b, "gone");
+    write_range(b, (range){ "g", 2, 3, 5, 1, 0, 30, 0, 1, LEVIN_SYNCED, false });
+    use_space(b, "two");
+    write_range(b, (range){ "k", 2, 8, 11, 1, 0, 40, 0, 1, LEVIN_SYNCED, false });
+    use_space(b, NULL);
+    close_store(b);
+}
+
 static const struct seed_script {
     const char *name;
     void (*run)(builder *b);
@@ -446,6 +508,7 @@ static const struct seed_script {
     { "values-killed", script_values_killed, 4096, 512, 8192, 400 },
     { "values", script_values, 4096, 512, 8192, 400 },
     { "values-collected", script_values_collected, 4096, 512, 8192, 400 },
+    { "keyspaces", script_keyspaces, 4096, 512, 8192, 0 },
 };
 enum { SCRIPTS = sizeof scripts / sizeof scripts[0] };
 

@@ -16,7 +16,7 @@ typedef struct seed_pair {
     levin_slice key, value;
 } seed_pair;
 
-/* What the store holds after its batches 1 .. n: states[n]. Pairs in key order. */
+/* What the store holds after its batches 1 .. n: states[n]. Pairs in key order, those of keyspaces last (spaces.h). */
 typedef struct seed_state {
     size_t count;
     const seed_pair *pairs;
