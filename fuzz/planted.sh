@@ -6,6 +6,7 @@
 # Found means: the input that the fuzzer leaves is not empty, fails in the patched tree, and does not in this one.
 # Each trial is a line of build/fuzz-planted/results.csv, and what stands there is not done again: a run that was stopped goes on, one
 # after other TIME or with a changed patch does what is new.  Ends with a table: the median, and the seconds of each seed.
+# Seconds are those of the processor, so that a busy machine changes little; the limit is of the clock.
 # A patch begins with prose and a line "Target: NAME".  Exit: 0 all found, 1 one survived, 2 usage, 3 a patch does not apply or
 # build, or a fuzzer did not run.
 set -u
@@ -81,7 +82,7 @@ trial() { # tree, target, patch, fuzzer, seed
     1)
         input=$(sed -n "s|^    build/fuzz/replay_$2 ||p" "$log" | head -n 1)
         if what=$(proof "$1" "$2" "$input"); then
-            seconds=$(awk -v f="$4" '$2 == f { print $3 }' "$log" | tail -n 1)
+            seconds=$(awk -v f="$4" '$2 == f { print $4 }' "$log" | tail -n 1)
         else
             what='not proven: the input is empty; does not fail again; or fails without the bug too'
         fi

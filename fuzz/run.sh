@@ -142,7 +142,7 @@ import_seeds() {
 }
 
 add_row() { # seconds, hundredths of a CPU-second
-    printf '%s %s %d %d %d %d %d %d %d\n' "$target" "$fuzzer" "$1" "${runs:-0}" $((${runs:-0} / ($1 > 0 ? $1 : 1))) \
+    printf '%s %s %d %d.%d %d %d %d %d %d %d\n' "$target" "$fuzzer" "$1" $(($2 / 100)) $(($2 / 10 % 10)) "${runs:-0}" $((${runs:-0} / ($1 > 0 ? $1 : 1))) \
         $((${runs:-0} * 100 / ($2 > 0 ? $2 : 1))) "${edges:-0}" "$found" "$crashes" >>"$rows"
 }
 
@@ -315,14 +315,14 @@ for target_name in "${targets[@]}"; do
     done
 done
 # per CPU-s: what counts on a busy machine
-row='%-18s %-14s %8s %12s %8s %10s %7s %11s %8s\n'
+row='%-18s %-14s %8s %8s %12s %8s %10s %7s %11s %8s\n'
 # shellcheck disable=SC2059 # the format
-printf "$row" target fuzzer seconds runs runs/s 'per CPU-s' edges 'new inputs' crashes
+printf "$row" target fuzzer seconds CPU-s runs runs/s 'per CPU-s' edges 'new inputs' crashes
 crashed=0
 while read -r -a fields; do
     # shellcheck disable=SC2059 # the format
     printf "$row" "${fields[@]}"
-    crashed=$((crashed + fields[8]))
+    crashed=$((crashed + fields[9]))
 done <"$rows"
 [ "$stopped" -eq 0 ] || exit "$stopped"
 [ "$failed" -eq 0 ] || exit "$failed"
