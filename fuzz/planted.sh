@@ -1,12 +1,12 @@
 #!/bin/bash
 # Proof that the fuzzers can fail: each bug of fuzz/planted/ is put into a scratch copy of the tree, and each fuzzer must find it,
 # starting from the seed corpus, with most of its seeds.
-#   TIME=seconds for each bug, fuzzer and seed (default 120)    SEEDS=n (default 5), from SEED (default 1) on
+#   TIME=seconds for each bug, fuzzer and seed (default 120), of the processor    SEEDS=n (default 5), from SEED (default 1) on
 #   FUZZER='libfuzzer afl'    ONLY=word: only the bugs with that word in their name
 # Found means: the input that the fuzzer leaves is not empty, fails in the patched tree, and does not in this one.
 # Each trial is a line of build/fuzz-planted/results.csv, and what stands there is not done again: a run that was stopped goes on, one
 # after other TIME or with a changed patch does what is new.  Ends with a table: the median, and the seconds of each seed.
-# Seconds are those of the processor, so that a busy machine changes little; the limit is of the clock.
+# Seconds are those of the processor, so that a busy machine changes little.
 # A patch begins with prose and a line "Target: NAME".  Exit: 0 all found, 1 one survived, 2 usage, 3 a patch does not apply or
 # build, or a fuzzer did not run.
 set -u
@@ -76,7 +76,7 @@ build() { # tree, target, patch
 trial() { # tree, target, patch, fuzzer, seed
     local log=$1/$4.log seconds='' what='' input
     rm -rf "$1/build/fuzz/corpus" "$1/build/fuzz/crashes"
-    SEED=$5 "$1/fuzz/run.sh" "$2" "$4" "$limit" >"$log" 2>&1
+    SEED=$5 CLOCK=cpu "$1/fuzz/run.sh" "$2" "$4" "$limit" >"$log" 2>&1
     case $? in
     0) what=survived ;;
     1)

@@ -3,6 +3,7 @@
 #
 #   run.sh [--check] 'fuzz_open_image fuzz_ops' 'libfuzzer afl' SECONDS
 #
+# CLOCK=cpu: SECONDS are those of the processor, for a machine that has other things to do; no longer than 30 times that.
 # --check looks at the arguments only.  SEED=n fixes the fuzzers' seed (default 1).  Inputs found stay in
 # build/fuzz/corpus/TARGET/FUZZER and are where the next run begins; crashing ones go to build/fuzz/crashes/TARGET.
 # JOBS=n (default 1): so many fuzzers at once for each target, AFL++'s main and secondaries beside libFuzzer's jobs, over one
@@ -13,7 +14,7 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 3
 root=build/fuzz
-seed=${SEED:-1} jobs=${JOBS:-1} job=${JOB:-}
+seed=${SEED:-1} jobs=${JOBS:-1} job=${JOB:-} clock=${CLOCK:-wall}
 
 usage() {
     echo "run.sh: $1" >&2
@@ -37,6 +38,9 @@ done
 [[ $seconds =~ ^[1-9][0-9]{0,6}$ ]] || usage "a time of $seconds seconds"
 [[ $seed =~ ^[0-9]{1,9}$ ]] || usage "a seed of $seed"
 [[ $jobs =~ ^[1-9][0-9]{0,2}$ ]] || usage "$jobs jobs"
+[[ $clock == wall || $clock == cpu ]] || usage "a clock $clock"
+longest=$seconds
+[ "$clock" = wall ] || longest=$((seconds * 30))
 [ -z "$check_only" ] || exit 0
 
 rows=$(mktemp) || exit 3
@@ -151,7 +155,7 @@ add_row() { # seconds, hundredths of a CPU-second
 start_libfuzzer() {
     local reload=0
     [ -z "$job" ] || reload=10
-    "$root/libfuzzer/$target" -max_total_time="$seconds" -seed="$seed" -max_len=131072 -len_control=0 -entropic=0 \
+    "$root/libfuzzer/$target" -max_total_time="$longest" -seed="$seed" -max_len=131072 -len_control=0 -entropic=0 \
         -timeout=10 -reload="$reload" -rss_limit_mb=2048 -detect_leaks=0 -print_final_stats=1 -artifact_prefix="$crash_dir/" \
         -dict=fuzz/levin.dict "$corpus" "$seeds" >"$log" 2>&1 &
 }
@@ -164,7 +168,7 @@ start_afl() {
     AFL_CUSTOM_MUTATOR_LIBRARY=$mutator AFL_CUSTOM_MUTATOR_ONLY=1 AFL_DISABLE_TRIM=1 AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 \
         AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1 AFL_FAST_CAL=1 AFL_BENCH_UNTIL_CRASH=1 \
         AFL_SYNC_TIME=1 \
-        afl-fuzz "${role[@]}" -V "$seconds" -s "$seed" -m none -t 5000 -x fuzz/levin.dict -i "$seeds" -o "$corpus" -- "$root/afl/$target" >"$log" 2>&1 &
+        afl-fuzz "${role[@]}" -V "$longest" -s "$seed" -m none -t 5000 -x fuzz/levin.dict -i "$seeds" -o "$corpus" -- "$root/afl/$target" >"$log" 2>&1 &
 }
 
 run_one() { # target, fuzzer
@@ -182,7 +186,7 @@ run_one() { # target, fuzzer
     fi
     local begin=$SECONDS took=0 last=0 status replay name
     runs=0 edges=0 found=0 crashes=0 ended=''
-    local cpu=0 cpu_now
+    local cpu=0 cpu_now used_up=''
     if [ "$fuzzer" = afl ]; then
         replay_first
         if [ ${#failed_first[@]} -gt 0 ] || [ "$stopped" -ne 0 ]; then
@@ -212,12 +216,13 @@ run_one() { # target, fuzzer
             last=$took
         fi
         # a fuzzer that does not end by itself
-        [ "$took" -lt $((seconds + 60)) ] || kill "$child" 2>/dev/null
+        [ "$took" -lt $((longest + 60)) ] || kill "$child" 2>/dev/null
+        [ "$clock" = wall ] || [ "$cpu" -lt $((seconds * 100)) ] || { kill "$child" 2>/dev/null && used_up=yes; }
     done
     wait "$child"
     status=$?
     children=() ended=yes
-    [ "$stopped" -eq 0 ] || status=0
+    [ "$stopped" -eq 0 ] && [ -z "$used_up" ] || status=0
     [ ! -t 2 ] || printf '\r\033[K' >&2
     took=$((SECONDS - begin))
     "look_$fuzzer"
