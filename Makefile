@@ -419,7 +419,8 @@ coverage: $(DEPS) ## lines, branches, MC/DC of engine/ under all tests, replays,
 	$(Q)nice -n 10 ci/coverage.sh
 
 .PHONY: mutants mutant-programs
-mutant-programs: $(B)/bin/levin-chaos $(filter $(B)/test/engine_%,$(TESTS)) $(FUZZ_REPLAYS) $(B)/fuzz/make_seeds
+# not fuzz_schedule, which has an engine of its own
+mutant-programs: $(B)/bin/levin-chaos $(filter $(B)/test/engine_%,$(TESTS)) $(filter-out %/replay_fuzz_schedule,$(FUZZ_REPLAYS)) $(B)/fuzz/make_seeds
 mutants: $(DEPS) ## branches of engine/ never or always taken: who notices; a survivor without a reason is red (MUTANTS=400 SEED=1 TIME=seconds)
 	$(Q)nice -n 19 ci/mutants.sh
 
