@@ -54,6 +54,7 @@ build() { # tree, target, patch
     cp -a engine faults fuzz ci Makefile "$1/" || exit 3
     # what the patch does not change is not compiled again
     for built in fuzz/libfuzzer fuzz/afl release; do
+        [ -d "build/$built" ] || continue
         mkdir -p "$1/build/$built"
         cp -a "build/$built/obj" "build/$built"/*.a "$1/build/$built/" 2>/dev/null
         [ ! -d "build/$built/schedule" ] || cp -a "build/$built/schedule" "$1/build/$built/"
@@ -65,12 +66,15 @@ build() { # tree, target, patch
     fi
     if ! { $make -s -C "$1" NO_DEPS=1 CFLAGS=-Wno-unused VARIANT=libfuzzer "build/fuzz/libfuzzer/$2" \
         "build/fuzz/libfuzzer/fuzz/replay_$2" build/fuzz/libfuzzer/fuzz/make_seeds &&
-        AFL_QUIET=1 $make -s -C "$1" NO_DEPS=1 CFLAGS=-Wno-unused VARIANT=afl "build/fuzz/afl/$2" &&
-        $make -s -C "$1" NO_DEPS=1 VARIANT=release "build/release/fuzz/mutator_$2.so"; } >"$1/build.log" 2>&1; then
+        { [[ " ${fuzzers[*]} " != *" afl "* ]] || build_afl "$@"; }; } >"$1/build.log" 2>&1; then
         echo "$3: the patched tree does not build:" >&2
         tail -n 20 "$1/build.log" >&2
         exit 3
     fi
+}
+build_afl() {
+    AFL_QUIET=1 $make -s -C "$1" NO_DEPS=1 CFLAGS=-Wno-unused VARIANT=afl "build/fuzz/afl/$2" &&
+        $make -s -C "$1" NO_DEPS=1 VARIANT=release "build/release/fuzz/mutator_$2.so"
 }
 
 trial() { # tree, target, patch, fuzzer, seed

@@ -39,8 +39,8 @@ done
 [[ $seed =~ ^[0-9]{1,9}$ ]] || usage "a seed of $seed"
 [[ $jobs =~ ^[1-9][0-9]{0,2}$ ]] || usage "$jobs jobs"
 [[ $clock == wall || $clock == cpu ]] || usage "a clock $clock"
-longest=$seconds
-[ "$clock" = wall ] || longest=$((seconds * 30))
+longest=$seconds hang=10
+[ "$clock" = wall ] || { longest=$((seconds * 30)) hang=120; }
 [ -z "$check_only" ] || exit 0
 
 rows=$(mktemp) || exit 3
@@ -156,7 +156,7 @@ start_libfuzzer() {
     local reload=0
     [ -z "$job" ] || reload=10
     "$root/libfuzzer/$target" -max_total_time="$longest" -seed="$seed" -max_len=131072 -len_control=0 -entropic=0 \
-        -timeout=10 -reload="$reload" -rss_limit_mb=2048 -detect_leaks=0 -print_final_stats=1 -artifact_prefix="$crash_dir/" \
+        -timeout="$hang" -reload="$reload" -rss_limit_mb=2048 -detect_leaks=0 -print_final_stats=1 -artifact_prefix="$crash_dir/" \
         -dict=fuzz/levin.dict "$corpus" "$seeds" >"$log" 2>&1 &
 }
 start_afl() {
@@ -168,7 +168,7 @@ start_afl() {
     AFL_CUSTOM_MUTATOR_LIBRARY=$mutator AFL_CUSTOM_MUTATOR_ONLY=1 AFL_DISABLE_TRIM=1 AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 \
         AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1 AFL_FAST_CAL=1 AFL_BENCH_UNTIL_CRASH=1 \
         AFL_SYNC_TIME=1 \
-        afl-fuzz "${role[@]}" -V "$longest" -s "$seed" -m none -t 5000 -x fuzz/levin.dict -i "$seeds" -o "$corpus" -- "$root/afl/$target" >"$log" 2>&1 &
+        afl-fuzz "${role[@]}" -V "$longest" -s "$seed" -m none -t $((hang * 500)) -x fuzz/levin.dict -i "$seeds" -o "$corpus" -- "$root/afl/$target" >"$log" 2>&1 &
 }
 
 run_one() { # target, fuzzer
