@@ -1,8 +1,10 @@
 /*
- * mutants_hits.c - which ways out of the branches of engine/ a process goes: linked into the marked library of mutants.sh.
+ * mutants_hits.c - which ways out of the branches of engine/ a process goes: linked into the marked library of
+ * mutants.sh.
  *
- * `mutants.pl mark` sets a byte of mutant_hits on each way.  A file that MUTANT_HITS names is mapped over these, shared, when
- * the library is loaded: so the bytes of all processes that a detector starts come together, also of those that are killed.
+ * `mutants.pl mark` sets a byte of mutant_hits on each way.  A file that MUTANT_HITS names is mapped over these,
+ * shared, when the library is loaded: so the bytes of all processes that a detector starts come together, also of
+ * those that are killed.
  * Concurrency: bytes are only ever set, to the same value.
  */
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 /*
  * collect_test.c - which segments of the value log a collection takes, and where their values go.
  *
- * Invariants checked: what a memtable alone says (a deleted range of a keyspace, too) counts before a segment is judged; a value
- * that is at or under a threshold which was raised meanwhile goes into the tree; nothing is lost on the way.
+ * Invariants checked: what a memtable alone says (a deleted range of a keyspace, too) counts before a segment is
+ * judged; a value that is at or under a threshold which was raised meanwhile goes into the tree; nothing is lost
+ * on the way.
  */
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +141,7 @@ START_TEST(collect__values_under_a_threshold_that_was_raised_go_into_the_tree)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("collect", TEST(collect__a_deleted_range_alone_counts), TEST(collect__what_a_memtable_overwrites_counts),
+LEVIN_TEST_MAIN("collect", TEST(collect__a_deleted_range_alone_counts),
+                TEST(collect__what_a_memtable_overwrites_counts),
                 TEST(collect__what_is_mostly_in_use_stays),
                 TEST(collect__values_under_a_threshold_that_was_raised_go_into_the_tree))

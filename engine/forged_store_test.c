@@ -1,9 +1,11 @@
 /*
- * forged_store_test.c - stores whose bytes are right, checksums and all, and which no version of the engine writes: pages that
- * are used twice or by nobody, keys outside of their bounds, numbers that do not add up, a catalogue that is wrong.
+ * forged_store_test.c - stores whose bytes are right, checksums and all, and which no version of the engine
+ * writes: pages that are used twice or by nobody, keys outside of their bounds, numbers that do not add up, a
+ * catalogue that is wrong.
  *
- * Invariants checked: levin_check() tells what is wrong, by name, and stops after the first fault when it is told to; a backup
- * that meets it is refused; open, reads, writes, checkpoint, compaction, dump and repair end with LEVIN_OK or LEVIN_CORRUPT.
+ * Invariants checked: levin_check() tells what is wrong, by name, and stops after the first fault when it is told
+ * to; a backup that meets it is refused; open, reads, writes, checkpoint, compaction, dump and repair end with
+ * LEVIN_OK or LEVIN_CORRUPT.
  */
 #include <stdio.h>
 #include <string.h>
@@ -52,8 +54,8 @@ static const disk_image *sound_store(void)
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < KEYS; i++)
             if (round == 0)
-                ck_assert_int_eq(levin_put(db, key, key_of(key, i), value, i % EXTENT_EVERY ? VALUE_BYTES : EXTENT_BYTES,
-                                           LEVIN_NONE), LEVIN_OK);
+                ck_assert_int_eq(levin_put(db, key, key_of(key, i), value,
+                                           i % EXTENT_EVERY ? VALUE_BYTES : EXTENT_BYTES, LEVIN_NONE), LEVIN_OK);
             else if (i % (2 * EXTENT_EVERY) == 0) /* every other extent: free pages in several places */
                 ck_assert_int_eq(levin_delete(db, key, key_of(key, i), LEVIN_NONE), LEVIN_OK);
         ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);

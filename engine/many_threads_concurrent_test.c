@@ -1,8 +1,9 @@
 /*
- * many_threads_concurrent_test.c - every call that counts, by more threads at once than there are stripes of counters.
+ * many_threads_concurrent_test.c - every call that counts, by more threads at once than there are stripes of
+ * counters.
  *
- * Invariants checked: whichever stripe a thread counts on, its own one, one it had to look for, or the one that is shared, no
- * call is lost and none is counted twice, in any of the calls; and all of them read what they should.
+ * Invariants checked: whichever stripe a thread counts on, its own one, one it had to look for, or the one that is
+ * shared, no call is lost and none is counted twice, in any of the calls; and all of them read what they should.
  */
 #include <pthread.h>
 #include <stdio.h>

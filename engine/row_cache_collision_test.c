@@ -1,9 +1,9 @@
 /*
  * row_cache_collision_test.c - keys of one bucket and one tag: what only the comparison of the keys tells apart.
  *
- * Invariants checked: a cached row answers for its own key alone, in every way to read (one, many, pinned, contained, with
- * and without room for the value), for each length that is compared in a way of its own; also when the two keys differ in
- * their first, in a middle or in their last bytes only.
+ * Invariants checked: a cached row answers for its own key alone, in every way to read (one, many, pinned,
+ * contained, with and without room for the value), for each length that is compared in a way of its own; also when
+ * the two keys differ in their first, in a middle or in their last bytes only.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /*
  * wal_group_test.c - what a group of the log may say, field by field, and what its payload may hold.
  *
- * Invariants checked: each rule of wal_group_flaw() refuses what is one beyond it and takes what is at it, and says what is
- * wrong; each rule about a payload (batches, operations, pointers, ranges, lengths) refuses at the batch that breaks it.
+ * Invariants checked: each rule of wal_group_flaw() refuses what is one beyond it and takes what is at it, and
+ * says what is wrong; each rule about a payload (batches, operations, pointers, ranges, lengths) refuses at the
+ * batch that breaks it.
  */
 #include "../faults/check_main.h"
 #include "codec.h"
@@ -39,7 +40,8 @@ CHANGE(durable_beyond, g->durable = g->position + 1)
 CHANGE(seal_of_the_last, (g->kind = WAL_SEAL, g->payload_bytes = g->batches = 0,
                           g->position = lsn_make(WAL_NUMBER_MAX - 1, 512), g->next_segment = WAL_NUMBER_MAX))
 CHANGE(seal_over_the_last, (g->kind = WAL_SEAL, g->payload_bytes = g->batches = 0,
-                            g->position = lsn_make(WAL_NUMBER_MAX, 512), g->next_segment = (uint64_t)WAL_NUMBER_MAX + 1))
+                            g->position = lsn_make(WAL_NUMBER_MAX, 512),
+                            g->next_segment = (uint64_t)WAL_NUMBER_MAX + 1))
 CHANGE(incarnation_highest, g->incarnation = WAL_INCARNATION_MAX)
 CHANGE(incarnation_over, g->incarnation = WAL_INCARNATION_MAX + 1)
 CHANGE(sequence_highest, g->sequence = WAL_SEQUENCE_MAX)

@@ -13,6 +13,7 @@
  */
 #include "fault_io.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -107,7 +108,7 @@ bool fault_point_exists(levin_file_kind kind, fault_operation operation)
     if ((unsigned)kind >= LEVIN_FILE_KIND_COUNT || (unsigned)operation >= FAULT_OPERATION_COUNT)
         return false;
     if (operation == FAULT_LOCK)
-        return kind == LEVIN_FILE_LOCK;
+        return kind == LEVIN_FILE_LOCK || kind == LEVIN_FILE_PAGES;
     return (of_names(operation) || operation >= FAULT_ALLOC) == (kind == LEVIN_FILE_DIR);
 }
 
@@ -127,6 +128,8 @@ const char *fault_point_name(levin_file_kind kind, fault_operation operation)
                                           "levin/mem/alloc",       "levin/random" };
     if (!fault_point_exists(kind, operation))
         return NULL;
+    if (operation == FAULT_LOCK && kind == LEVIN_FILE_PAGES)
+        return "levin/io/pages/lock";
     return operation <= FAULT_SIZE ? of_files[kind][operation] : others[operation - FAULT_RENAME];
 }
 
@@ -154,6 +157,7 @@ static decision decide_on(fault_io *f, levin_file_kind kind, fault_operation ope
 {
     decision d = { .fires = false, .effect = FAULT_ERROR };
     raise(&f->calls[kind][operation], 1);
+    assert(fault_point_name(kind, operation)); /* whatever is called has a name to fail it by */
     if (f->hook && f->hook(fault_point_name(kind, operation), &d.os_error)) {
         d.fires = true;
         raise(&f->hook_fired, 1);

@@ -15,7 +15,6 @@
 
 #include "../../faults/fatal.h"
 #include "../../faults/random.h"
-#include "../../faults/schedule/scenario_run.h"
 #include "../crew.h"
 #include "isolated.h"
 

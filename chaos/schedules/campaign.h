@@ -4,7 +4,7 @@
 #ifndef CHAOS_SCHEDULES_CAMPAIGN_H
 #define CHAOS_SCHEDULES_CAMPAIGN_H
 
-#include "../../faults/schedule/scenario.h"
+#include "../../faults/schedule/scenario_run.h"
 #include "distinct.h"
 #include "totals.h"
 

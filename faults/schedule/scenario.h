@@ -98,7 +98,7 @@ bool scenario_has(const scenario *s, scenario_kind kind);
 
 /* For scenarios that are made otherwise than here, by the bytes of a fuzzer. */
 
-/* Whether an operation of this kind makes sense in the scenario's store: there are fillers to churn, no thread works. */
+/* Whether an operation of this kind makes sense in the scenario's store: fillers to churn, no thread at work. */
 bool scenario_allows(const scenario *s, scenario_kind kind);
 /* The operation with keys as its kind wants them: one, or all from the first to the last, or none twice. */
 scenario_operation scenario_operation_settle(scenario_operation o);
