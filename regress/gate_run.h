@@ -78,7 +78,7 @@ bool run_prepare_large(gate_run *r);
 bool run_put_range(gate_run *r, size_t from, size_t count, size_t batch, levin_durability durability);
 bool run_put_large(gate_run *r); /* LARGE values, synced batches */
 
-enum { GATE_WORKS_VALUES = 5, GATE_WORKS_MIXED = 9 };
+enum { GATE_WORKS_VALUES = 7, GATE_WORKS_MIXED = 9 };
 extern const gate_work gate_works_values[GATE_WORKS_VALUES]; /* gate_work_values.c */
 extern const gate_work gate_works_mixed[GATE_WORKS_MIXED];   /* gate_work_mixed.c */
 

@@ -81,6 +81,11 @@ START_TEST(gate_work__runs_do_what_their_names_say)
     ck_assert_uint_eq(counter_of("put-extent", "vlog.write.calls"), 0);
     ck_assert_uint_ge(counter_of("collect", "vlog.write.bytes"), 16 * 65536); /* what is still in use is moved */
     ck_assert_uint_ge(counter_of("backup", "pages.write.bytes"), 20000 * 100);
+    ck_assert_uint_eq(counter_of("bulk-load", "stats.bulk_load_entries"), 20000);
+    ck_assert_uint_lt(counter_of("bulk-load", "wal.write.bytes"), 65536); /* past the log */
+    ck_assert_uint_ge(counter_of("bulk-load", "pages.write.bytes"), 20000 * 116);
+    ck_assert_uint_eq(counter_of("bulk-load-between", "stats.bulk_load_entries"), 10000);
+    ck_assert_uint_ge(counter_of("bulk-load-between", "pages.write.bytes"), 20000 * 116); /* all leaves anew */
     ck_assert_uint_eq(counter_of("keyspace-put", "stats.puts"), 10000);
     ck_assert_uint_ge(counter_of("mixed", "stats.checkpoints"), 3);
     ck_assert_uint_eq(counter_of("ycsb-c", "stats.puts"), 0);

@@ -1,6 +1,6 @@
 /*
  * gate_work_values.c - recorded runs of large values: in the value log, in extents of the page file; collection;
- * backup.
+ * backup; bulk load.
  *
  * One thread; nothing depends on the clock, the environment or an address.
  */
@@ -52,6 +52,25 @@ static bool prepare_garbage(gate_run *r)
     return run_good(r, levin_checkpoint(r->db), "checkpoint") && run_good(r, levin_checkpoint(r->db), "checkpoint");
 }
 
+/* The first KEYS keys in ascending order: into an empty store. */
+static bool prepare_load(gate_run *r)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        run_format_key(r->keys[i], 2 * i);
+    return run_prepare_open(r);
+}
+
+/* Every other one of them is there already. */
+static bool prepare_load_between(gate_run *r)
+{
+    if (!prepare_load(r))
+        return false;
+    for (size_t i = 1; i < KEYS; i += 2)
+        if (!run_good(r, levin_put(r->db, r->keys[i], KEY_BYTES, run_value(r, i), VALUE_BYTES, LEVIN_NONE), "put"))
+            return false;
+    return run_good(r, levin_checkpoint(r->db), "checkpoint");
+}
+
 /* ---- measured ---- */
 
 static bool run_get_values(gate_run *r)
@@ -84,6 +103,34 @@ static bool run_backup(gate_run *r)
            run_as_named(result.bytes > (uint64_t)KEYS * VALUE_BYTES, "all is copied");
 }
 
+static bool load_every(gate_run *r, size_t step)
+{
+    levin_bulk_load *load;
+    bool ok = run_good(r, levin_bulk_load_begin(r->db, NULL, &load), "bulk load");
+    for (size_t i = 0; i < KEYS && ok; i += step)
+        ok = run_good(r, levin_bulk_load_add(load, r->keys[i], KEY_BYTES, run_value(r, i), VALUE_BYTES), "add");
+    ok = ok && run_good(r, levin_bulk_load_commit(load), "commit");
+    levin_bulk_load_destroy(load);
+    return ok;
+}
+
+static bool all_are_there(gate_run *r)
+{
+    levin_stats stats;
+    levin_stats_get(r->db, &stats);
+    return run_as_named(stats.keys == KEYS, "all keys are in pages");
+}
+
+static bool run_load_sorted(gate_run *r)
+{
+    return load_every(r, 1) && all_are_there(r);
+}
+
+static bool run_load_between(gate_run *r)
+{
+    return load_every(r, 2) && all_are_there(r);
+}
+
 const gate_work gate_works_values[GATE_WORKS_VALUES] = {
     { "get-value", "values of 64 KiB out of the value log, no cache", (uint64_t)4 * LARGE, prepare_values,
       run_get_values, true },
@@ -94,4 +141,7 @@ const gate_work gate_works_values[GATE_WORKS_VALUES] = {
     { "collect", "segments of a value log of which every other value was deleted", GARBAGE, prepare_garbage,
       run_collect, false },
     { "backup", "levin_backup of a checkpointed store, verified", KEYS, run_prepare_tree, run_backup, false },
+    { "bulk-load", "a sorted bulk load into an empty store", KEYS, prepare_load, run_load_sorted, false },
+    { "bulk-load-between", "a bulk load of every other key, between those that are there", KEYS / 2,
+      prepare_load_between, run_load_between, false },
 };
