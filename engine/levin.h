@@ -18,6 +18,10 @@
  * After any of them, LEVIN_POISONED and what a failed sync returns excepted, the store is as if the call had not been
  * made; it can be read and closed in any case.
  *
+ * NULL may be given for options (the defaults; not to levin_options_...()), for a structure that is filled with a
+ * result, for the levin_error of a call without a handle, and where a comment says so.  All other pointers are to
+ * something, as those to where a call puts what it makes or finds (levin **, levin_iter **, void **value, size_t *).
+ *
  * fork().  A handle belongs to the process that opened it.  A child must call nothing with it, levin_close() included
  * (the locks of its parent's threads are as they were, and there is no thread to wait for); it opens the store itself,
  * which its parent has closed, or beside it read-only.  A child that writes all the same does not harm the store: what
