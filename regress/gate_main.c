@@ -397,6 +397,7 @@ static void usage(FILE *to)
                 "  --counters            the rows that they print must be equal\n"
                 "  --processes=N         processes, or pairs, before each look (default 12)\n"
                 "  --rounds=N            looks at most, 2 or more (default 4)\n"
+                "  --decision-seconds=S  what is known by then decides (default: as long as it takes)\n"
                 "  --slice-budget=MS     CPU time for a workload in a process (default 60)\n"
                 "  --floor=PERCENT       the smallest effect that counts (default 0.5)\n"
                 "  --alpha=SHARE         level of the verdicts over all workloads together (default 0.01)\n"
@@ -433,6 +434,15 @@ static double tolerance_of(const char *text)
     if (end == text || *end || !(v >= 0 && v <= 1000))
         bad_usage("a tolerance is a percentage from 0 to 1000", text);
     return v;
+}
+
+static unsigned decision_ms_of(const char *text)
+{
+    char *end;
+    double v = strtod(text, &end);
+    if (end == text || *end || !(v >= 0.01 && v <= 1e6))
+        bad_usage("seconds of a decision are 0.01 to 1000000", text);
+    return (unsigned)(v * 1000);
 }
 
 static uint64_t number_of(const char *text, uint64_t least, uint64_t most, const char *what)
@@ -540,6 +550,7 @@ static void parse(gate_options *o, int argc, char **argv)
         { "run", required_argument, NULL, 'R' },         { "json", optional_argument, NULL, 'j' },
         { "base-sides", required_argument, NULL, 'B' },  { "now-sides", required_argument, NULL, 'N' },
         { "processes", required_argument, NULL, 'P' },   { "rounds", required_argument, NULL, 'L' },
+        { "decision-seconds", required_argument, NULL, 'D' },
         { "slice-budget", required_argument, NULL, 'S' }, { "floor", required_argument, NULL, 'f' },
         { "alpha", required_argument, NULL, 'A' },       { "seed", required_argument, NULL, 's' },
         { "a", required_argument, NULL, '1' },           { "b", required_argument, NULL, '2' },
@@ -576,6 +587,7 @@ static void parse(gate_options *o, int argc, char **argv)
         case 'N': o->time.now = optarg; break;
         case 'P': o->time.round = (unsigned)number_of(optarg, 3, 64, "processes are 3 to 64"); break;
         case 'L': o->time.rounds = (unsigned)number_of(optarg, 2, 8, "rounds are 2 to 8"); break;
+        case 'D': o->time.decision_ms = decision_ms_of(optarg); break;
         case 'S': o->time.budget_ms = (unsigned)number_of(optarg, 1, 60000, "a slice budget is 1 to 60000 ms"); break;
         case 'f': o->time.floor = tolerance_of(optarg) / 100; break;
         case 'A': o->time.alpha = alpha_of(optarg); break;

@@ -153,16 +153,17 @@ static time_outcome one_pair(const pairs_options *o, random_stream *random, time
 time_outcome gate_pairs_run(const pairs_options *o, time_result *result)
 {
     random_stream random = random_open(o->time->seed, 1);
+    const time_end end = gate_time_end(o->time);
     *result = (time_result){ .rows = calloc(TIME_WORKLOADS_MAX, sizeof(time_row)) };
     if (!result->rows)
         return TIME_FAILED;
     time_outcome outcome = one_pair(o, &random, NULL);
     for (unsigned round = 0; round < o->time->rounds && outcome == TIME_OK; round++) {
-        for (unsigned i = 0; i < o->time->round && outcome == TIME_OK; i++)
+        for (unsigned i = 0; i < o->time->round && outcome == TIME_OK && gate_time_left_ms(end); i++)
             outcome = one_pair(o, &random, result);
         if (outcome == TIME_OK)
             gate_time_look(result->rows, result->count, o->time);
-        if (gate_time_settled(result))
+        if (gate_time_settled(result) || !gate_time_left_ms(end))
             break;
     }
     gate_time_finish(result);

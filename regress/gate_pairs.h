@@ -31,7 +31,8 @@ typedef struct pairs_options {
     const time_options *time; /* round: pairs before each look; workloads: of the rows, those looked at */
 } pairs_options;
 
-/* A row of the result is a metric, or "workload.counter" of the rows. One pair more is run first and not counted. */
+/* A row of the result is a metric, or "workload.counter" of the rows. One pair more is run first and not counted.
+ * When the time of the decision is over no other pair is begun; one that is under way is waited for. */
 time_outcome gate_pairs_run(const pairs_options *o, time_result *result);
 
 /*

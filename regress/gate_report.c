@@ -116,17 +116,22 @@ static void time_text(const gate_report *r, FILE *to)
             "verdict");
     for (size_t i = 0; i < r->time.count; i++) {
         time_row *t = &r->time.rows[i];
-        char interval[64];
-        snprintf(interval, sizeof interval, "%+.2f..%+.2f%%", percent(t->b.lower), percent(t->b.upper));
-        fprintf(to, "%-*s %14.1f %14.1f %+8.2f%% %18s %5zu %8.2f%%  %s\n", width, t->workload,
+        char change[32] = "-", interval[64] = "-", smallest[32] = "-";
+        if (t->looked_at) {
+            snprintf(change, sizeof change, "%+.2f%%", percent(t->b.estimate));
+            snprintf(interval, sizeof interval, "%+.2f..%+.2f%%", percent(t->b.lower), percent(t->b.upper));
+            snprintf(smallest, sizeof smallest, "%.2f%%", percent(t->smallest));
+        }
+        fprintf(to, "%-*s %14.1f %14.1f %9s %18s %5zu %9s  %s\n", width, t->workload,
                 statistics_median(t->base_ns, t->processes) / unit, statistics_median(t->now_ns, t->processes) / unit,
-                percent(t->b.estimate), interval, t->processes, percent(t->smallest), time_verdict_text(t->verdict));
+                change, interval, t->processes, smallest, time_verdict_text(t->verdict));
     }
     fprintf(to, "time: %s, floor %g%%: %zu of %zu slower, %zu undecided\n",
             r->commands ? "runs in pairs" : "CPU time, base and now side by side", r->time_options->floor * 100,
             r->time.slower, r->time.count, r->time.undecided);
     if (!r->time.count)
-        fprintf(to, "time: no run does the same work on both sides: nothing was compared\n");
+        fprintf(to, "time: no run does the same work on both sides%s: nothing was compared\n",
+                r->time_options->decision_ms ? ", or none was over in time" : "");
 }
 
 void gate_report_text(const gate_report *r, FILE *to)
@@ -187,6 +192,12 @@ static json_t *instructions_json(const gate_report *r)
                      "workloads", workloads);
 }
 
+/* Of what no look has told yet: null. */
+static json_t *percent_json(const time_row *row, double log_ratio)
+{
+    return row->looked_at ? json_real(percent(log_ratio)) : json_null();
+}
+
 static json_t *time_json(const gate_report *r)
 {
     json_t *workloads = json_array();
@@ -200,11 +211,12 @@ static json_t *time_json(const gate_report *r)
         for (size_t k = 0; k < t->processes; k++)
             json_array_append_new(ratios, json_real(percent(t->ratio[k])));
         json_array_append_new(workloads, json_pack(
-            "{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:o}", "workload", t->workload, "operations",
+            "{s:s, s:I, s:f, s:f, s:o, s:o, s:o, s:o, s:s, s:o}", "workload", t->workload, "operations",
             (json_int_t)t->operations, "base_ns", statistics_median(t->base_ns, t->processes), "now_ns",
-            statistics_median(t->now_ns, t->processes), "change_percent", percent(t->b.estimate), "lower_percent",
-            percent(t->b.lower), "upper_percent", percent(t->b.upper), "could_see_percent", percent(t->smallest),
-            "verdict", time_verdict_text(t->verdict), "process_percent", ratios));
+            statistics_median(t->now_ns, t->processes), "change_percent", percent_json(t, t->b.estimate),
+            "lower_percent", percent_json(t, t->b.lower), "upper_percent", percent_json(t, t->b.upper),
+            "could_see_percent", percent_json(t, t->smallest), "verdict", time_verdict_text(t->verdict),
+            "process_percent", ratios));
     }
     return json_pack("{s:f, s:f, s:I, s:I, s:I, s:o}", "floor_percent", r->time_options->floor * 100, "alpha",
                      r->time_options->alpha, "compared", (json_int_t)r->time.count, "slower",

@@ -1,7 +1,8 @@
 /*
  * gate_time.c - rounds of processes, a look after each; a workload that is settled is not run again.
  *
- * A process is pinned to one processor, another one each time.  It dies with its parent.
+ * A process is pinned to one processor, another one each time.  It dies with its parent, and by a timer, which stays
+ * through exec, when the time of the decision is over; which side was the faster in it has no say in that.
  */
 #include "gate_time.h"
 
@@ -12,8 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "monotonic.h"
 
 enum { PATH_BYTES = 1024, LIST_BYTES = TIME_WORKLOADS_MAX * (2 * GATE_NAME_BYTES + 1) };
 
@@ -38,21 +42,31 @@ static time_verdict verdict_of(const time_row *row, bool above, bool below, doub
     return row->b.upper < margin && row->b.lower > -margin ? TIME_SAME : TIME_UNDECIDED;
 }
 
+/* Whether there is enough that the last look has not seen. */
+static bool wants_look(const time_row *row, const time_options *o)
+{
+    return !row->settled && row->processes >= o->round && 2 * (row->processes - row->looked_at) >= o->round;
+}
+
 void gate_time_look(time_row *rows, size_t count, const time_options *o)
 {
     double above[TIME_WORKLOADS_MAX] = { 0 }, below[TIME_WORKLOADS_MAX] = { 0 };
-    bool is_above[TIME_WORKLOADS_MAX], is_below[TIME_WORKLOADS_MAX];
+    bool is_above[TIME_WORKLOADS_MAX], is_below[TIME_WORKLOADS_MAX], looks[TIME_WORKLOADS_MAX];
     for (size_t i = 0; i < count; i++) {
         time_row *row = &rows[i];
-        row->b = statistics_bootstrap(row->ratio, row->processes, 1 - 2 * o->alpha, o->floor, o->seed + i);
-        row->smallest = o->floor + (row->b.estimate - row->b.lower) + 1.645 * row->b.standard_error;
-        above[i] = row->b.p_above;
-        below[i] = row->b.p_below;
+        looks[i] = wants_look(row, o);
+        if (looks[i]) {
+            row->b = statistics_bootstrap(row->ratio, row->processes, 1 - 2 * o->alpha, o->floor, o->seed + i);
+            row->smallest = o->floor + (row->b.estimate - row->b.lower) + 1.645 * row->b.standard_error;
+            row->looked_at = row->processes;
+        }
+        above[i] = row->looked_at ? row->b.p_above : 1;
+        below[i] = row->looked_at ? row->b.p_below : 1;
     }
     statistics_holm(above, count, o->alpha, is_above);
     statistics_holm(below, count, o->alpha, is_below);
     for (size_t i = 0; i < count; i++) {
-        if (rows[i].settled)
+        if (!looks[i])
             continue;
         rows[i].verdict = verdict_of(&rows[i], is_above[i], is_below[i], 2 * o->floor);
         rows[i].slower_looks = rows[i].verdict == TIME_SLOWER ? rows[i].slower_looks + 1 : 0;
@@ -79,6 +93,17 @@ void gate_time_finish(time_result *result)
     }
 }
 
+time_end gate_time_end(const time_options *o)
+{
+    return o->decision_ms ? monotonic_ns() + (uint64_t)o->decision_ms * 1000000u : UINT64_MAX;
+}
+
+uint64_t gate_time_left_ms(time_end end)
+{
+    const uint64_t now = monotonic_ns();
+    return end == UINT64_MAX ? UINT64_MAX : end > now ? (end - now) / 1000000u : 0;
+}
+
 /* ---- one process ---- */
 
 static void pin(unsigned turn)
@@ -96,8 +121,16 @@ static void pin(unsigned turn)
         }
 }
 
+/* SIGALRM then, which nothing handles. */
+static bool end_after(uint64_t ms)
+{
+    ms += !ms; /* 0 would be never */
+    const struct itimerval timer = { .it_value = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) } };
+    return ms == UINT64_MAX || !setitimer(ITIMER_REAL, &timer, NULL);
+}
+
 static void __attribute__((noreturn)) child(const time_options *o, const char *base, const char *now, unsigned turn,
-                                            const char *workloads, int out, pid_t parent)
+                                            const char *workloads, int out, pid_t parent, uint64_t left_ms)
 {
     static char text[4][LIST_BYTES + PATH_BYTES];
     char seed[64], run[] = "--run=slices";
@@ -109,7 +142,7 @@ static void __attribute__((noreturn)) child(const time_options *o, const char *b
     snprintf(seed, sizeof seed, "--seed=%llu", (unsigned long long)o->seed * 1000003u + turn);
     char *arguments[] = { program, run, text[0], text[1], text[2], text[3], seed, NULL };
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent || dup2(out, STDOUT_FILENO) < 0)
+    if (getppid() != parent || dup2(out, STDOUT_FILENO) < 0 || !end_after(left_ms))
         _exit(126);
     pin(turn);
     setenv("LD_BIND_NOW", "1", 1);
@@ -148,8 +181,9 @@ static void take_line(time_result *result, const char *line)
 }
 
 static time_outcome one_process(const time_options *o, const char *base, const char *now, unsigned turn,
-                                const char *workloads, time_result *result)
+                                const char *workloads, time_end end, time_result *result)
 {
+    const uint64_t left_ms = gate_time_left_ms(end);
     int ends[2], status = 0;
     char line[512];
     const pid_t parent = getpid();
@@ -160,7 +194,7 @@ static time_outcome one_process(const time_options *o, const char *base, const c
     pid_t pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        child(o, base, now, turn, workloads, ends[1], parent);
+        child(o, base, now, turn, workloads, ends[1], parent, left_ms);
     }
     close(ends[1]);
     FILE *from = fdopen(ends[0], "r");
@@ -172,7 +206,8 @@ static time_outcome one_process(const time_options *o, const char *base, const c
         continue;
     if (pid > 0 && WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM))
         return TIME_INTERRUPTED;
-    if (pid > 0 && WIFEXITED(status) && !WEXITSTATUS(status))
+    if (pid > 0 && ((WIFEXITED(status) && !WEXITSTATUS(status)) ||
+                    (end != UINT64_MAX && WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)))
         return TIME_OK;
     fprintf(stderr, "levin-gate: a process of the time tier ended with %s %d\n",
             WIFSIGNALED(status) ? "signal" : "exit code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -205,6 +240,7 @@ time_outcome gate_time_run(const time_options *o, time_result *result)
 {
     char base[PATH_BYTES], now[PATH_BYTES], list[LIST_BYTES];
     const unsigned links[] = { count_links(o->base), count_links(o->now) };
+    const time_end end = gate_time_end(o);
     time_outcome outcome = TIME_OK;
     *result = (time_result){ .rows = calloc(TIME_WORKLOADS_MAX, sizeof(time_row)) };
     if (!result->rows || !links[0] || !links[1]) {
@@ -215,16 +251,16 @@ time_outcome gate_time_run(const time_options *o, time_result *result)
     unsigned turn = 0;
     snprintf(list, sizeof list, "%s", o->workloads ? o->workloads : "");
     for (unsigned round = 0; round < o->rounds && outcome == TIME_OK; round++) {
-        for (unsigned i = 0; i < o->round && outcome == TIME_OK; i++, turn++) {
+        for (unsigned i = 0; i < o->round && outcome == TIME_OK && gate_time_left_ms(end); i++, turn++) {
             /* the same order of objects on both sides; once all have been, each with another one */
             const unsigned first = turn % links_both, second = (turn + turn / links_both) % links_both;
             snprintf(base, sizeof base, "%s/%u.so", o->base, first);
             snprintf(now, sizeof now, "%s/%u.so", o->now, second);
-            outcome = one_process(o, base, now, turn, list, result);
+            outcome = one_process(o, base, now, turn, list, end, result);
         }
         if (outcome == TIME_OK)
             gate_time_look(result->rows, result->count, o);
-        if (!list_unsettled(result, list))
+        if (!list_unsettled(result, list) || !gate_time_left_ms(end))
             break;
     }
     gate_time_finish(result);

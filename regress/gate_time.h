@@ -6,6 +6,9 @@
  * part of what varies and not of the result (Mytkowicz et al. 2009; Curtsinger and Berger 2013).  A workload is slower
  * when the bootstrapped middle of its processes lies above the floor, at a family-wise level over all workloads
  * (Holm 1979), at two looks in turn.
+ *
+ * A decision may be given a time by which it ends, whatever is known by then: a process that is under way is killed,
+ * and there is one more look.
  */
 #ifndef LEVIN_GATE_TIME_H
 #define LEVIN_GATE_TIME_H
@@ -34,6 +37,7 @@ typedef struct time_options {
     const char *workloads; /* comma-separated, or NULL for all */
     unsigned round;        /* processes before each look */
     unsigned rounds;       /* looks at most, 2 or more: one is never enough for TIME_SLOWER */
+    unsigned decision_ms;  /* of the wall's clock, for all of it; 0: as long as it takes */
     unsigned budget_ms;    /* of CPU time for a workload in a process */
     double floor;          /* the smallest effect that counts, as a share: 0.005 */
     double alpha;          /* family-wise level over the workloads */
@@ -45,7 +49,8 @@ typedef struct time_row {
     uint64_t operations;
     double ratio[TIME_PROCESSES_MAX], base_ns[TIME_PROCESSES_MAX], now_ns[TIME_PROCESSES_MAX];
     size_t processes;
-    bootstrap_result b; /* of ln(now / base) */
+    size_t looked_at;   /* of the processes, at the last look; 0: none yet */
+    bootstrap_result b; /* of ln(now / base), at the last look */
     double smallest;    /* the effect that would have been called slower in 19 of 20 cases, as a share */
     time_verdict verdict;
     unsigned slower_looks; /* in turn */
@@ -62,12 +67,20 @@ typedef enum time_outcome { TIME_OK, TIME_FAILED, TIME_INTERRUPTED } time_outcom
 /* Failures are told on standard error; result->rows is the caller's in any case. */
 time_outcome gate_time_run(const time_options *o, time_result *result);
 
-/* The part that decides: looks at what the rows hold, fills b, smallest, verdict, slower_looks, settled. */
+/*
+ * The part that decides: looks at what the rows hold, fills looked_at, b, smallest, verdict, slower_looks, settled.
+ * A row with fewer processes than a round, or less than half a round more than at its last look, stays as it is: a
+ * decision whose time is over would else say twice what it knows once.
+ */
 void gate_time_look(time_row *rows, size_t count, const time_options *o);
 /* The row of that name, which is added when there is none; NULL when there is no room. */
 time_row *gate_time_row(time_result *result, const char *workload, uint64_t operations);
 /* Whether no row needs another look. */
 bool gate_time_settled(const time_result *result);
+typedef uint64_t time_end; /* by monotonic_ns(); UINT64_MAX: never */
+time_end gate_time_end(const time_options *o); /* of a decision that begins now */
+/* Milliseconds until then, 0 when it is over. */
+uint64_t gate_time_left_ms(time_end end);
 /* After the last look: SLOWER that was said once alone is undecided; counts. */
 void gate_time_finish(time_result *result);
 

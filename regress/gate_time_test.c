@@ -38,6 +38,7 @@ START_TEST(gate_time__verdicts_of_known_samples)
     ck_assert_int_eq(rows[3].verdict, TIME_UNDECIDED);
     ck_assert(!rows[3].settled);
     ck_assert_int_eq(rows[4].verdict, TIME_SAME);
+    fill(&rows[0], 0.02, 0.01, 36);
     gate_time_look(rows, 5, &options);
     ck_assert(rows[0].settled);
     ck_assert_uint_eq(rows[0].slower_looks, 2);
@@ -60,6 +61,45 @@ START_TEST(gate_time__slower_has_to_be_said_twice_in_turn)
     gate_time_look(row, 1, &options);
     ck_assert(!row->settled);
     free(row);
+}
+END_TEST
+
+/* A decision whose time is over looks once more: at what is new alone, and not at a few. */
+START_TEST(gate_time__a_last_look_needs_half_a_round)
+{
+    time_row *row = calloc(1, sizeof *row);
+    fill(row, 0.03, 0.004, 11);
+    gate_time_look(row, 1, &options);
+    ck_assert_uint_eq(row->looked_at, 0);
+    ck_assert_int_eq(row->verdict, TIME_UNDECIDED);
+    fill(row, 0.03, 0.004, 12);
+    gate_time_look(row, 1, &options);
+    ck_assert_int_eq(row->verdict, TIME_SLOWER);
+    fill(row, 0.03, 0.004, 17);
+    gate_time_look(row, 1, &options);
+    ck_assert_uint_eq(row->looked_at, 12);
+    ck_assert(!row->settled);
+    time_result once = { .rows = row, .count = 1 };
+    time_row twice = *row;
+    gate_time_finish(&once);
+    ck_assert_int_eq(row->verdict, TIME_UNDECIDED); /* said once */
+    ck_assert_uint_eq(once.undecided, 1);
+    fill(&twice, 0.03, 0.004, 18);
+    gate_time_look(&twice, 1, &options);
+    ck_assert_uint_eq(twice.looked_at, 18);
+    ck_assert(twice.settled);
+    ck_assert_int_eq(twice.verdict, TIME_SLOWER);
+    free(row);
+}
+END_TEST
+
+START_TEST(gate_time__a_decision_has_an_end)
+{
+    const time_options hour = { .decision_ms = 3600000 };
+    ck_assert_uint_eq(gate_time_left_ms(gate_time_end(&options)), UINT64_MAX);
+    const uint64_t left = gate_time_left_ms(gate_time_end(&hour));
+    ck_assert(left > 3500000 && left <= 3600000);
+    ck_assert_uint_eq(gate_time_left_ms(1), 0);
 }
 END_TEST
 
@@ -108,5 +148,7 @@ START_TEST(side_heap__state_lies_in_the_region)
 END_TEST
 
 LEVIN_TEST_MAIN("gate_time", TEST(gate_time__verdicts_of_known_samples),
-                TEST(gate_time__slower_has_to_be_said_twice_in_turn), TEST(gate_time__stands_outliers),
+                TEST(gate_time__slower_has_to_be_said_twice_in_turn),
+                TEST(gate_time__a_last_look_needs_half_a_round), TEST(gate_time__a_decision_has_an_end),
+                TEST(gate_time__stands_outliers),
                 TEST(side_heap__state_lies_in_the_region))
