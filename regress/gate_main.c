@@ -32,7 +32,7 @@
 #include "gate_work.h"
 
 enum { EXIT_OK, EXIT_REGRESSION, EXIT_USAGE, EXIT_GATE, EXIT_INTERRUPTED = 130 };
-enum { WORKLOADS_MAX = 64, REPETITIONS_MAX = 101, PERF_REPETITIONS = 5 };
+enum { WORKLOADS_MAX = 64, REPETITIONS_MAX = 101, PERF_REPETITIONS = 5, BUDGET_MS = 60, BUDGET_MS_IN_TIME = 20 };
 
 typedef enum run_mode { RUN_GATE, RUN_COUNTERS, RUN_INSTRUCTIONS, RUN_SLICES, RUN_PROFILE } run_mode;
 typedef enum method_choice { METHOD_AUTO, METHOD_PERF, METHOD_CALLGRIND } method_choice;
@@ -398,7 +398,8 @@ static void usage(FILE *to)
                 "  --processes=N         processes, or pairs, before each look (default 12)\n"
                 "  --rounds=N            looks at most, 2 or more (default 4)\n"
                 "  --decision-seconds=S  what is known by then decides (default: as long as it takes)\n"
-                "  --slice-budget=MS     CPU time for a workload in a process (default 60)\n"
+                "  --slice-budget=MS     CPU time for a workload in a process (default 60, 20 with\n"
+                "                        --decision-seconds)\n"
                 "  --floor=PERCENT       the smallest effect that counts (default 0.5)\n"
                 "  --alpha=SHARE         level of the verdicts over all workloads together (default 0.01)\n"
                 "  --seed=N              of the orders and the resampling (default 1)\n"
@@ -645,9 +646,11 @@ static void parse(gate_options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
     gate_options o = { .program = "/proc/self/exe", .tolerance_percent = 0.5,
-                       .time = { .round = 12, .rounds = 4, .budget_ms = 60, .floor = 0.005, .alpha = 0.01,
+                       .time = { .round = 12, .rounds = 4, .floor = 0.005, .alpha = 0.01,
                                  .seed = 1 } };
     parse(&o, argc, argv);
+    if (!o.time.budget_ms)
+        o.time.budget_ms = o.time.decision_ms ? BUDGET_MS_IN_TIME : BUDGET_MS;
     if (o.run == RUN_SLICES || o.run == RUN_PROFILE) {
         const slices_options slices = { .base = o.time.base, .now = o.time.now, .budget_ms = o.time.budget_ms,
                                         .workloads = o.workloads && *o.workloads ? o.workloads : NULL,

@@ -208,15 +208,7 @@ gate_run *gate_run_prepare(const gate_work *w, void *memory, size_t bytes)
 
 bool gate_run_measure(gate_run *r)
 {
-    bool ok = true;
-    for (unsigned pass = 0; pass < (r->work->reads ? READ_PASSES : 1u) && ok; pass++)
-        ok = r->work->measured(r);
-    return ok;
-}
-
-uint64_t gate_run_operations(const gate_work *w)
-{
-    return w->operations * (w->reads ? READ_PASSES : 1);
+    return r->work->measured(r);
 }
 
 const gate_arena *gate_run_arena(const gate_run *r)

@@ -215,7 +215,7 @@ static bool put_each(gate_run *r, size_t count, levin_durability durability)
 
 static bool run_put(gate_run *r)
 {
-    return put_each(r, KEYS / 2, LEVIN_NONE);
+    return put_each(r, PUTS, LEVIN_NONE);
 }
 
 static bool run_put_synced(gate_run *r)
@@ -363,12 +363,12 @@ static bool prepare_holes(gate_run *r)
 
 static bool run_get(gate_run *r)
 {
-    return get_keys(r, r->keys, KEYS, LEVIN_OK);
+    return get_keys(r, r->keys, GETS, LEVIN_OK);
 }
 
 static bool run_get_absent(gate_run *r)
 {
-    return get_keys(r, r->absent, KEYS, LEVIN_NOT_FOUND);
+    return get_keys(r, r->absent, GETS, LEVIN_NOT_FOUND);
 }
 
 static bool run_get_uncached(gate_run *r)
@@ -379,31 +379,31 @@ static bool run_get_uncached(gate_run *r)
 static bool run_get_pinned(gate_run *r)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < KEYS; i++) {
+    for (size_t i = 0; i < GETS; i++) {
         levin_pinned pinned;
         if (levin_get_pinned(r->db, NULL, r->keys[i], KEY_BYTES, &pinned) == LEVIN_OK)
             bytes += pinned.value.size;
         levin_pinned_release(&pinned);
     }
-    return run_as_named(bytes == (size_t)KEYS * VALUE_BYTES, "every key is there");
+    return run_as_named(bytes == (size_t)GETS * VALUE_BYTES, "every key is there");
 }
 
 /* Every other key is absent. */
 static bool run_contains(gate_run *r)
 {
     size_t as_wanted = 0;
-    for (size_t i = 0; i < KEYS / 2; i++) {
+    for (size_t i = 0; i < GETS / 2; i++) {
         as_wanted += levin_contains(r->db, NULL, r->keys[i], KEY_BYTES) == LEVIN_OK;
         as_wanted += levin_contains(r->db, NULL, r->absent[i], KEY_BYTES) == LEVIN_NOT_FOUND;
     }
-    return run_as_named(as_wanted == KEYS, "half of the keys are there");
+    return run_as_named(as_wanted == GETS, "half of the keys are there");
 }
 
 static bool run_multi_get(gate_run *r)
 {
     levin_get_request q[MULTI];
     size_t found = 0;
-    for (size_t i = 0; i < KEYS; i += MULTI) {
+    for (size_t i = 0; i < GETS; i += MULTI) {
         for (size_t k = 0; k < MULTI; k++)
             q[k] = (levin_get_request){ .key = r->keys[i + k], .key_bytes = KEY_BYTES,
                                         .buffer = r->buffer + k * VALUE_BYTES, .capacity = VALUE_BYTES };
@@ -412,7 +412,7 @@ static bool run_multi_get(gate_run *r)
         for (size_t k = 0; k < MULTI; k++)
             found += q[k].code == LEVIN_OK;
     }
-    return run_as_named(found == KEYS, "every key is there");
+    return run_as_named(found == GETS, "every key is there");
 }
 
 static bool run_snapshot(gate_run *r)
@@ -492,57 +492,50 @@ static bool run_recovery(gate_run *r)
 /* ---- the runs ---- */
 
 static const gate_work works[] = {
-    { "load", "batches of 100 into an empty store, unsynced", KEYS, run_prepare_open, run_load, false },
+    { "load", "batches of 100 into an empty store, unsynced", KEYS, run_prepare_open, run_load },
     { "ingest", "batches of 100 through a memtable of 512 KiB, checkpoints included", KEYS_ALL,
-      prepare_small_memtable, run_ingest, false },
-    { "put", "one at a time, unsynced", KEYS / 2, run_prepare_open, run_put, false },
-    { "put-synced", "one at a time, each synced", KEYS / 10, run_prepare_open, run_put_synced, false },
-    { "group", "eight tickets at a time, synced as one group", KEYS / 10, run_prepare_open, run_group, false },
+      prepare_small_memtable, run_ingest },
+    { "put", "one at a time, unsynced", PUTS, run_prepare_open, run_put },
+    { "put-synced", "one at a time, each synced", KEYS / 10, run_prepare_open, run_put_synced },
+    { "group", "eight tickets at a time, synced as one group", KEYS / 10, run_prepare_open, run_group },
     { "callback", "eight batches at a time, synced as one group by levin_work(), which calls back", KEYS / 10,
-      run_prepare_open, run_callback, false },
-    { "overwrite", "batches of 100 over a checkpointed store, synced", KEYS / 2, run_prepare_tree, run_overwrite,
-      false },
-    { "swap", "compare and swap over a checkpointed store, unsynced", KEYS / 10, run_prepare_cached_tree, run_swap,
-      false },
+      run_prepare_open, run_callback },
+    { "overwrite", "batches of 100 over a checkpointed store, synced", KEYS / 2, run_prepare_tree, run_overwrite },
+    { "swap", "compare and swap over a checkpointed store, unsynced", KEYS / 10, run_prepare_cached_tree, run_swap },
     { "transaction", "two gets, a put, the commit, over a checkpointed store, unsynced", KEYS / 10,
-      run_prepare_cached_tree, run_txn, false },
+      run_prepare_cached_tree, run_txn },
     { "delete-range", "45 keys of 90 at a time out of a checkpointed store, then a checkpoint", KEYS / 100,
-      run_prepare_tree, run_delete_range, false },
-    { "delete", "one at a time, logged, over a checkpointed store", KEYS / 4, run_prepare_tree, run_delete, false },
-    { "get-memtable", "keys that are in the memtable, no row cache", KEYS, prepare_memtable_alone, run_get, true },
-    { "get-row", "keys that are in the row cache", KEYS, prepare_rows, run_get, true },
-    { "get-page", "keys that are in cached pages, no row cache", KEYS, prepare_cached_pages, run_get, true },
-    { "get-first", "keys that are in cached pages, each on its way into the row cache", KEYS, prepare_cold_rows,
-      run_get, false },
-    { "get-absent", "absent keys between those that are there, cached pages, no row cache", KEYS,
-      prepare_cached_pages, run_get_absent, true },
+      run_prepare_tree, run_delete_range },
+    { "delete", "one at a time, logged, over a checkpointed store", KEYS / 4, run_prepare_tree, run_delete },
+    { "get-memtable", "keys that are in the memtable, no row cache", GETS, prepare_memtable_alone, run_get },
+    { "get-row", "keys that are in the row cache", GETS, prepare_rows, run_get },
+    { "get-page", "keys that are in cached pages, no row cache", GETS, prepare_cached_pages, run_get },
+    { "get-first", "keys that are in cached pages, each on its way into the row cache", GETS, prepare_cold_rows,
+      run_get },
+    { "get-absent", "absent keys between those that are there, cached pages, no row cache", GETS,
+      prepare_cached_pages, run_get_absent },
     { "get-uncached", "random keys through a cache of 16 pages, no row cache", KEYS / 4, prepare_tree_with_tiny_cache,
-      run_get_uncached, true },
-    { "get-pinned", "values handed out in cached pages, no row cache", KEYS, prepare_cached_pages, run_get_pinned,
-      true },
-    { "contains", "present and absent keys in turn, cached pages, no row cache", KEYS, prepare_cached_pages,
-      run_contains, true },
-    { "multi-get-row", "16 keys in a call, in the row cache", KEYS, prepare_rows, run_multi_get, true },
-    { "multi-get-page", "16 keys in a call, in cached pages, no row cache", KEYS, prepare_cached_pages, run_multi_get,
-      true },
-    { "snapshot", "a snapshot, a get in it, its release", KEYS / 4, run_prepare_cached_tree, run_snapshot, true },
-    { "scan", "the whole store in order, cached", KEYS, run_prepare_cached_tree, run_scan, true },
-    { "scan-reverse", "the whole store backwards, cached", KEYS, run_prepare_cached_tree, run_scan_reverse, true },
+      run_get_uncached },
+    { "get-pinned", "values handed out in cached pages, no row cache", GETS, prepare_cached_pages, run_get_pinned },
+    { "contains", "present and absent keys in turn, cached pages, no row cache", GETS, prepare_cached_pages,
+      run_contains },
+    { "multi-get-row", "16 keys in a call, in the row cache", GETS, prepare_rows, run_multi_get },
+    { "multi-get-page", "16 keys in a call, in cached pages, no row cache", GETS, prepare_cached_pages, run_multi_get },
+    { "snapshot", "a snapshot, a get in it, its release", KEYS / 4, run_prepare_cached_tree, run_snapshot },
+    { "scan", "the whole store in order, cached", KEYS, run_prepare_cached_tree, run_scan },
+    { "scan-reverse", "the whole store backwards, cached", KEYS, run_prepare_cached_tree, run_scan_reverse },
     { "scan-merged", "the whole store in order, a quarter of it in the memtable too", KEYS, prepare_tree_and_memtable,
-      run_scan, true },
+      run_scan },
     { "scan-short", "20 pairs from a random key, cached", (uint64_t)(KEYS / 40) * SCAN_PAIRS, run_prepare_cached_tree,
-      run_scan_short, true },
-    { "checkpoint", "5000 overwritten keys into a tree of 20000", KEYS / 4, prepare_tree_and_memtable, run_checkpoint,
-      false },
-    { "compact", "a tree of 20000 keys that every other range was deleted from", KEYS, prepare_holes, run_compact,
-      false },
-    { "check", "levin_check of a checkpointed store", KEYS, run_prepare_tree, run_check, true },
-    { "reopen", "open and close a cleanly closed store", 20, prepare_closed, run_reopen, false },
-    { "recovery", "open a killed store with 2000 batches of 10 in its log", KEYS, prepare_killed, run_recovery,
-      false },
-    { "put-large", "values of 64 KiB, batches of 8, synced", LARGE, run_prepare_large, run_put_large, false },
+      run_scan_short },
+    { "checkpoint", "5000 overwritten keys into a tree of 20000", KEYS / 4, prepare_tree_and_memtable, run_checkpoint },
+    { "compact", "a tree of 20000 keys that every other range was deleted from", KEYS, prepare_holes, run_compact },
+    { "check", "levin_check of a checkpointed store", KEYS, run_prepare_tree, run_check },
+    { "reopen", "open and close a cleanly closed store", 20, prepare_closed, run_reopen },
+    { "recovery", "open a killed store with 2000 batches of 10 in its log", KEYS, prepare_killed, run_recovery },
+    { "put-large", "values of 64 KiB, batches of 8, synced", LARGE, run_prepare_large, run_put_large },
     { "get-large", "values of 64 KiB, out of the cache of large values", (uint64_t)4 * LARGE, prepare_large_tree,
-      run_get_large, true },
+      run_get_large },
 };
 
 static const struct {

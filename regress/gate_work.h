@@ -36,8 +36,6 @@ typedef struct gate_run gate_run;
 /* NULL with a message: the store failed. */
 gate_run *gate_run_prepare(const gate_work *w, void *memory, size_t bytes);
 bool gate_run_measure(gate_run *r);
-/* What gate_run_measure() does: more than gate_work_operations() where it reads several times over. */
-uint64_t gate_run_operations(const gate_work *w);
 const gate_arena *gate_run_arena(const gate_run *r);
 bool gate_run_end(gate_run *r);
 

@@ -203,16 +203,15 @@ static bool run_ycsb_f(gate_run *r)
 }
 
 const gate_work gate_works_mixed[GATE_WORKS_MIXED] = {
-    { "keyspace-put", "one at a time into a named keyspace, unsynced", KEYS / 2, prepare_keyspace, run_put_in, false },
-    { "keyspace-get", "keys of a named keyspace, checkpointed", KEYS / 2, prepare_keyspace_tree, run_get_in, false },
+    { "keyspace-put", "one at a time into a named keyspace, unsynced", KEYS / 2, prepare_keyspace, run_put_in },
+    { "keyspace-get", "keys of a named keyspace, checkpointed", KEYS / 2, prepare_keyspace_tree, run_get_in },
     { "mixed", "gets, puts, deletes, scans, transactions, batches, checkpoints, some of it synced", MIXED,
-      prepare_mixed, run_mixed, false },
-    { "ycsb-a", "half gets, half puts, Zipfian, over a checkpointed store", MIXED, run_prepare_cached_tree, run_ycsb_a,
-      false },
-    { "ycsb-b", "95 % gets, 5 % puts, Zipfian", MIXED, run_prepare_cached_tree, run_ycsb_b, false },
-    { "ycsb-c", "gets, Zipfian", MIXED, run_prepare_cached_tree, run_ycsb_c, false },
-    { "ycsb-d", "95 % gets of the latest, 5 % new keys", MIXED, run_prepare_cached_tree, run_ycsb_d, false },
-    { "ycsb-e", "95 % scans of up to 100 pairs, Zipfian, 5 % new keys", MIXED, run_prepare_cached_tree, run_ycsb_e,
-      false },
-    { "ycsb-f", "half gets, half gets and then puts, Zipfian", MIXED, run_prepare_cached_tree, run_ycsb_f, false },
+      prepare_mixed, run_mixed },
+    { "ycsb-a", "half gets, half puts, Zipfian, over a checkpointed store", MIXED, run_prepare_cached_tree,
+      run_ycsb_a },
+    { "ycsb-b", "95 % gets, 5 % puts, Zipfian", MIXED, run_prepare_cached_tree, run_ycsb_b },
+    { "ycsb-c", "gets, Zipfian", MIXED, run_prepare_cached_tree, run_ycsb_c },
+    { "ycsb-d", "95 % gets of the latest, 5 % new keys", MIXED, run_prepare_cached_tree, run_ycsb_d },
+    { "ycsb-e", "95 % scans of up to 100 pairs, Zipfian, 5 % new keys", MIXED, run_prepare_cached_tree, run_ycsb_e },
+    { "ycsb-f", "half gets, half gets and then puts, Zipfian", MIXED, run_prepare_cached_tree, run_ycsb_f },
 };

@@ -133,15 +133,15 @@ static bool run_load_between(gate_run *r)
 
 const gate_work gate_works_values[GATE_WORKS_VALUES] = {
     { "get-value", "values of 64 KiB out of the value log, no cache", (uint64_t)4 * LARGE, prepare_values,
-      run_get_values, true },
+      run_get_values },
     { "put-extent", "values of 64 KiB, no value log, batches of 8, synced, then a checkpoint", LARGE,
-      prepare_no_value_log, run_put_extents, false },
+      prepare_no_value_log, run_put_extents },
     { "get-extent", "values of 64 KiB out of the page file, no cache for them", (uint64_t)4 * LARGE, prepare_extents,
-      run_get_values, true },
+      run_get_values },
     { "collect", "segments of a value log of which every other value was deleted", GARBAGE, prepare_garbage,
-      run_collect, false },
-    { "backup", "levin_backup of a checkpointed store, verified", KEYS, run_prepare_tree, run_backup, false },
-    { "bulk-load", "a sorted bulk load into an empty store", KEYS, prepare_load, run_load_sorted, false },
+      run_collect },
+    { "backup", "levin_backup of a checkpointed store, verified", KEYS, run_prepare_tree, run_backup },
+    { "bulk-load", "a sorted bulk load into an empty store", KEYS, prepare_load, run_load_sorted },
     { "bulk-load-between", "a bulk load of every other key, between those that are there", KEYS / 2,
-      prepare_load_between, run_load_between, false },
+      prepare_load_between, run_load_between },
 };

@@ -90,6 +90,7 @@ program_around() { # archive, file: levin-gate around that engine
         "$tree/plain/libfaults.a" "$1" -Wl,--strip-debug -lurcu-bp -lfiu -ljansson -lm)
 }
 
-# site, file of the hook, workload, calls of the hook in a slice, how often it waits, and for more bytes: file, workload
-sites='put:write_one:put:1000:64:file:put get:read:get-page:8000:64:file:get-uncached scan:iter:scan:4:1:iter:scan
+# site, file of the hook, workload, calls of the hook in a slice, every how manyth waits (so many times in each slice), and
+# for more bytes: file, workload
+sites='put:write_one:put:200:50:file:put get:read:get-page:400:50:file:get-uncached scan:iter:scan:1:1:iter:scan
 checkpoint:checkpoint:checkpoint:1:1:file:checkpoint recovery:open:recovery:1:1:file:recovery'

@@ -20,7 +20,7 @@ static const char *side_name(size_t index)
 
 static uint64_t side_operations(size_t index)
 {
-    return gate_run_operations(gate_work_at(index));
+    return gate_work_operations(gate_work_at(index));
 }
 
 static bool side_prepare(size_t index, void *region, size_t bytes)
