@@ -51,18 +51,29 @@ mkdir -p "$(dirname "$results")"
 # shellcheck source=regress/proof_tree.sh
 . regress/proof_tree.sh
 [ -e "$tree/reversed/23.so" ] || link_around "$tree/reversed" "$tree/reversed.a"
+wanted() { # name of a slowdown: whether any of its decisions is to be made
+    ((power > 0)) && [[ slowed,$1 =~ $only ]]
+}
+slice_ns() { # workload: the median of nine processes, under the load that there is
+    for i in $(seq 0 8); do
+        "$gate" --run=slices --base-sides="$tree/plain/sides/$i.so" --now-sides="$tree/plain/sides/$i.so" --workloads="$1" --seed="$i"
+    done | cut -d ' ' -f 6 | sort -n | sed -n 5p
+}
+# What is slower by 1, 2, 5 or 10 % is judged beside NAME-0, the hook that never waits, so that what is added is known.
 for site in $sites; do
     IFS=: read -r name file workload calls every more_file _ <<<"$site"
-    [ ! -e "$tree/bytes-$name/23.so" ] || continue
-    ns=$(for i in 0 1 2; do "$gate" --run=slices --base-sides="$tree/plain/sides/$i.so" --now-sides="$tree/plain/sides/$i.so" \
-        --workloads="$workload" | cut -d ' ' -f 6; done | sort -n | sed -n 2p)
+    ns=
     for percent in 1 2 5 10; do
-        slowed_sides "$name-$percent" "$file" "-DPROOF_PS=$((ns * percent * 10 / calls)) -DPROOF_EVERY=$every"
+        if wanted "$name-$percent" && [ ! -e "$tree/$name-$percent/23.so" ]; then
+            slowed_sides "$name-0" "$file" "-DPROOF_PS=0 -DPROOF_EVERY=$every"
+            : "${ns:=$(slice_ns "$workload")}"
+            slowed_sides "$name-$percent" "$file" "-DPROOF_PS=$((ns * percent * 10 / calls)) -DPROOF_EVERY=$every"
+        fi
     done
-    slowed_sides "miss-$name" "$file" -DPROOF_MISS
-    slowed_sides "allocation-$name" "$file" -DPROOF_ALLOCATION
-    slowed_sides "sync-$name" "$file" -DPROOF_SYNC
-    slowed_sides "bytes-$name" "$more_file" -DPROOF_MORE
+    ! wanted "miss-$name" || slowed_sides "miss-$name" "$file" -DPROOF_MISS
+    ! wanted "allocation-$name" || slowed_sides "allocation-$name" "$file" -DPROOF_ALLOCATION
+    ! wanted "sync-$name" || slowed_sides "sync-$name" "$file" -DPROOF_SYNC
+    ! wanted "bytes-$name" || slowed_sides "bytes-$name" "$more_file" -DPROOF_MORE
 done
 flock -u 9
 
@@ -73,7 +84,10 @@ begun=$SECONDS
 number=0
 busy=
 stop_busy() {
-    [ -z "$busy" ] || kill -- "-$busy" 2>/dev/null || true
+    if [ -n "$busy" ]; then
+        kill -- "-$busy" 2>/dev/null || true
+        wait "$busy" 2>/dev/null || true
+    fi
     busy=
 }
 trap stop_busy EXIT
@@ -90,8 +104,8 @@ start_busy() { # a loop on one processor that comes and goes
     busy=$!
     set +m
 }
-decide() { # group, name, directory of the other side, workloads, seed
-    local key="$1,$2,$4,$5" begin status line how=()
+decide() { # group, name, directory of the other side, workloads, seed, directory of the one side if it is not the tree's
+    local key="$1,$2,$4,$5" base=${6:-$tree/plain/sides} begin status line how=()
     number=$((number + 1))
     [[ $1,$2 =~ $only ]] || return 0
     ((number % shards == shard)) || return 0
@@ -104,7 +118,7 @@ decide() { # group, name, directory of the other side, workloads, seed
     # the deterministic tiers beside the time
     gates) how=(--counters=regress/counters.csv --base="$gate" --sizes="$bytes:$bytes") ;;
     esac
-    line=$("$gate" "${how[@]}" --base-sides="$tree/plain/sides" --now-sides="$3" --workloads="${4//+/,}" --seed="$5" \
+    line=$("$gate" "${how[@]}" --base-sides="$base" --now-sides="$3" --workloads="${4//+/,}" --seed="$5" \
         --json 2>>"$proof/errors.log") || status=$?
     [ "$status" -le 1 ] || { echo "time_proof: a decision failed with exit code $status" >&2; tail -n 3 "$proof/errors.log" >&2; exit 3; }
     jq -r --arg key "$key" --arg s "$((($(date +%s%N) - begin) / 1000000))" --arg load "$(cut -d ' ' -f 1 /proc/loadavg)" \
@@ -137,7 +151,10 @@ while ((i < false_alarms)); do # in turn, so that a proof cut short has a part o
     if ((i * power / false_alarms != (i + 1) * power / false_alarms)); then
         for site in $sites; do
             IFS=: read -r name _ workload _ _ _ more_workload <<<"$site"
-            for what in "$name-1" "$name-2" "$name-5" "$name-10" "miss-$name" "allocation-$name" "sync-$name"; do
+            for what in "$name-1" "$name-2" "$name-5" "$name-10"; do
+                decide slowed "$what" "$tree/$what" "$workload" "$((i + 1))" "$tree/$name-0"
+            done
+            for what in "miss-$name" "allocation-$name" "sync-$name"; do
                 decide slowed "$what" "$tree/$what" "$workload" "$((i + 1))"
             done
             decide slowed "bytes-$name" "$tree/bytes-$name" "$more_workload" "$((i + 1))"
