@@ -396,7 +396,7 @@ static void usage(FILE *to)
                 "                        workload,counter,value that they print; more is slower\n"
                 "  --counters            the rows that they print must be equal\n"
                 "  --processes=N         processes, or pairs, before each look (default 12)\n"
-                "  --rounds=N            looks at most, 2 or more (default 4)\n"
+                "  --rounds=N            looks at most, 2 or more (default 8)\n"
                 "  --decision-seconds=S  what is known by then decides (default: as long as it takes)\n"
                 "  --slice-budget=MS     CPU time for a workload in a process (default 60, 20 with\n"
                 "                        --decision-seconds)\n"
@@ -587,7 +587,7 @@ static void parse(gate_options *o, int argc, char **argv)
         case 'B': o->time.base = optarg; break;
         case 'N': o->time.now = optarg; break;
         case 'P': o->time.round = (unsigned)number_of(optarg, 3, 64, "processes are 3 to 64"); break;
-        case 'L': o->time.rounds = (unsigned)number_of(optarg, 2, 8, "rounds are 2 to 8"); break;
+        case 'L': o->time.rounds = (unsigned)number_of(optarg, 2, 16, "rounds are 2 to 16"); break;
         case 'D': o->time.decision_ms = decision_ms_of(optarg); break;
         case 'S': o->time.budget_ms = (unsigned)number_of(optarg, 1, 60000, "a slice budget is 1 to 60000 ms"); break;
         case 'f': o->time.floor = tolerance_of(optarg) / 100; break;
@@ -646,7 +646,7 @@ static void parse(gate_options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
     gate_options o = { .program = "/proc/self/exe", .tolerance_percent = 0.5,
-                       .time = { .round = 12, .rounds = 4, .floor = 0.005, .alpha = 0.01,
+                       .time = { .round = 12, .rounds = 8, .floor = 0.005, .alpha = 0.01,
                                  .seed = 1 } };
     parse(&o, argc, argv);
     if (!o.time.budget_ms)

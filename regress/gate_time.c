@@ -68,7 +68,7 @@ void gate_time_look(time_row *rows, size_t count, const time_options *o)
     for (size_t i = 0; i < count; i++) {
         if (!looks[i])
             continue;
-        rows[i].verdict = verdict_of(&rows[i], is_above[i], is_below[i], 2 * o->floor);
+        rows[i].verdict = verdict_of(&rows[i], is_above[i], is_below[i], TIME_SAME_FLOORS * o->floor);
         rows[i].slower_looks = rows[i].verdict == TIME_SLOWER ? rows[i].slower_looks + 1 : 0;
         rows[i].settled = rows[i].verdict == TIME_SAME || rows[i].verdict == TIME_FASTER || rows[i].slower_looks >= 2;
     }

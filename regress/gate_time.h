@@ -19,9 +19,10 @@
 /* X(name, text) */
 #define TIME_VERDICTS(X)                                                                                        \
     X(TIME_UNDECIDED, "undecided") /* neither of the others */                                                  \
-    X(TIME_SAME, "same") /* no effect of twice the floor, either way, is left in the interval */                \
+    X(TIME_SAME, "same") /* no effect of 1.5 times the floor, either way, is left in the interval */                \
     X(TIME_SLOWER, "SLOWER")                                                                                    \
     X(TIME_FASTER, "faster")
+#define TIME_SAME_FLOORS 1.5 /* were it 2, one in a hundred looks at a slowdown of just that would say same */
 typedef enum time_verdict {
 #define TIME_VERDICT_ENUM(name, text) name,
     TIME_VERDICTS(TIME_VERDICT_ENUM)

@@ -9,7 +9,7 @@
 # what stands there is not done again, so that a proof goes on where it was stopped.  --shard does every nth decision, from
 # the ith on, 1 being the first; several results are read together.  S: begin no further decision after so many seconds.
 #
-# Identical code (N decisions, 1000, each given S seconds, 4.8, which with its beginning and end are at most 5): as the
+# Identical code (N decisions, 1000, each given S seconds, 4.5, which with its beginning and end are at most 5): as the
 # machine is; beside a busy loop that comes and goes on one processor; and layout-only variants: other orders of objects, padding before each object's functions, the functions of
 # each object the other way round.  Whole gates, all tiers: N (30) over the six workloads of `make gate-ci`.  Power: slowdowns of
 # 1, 2, 5 and 10 %, a cache miss, an allocation, a sync and 5 % more bytes in put, get, scan, checkpoint and recovery, N decisions
@@ -17,7 +17,7 @@
 set -eu -o pipefail
 
 cd "$(dirname "$0")/.."
-shard=0 shards=1 seconds=0 false_alarms=1000 decision_seconds=4.8 gates=30 power=20 only=.
+shard=0 shards=1 seconds=0 false_alarms=1000 decision_seconds=4.5 gates=30 power=20 only=.
 results=build/gate/proof/results.csv
 die() {
     echo "time_proof: $*" >&2
@@ -85,24 +85,21 @@ number=0
 busy=
 stop_busy() {
     if [ -n "$busy" ]; then
-        kill -- "-$busy" 2>/dev/null || true
-        wait "$busy" 2>/dev/null || true
+        kill -- "-$busy" 2>/dev/null || kill "$busy" # it is no group yet
+        wait "$busy" || true
     fi
     busy=
 }
 trap stop_busy EXIT
 trap 'exit 130' INT TERM
 start_busy() { # a loop on one processor that comes and goes
-    set -m
-    (
-        cpu=$(taskset -cp $$ | sed -E 's/.*[ ,-]//')
+    # shellcheck disable=SC2016 # by that shell
+    setsid sh -c 'cpu=$(taskset -cp $$ | sed -E "s/.*[ ,-]//")
         while :; do
-            taskset -c "$cpu" timeout 0.7 sh -c 'while :; do :; done' || true
+            taskset -c "$cpu" timeout 0.7 sh -c "while :; do :; done"
             sleep 0.5
-        done
-    ) >/dev/null 2>&1 9>&- &
+        done' >/dev/null 2>&1 9>&- &
     busy=$!
-    set +m
 }
 decide() { # group, name, directory of the other side, workloads, seed, directory of the one side if it is not the tree's
     local key="$1,$2,$4,$5" base=${6:-$tree/plain/sides} begin status line how=()
@@ -118,8 +115,10 @@ decide() { # group, name, directory of the other side, workloads, seed, director
     # the deterministic tiers beside the time
     gates) how=(--counters=regress/counters.csv --base="$gate" --sizes="$bytes:$bytes") ;;
     esac
+    [ "$2" != busy ] || start_busy
     line=$("$gate" "${how[@]}" --base-sides="$base" --now-sides="$3" --workloads="${4//+/,}" --seed="$5" \
         --json 2>>"$proof/errors.log") || status=$?
+    stop_busy
     [ "$status" -le 1 ] || { echo "time_proof: a decision failed with exit code $status" >&2; tail -n 3 "$proof/errors.log" >&2; exit 3; }
     jq -r --arg key "$key" --arg s "$((($(date +%s%N) - begin) / 1000000))" --arg load "$(cut -d ' ' -f 1 /proc/loadavg)" \
         '[$key, (if .ok | not then "SLOWER" elif .time.undecided > 0 then "undecided" elif any(.time.workloads[]; .verdict == "faster") then "faster" else "same" end),
@@ -133,11 +132,7 @@ while ((i < false_alarms)); do # in turn, so that a proof cut short has a part o
     w=${alarm_works[$((i / 5 % ${#alarm_works[@]}))]}
     case $((i % 5)) in
     0) decide identical quiet "$tree/plain/sides" "$w" "$((i + 1))" ;;
-    1)
-        start_busy
-        decide identical busy "$tree/plain/sides" "$w" "$((i + 1))"
-        stop_busy
-        ;;
+    1) decide identical busy "$tree/plain/sides" "$w" "$((i + 1))" ;;
     2) decide identical padding "$tree/padded/sides" "$w" "$((i + 1))" ;;
     3) decide identical functions "$tree/reversed" "$w" "$((i + 1))" ;;
     4) decide identical objects "$tree/orders" "$w" "$((i + 1))" ;;
