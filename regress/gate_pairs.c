@@ -183,7 +183,7 @@ time_outcome gate_pairs_counters(const pairs_options *o, gate_table *a, gate_tab
         gate_table_sort(&once.rows);
         gate_table_sort(&again.rows);
         if (outcome == TIME_OK && gate_table_compare(&once.rows, &again.rows, NULL, NULL)) {
-            fprintf(stderr, "levin-gate: '%s' does not print the same at a second run: --rows compares such\n",
+            fprintf(stderr, "levin-gate: '%s' does not print the same at a second run: --metric=rows compares such\n",
                     command[i]);
             outcome = TIME_FAILED;
         }

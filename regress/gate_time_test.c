@@ -103,6 +103,22 @@ START_TEST(gate_time__a_decision_has_an_end)
 }
 END_TEST
 
+/* What may be 0.9 % slower is not the same, with a floor of 0.5 %. */
+START_TEST(gate_time__same_leaves_less_than_two_floors)
+{
+    time_row *row = calloc(1, sizeof *row);
+    fill(row, 0.006, 0.016, 24);
+    gate_time_look(row, 1, &options);
+    ck_assert(row->b.lower < options.floor && row->b.upper > 0.008 && row->b.upper < 2 * options.floor);
+    ck_assert_int_eq(row->verdict, TIME_UNDECIDED);
+    fill(row, 0.003, 0.01, 36);
+    gate_time_look(row, 1, &options);
+    ck_assert(row->b.upper < 0.007);
+    ck_assert_int_eq(row->verdict, TIME_SAME);
+    free(row);
+}
+END_TEST
+
 /* A third of the processes may be as wild as they like. */
 START_TEST(gate_time__stands_outliers)
 {
@@ -150,5 +166,5 @@ END_TEST
 LEVIN_TEST_MAIN("gate_time", TEST(gate_time__verdicts_of_known_samples),
                 TEST(gate_time__slower_has_to_be_said_twice_in_turn),
                 TEST(gate_time__a_last_look_needs_half_a_round), TEST(gate_time__a_decision_has_an_end),
-                TEST(gate_time__stands_outliers),
+                TEST(gate_time__same_leaves_less_than_two_floors), TEST(gate_time__stands_outliers),
                 TEST(side_heap__state_lies_in_the_region))
