@@ -147,14 +147,14 @@ expect "a side whose run fails" 3 'slices of count failed' timed t100 failing
 expect "a side that is none" 3 'is no side' timed t100 none_of_them
 expect "no side at all" 3 'no 0.so' timed t100 nowhere
 expect "one side alone" 2 'go together' "$gate" --now-sides=t100
-time_side stuck 100000 'sleep(600);'
+# a process of `drowsy` takes a third of a second at least, so that fewer than 64 are over in six
+time_side stuck 100000 'sleep(600);' && time_side drowsy 100000 'usleep(20000);'
 expect "slower before its time is over" 1 '^count .* SLOWER$' timed t100 t120 --decision-seconds=600
 expect "a process that never ends is ended" 3 'or none was over in time: nothing was compared' timeout 60 "$gate" --base-sides=t100 \
     --now-sides=stuck --decision-seconds=0.5
 expect "and without a time is not" 124 '' timeout 2 "$gate" --base-sides=t100 --now-sides=stuck
-expect "less than a round decides nothing" 0 '^count .* - +- +[0-9]+ +- +undecided$' timed t100 t120 --processes=64 --slice-budget=100 \
-    --decision-seconds=3
-timed t100 t120 --processes=64 --slice-budget=100 --decision-seconds=3 --json >out.json 2>&1
+expect "less than a round decides nothing" 0 '^count .* - +- +[0-9]+ +- +undecided$' timed t100 drowsy --processes=64 --slice-budget=1 \
+    --decision-seconds=6 --json=out.json
 expect "nor in JSON" 0 '^true$' jq '.ok and .time.undecided == 1 and .time.workloads[0].change_percent == null and
     .time.workloads[0].could_see_percent == null and (.time.workloads[0].process_percent | length) > 0' out.json
 expect "no time at all" 2 'seconds of a decision' timed t100 t120 --decision-seconds=0
@@ -182,7 +182,7 @@ expect "rows that they print" 1 '^get\.ns .* 100\.0 +110\.0 .* SLOWER$' commands
 expect "but for those left out" 0 '^put\.ns .* same$' commands "$(table get,ns,100 put,ns,7)" "$(table get,ns,110 put,ns,7)" \
     --metric=rows --workloads=put
 expect "two metrics" 0 '^rss ' commands 'exit 0' 'exit 0' --metric=rss,user --floor=50
-expect "pairs until their time is over" 0 '^wall .* - +[1-5] +- +undecided$' commands 'sleep 0.3' 'sleep 0.3' --metric=wall --decision-seconds=2
+expect "pairs until their time is over" 0 '^wall .* - +[1-5] +- +undecided$' commands 'sleep 1' 'sleep 1' --metric=wall --decision-seconds=5
 expect "equal counters" 0 '^counters: all 2 ' commands "$(table get,calls,3 put,calls,4)" "$(table get,calls,3 put,calls,4)" --counters
 expect "other counters" 1 '^get +calls +3 +4 ' commands "$(table get,operations,1 get,calls,3)" "$(table get,operations,1 get,calls,4)" --counters
 expect "counters that are none" 3 'not print the same' commands "$(table)"' get,calls,$$' "$(table get,calls,3)" --counters
