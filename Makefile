@@ -380,7 +380,7 @@ peers: $(DEPS) ## the table over all stores that have adapters, interleaved: bui
 	$(Q)build/release/bin/levin-bench --table --store=all --output=build/peers $(PEERS_FLAGS)
 gate-accept: $(DEPS) ## takes the counters of this tree as the right ones, into regress/counters.csv
 	$(Q)regress/gate.sh --accept
-# hours; a part of each: PLANTED=sync EXACT_FLAGS='--repeat 1 --only sync-put' PROOF_FLAGS='--false 5 --power 1 --only "identical|put-2"'
+# hours; a part of each: PLANTED=sync GATE_FLAGS=--decision-seconds=60 EXACT_FLAGS='--repeat 1 --only sync-put' PROOF_FLAGS='--false 5 --power 1 --only "identical|put-2"'
 gate-proof: $(DEPS) ## the proof of the gate: each slowdown of regress/planted/ is seen, false alarms and power of all tiers, as a table
 	$(Q)regress/gate_proof.sh $(PLANTED)
 	$(Q)regress/exact_proof.sh $(EXACT_FLAGS)

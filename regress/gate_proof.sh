@@ -5,7 +5,7 @@
 #     Workloads: get,put                      the runs that are looked at
 #     Expect: ^get .*SLOWER$                  a regular expression of a line that the gate must print
 #
-#   gate_proof.sh [WORD...]   only patches whose name holds one of the words
+#   gate_proof.sh [WORD...]   only patches whose name holds one of the words; GATE_FLAGS: more options of levin-gate
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
@@ -32,7 +32,7 @@ cd "$scratch/tree" || exit 3
 git add -A && git -c user.name=gate -c user.email=gate@localhost commit -q --allow-empty -m "the tree to prove" || exit 3
 
 gate() { # flags
-    BASE=HEAD GATE_FLAGS="$*" regress/gate.sh >"$scratch/log" 2>&1
+    BASE=HEAD GATE_FLAGS="${GATE_FLAGS:-} $*" regress/gate.sh >"$scratch/log" 2>&1
 }
 failures=0
 printf '%-20s %-8s %s\n' "slowdown" "gate" "what it says"
