@@ -121,6 +121,8 @@ static void require_nothing(const scenario *s, const run_result *result)
     fuzz_fail(__FILE__, __LINE__, "%s: %s", result->kind, result->text);
 }
 
+static const run_options with_races = { .races = true };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static schedule_switch switches[SCHEDULE_INPUT_SWITCHES_MAX];
@@ -130,13 +132,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > SCHEDULE_INPUT_HEADER_BYTES + SCHEDULE_INPUT_RECORDS_MAX * SCHEDULE_INPUT_RECORD_BYTES)
         size = SCHEDULE_INPUT_HEADER_BYTES + SCHEDULE_INPUT_RECORDS_MAX * SCHEDULE_INPUT_RECORD_BYTES;
     scenario s = take_input(data, size, switches);
-    run_scenario(&s, true, &result);
+    run_scenario(&s, &with_races, &result);
     require_nothing(&s, &result);
     if (random_mix(result.digest) % TWICE_ONE_IN == 0) {
         scenario recorded = s;
         recorded.switches = result.outcome.switches;
         recorded.switch_count = result.outcome.switch_count;
-        run_scenario(&recorded, true, &again);
+        run_scenario(&recorded, &with_races, &again);
         fuzz_require(again.digest == result.digest && !again.found, "the recorded switches give another run: %s",
                      again.text);
         run_result_free(&again);
