@@ -12,7 +12,7 @@
 # SCHEDULES schedules, default 20000), units (the engine's unit tests) and ops (the seeds of the fuzzer of operations), which have no
 # seeds.  That detector has all seeds of its own first, else the one that the table in faults/planted/README.md names; then each of the
 # others has one seed, two seeds, and so on.  The rounds after the first are those of the detector that caught it.
-# The seconds are of the processor.  The table goes to build/planted/table.md, too.
+# The seconds are of the processor.  The table goes to build/planted/table.md, too; with DETECTORS, to one named after these.
 # Exit: 0 all caught and the unpatched tree clean, 1 a bug survived or the clean tree did not, 2 usage, 3 a patch does not apply
 # or build, or a detector failed by itself, 130 stopped.
 set -u
@@ -300,7 +300,7 @@ done
 wait
 [ -z "$stop" ] || { echo "planted.sh: stopped; what is done is kept" >&2; exit 130; }
 
-{ cat $b/head.md && for result in "${files[@]}"; do show "$result"; done; } | sed -E 's/ +/ /g' >$b/table.md
+{ cat $b/head.md && for result in "${files[@]}"; do show "$result"; done; } | sed -E 's/ +/ /g' >"$b/table${DETECTORS:+-${DETECTORS// /-}}.md"
 bugs=0 caught=0 broken=0 unclean=0
 for result in "${files[@]}"; do
     if grep -q '^broken' "$result"; then broken=$((broken + 1)); fi

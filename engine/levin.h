@@ -301,7 +301,8 @@ LEVIN_API void levin_options_list(const levin_options *options, levin_option_vis
  *
  * LEVIN_LOCKED somebody else writes, or an earlier version of Levin has it open, or, rarely, a reader has a state open
  * that a failed sync has lost; LEVIN_READERS_FULL; LEVIN_CORRUPT damage; LEVIN_NO_STORE / LEVIN_EXISTS per options;
- * LEVIN_INVALID options.
+ * LEVIN_INVALID options; LEVIN_VERSION_UNKNOWN a newer version of Levin has written it: nothing is changed.  Stores of
+ * every earlier version of the format are opened, and go on as they are.
  */
 LEVIN_API levin_code levin_open(const char *path, const levin_options *options, levin **store,
                                 levin_error *error) LEVIN_MUST_USE;
