@@ -275,7 +275,7 @@ const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "leveldb",
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY | STORE_CAN_COMPACT |
-                    STORE_HAS_WRITE_BUFFER | STORE_IS_TUNED,
+                    STORE_HAS_WRITE_BUFFER | STORE_IS_TUNED | STORE_HAS_THREADS,
     .version = leveldb_version_text,
     .configuration = leveldb_configuration,
     .option_names = option_names,

@@ -345,7 +345,7 @@ const store_adapter levin_store STORE_EXPORT = {
     .abi = STORE_ABI,
     .name = "wiredtiger",
     .capabilities = STORE_CAN_LEAVE_UNSYNCED | STORE_CAN_CHECK | STORE_CAN_WRITE_CONCURRENTLY | STORE_CAN_COMPACT |
-                    STORE_IS_TUNED,
+                    STORE_IS_TUNED | STORE_HAS_THREADS,
     .version = wiredtiger_version_text,
     .configuration = wiredtiger_configuration,
     .option_names = option_names,

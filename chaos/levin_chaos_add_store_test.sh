@@ -22,7 +22,7 @@ check "there are as many as the page has" test "$(grep -cE '^\+ (cp|cc|levin-[a-
 check "the store behind a pipe has a bit that was given back" grep -qE '^pipe:python3 store.py +W[0-9]+ ' said
 check "the log loses what was damaged, survives power cuts, and needs whole sectors" \
     grep -qE '^\./logstore\.so  L10 +L10 +L10 +L10 +L10 +- +R4 +R4 +R40 +L[0-9]+ R[0-9]+ *$' said
-check "each example came back" grep -qE '^([0-9]+) of \1 examples came back 3 times in a row$' said
+check "each example came back" grep -qE '^([0-9]+) of \1 findings came back 3 times in a row$' said
 check "the template loads" grep -q '^\./mystore\.so, version 0\.1$' said
 check "and is told what it lacks" grep -q 'NOT JUDGED: it was written to, and has made no files' said
 replay=$(sed -n "s/^line, here \`\(.*\)\`\.$/\1/p" "$LEVIN/chaos/ADD-A-STORE.md")

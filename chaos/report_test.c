@@ -156,13 +156,13 @@ START_TEST(report__junit_has_each_detector_and_each_finding)
 {
     static const char *const pieces[] = {
         "<testsuites name=\"levin-chaos\">\n",
-        "<testsuite name=\"effects\" tests=\"2\" failures=\"1\" errors=\"0\" time=\"1.500\">\n",
+        "<testsuite name=\"effects\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"1.500\">\n",
         "<testcase classname=\"levin-chaos.effects\" name=\"101 runs under an effect\" time=\"1.500\"></testcase>\n",
         "name=\"levin-chaos replay --seed 12 --rule 'on levin/io/wal/sync nth 3 do error EIO' --scenario life\">\n",
         "<failure type=\"POISON\" message=\"life &amp; after\">&quot;x&quot; &lt; y</failure>\n    </testcase>\n"
         "  </testsuite>\n",
         "<testsuite name=\"crossed\" tests=\"1\" failures=\"0\"", "name=\"110 power cuts after faults\"",
-        "<testsuite name=\"soak\" tests=\"2\" failures=\"1\" errors=\"0\" time=\"2.250\">\n",
+        "<testsuite name=\"soak\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"2.250\">\n",
         "name=\"201 lives of a process\"",
         "name=\"levin-chaos soak --seed 11 --threads 5 --fault-every 600 --duration 20\">",
         "<failure type=\"DURABLE\" message=\"soak\">lost</failure>", "</testsuites>\n", NULL

@@ -237,9 +237,11 @@ static uint64_t files_digest(const char *before, const char *now)
     return digest;
 }
 
-/* Made BOARD_REPEATS times in all. */
+/* Made BOARD_REPEATS times in all. That they came out alike proves nothing of a store with threads. */
 static board_again files_again(const board *b, board_row *row)
 {
+    if (row->spec.adapter->capabilities & STORE_HAS_THREADS)
+        return BOARD_AGAIN_OTHER;
     char before[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES];
     board_again again = BOARD_AGAIN_SAME;
     snprintf(before, sizeof before, "%s/again-before", b->scratch.path);
@@ -297,6 +299,8 @@ static void life_save(const board_row *row, const char *path)
 
 static board_again life_again(const board *b, const board_row *row)
 {
+    if (row->spec.adapter->capabilities & STORE_HAS_THREADS)
+        return BOARD_AGAIN_OTHER;
     for (int i = 1; i < BOARD_REPEATS; i++) {
         char ignored[GUARDED_TEXT_BYTES];
         trace *t = lives_record(b, row, ignored);

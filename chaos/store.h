@@ -42,7 +42,8 @@ enum store_capability {
     STORE_CAN_COMPACT = 16,       /* can give back the room of what was overwritten and deleted */
     STORE_HAS_WRITE_BUFFER = 32,  /* keeps writes in memory of their own; the others hold them in their cache */
     STORE_IS_TUNED = 64,          /* set up for speed too: levin-bench takes it when no store is named */
-    STORE_HAS_NO_BATCH = 128      /* a batch of several operations may be half there after a crash */
+    STORE_HAS_NO_BATCH = 128,     /* a batch of several operations may be half there after a crash */
+    STORE_HAS_THREADS = 256       /* of its own, whatever `background` says: its files depend on how these run */
 };
 
 typedef struct store store;

@@ -25,6 +25,7 @@ static const capability_text texts[] = {
     { STORE_HAS_WRITE_BUFFER, "write buffer" },
     { STORE_IS_TUNED, "tuned for speed" },
     { STORE_HAS_NO_BATCH, "no atomic batches" },
+    { STORE_HAS_THREADS, "threads of its own" },
 };
 
 static void show_capabilities(const store_adapter *a)
