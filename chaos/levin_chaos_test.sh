@@ -187,6 +187,12 @@ kept_finding() {
     expect "$what: the same file" 0 cmp first second
     expect "$what: nothing to make smaller in the engine as it is" 0 "$chaos" shrink "$found"
 }
+# every call that C tests are made of is one of the client's
+unknown_calls() {
+    grep -hoE '"client_[a-z_]+' "$root"/chaos/*.c | tr -d '"' | sort -u |
+        while read -r call; do grep -q "\b$call(" "$root/faults/client.h" || echo "$call"; done
+}
+check "C tests call nothing that the client does not have" test -z "$(unknown_calls)"
 # test_of TREE: compiles the C test in kept.c against a tree, into ./kept
 test_of() {
     rm -rf tests && mkdir -p tests/chaos && ln -s "$1/faults" "$1/engine" tests/ &&

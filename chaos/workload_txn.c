@@ -100,7 +100,7 @@ levin_txn *workload_rival_begin(runner *r, const plan_op *op, random_stream *for
 
 bool workload_rival_refused(runner *r, levin_txn *rival)
 {
-    workload_script_call(script_of(r), "client_workload_rival_refused(c)");
+    workload_script_call(script_of(r), "client_rival_refused(c)");
     levin_code code = levin_txn_commit(rival, LEVIN_NONE);
     levin_txn_destroy(rival);
     r->result->counts.conflicts += code == LEVIN_CONFLICT;
