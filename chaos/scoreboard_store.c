@@ -237,11 +237,9 @@ static uint64_t files_digest(const char *before, const char *now)
     return digest;
 }
 
-/* Made BOARD_REPEATS times in all. That they came out alike proves nothing of a store with threads. */
+/* Made BOARD_REPEATS times in all. */
 static board_again files_again(const board *b, board_row *row)
 {
-    if (row->spec.adapter->capabilities & STORE_HAS_THREADS)
-        return BOARD_AGAIN_OTHER;
     char before[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES];
     board_again again = BOARD_AGAIN_SAME;
     snprintf(before, sizeof before, "%s/again-before", b->scratch.path);
@@ -299,8 +297,6 @@ static void life_save(const board_row *row, const char *path)
 
 static board_again life_again(const board *b, const board_row *row)
 {
-    if (row->spec.adapter->capabilities & STORE_HAS_THREADS)
-        return BOARD_AGAIN_OTHER;
     for (int i = 1; i < BOARD_REPEATS; i++) {
         char ignored[GUARDED_TEXT_BYTES];
         trace *t = lives_record(b, row, ignored);
@@ -350,10 +346,18 @@ static bool wants_lives(const board *b)
     return false;
 }
 
-/* What was found out by an earlier run about the same parts; otherwise it is found out now. */
+/*
+ * What was found out by an earlier run about the same parts; otherwise it is found out now.  Nothing needs to be for a
+ * store with threads: that some makings were alike proves nothing.
+ */
 static void again_prepare(const board *b, board_row *row)
 {
     char path[DIRECTORY_PATH_BYTES], files[BOARD_DIGEST_BYTES], life[BOARD_DIGEST_BYTES], text[SETTINGS_BYTES];
+    if (row->spec.adapter->capabilities & STORE_HAS_THREADS) {
+        row->made_files.again = BOARD_AGAIN_OTHER;
+        row->made_life.again = row->life ? BOARD_AGAIN_OTHER : BOARD_AGAIN_UNKNOWN;
+        return;
+    }
     row_path(b, row, false, "again", path);
     board_digest_text(row->made_files.digest, files);
     board_digest_text(row->made_life.digest, life);
