@@ -35,7 +35,9 @@ typedef struct order_of {
     uint16_t order; /* 0: none */
 } order_of;
 
-static uint64_t (*cells)[RACE_CELLS];
+/* The cells of a granule; the first of all granules lie together, for mostly one is all that a run needs. */
+static uint64_t *first_cells;
+static uint64_t (*other_cells)[RACE_CELLS - 1];
 static order_of *orders_of;
 static order *orders;
 static unsigned order_count; /* in this run; 0 is never used */
@@ -57,8 +59,9 @@ static void *map(size_t bytes)
 
 void race_reset(void)
 {
-    if (!cells) {
-        cells = map(MEMORY_GRANULES * sizeof *cells);
+    if (!first_cells) {
+        first_cells = map(MEMORY_GRANULES * sizeof *first_cells);
+        other_cells = map(MEMORY_GRANULES * sizeof *other_cells);
         orders_of = map(MEMORY_BYTES / ORDER_BYTES * sizeof *orders_of);
         orders = map(ORDERS_MAX * sizeof *orders);
     }
@@ -102,31 +105,36 @@ static race_verdict fill(race_other *other, uintptr_t address, uint64_t cell)
     return RACE_FOUND;
 }
 
-/* One granule; mask: its bytes. */
+/* One granule; mask: its bytes.  Its cells are filled in their order, so after one of an earlier run come only such. */
 static race_verdict access_granule(uintptr_t address, unsigned mask, unsigned flags, race_other *other)
 {
-    uint64_t *cell = cells[memory_granule(address)];
+    const size_t granule = memory_granule(address);
     const vector_clock *mine = &clocks[running];
     const uint64_t now = mine->of[running] << CLOCK_SHIFT | (uint64_t)running << THREAD_SHIFT | flags | mask;
-    if (cell[0] == now)
-        return RACE_NONE;
-    int room = -1;
-    for (int i = 0; i < RACE_CELLS; i++) {
-        const uint64_t c = cell[i];
+    uint64_t *room = NULL;
+    for (unsigned i = 0; i < RACE_CELLS; i++) {
+        uint64_t *cell = i == 0 ? &first_cells[granule] : &other_cells[granule][i - 1];
+        const uint64_t c = *cell;
         if (c == now)
             return RACE_NONE;
+        if (c >> CLOCK_SHIFT <= base) {
+            room = room ? room : cell;
+            break;
+        }
         const unsigned thread = c >> THREAD_SHIFT & (RACE_THREADS - 1);
         const bool before = c >> CLOCK_SHIFT <= mine->of[thread];
         if (!before && c & mask & 0xff && (c | flags) & WRITE_BIT && !(c & flags & ATOMIC_BIT))
             return fill(other, address, c);
         /* what comes before and says no more than this access need not be remembered */
-        if (before && (!(c & 0xff & ~mask) || c >> CLOCK_SHIFT <= base) && (flags & WRITE_BIT || !(c & WRITE_BIT)) &&
-            (!(flags & ATOMIC_BIT) || c & ATOMIC_BIT || c >> CLOCK_SHIFT <= base))
-            room = i;
-        else if (c >> CLOCK_SHIFT <= base)
-            room = i;
+        if (before && !(c & 0xff & ~mask) && (flags & WRITE_BIT || !(c & WRITE_BIT)) &&
+            (!(flags & ATOMIC_BIT) || c & ATOMIC_BIT))
+            room = cell;
     }
-    cell[room >= 0 ? room : (int)(victim++ % RACE_CELLS)] = now;
+    if (!room) {
+        const unsigned i = victim++ % RACE_CELLS;
+        room = i == 0 ? &first_cells[granule] : &other_cells[granule][i - 1];
+    }
+    *room = now;
     return RACE_NONE;
 }
 
