@@ -1082,7 +1082,8 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(reader_processes_bytes, "bytes of the page file that they keep from being used again")                    \
     X(bulk_loads, "bulk loads committed")                                                                       \
     X(bulk_load_entries, "keys and values in them, not among the puts")                                         \
-    X(readers_bytes, "bytes that open snapshots, iterators and transactions not yet over hold, as of their last call")
+    X(readers_bytes, "bytes that open snapshots, iterators and transactions not yet over hold, as of their last call") \
+    X(beside_writer, "1: opened read-only beside a writer: the newest checkpoint, and nothing of the log")
 
 typedef struct levin_stats {
 #define LEVIN_STATS_FIELD(name, text) uint64_t name;

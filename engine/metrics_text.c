@@ -161,7 +161,7 @@ static bool is_gauge(const char *name)
                                           "oldest_reader_file_bytes", "oldest_reader_memory_bytes", "write_pressure",
                                           "vlog_segments", "vlog_bytes", "vlog_live_bytes", "vlog_memory_bytes",
                                           "large_bytes", "reader_processes", "reader_processes_bytes",
-                                          "readers_bytes" };
+                                          "readers_bytes", "beside_writer" };
     for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
         if (!strcmp(gauges[i], name))
             return true;

@@ -171,6 +171,7 @@ START_TEST(reader__without_a_writer_sees_the_log_and_keeps_it)
     levin *r = open_reader(), *second = open_reader();
     expect_state(r, 5);
     expect_sound(r);
+    ck_assert_uint_eq(stats_of(r).beside_writer, 0);
     open_writer(); /* readers do not keep it out */
     expect_state(writer, 5);
     churn(10);
@@ -225,6 +226,8 @@ START_TEST(reader__gone_its_space_is_used_again)
     churn(40);
     const uint64_t held = stats_of(writer).reader_processes_bytes / 4096, with = stats_of(writer).file_pages;
     ck_assert_uint_eq(stats_of(writer).reader_processes, 1);
+    ck_assert_uint_eq(stats_of(writer).beside_writer, 0);
+    ck_assert_uint_eq(stats_of(r).beside_writer, 1);
     ck_assert_uint_gt(held, before / 4);
     ck_assert_uint_gt(with, before);
     uint64_t segments = stats_of(writer).vlog_segments;

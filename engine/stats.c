@@ -36,6 +36,7 @@ static void stats_of_readers(levin *db, levin_stats *s)
     reader_summary summary;
     db_readers_summary(db, &summary);
     const levin_reader oldest = summary.oldest; /* zeros when there is none */
+    s->beside_writer = db->beside;
     s->reader_processes = summary.processes;
     s->reader_processes_bytes = summary.processes_held_bytes;
     s->snapshots = reader_list_count(&db->readers);

@@ -568,6 +568,11 @@ expect "beside it others export" 0 "$levin" export v --format tsv
 is "what the newest checkpoint has" out "$(printf 'a\t1\nb\t2')"
 expect "beside it others dump" 0 "$levin" dump v
 expect "beside it others look at its health" 0 "$levin" health v
+says "health beside a writer: that there is one" out '^beside_writer +1 '
+says "health beside a writer: the log is not empty" out '^log_batches +1 '
+says "health beside a writer: of what the figures are" out '^another process has it open for writing: .*newest checkpoint, up to batch 1$'
+expect "health beside a writer, as JSON" 0 "$levin" health v --check --json
+says "health beside a writer, as JSON" out '"verdict":"ok".*"note":"another process .* not verified; .*"beside_writer":1,.*"log_batches":1,'
 expect "beside it a backup is taken" 0 "$levin" backup v v-beside
 says "backup beside a writer: of which state" out 'backed up 2 keys.*up to batch 1,'
 says "backup beside a writer: that it is not all" err '^levin backup: v is open for writing: .*newest checkpoint, up to batch 1$'
@@ -588,6 +593,8 @@ wait "$pid" || fail "the first writer is disturbed" "$(cat err2)"
 expect "the lock file is made anew" 0 "$levin" put v y 1
 expect "all is there" 0 "$levin" export v --format tsv
 is "all is there, of both writers" out "$(printf 'a\t1\nb\t2\nx\t1\ny\t1')"
+expect "health without a writer" 0 "$levin" health v --json
+says "health without a writer" out '"note":"","readable":1,"beside_writer":0,.*"log_batches":[1-9]'
 expect "a backup without a writer" 0 "$levin" backup v v-alone
 checks=$((checks + 1)); [ ! -s err ] || fail "a backup without a writer complains" "$(cat err)"
 expect "a backup without a writer has all" 0 "$levin" scan v-alone --count

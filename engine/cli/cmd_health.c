@@ -1,5 +1,8 @@
 /*
  * cmd_health.c - levin health: is this store all right?  Lines for a person, an object for a monitor, an exit code.
+ *
+ * Beside a writer a handle has the newest checkpoint only, and the answer says so; what waits in the log is then looked
+ * up there (log_end.h).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,6 +11,7 @@
 #include <time.h>
 
 #include "cli.h"
+#include "log_end.h"
 #include "text.h"
 
 enum { FREE_PERCENT_MIN = 5, DEAD_PERCENT_MAX = 60 }; /* beyond: something is to be done */
@@ -15,9 +19,10 @@ enum { FREE_PERCENT_MIN = 5, DEAD_PERCENT_MAX = 60 }; /* beyond: something is to
 typedef struct health {
     const char *verdict; /* "ok", "warning", "damaged", "in use" */
     char advice[320];    /* "" when there is nothing to do */
-    bool readable, checked;
+    char note[320];      /* of what the figures are, when somebody writes; otherwise "" */
+    bool readable, checked, beside;
     levin_stats stats;
-    uint64_t device_bytes, device_free_bytes, faults, checkpoint_age_s;
+    uint64_t device_bytes, device_free_bytes, faults, checkpoint_age_s, log_batches;
     unsigned device_free_percent, dead_percent;
 } health;
 
@@ -58,6 +63,23 @@ static void judge(health *h)
     }
 }
 
+/* Whether another process has it open for writing, and what that means for the figures. */
+static levin_code look_at_log(const char *path, health *h, levin_error *error)
+{
+    uint64_t newest = h->stats.sequence;
+    h->beside = h->stats.beside_writer;
+    h->log_batches = h->stats.replayed_batches;
+    if (!h->beside)
+        return LEVIN_OK;
+    levin_code code = log_end(path, &newest, error);
+    h->log_batches = newest > h->stats.sequence ? newest - h->stats.sequence : 0;
+    snprintf(h->note, sizeof h->note,
+             "another process has it open for writing: log_batches is how many its log held a moment ago%s, keys, "
+             "checkpoint and dead_percent are of the newest checkpoint, up to batch %" PRIu64,
+             h->checked ? ", which were not verified; faults," : ";", h->stats.sequence);
+    return code;
+}
+
 static void print(const health *h, bool json)
 {
     const struct {
@@ -65,10 +87,11 @@ static void print(const health *h, bool json)
         uint64_t number;
     } rows[] = {
         { "readable", "1: it opens", h->readable },
+        { "beside_writer", "1: another process has it open for writing", h->beside },
         { "checked", "1: every byte was verified (--check)", h->checked },
         { "faults", "damage found", h->faults },
         { "keys", "pairs in the page file", h->stats.keys },
-        { "log_batches", "batches in the log that are not in the page file", h->stats.replayed_batches },
+        { "log_batches", "batches in the log that are not in the page file", h->log_batches },
         { "checkpoint", "number of the last checkpoint", h->stats.generation },
         { "checkpoint_age_s", "seconds since the page file was written", h->checkpoint_age_s },
         { "dead_percent", "of the page file is free", h->dead_percent },
@@ -76,7 +99,8 @@ static void print(const health *h, bool json)
         { "device_free_bytes", "free on the device", h->device_free_bytes },
         { "device_free_percent", "of the device is free", h->device_free_percent },
     };
-    json_t *object = json ? json_pack("{s:s, s:s}", "verdict", h->verdict, "advice", h->advice) : NULL;
+    json_t *object = json ? json_pack("{s:s, s:s, s:s}", "verdict", h->verdict, "advice", h->advice, "note", h->note)
+                          : NULL;
     if (json && !object)
         cli_die_no_memory();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -88,7 +112,7 @@ static void print(const health *h, bool json)
     if (json)
         text_json_print(stdout, object);
     else
-        printf("%s%s%s\n", h->verdict, h->advice[0] ? ": " : "", h->advice);
+        printf("%s%s%s%s%s\n", h->note, h->note[0] ? "\n" : "", h->verdict, h->advice[0] ? ": " : "", h->advice);
     json_decref(object);
 }
 
@@ -108,9 +132,13 @@ static int examine(const cli_command *command, const char *path, levin_options *
         if (check && (code = levin_check(store, NULL, NULL, &result)) != LEVIN_OK && code != LEVIN_CORRUPT)
             return cli_close(command, path, store, cli_fail_call(command, path, store, code));
         h.faults = code == LEVIN_CORRUPT && !result.faults ? 1 : result.faults;
+        code = look_at_log(path, &h, &error);
         int status = cli_close(command, path, store, CLI_OK);
         if (status != CLI_OK)
             return status;
+        error.code = code;
+        if (code != LEVIN_OK)
+            return cli_fail(command, path, &error);
         judge(&h);
     } else if (code == LEVIN_CORRUPT) {
         h.faults = 1;
@@ -118,6 +146,7 @@ static int examine(const cli_command *command, const char *path, levin_options *
         snprintf(h.advice, sizeof h.advice, "%s", error.message);
     } else if (code == LEVIN_LOCKED) {
         h.verdict = "in use";
+        h.beside = true;
         snprintf(h.advice, sizeof h.advice, "another process has it open: ask that one, levin_stats_get()");
     } else {
         error.code = code;
@@ -152,7 +181,8 @@ const cli_command command_health = {
     "health", "STORE [--check] [--json]", "Is the store all right? Exit code 1 when something is to be done",
     "Whether it opens, the log that waits, the last checkpoint, free space in the file and on the device.\n"
     "      --check  reads every byte, too\n"
-    "      --json   one object: verdict (ok, warning, damaged, in use), advice, numbers\n" CLI_STORE_HELP
-    "Exit code 1: damage, less than 5 % of the device free, or more than 60 % of the page file.\n",
+    "      --json   one object: verdict (ok, warning, damaged, in use), advice, note, numbers\n" CLI_STORE_HELP
+    "Beside a process that writes the note tells what is of its newest checkpoint only; in use: it lets nobody read.\n"
+    "Exit code 0: ok, or in use; 1: damage, less than 5 % of the device free, or more than 60 % of the page file.\n",
     run
 };
