@@ -573,14 +573,23 @@ says "health beside a writer: the log is not empty" out '^log_batches +1 '
 says "health beside a writer: of what the figures are" out '^another process has it open for writing: .*newest checkpoint, up to batch 1$'
 expect "health beside a writer, as JSON" 0 "$levin" health v --check --json
 says "health beside a writer, as JSON" out '"verdict":"ok".*"note":"another process .* not verified; .*"beside_writer":1,.*"log_batches":1,'
-expect "beside it a backup is taken" 0 "$levin" backup v v-beside
+expect "beside it a backup is taken, and is no success" 1 "$levin" backup v v-beside
 says "backup beside a writer: of which state" out 'backed up 2 keys.*up to batch 1,'
 says "backup beside a writer: that it is not all" err '^levin backup: v is open for writing: .*newest checkpoint, up to batch 1$'
+says "backup beside a writer: what is not in it, and of when it is" err '^  1 batches that its log held before are not in it; its page file was written [0-9]+ s ago$'
+expect "unless that is enough" 0 "$levin" backup v v-enough --newest-checkpoint
+says "unless that is enough: it says so all the same" err '^  1 batches that its log held before are not in it'
 expect "backup beside a writer is whole" 0 "$levin" check v-beside
 expect "backup beside a writer" 0 "$levin" export v-beside --format tsv
 is "backup beside a writer has what the checkpoint has" out "$(printf 'a\t1\nb\t2')"
-"$levin" backup v - --json >v.tar 2>err || fail "a stream beside a writer" "$(cat err)"
-says "a stream beside a writer: as JSON" err '"sequence":1,"beside_writer":true'
+"$levin" backup v - --json >v.tar 2>err
+status=$?
+checks=$((checks + 1)); [ "$status" -eq 1 ] || fail "a stream beside a writer is no success, either"
+says "a stream beside a writer: as JSON" err '"sequence":1,"beside_writer":true,"batches_behind":1,"page_file_age_s":[0-9]+}'
+mkdir v-tar && tar -C v-tar -xf v.tar
+expect "a stream beside a writer is whole" 0 "$levin" check v-tar
+expect "a stream beside a writer has what the checkpoint has" 0 "$levin" export v-tar --format tsv
+is "a stream beside a writer has what the checkpoint has" out "$(printf 'a\t1\nb\t2')"
 rm v/lock
 expect "without its lock file a second writer is refused" 3 "$levin" put v k v
 says "without its lock file: told why" err 'open elsewhere, and its file "lock" was removed meanwhile.*LEVIN_LOCKED'
@@ -611,7 +620,7 @@ feeder=$!
 until [ -e live/pages ] || ! kill -0 "$pid" 2>/dev/null; do :; done
 counts=
 for n in 1 2 3 4 5; do
-    expect "backup $n of a store that is written" 0 "$levin" backup live "live-$n"
+    expect "backup $n of a store that is written" 0 "$levin" backup live "live-$n" --newest-checkpoint
     says "backup $n of a store that is written: that it is not all" err 'is open for writing: '
     expect "backup $n of a store that is written is whole" 0 "$levin" check "live-$n"
     expect "backup $n of a store that is written" 0 "$levin" export "live-$n" --format tsv -q
@@ -623,6 +632,10 @@ for n in 1 2 3 4 5; do
     counts="$counts $count"
 done
 wait "$feeder"
+until "$levin" dump live --log | grep -q ' kind=data .* sequence=4000 ' || ! kill -0 "$pid" 2>/dev/null; do :; done # the last batch
+"$levin" backup live live-last --json >out 2>err
+checks=$((checks + 1))
+[ "$(jq -r '.batches_behind + .sequence' out)" = 4000 ] || fail "checkpoint and log have all that was written" "$(cat out err)"
 exec 8>&-
 wait "$pid" || fail "a writer is disturbed by backups" "$(cat err2)"
 checks=$((checks + 1)); [ "${counts##* }" -gt 0 ] || fail "no backup has anything:$counts"

@@ -10,9 +10,9 @@
 #include "../levin.h"
 
 /*
- * *sequence: of the newest batch that stood in the files at some moment of the call, checkpoint or log.  Batches of
- * durability none are in neither before the writer's next write of its log.  Otherwise the error of levin_dump();
- * LEVIN_PENDING when the log was moved on under each look at it.
+ * *sequence: at least that of the newest batch which stood in the files, checkpoint or log, when the call began; in a
+ * store that goes through checkpoints meanwhile it may be less, but not less than the newest of these.  Batches of
+ * durability none are in neither before the writer's next write of its log.  Otherwise the error of levin_dump().
  */
 levin_code log_end(const char *path, uint64_t *sequence, levin_error *error);
 
