@@ -658,6 +658,14 @@ is "export of all: as it is written" many.ndjson '{"key":"k","value":"default"}
 {"keyspace":"users","key":"k","value":"in-users"}
 {"keyspace_base64":"//4="}
 {"keyspace_base64":"//4=","key":"a","value":"1"}'
+expect "export of the default one" 0 "$levin" export many --format ndjson
+is "export of the default one" out '{"key":"k","value":"default"}'
+is "export of the default one: what was left out" err 'levin export: many: 4 named keyspaces were left out; --format ndjson --all-keyspaces takes all, --keyspace NAME takes one'
+for words in "--quiet" "--all-keyspaces" "--keyspace users"; do
+    read -ra words <<<"$words"
+    expect "export with ${words[*]}" 0 "$levin" export many --format ndjson "${words[@]}"
+    checks=$((checks + 1)); [ ! -s err ] || fail "export with ${words[*]} tells of keyspaces left out" "$(cat err)"
+done
 expect "import of all" 0 "$levin" import many-again --from many.ndjson --all-keyspaces --json
 says "import of all: counts" out '"records":4,"batches":4,"replaced":0,"skipped":0'
 expect "export of the import" 0 "$levin" export many-again --format ndjson --all-keyspaces -q

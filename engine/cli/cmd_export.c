@@ -117,6 +117,17 @@ static int export_all(export_state *s)
     return status;
 }
 
+/* Whoever exports the default keyspace may think that this is all. */
+static void tell_left_out(const export_state *s)
+{
+    levin_stats stats;
+    levin_stats_get(s->store, &stats);
+    if (stats.keyspaces)
+        cli_error(s->command, "%s: %llu named keyspace%s left out; --format ndjson --all-keyspaces takes all, "
+                  "--keyspace NAME takes one", s->path, (unsigned long long)stats.keyspaces,
+                  stats.keyspaces == 1 ? " was" : "s were");
+}
+
 static int export(const cli_command *command, const char *path, const export_request *request)
 {
     export_state s = { .command = command, .request = request, .path = path, .fields = request->fields };
@@ -136,6 +147,8 @@ static int export(const cli_command *command, const char *path, const export_req
         cli_error(command, "interrupted after %llu records", (unsigned long long)s.count);
         status = CLI_INTERRUPTED;
     }
+    if (status == CLI_OK && !request->quiet && !request->fields.keyspaces && !request->keyspace)
+        tell_left_out(&s);
     return cli_close(command, path, s.store, cli_finish_output(command, status));
 }
 
@@ -189,6 +202,6 @@ const cli_command command_export = {
     "      --key NAME     ndjson: member for the key (key)\n"
     "      --value NAME   ndjson: member for the value (value)\n"
     "      --whole        ndjson: each value is a line by itself\n"
-    "  -q, --quiet        no progress on standard error\n" CLI_STORE_HELP,
+    "  -q, --quiet        no progress on standard error, nor how many named keyspaces were left out\n" CLI_STORE_HELP,
     run
 };
