@@ -667,11 +667,20 @@ for words in "--quiet" "--all-keyspaces" "--keyspace users"; do
     checks=$((checks + 1)); [ ! -s err ] || fail "export with ${words[*]} tells of keyspaces left out" "$(cat err)"
 done
 expect "import of all" 0 "$levin" import many-again --from many.ndjson --all-keyspaces --json
-says "import of all: counts" out '"records":4,"batches":4,"replaced":0,"skipped":0'
+says "import of all: counts" out '"records":4,"batches":1,"replaced":0,"skipped":0'
 expect "export of the import" 0 "$levin" export many-again --format ndjson --all-keyspaces -q
 same "all keyspaces come back" out many.ndjson
 expect "import of all over itself" 0 "$levin" import many-again --from many.ndjson --all-keyspaces --json
 says "import of all over itself: counts" out '"replaced":4'
+seq 1 2000 | sed -E 's/^([0-9]*[02468])$/{"keyspace":"even","key":"\1","value":"v"}/; t; s/(.*)/{"keyspace":"odd","key":"\1","value":"v"}/' >alternating.ndjson
+head -n 2 alternating.ndjson >again.ndjson
+sed 's/"odd"/"even"/; s/"key":"\(.*\)","v/"key":"same","v/' again.ndjson | cat - again.ndjson >>alternating.ndjson
+expect "import of alternating keyspaces" 0 "$levin" import alternating --from alternating.ndjson --all-keyspaces --json
+says "import of alternating keyspaces: in whole batches" out '"records":2004,"batches":3,"replaced":3,'
+expect "import of alternating keyspaces: each is where it should be" 0 "$levin" scan alternating --keyspace even --count
+is "import of alternating keyspaces: each is where it should be" out 1001
+expect "import of alternating keyspaces: in the other too" 0 "$levin" scan alternating --keyspace odd --count
+is "import of alternating keyspaces: in the other too" out 1000
 expect "without the option a keyspace is not looked at" 0 "$levin" import flat --from <(grep '"value' many.ndjson) --format ndjson -q
 expect "without the option all go to one" 0 "$levin" keyspaces flat
 same "without the option none is made" out /dev/null

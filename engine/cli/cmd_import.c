@@ -6,7 +6,8 @@
  * records whose batches are on the device is printed, and flushed, after each batch: whatever happens next, those are
  * in the store.
  *
- * With --all-keyspaces a record says in which keyspace it is; each change of the keyspace ends a batch.
+ * With --all-keyspaces a record says in which keyspace it is; a batch goes across them.  A keyspace is made when the
+ * first record or line names it, and stays open until the end.
  *
  * With --sorted all of it is one bulk load (levin_bulk_load_begin()): wholly in the store at the end, or not at all.
  */
@@ -45,7 +46,10 @@ typedef struct import_state {
     const char *path;
     levin *store;
     levin_keyspace *keyspace; /* NULL: the default one */
-    buffer keyspace_name;     /* with --all-keyspaces: its; empty: the default one */
+    key_set names;            /* with --all-keyspaces: of those that are open; empty: the default one */
+    levin_keyspace **opened;  /* by the names' numbers */
+    size_t opened_capacity, keyspace_number;
+    buffer batch_key;         /* the keyspace's number and the key */
     levin_batch *batch;
     levin_bulk_load *load;    /* in place of batches */
     uint64_t loaded;          /* records in it, not committed */
@@ -118,6 +122,17 @@ static int out_of_order(import_state *s)
     return cli_error(s->command, "%s:%" PRIu64 ": %s", s->reader.in.name, s->reader.line, error.message);
 }
 
+/* The same key may be in several keyspaces of one batch. */
+static bool is_first_in_batch(import_state *s, levin_slice key)
+{
+    if (!s->request->fields.keyspaces)
+        return key_set_add(&s->batch_keys, key);
+    buffer_clear(&s->batch_key);
+    buffer_append(&s->batch_key, &s->keyspace_number, sizeof s->keyspace_number);
+    buffer_append(&s->batch_key, key.data, key.size);
+    return key_set_add(&s->batch_keys, buffer_slice(&s->batch_key));
+}
+
 static int add_record(import_state *s)
 {
     levin_slice key = buffer_slice(&s->reader.key), value = buffer_slice(&s->reader.value);
@@ -139,7 +154,7 @@ static int add_record(import_state *s)
         progress_tick(&s->meter, ++s->loaded, s->bytes);
         return CLI_OK;
     }
-    bool again = !key_set_add(&s->batch_keys, key);
+    bool again = !is_first_in_batch(s, key);
     code = again ? LEVIN_OK : levin_contains_in(s->store, s->keyspace, NULL, key.data, key.size);
     if (code != LEVIN_OK && code != LEVIN_NOT_FOUND)
         return fail_call(s, code);
@@ -153,23 +168,41 @@ static int add_record(import_state *s)
 /* Takes up the keyspace that the record or line read last names, which is made if there is none. */
 static int enter_keyspace(import_state *s)
 {
-    const buffer *name = &s->reader.keyspace;
-    if (name->size == s->keyspace_name.size &&
-        (!name->size || memcmp(name->data, s->keyspace_name.data, name->size) == 0))
+    bool added;
+    const levin_slice name = buffer_slice(&s->reader.keyspace);
+    if (!s->request->fields.keyspaces)
         return CLI_OK;
-    int status = commit(s);
-    if (status != CLI_OK)
-        return status;
-    levin_keyspace_close(s->keyspace);
-    s->keyspace = NULL;
-    levin_code code = name->size ? levin_keyspace_open(s->store, name->data, name->size, LEVIN_KEYSPACE_CREATE,
-                                                       &s->keyspace)
-                                 : LEVIN_OK;
-    if (code != LEVIN_OK)
-        return fail_call(s, code);
-    buffer_clear(&s->keyspace_name);
-    buffer_append(&s->keyspace_name, name->data, name->size);
+    const size_t number = key_set_number(&s->names, name, &added);
+    if (added) {
+        if (number >= s->opened_capacity) {
+            const size_t capacity = s->opened_capacity ? s->opened_capacity * 2 : 16;
+            levin_keyspace **opened = realloc(s->opened, capacity * sizeof *opened);
+            if (!opened)
+                cli_die_no_memory();
+            s->opened = opened;
+            s->opened_capacity = capacity;
+        }
+        s->opened[number] = NULL;
+        levin_code code = name.size ? levin_keyspace_open(s->store, name.data, name.size, LEVIN_KEYSPACE_CREATE,
+                                                          &s->opened[number])
+                                    : LEVIN_OK;
+        if (code != LEVIN_OK)
+            return fail_call(s, code);
+    }
+    s->keyspace_number = number;
+    s->keyspace = s->opened[number];
     return CLI_OK;
+}
+
+/* Those of --all-keyspaces; otherwise the one that was given. */
+static void close_keyspaces(import_state *s)
+{
+    if (!s->request->fields.keyspaces)
+        levin_keyspace_close(s->keyspace);
+    for (size_t i = 0; i < s->names.count; i++)
+        levin_keyspace_close(s->opened[i]);
+    key_set_fini(&s->names);
+    free(s->opened);
 }
 
 /* Until the end, an error, or an interrupt. */
@@ -252,14 +285,14 @@ static int import(const cli_command *command, const char *path, const import_req
     report(&s, status);
     levin_batch_destroy(s.batch);
     levin_bulk_load_destroy(s.load);
-    levin_keyspace_close(s.keyspace);
+    close_keyspaces(&s);
     status = cli_close(command, path, s.store, cli_finish_output(command, status));
 out:
     key_set_fini(&s.batch_keys);
     buffer_fini(&s.reader.key);
     buffer_fini(&s.reader.value);
     buffer_fini(&s.reader.keyspace);
-    buffer_fini(&s.keyspace_name);
+    buffer_fini(&s.batch_key);
     source_close(&s.reader.in);
     return status;
 }

@@ -46,16 +46,23 @@ static void grow(key_set *set)
 
 bool key_set_add(key_set *set, levin_slice key)
 {
+    bool added;
+    (void)key_set_number(set, key, &added);
+    return added;
+}
+
+size_t key_set_number(key_set *set, levin_slice key, bool *added)
+{
     if (set->count * 2 >= set->capacity)
         grow(set);
     uint64_t hash = hash_of(key);
     key_set_slot *slot = find(set, hash, key);
-    if (slot->hash)
-        return false;
-    *slot = (key_set_slot){ hash, set->bytes.size, key.size };
-    buffer_append(&set->bytes, key.data, key.size);
-    set->count++;
-    return true;
+    *added = !slot->hash;
+    if (*added) {
+        *slot = (key_set_slot){ hash, set->bytes.size, key.size, set->count++ };
+        buffer_append(&set->bytes, key.data, key.size);
+    }
+    return slot->number;
 }
 
 void key_set_clear(key_set *set)

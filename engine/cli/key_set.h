@@ -9,6 +9,7 @@
 typedef struct key_set_slot {
     uint64_t hash;       /* 0: free */
     size_t start, size;  /* in bytes */
+    size_t number;
 } key_set_slot;
 
 typedef struct key_set {
@@ -19,6 +20,8 @@ typedef struct key_set {
 
 /* False when it was there already. */
 bool key_set_add(key_set *set, levin_slice key);
+/* The same in *added; returns the key's number: they are counted from 0 as they come. */
+size_t key_set_number(key_set *set, levin_slice key, bool *added);
 void key_set_clear(key_set *set);
 void key_set_fini(key_set *set);
 
