@@ -28,6 +28,7 @@
 #include "backup_sink.h"
 #include "checksum.h"
 #include "db.h"
+#include "keyspace.h"
 #include "tree_walk.h"
 #include "vlog_table.h"
 
@@ -437,6 +438,7 @@ static levin_code backup_prepare(backup *b, levin_error *error)
 {
     const page_meta *m = &b->pinned->meta;
     const size_t count = (size_t)m->page_count;
+    catalogue_count own;
     b->used = io_alloc(b->db->io, count / 8 + 1);
     b->sums = io_alloc(b->db->io, count * sizeof *b->sums);
     b->lengths = m->overflow_pages ? io_alloc(b->db->io, count * sizeof *b->lengths) : NULL;
@@ -450,11 +452,13 @@ static levin_code backup_prepare(backup *b, levin_error *error)
     if (b->lengths)
         memset(b->lengths, 0, count * sizeof *b->lengths);
     b->result->total_bytes = m->page_count * m->page_bytes + log_bytes(b);
-    b->result->keys = m->keys + m->named_keys;
     b->result->sequence = m->sequence;
     levin_code code = survey_tree(b, &b->pinned->t, error);
     if (code == LEVIN_OK)
         code = survey_tree(b, &b->pinned->named, error);
+    if (code == LEVIN_OK)
+        code = keyspace_catalogue_count(&b->pinned->named, &own, error);
+    b->result->keys = code == LEVIN_OK ? m->keys + m->named_keys - own.keys : 0;
     if (code == LEVIN_OK)
         code = survey_list(b, PAGE_FREE_LIST, m->free_list, m->free_list_pages, error);
     return code == LEVIN_OK ? survey_list(b, PAGE_VLOG_TABLE, m->vlog_table, m->vlog_table_pages, error) : code;

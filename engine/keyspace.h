@@ -67,6 +67,11 @@ levin_code keyspace_read_end(levin *store, const levin_keyspace *ks, const levin
 levin_code keyspace_check_version(levin *db, const version *v,
                                   bool (*report)(void *context, const levin_error *fault), void *context);
 
+/* The keys of the catalogue in a tree of named keyspaces, which are nobody's data. The tree's version is held. */
+typedef struct catalogue_count {
+    uint64_t keys, key_bytes, value_bytes;
+} catalogue_count;
+levin_code keyspace_catalogue_count(const tree *named, catalogue_count *count, levin_error *error);
 /*
  * After a repair, with nothing else going on: keys whose keyspace has lost its name get one, "recovered-" and the
  * number, and the account is made anew.

@@ -181,6 +181,27 @@ levin_code keyspace_check_version(levin *db, const version *v,
     return check_close(&k, code);
 }
 
+levin_code keyspace_catalogue_count(const tree *named, catalogue_count *count, levin_error *error)
+{
+    static const uint8_t first[KEYSPACE_ID_BYTES];
+    tree_cursor at;
+    *count = (catalogue_count){ 0 };
+    if (!named->height)
+        return LEVIN_OK;
+    levin_code code = tree_cursor_open(&at, named, error);
+    if (code != LEVIN_OK)
+        return code;
+    for (code = tree_cursor_seek(&at, first, sizeof first, error);
+         code == LEVIN_OK && at.key_bytes >= KEYSPACE_ID_BYTES && key_head32(at.key, at.key_bytes) == 0;
+         code = tree_cursor_next(&at, error)) {
+        count->keys++;
+        count->key_bytes += at.key_bytes;
+        count->value_bytes += tree_cursor_value(&at).bytes;
+    }
+    tree_cursor_close(&at);
+    return code == LEVIN_NOT_FOUND ? LEVIN_OK : code;
+}
+
 /* ---- after a repair ---- */
 
 static levin_code mend_number(catalogue_check *k, levin_batch *batch, uint32_t id)

@@ -490,8 +490,15 @@ START_TEST(keyspace__backup_and_repair_keep_keyspaces)
     snprintf(copy, sizeof copy, "%s/copy", directory);
     snprintf(mended, sizeof mended, "%s/mended", directory);
     levin *db = store_open();
+    levin_backup_result made;
+    levin_check_result seen;
     fill_store(db);
-    expect_ok(db, levin_backup(db, copy, NULL, NULL), "backup");
+    expect_ok(db, levin_backup(db, copy, NULL, &made), "backup");
+    ck_assert_uint_eq(made.keys, 1 + 400 + 2); /* the catalogue's three are nobody's */
+    expect_ok(db, levin_check(db, NULL, NULL, &seen), "check");
+    ck_assert_uint_eq(seen.keys, 1 + 400 + 2);
+    ck_assert_uint_eq(seen.key_bytes, strlen("default") + 400 * 4 + strlen("large") + strlen("in the log"));
+    ck_assert_uint_eq(seen.value_bytes, 1 + 400 * 4 + 20000 + 1);
     expect_filled(db);
     ck_assert_int_eq(levin_close(db), LEVIN_OK);
     ck_assert_msg(levin_repair(directory, mended, NULL, NULL, &error) == LEVIN_OK, "%s", error.message);

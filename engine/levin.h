@@ -821,6 +821,8 @@ typedef struct levin_check_result {
     uint64_t key_bytes, value_bytes;
     uint64_t metas; /* meta pages that can be read, of 2; see below */
 } levin_check_result;
+/* keys, key_bytes, value_bytes: of all keyspaces, as users know them; when pages are damaged, of all pairs that were
+ * found, those that name the keyspaces included. */
 /*
  * Reads every byte that the newest durable state depends on: its meta page, every page (checksum, parent's checksum,
  * order, reachability, each page used once), the free list, the log chain. LEVIN_CORRUPT when any fault was found.
@@ -835,7 +837,7 @@ LEVIN_API levin_code levin_check(levin *store, levin_check_report report, void *
 
 typedef struct levin_backup_result {
     uint64_t bytes, total_bytes; /* of all files: so far, in the end */
-    uint64_t pages, keys;        /* in use in the copied page file; in its tree */
+    uint64_t pages, keys;        /* in use in the copied page file; of all keyspaces, in it */
     uint64_t sequence;           /* of the last batch that is in */
 } levin_backup_result;
 
@@ -1006,7 +1008,7 @@ LEVIN_API levin_code levin_dump(const char *path, const levin_dump_options *opti
     X(memtable_bytes, "bytes in memtables now")                                                                 \
     X(file_pages, "pages in the page file")                                                                     \
     X(free_pages, "pages free in the page file")                                                                \
-    X(keys, "keys in the page tree at the last checkpoint")                                                     \
+    X(keys, "keys of the default keyspace in the page tree at the last checkpoint")                             \
     X(generation, "number of the last durable checkpoint")                                                      \
     X(replayed_batches, "batches replayed from the log by levin_open")                                          \
     X(recovery_ns, "time levin_open took, nanoseconds")                                                         \

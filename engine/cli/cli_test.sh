@@ -648,6 +648,12 @@ expect "a key in another" 0 "$levin" put many k in-users --keyspace users
 expect "a key of any bytes" 0 "$levin" put many --hex 00ff0a c3 --keyspace $'tab\there'
 expect "one without a key" 0 "$levin" keyspaces many --create empty
 expect "a name that is no UTF-8" 0 "$levin" put many a 1 --keyspace $'\xff\xfe'
+expect "check counts users' keys" 0 "$levin" check many --json
+says "check counts users' keys" out '"keys":[0-4],'
+expect "backup counts users' keys" 0 "$levin" backup many many-copy --json
+says "backup counts users' keys" out '"keys":4,'
+expect "check of all keyspaces" 0 "$levin" check many-copy --json
+says "check of all keyspaces" out '"keys":4,"key_bytes":6,"value_bytes":17,'
 expect "export of all" 0 "$levin" export many --format ndjson --all-keyspaces -q
 cp out many.ndjson
 is "export of all: as it is written" many.ndjson '{"key":"k","value":"default"}

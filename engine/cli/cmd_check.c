@@ -33,7 +33,7 @@ static bool on_fault(void *context, const levin_error *fault)
 }
 
 #define RESULT_FIELDS(X)                                                                                        \
-    X(keys, "pairs in the page file; newer ones stand in the log")                                              \
+    X(keys, "pairs in the page file, of all keyspaces; newer ones stand in the log")                            \
     X(key_bytes, "their keys' bytes")                                                                           \
     X(value_bytes, "their values' bytes")                                                                       \
     X(pages, "pages in use")                                                                                    \

@@ -90,7 +90,7 @@ static void print(const health *h, bool json)
         { "beside_writer", "1: another process has it open for writing", h->beside },
         { "checked", "1: every byte was verified (--check)", h->checked },
         { "faults", "damage found", h->faults },
-        { "keys", "pairs in the page file", h->stats.keys },
+        { "keys", "pairs of the default keyspace in the page file", h->stats.keys },
         { "log_batches", "batches in the log that are not in the page file", h->log_batches },
         { "checkpoint", "number of the last checkpoint", h->stats.generation },
         { "checkpoint_age_s", "seconds since the page file was written", h->checkpoint_age_s },
