@@ -46,7 +46,7 @@ levin_code open_lock_pages(file *pages, page_file_use use, const char *directory
 {
     const levin_io *io = pages->io;
     int failed = 0;
-    if (io->version < 2 || !io->lock_range) {
+    if (!lock_has_ranges(io)) {
         failed = io->lock(io->context, pages->handle, use == PAGE_FILE_WRITE);
     } else if (use == PAGE_FILE_WRITE) {
         failed = lock_file_range(pages, LOCK_PAGES_WRITER_AT, 2, LEVIN_IO_LOCK_EXCLUSIVE); /* ALONE too */
@@ -68,8 +68,8 @@ static levin_code make_lock_file(levin *db, levin_error *error)
     file pages = { 0 };
     levin_code code = file_open(&pages, io, db->directory, PAGE_FILE_NAME, LEVIN_FILE_PAGES, LEVIN_IO_WRITE, error);
     if (code == LEVIN_OK) {
-        const int failed = io->lock_range ? lock_file_range(&pages, 0, LOCK_PAGES_END, LEVIN_IO_LOCK_TEST)
-                                          : io->lock(io->context, pages.handle, true);
+        const int failed = lock_has_ranges(io) ? lock_file_range(&pages, 0, LOCK_PAGES_END, LEVIN_IO_LOCK_TEST)
+                                               : io->lock(io->context, pages.handle, true);
         code = pages_lock_result(failed, db->directory, error);
         file_close(&pages);
     } else if (code == LEVIN_NOT_FOUND) { /* no store yet */
@@ -80,9 +80,16 @@ static levin_code make_lock_file(levin *db, levin_error *error)
                             : code;
 }
 
+/* A directory or file system that may be read and not written. */
+static bool is_read_only(const levin_error *error)
+{
+    return error->code == LEVIN_IO &&
+           (error->os_error == EACCES || error->os_error == EROFS || error->os_error == EPERM);
+}
+
 static levin_code lock_writer(levin *db, levin_error *error)
 {
-    if (!db->io->lock_range)
+    if (!lock_has_ranges(db->io))
         return lock_result(db, db->io->lock(db->io->context, db->lock.handle, true), error);
     db->slots = true;
     levin_code code = lock_result(db, lock_file_range(&db->lock, LOCK_WRITER_AT, 1, LEVIN_IO_LOCK_EXCLUSIVE), error);
@@ -94,14 +101,14 @@ static levin_code lock_writer(levin *db, levin_error *error)
 /* Without a slot: for as long as this handle is open nobody writes. */
 static levin_code lock_out_writers(levin *db, levin_error *error)
 {
-    if (!db->io->lock_range)
+    if (!lock_has_ranges(db->io))
         return lock_result(db, db->io->lock(db->io->context, db->lock.handle, false), error);
     return lock_result(db, lock_file_range(&db->lock, LOCK_WRITER_AT, 1, LEVIN_IO_LOCK_SHARED), error);
 }
 
 static levin_code lock_reader(levin *db, bool writable, levin_error *error)
 {
-    if (!writable || !db->io->lock_range)
+    if (!writable || !lock_has_ranges(db->io))
         return lock_out_writers(db, error);
     db->slots = true;
     /* an earlier version has locked all bytes */
@@ -131,8 +138,7 @@ levin_code open_lock(levin *db, levin_error *error)
                                 error);
     if (writing && code == LEVIN_NOT_FOUND)
         code = make_lock_file(db, error);
-    if (!writing && code == LEVIN_IO &&
-        (error->os_error == EACCES || error->os_error == EROFS || error->os_error == EPERM)) {
+    if (!writing && code == LEVIN_IO && is_read_only(error)) {
         writable = false;
         code = file_open(&db->lock, db->io, db->directory, LOCK_FILE_NAME, LEVIN_FILE_LOCK, 0, error);
     }

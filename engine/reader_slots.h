@@ -21,6 +21,11 @@ typedef struct reader_slot {
     uint64_t sequence, process, opened_ns;
 } reader_slot;
 
+/* Whether the table locks ranges of bytes; if not, whole files. */
+static inline bool lock_has_ranges(const levin_io *io)
+{
+    return io->version >= 2 && io->lock_range;
+}
 /* One call of lock_range, made again when it was interrupted. An errno value. */
 int lock_file_range(file *lock, uint64_t offset, uint64_t bytes, levin_io_lock how);
 

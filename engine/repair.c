@@ -84,9 +84,8 @@ static levin_code lock_source(repair *r, levin_error *error)
     if (code != LEVIN_OK)
         return code == LEVIN_NOT_FOUND || error->os_error == ENOENT ? LEVIN_OK : code;
     /* readers do no harm */
-    int failed = r->io->version >= 2 && r->io->lock_range
-                     ? lock_file_range(&r->lock, LOCK_WRITER_AT, 1, LEVIN_IO_LOCK_SHARED)
-                     : r->io->lock(r->io->context, r->lock.handle, false);
+    int failed = lock_has_ranges(r->io) ? lock_file_range(&r->lock, LOCK_WRITER_AT, 1, LEVIN_IO_LOCK_SHARED)
+                                        : r->io->lock(r->io->context, r->lock.handle, false);
     if (failed == EAGAIN || failed == EACCES)
         return error_set(error, LEVIN_LOCKED, LOCK_FILE_NAME, "the store is open for writing: close it there first");
     return failed ? error_os(error, failed, "locking", LOCK_FILE_NAME) : LEVIN_OK;
