@@ -30,7 +30,7 @@
  *        0      1  locked exclusively by the process that writes, while it has GATE
  *        1      1  the same; shared by repair, and by readers without a slot
  *        2      1  shared by readers with a slot
- * A lock file is made only where nobody has these.
+ * A lock file is made only where nobody has these; where the third is taken and no slot is, it is another lock file.
  */
 #ifndef LEVIN_LOCK_FORMAT_H
 #define LEVIN_LOCK_FORMAT_H

@@ -410,6 +410,8 @@ static levin_code open_pages(levin *db, levin_error *error)
                                              : PAGE_FILE_READ,
                                db->directory, error);
     if (code == LEVIN_OK && !reading)
+        code = open_lock_strangers(db, error);
+    if (code == LEVIN_OK && !reading)
         code = sync_names(db, error);
     if (code != LEVIN_OK)
         return code;

@@ -8,7 +8,10 @@
  * All of that is worth nothing once the lock file is removed, or another has its name: then two writers would write
  * over each other.  So a lock file is not made where the page file is in use, and who has the right to write or read by
  * the lock file takes a lock on the page file too.  A writer takes that one last and gives it back first, so whoever
- * has the gate and finds it taken has another lock file than the writer.
+ * has the gate and finds it taken has another lock file than the writer.  A reader takes its lock there after its slot
+ * and gives it back before; so a writer that finds readers in the page file, and no slot, has another lock file than
+ * they.  (One of them hidden by another's slot in the new file, or one that was on its way in beside a writer that has
+ * ended since, is not found.)
  *
  * Concurrency: the thread that opens the store.  Crash safety: locks end with their process.
  */
@@ -52,13 +55,32 @@ levin_code open_lock_pages(file *pages, page_file_use use, const char *directory
         failed = lock_file_range(pages, LOCK_PAGES_WRITER_AT, 2, LEVIN_IO_LOCK_EXCLUSIVE); /* ALONE too */
     } else if (use == PAGE_FILE_READ_ALONE) {
         failed = lock_file_range(pages, LOCK_PAGES_ALONE_AT, 1, LEVIN_IO_LOCK_SHARED);
-    } else {
-        if (use == PAGE_FILE_READ)
+    } else { /* first taken, then looked: open_lock_strangers() does it the other way round */
+        failed = lock_file_range(pages, LOCK_PAGES_READERS_AT, 1, LEVIN_IO_LOCK_SHARED);
+        if (!failed && use == PAGE_FILE_READ)
             failed = lock_file_range(pages, LOCK_PAGES_WRITER_AT, 1, LEVIN_IO_LOCK_TEST);
-        if (!failed)
-            failed = lock_file_range(pages, LOCK_PAGES_READERS_AT, 1, LEVIN_IO_LOCK_SHARED);
     }
     return pages_lock_result(failed, directory, error);
+}
+
+static bool slot_seen(void *context, const reader_slot *slot)
+{
+    (void)context, (void)slot;
+    return false;
+}
+
+levin_code open_lock_strangers(levin *db, levin_error *error)
+{
+    bool slots = false;
+    if (!lock_has_ranges(db->io))
+        return LEVIN_OK;
+    int failed = lock_file_range(&db->pages, LOCK_PAGES_READERS_AT, 1, LEVIN_IO_LOCK_TEST);
+    if (failed != EAGAIN)
+        return pages_lock_result(failed, db->directory, error);
+    levin_code code = reader_slots_visit(&db->lock, 0, slot_seen, NULL, &slots, error);
+    if (code == LEVIN_OK && !slots) /* or it has just gone */
+        failed = lock_file_range(&db->pages, LOCK_PAGES_READERS_AT, 1, LEVIN_IO_LOCK_TEST);
+    return code != LEVIN_OK || slots ? code : pages_lock_result(failed, db->directory, error);
 }
 
 /* Makes the lock file, of a store that nobody has open. */

@@ -22,6 +22,11 @@ typedef enum page_file_use {
  * another lock file than those who opened the store before.  LEVIN_LOCKED.
  */
 levin_code open_lock_pages(file *pages, page_file_use use, const char *directory, levin_error *error);
+/*
+ * Of a writer that has the page file's lock: whether those who read the page file have their slots in its own lock
+ * file, and not in one that was removed and made anew by hand.  LEVIN_LOCKED.
+ */
+levin_code open_lock_strangers(levin *db, levin_error *error);
 /* A reader who has read the log lets writers pass. */
 levin_code open_unlock_gate(levin *db, levin_error *error);
 
