@@ -32,10 +32,10 @@ is() { # NAME FILE TEXT: exactly that, with a newline
 # ---- help, version, usage ----
 expect "no command is a usage error" 2 "$levin"
 expect "help" 0 "$levin" --help
-for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces bench; do
+for command in create get put delete scan import export stats check health compact backup restore repair dump keyspaces bench; do
     says "help lists $command" out "^  $command "
 done
-for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces bench; do
+for command in create get put delete scan import export stats check health compact backup restore repair dump keyspaces bench; do
     expect "$command --help" 0 "$levin" "$command" --help
     says "$command --help shows usage" out "^usage: levin $command "
     expect "help $command" 0 "$levin" help "$command"
@@ -45,7 +45,7 @@ for command in create get put delete scan import export stats check compact back
     says "the option is named" err "no-such-option"
 done
 sed 's/\\-/-/g' "$root/engine/cli/levin.1" >manual
-for command in create get put delete scan import export stats check compact backup restore repair dump keyspaces bench; do
+for command in create get put delete scan import export stats check health compact backup restore repair dump keyspaces bench; do
     for option in $("$levin" "$command" --help | grep -oE -e '(^| )--[a-z-]+' | sort -u); do
         checks=$((checks + 1))
         grep -q -e "$option" manual || fail "$command $option is not in the manual page"
@@ -654,6 +654,19 @@ expect "backup counts users' keys" 0 "$levin" backup many many-copy --json
 says "backup counts users' keys" out '"keys":4,'
 expect "check of all keyspaces" 0 "$levin" check many-copy --json
 says "check of all keyspaces" out '"keys":4,"key_bytes":6,"value_bytes":17,'
+expect "keyspaces as JSON" 0 "$levin" keyspaces many --json
+is "keyspaces as JSON" out '{"keyspace":"empty"}
+{"keyspace":"tab\there"}
+{"keyspace":"users"}
+{"keyspace_base64":"//4="}'
+expect "keyspaces as hex" 0 "$levin" keyspaces many --hex
+is "keyspaces as hex" out "$(printf '656d707479\n7461620968657265\n7573657273\nfffe')"
+expect "a name as hex" 0 "$levin" keyspaces many --hex --create 00ff
+expect "a name as hex: that there is" 1 "$levin" keyspaces many -x --create 00ff
+expect "a name as hex: dropped" 0 "$levin" keyspaces many --drop 00ff --hex
+expect "a name that is no hex" 2 "$levin" keyspaces many --drop 0x --hex
+expect "keyspaces: as JSON and hex" 2 "$levin" keyspaces many --json --hex
+expect "keyspaces: JSON of a drop" 2 "$levin" keyspaces many --json --drop users
 expect "export of all" 0 "$levin" export many --format ndjson --all-keyspaces -q
 cp out many.ndjson
 is "export of all: as it is written" many.ndjson '{"key":"k","value":"default"}
