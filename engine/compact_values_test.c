@@ -66,6 +66,50 @@ START_TEST(compact_values__snapshot_keeps_what_it_needs)
 }
 END_TEST
 
+typedef struct halt {
+    unsigned left;
+    bool stopped;
+    levin_compact_result at;
+} halt;
+
+static bool halt_later(void *context, const levin_compact_result *so_far)
+{
+    halt *h = context;
+    h->at = *so_far;
+    h->stopped = h->left-- == 0;
+    return !h->stopped;
+}
+
+/* What was moved until then stays; the segments do, too, until a later collection has moved the rest. */
+START_TEST(compact_values__collection_stops_between_any_two_steps)
+{
+    unsigned in_collection = 0;
+    halt h = { 0 };
+    levin_compact_options o = percent(100);
+    o.mode = LEVIN_COMPACT_END;
+    o.progress = halt_later;
+    o.context = &h;
+    values_setup(600, NULL);
+    values_fill(1);
+    for (unsigned n = 0; n == 0 || h.stopped; n++) {
+        const uint64_t segments = stats().vlog_segments;
+        h = (halt){ .left = n };
+        levin_code code = levin_compact(f.db, &o, NULL);
+        ck_assert_int_eq(code, h.stopped ? LEVIN_INTERRUPTED : LEVIN_OK);
+        if (h.stopped && !h.at.segments_collected && !h.at.rounds && h.at.values_moved) {
+            in_collection++;
+            ck_assert_uint_ge(stats().vlog_segments, segments);
+        }
+        expect_whole();
+        values_fill(0);
+        ck_assert_uint_lt(n, 1000);
+    }
+    ck_assert_uint_ge(in_collection, 2);
+    ck_assert_uint_gt(h.at.segments_collected, 0);
+    teardown();
+}
+END_TEST
+
 /* One segment, the one that is written to: little of it is in use, then nothing. */
 START_TEST(compact_values__the_segment_that_is_written_to_is_collected)
 {
@@ -144,6 +188,7 @@ START_TEST(compact_values__a_crash_at_any_point_finds_everything)
 END_TEST
 
 LEVIN_TEST_MAIN("compact_values", TEST(compact_values__snapshot_keeps_what_it_needs),
+                TEST(compact_values__collection_stops_between_any_two_steps),
                 TEST(compact_values__the_segment_that_is_written_to_is_collected),
                 TEST(compact_values__any_failing_call_leaves_the_store_whole),
                 TEST(compact_values__a_crash_at_any_point_finds_everything))

@@ -809,8 +809,8 @@ LEVIN_API levin_code levin_compact(levin *store, const levin_compact_options *op
 /*
  * Moves the values still in use out of all segments of the value log of which less than live_percent (1 .. 100) is in
  * use, and does two checkpoints. The segments' files are gone on return, but for those that a snapshot, an iterator or
- * another handle still needs: these go later. Writers and readers go on meanwhile. Not from a callback of
- * levin_write_callback(). The same is done in the background for segments under value_log_live_percent.
+ * another handle still needs: these go later. Writers and readers go on meanwhile. Not from a callback of a write. The
+ * background does it for segments under value_log_live_percent. levin_compact() does it so that it can be interrupted.
  */
 LEVIN_API levin_code levin_collect(levin *store, uint32_t live_percent) LEVIN_MUST_USE;
 
