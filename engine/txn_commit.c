@@ -137,14 +137,14 @@ static void collect_all(const levin_txn *txn, levin_batch *batch)
     }
 }
 
-/* The operations as a batch. What it holds is the caller's to free. */
-static levin_code collect_writes(const levin_txn *txn, levin_batch *batch, levin_error *error)
+/* The operations as a batch, in `small` (BATCH_INLINE_BYTES) if they fit; else its memory is the caller's. */
+static levin_code collect_writes(const levin_txn *txn, levin_batch *batch, uint8_t *small, levin_error *error)
 {
     collect_all(txn, batch);
     if (batch->used > LEVIN_BATCH_MAX_BYTES)
         return error_set(error, LEVIN_TOO_BIG, NULL, "the transaction writes %zu bytes: at most %u fit", batch->used,
                          LEVIN_BATCH_MAX_BYTES);
-    batch->bytes = io_alloc(txn->store->io, batch->used);
+    batch->bytes = batch->used <= BATCH_INLINE_BYTES ? small : io_alloc(txn->store->io, batch->used);
     if (!batch->bytes)
         return error_memory(error, batch->used);
     batch->capacity = batch->used;
@@ -218,14 +218,17 @@ static levin_code commit_attempt(levin_txn *txn, const levin_batch *batch, levin
 static levin_code commit_writes(levin_txn *txn, levin_durability durability)
 {
     levin_error error;
+    uint8_t small[BATCH_INLINE_BYTES];
     levin_batch batch = { .store = txn->store, .borrows = true };
-    levin_code code = collect_writes(txn, &batch, &error);
+    levin_code code = collect_writes(txn, &batch, small, &error);
     code = code == LEVIN_OK ? name_spaces(txn, &batch) : db_fail(txn->store, &error);
     for (txn_scan *s = txn->seen.scans; s; s = s->next)
         iter_scan_fold(s->iter);
     int attempt = 0;
     for (bool more = code == LEVIN_OK; more; more = code == LEVIN_PENDING)
         code = commit_attempt(txn, &batch, durability, ++attempt == LEADER_ATTEMPTS);
+    if (batch.bytes == small)
+        batch.bytes = NULL;
     batch_fini(&batch);
     return code;
 }

@@ -8,6 +8,9 @@
 #include "db.h"
 #include "write.h"
 
+/* Of a deleted range, besides its two ends: the least key stands for none. */
+enum { ONE_RANGE_BYTES = RECORD_HEADER_BYTES + 2 * KEYSPACE_ID_BYTES + LEVIN_KEY_MIN_BYTES };
+
 /* One operation: encoded on the stack when it is small, so that a short key and value take no allocation. */
 levin_code write_one_if(levin *store, const levin_keyspace *ks, int kind, const void *key, size_t key_bytes,
                         const void *value, size_t value_bytes, levin_durability durability, write_check check,
@@ -50,15 +53,32 @@ levin_code levin_delete_in(levin *store, const levin_keyspace *keyspace, const v
     return write_one_if(store, keyspace, RECORD_DELETE, key, key_bytes, NULL, 0, durability, NULL, NULL);
 }
 
+/* A batch on the stack, `bytes` being enough for its one operation, or, when that is too long, an empty one. */
+static levin_batch one_of(levin *store, uint8_t *small, size_t bytes)
+{
+    return bytes <= BATCH_INLINE_BYTES
+               ? (levin_batch){ .store = store, .bytes = small, .capacity = BATCH_INLINE_BYTES, .borrows = true }
+               : (levin_batch){ .store = store, .borrows = true };
+}
+
+static levin_code write_one(const levin_batch *batch, const uint8_t *small, levin_code code,
+                            levin_durability durability)
+{
+    levin *store = batch->store;
+    if (code == LEVIN_OK)
+        code = levin_write(store, batch, durability);
+    if (batch->bytes != small)
+        io_free(store->io, batch->bytes, batch->capacity);
+    return code;
+}
+
 levin_code levin_delete_range_in(levin *store, const levin_keyspace *keyspace, levin_slice lower, levin_slice upper,
                                  levin_durability durability)
 {
-    levin_batch batch = { .store = store, .borrows = true };
-    levin_code code = levin_batch_delete_range_in(&batch, keyspace, lower, upper);
-    if (code == LEVIN_OK)
-        code = levin_write(store, &batch, durability);
-    io_free(store->io, batch.bytes, batch.capacity);
-    return code;
+    uint8_t small[BATCH_INLINE_BYTES];
+    levin_batch batch = one_of(store, small, ONE_RANGE_BYTES + lower.size + upper.size);
+    const levin_code code = levin_batch_delete_range_in(&batch, keyspace, lower, upper);
+    return write_one(&batch, small, code, durability);
 }
 
 levin_code levin_delete_range(levin *store, levin_slice lower, levin_slice upper, levin_durability durability)
@@ -69,12 +89,10 @@ levin_code levin_delete_range(levin *store, levin_slice lower, levin_slice upper
 levin_code levin_delete_prefix_in(levin *store, const levin_keyspace *keyspace, const void *prefix,
                                   size_t prefix_bytes, levin_durability durability)
 {
-    levin_batch batch = { .store = store, .borrows = true };
-    levin_code code = levin_batch_delete_prefix_in(&batch, keyspace, prefix, prefix_bytes);
-    if (code == LEVIN_OK)
-        code = levin_write(store, &batch, durability);
-    io_free(store->io, batch.bytes, batch.capacity);
-    return code;
+    uint8_t small[BATCH_INLINE_BYTES];
+    levin_batch batch = one_of(store, small, ONE_RANGE_BYTES + 2 * prefix_bytes);
+    const levin_code code = levin_batch_delete_prefix_in(&batch, keyspace, prefix, prefix_bytes);
+    return write_one(&batch, small, code, durability);
 }
 
 levin_code levin_delete_prefix(levin *store, const void *prefix, size_t prefix_bytes, levin_durability durability)
