@@ -388,6 +388,10 @@ gate-proof: $(DEPS) ## the proof of the gate: each slowdown of regress/planted/ 
 	$(Q)regress/time_proof.sh $(PROOF_FLAGS)
 	$(Q)regress/time_proof.sh --table build/gate/proof/results.csv build/gate/proof/exact.csv
 
+.PHONY: counts-cost
+counts-cost: $(DEPS) ## what exact counts cost a hot get: the same engine without them beside it, by instructions and time; 2 % or more is red
+	$(Q)regress/counts_cost.sh
+
 .PHONY: scoreboard scoreboard-kept
 scoreboard: $(DEPS) ## all stores that are installed under the same faults: build/scoreboard/scoreboard.html (make deps-stores, BUDGET=seconds)
 	$(Q)$(SUBMAKE) VARIANT=release all

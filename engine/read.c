@@ -210,7 +210,7 @@ static inline __attribute__((always_inline)) levin_code get_row(levin *store, co
     reclaim_read_lock();
     if (__builtin_expect(!row_find(store->rows, hash, key, key_bytes, UINT64_MAX, &value), 0))
         return get_missed(store, own, key, key_bytes, hash, buffer, capacity, value_bytes);
-    counter_add_own(own, COUNT_ROW_HITS, 1);
+    counter_raise_own(own, COUNT_ROW_HITS);
     if (__builtin_expect(value.data != NULL, 1)) {
         *value_bytes = value.bytes;
         code = value.bytes <= capacity ? LEVIN_OK : LEVIN_TOO_SMALL;

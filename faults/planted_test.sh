@@ -1,7 +1,7 @@
 #!/bin/bash
 # Each planted bug still applies to this tree, as `make planted`, `make fuzz-planted` and `make gate-proof` apply it, and says
 # what those need to know: the promise that it breaks, the target that finds it, the counter that shows it.  (That each is
-# caught takes minutes: those three.)
+# caught takes minutes: those three.)  And so do the patches of `make counts-cost`.
 set -u
 
 cd "$(dirname "$0")/.." || exit 3
@@ -39,5 +39,14 @@ if [ "$status" -ne 1 ] || ! grep -q '^| 01-log-sync-skipped *| none .* SURVIVED'
 fi
 planted fuzz/planted 3 "^Target: ($(cd fuzz && printf '%s\n' fuzz_*.c | sed 's/\.c$//' | paste -sd '|'))\$"
 planted regress/planted 3 '^Slowdown: .' '^Workloads: .' '^Expect: .'
+# what `make counts-cost` takes out of the engine, one on top of the other
+copy=$(mktemp -d) || exit 3
+mkdir "$copy/engine" && cp engine/read.c "$copy/engine" || exit 3
+for patch in unsampled uncounted unstriped; do
+    checks=$((checks + 1))
+    log=$(patch -s -d "$copy" -p1 --fuzz=0 -f <regress/proof/get-$patch.patch 2>&1) ||
+        failed "regress/proof/get-$patch.patch no longer applies:"$'\n'"$log"
+done
+rm -rf "$copy"
 echo "$(((checks - failures) * 100 / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
 [ "$failures" -eq 0 ]
