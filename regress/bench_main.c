@@ -101,6 +101,7 @@ static void usage(FILE *to)
             "  --hot=SHARE           share of the keys that readhot reads (default 0.01)\n"
             "  --threads=N           threads of those marked +, each bound to a processor (default 1)\n"
             "  --duration=SECONDS    instead of a count, for those marked *\n"
+            "  --checkpoints=N       readwhilewriting goes on till so many were met (default 3; 0: none)\n"
             "  --sync                fillseq and fillrandom sync each batch\n"
             "  --rounds=N            (default 3)\n"
             "  --shard=I/N           of the rounds, only the Ith of N parts, with --json\n"
@@ -136,6 +137,7 @@ enum option_id {
     OPTION_HOT,
     OPTION_THREADS,
     OPTION_DURATION,
+    OPTION_CHECKPOINTS,
     OPTION_SYNC,
     OPTION_ROUNDS,
     OPTION_SHARD,
@@ -174,6 +176,7 @@ static const struct option options[] = {
     { "hot", required_argument, NULL, OPTION_HOT },
     { "threads", required_argument, NULL, OPTION_THREADS },
     { "duration", required_argument, NULL, OPTION_DURATION },
+    { "checkpoints", required_argument, NULL, OPTION_CHECKPOINTS },
     { "sync", no_argument, NULL, OPTION_SYNC },
     { "rounds", required_argument, NULL, OPTION_ROUNDS },
     { "shard", required_argument, NULL, OPTION_SHARD },
@@ -292,6 +295,7 @@ static void parse(bench_setup *s, int argc, char **argv, char *bench_list, char 
         case OPTION_HOT: o->hot_share = fraction(name, text, 1); break;
         case OPTION_THREADS: o->threads = (unsigned)number(name, text, 1, 1024); break;
         case OPTION_DURATION: o->duration_s = fraction(name, text, 1e6); break;
+        case OPTION_CHECKPOINTS: o->beside_checkpoints = (unsigned)number(name, text, 0, 1000); break;
         case OPTION_SYNC: o->sync = true; break;
         case OPTION_SHARD:
             if (!shard_parse(text, &s->shard))
@@ -437,7 +441,7 @@ int main(int argc, char **argv)
     s.o = (bench_options){
         .syncs = 20000, .key_bytes = 16, .value_bytes = 100,
         .large_value_bytes = 65536, .batch = 1000, .large_batch = 64, .multi = 16, .seek_nexts = 100,
-        .threads = 1, .hot_share = 0.01, .seed = 1, .pin = true,
+        .threads = 1, .hot_share = 0.01, .beside_checkpoints = 3, .seed = 1, .pin = true,
     };
     snprintf(bench_list, sizeof bench_list, "%s", DEFAULT_BENCHES);
     parse(&s, argc, argv, bench_list, store_list);

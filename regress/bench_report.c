@@ -20,6 +20,7 @@ void bench_cell_add(bench_cell *c, const bench_result *r)
     histogram_merge(&c->latency, &r->latency);
     c->beside_operations += r->beside_operations;
     c->beside_checkpoints += r->beside_checkpoints;
+    c->beside_told = r->beside_told;
     c->beside_max_ns = r->beside_max_ns > c->beside_max_ns ? r->beside_max_ns : c->beside_max_ns;
 }
 
@@ -127,7 +128,7 @@ static void print_line(const bench_setup *s, size_t which, size_t bench, const b
     if (c->beside_operations)
         printf("%-16s %-*s %9.2f M keys written beside, longest call %.3f ms", "", label_width(s),
                s->store[which].label, (double)c->beside_operations / 1e6, (double)c->beside_max_ns / 1e6);
-    if (c->beside_checkpoints)
+    if (c->beside_operations && c->beside_told)
         printf(", %llu checkpoints", (unsigned long long)c->beside_checkpoints);
     if (c->beside_operations)
         printf("\n");
@@ -207,14 +208,14 @@ static json_t *json_of_cell(const bench_setup *s, size_t i, size_t b, const benc
         json_array_append_new(rounds, json_pack("{s:I, s:I, s:f}", "operations", (json_int_t)c->round[r].operations,
                                                 "bytes", (json_int_t)c->round[r].bytes, "seconds",
                                                 c->round[r].seconds));
-    return json_pack("{s:s, s:s, s:f, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:o, s:o}", "benchmark",
+    return json_pack("{s:s, s:s, s:f, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:o, s:o, s:o}", "benchmark",
                      s->bench_name[b], "store", s->store[i].label, "median_per_second", bench_cell_median(c), "cut",
                      c->cut, "not_found", (json_int_t)c->not_found, "latency_ns", "count", (json_int_t)h->count,
                      "p50", (json_int_t)histogram_quantile(h, 0.5), "p99",
                      (json_int_t)histogram_quantile(h, 0.99), "p99.9", (json_int_t)histogram_quantile(h, 0.999),
                      "max", (json_int_t)h->max, "beside_operations", (json_int_t)c->beside_operations,
                      "beside_max_ns", (json_int_t)c->beside_max_ns, "beside_checkpoints",
-                     (json_int_t)c->beside_checkpoints, "rounds", rounds,
+                     c->beside_told ? json_integer((json_int_t)c->beside_checkpoints) : json_null(), "rounds", rounds,
                      "latencies", latencies);
 }
 

@@ -25,6 +25,7 @@ typedef struct bench_cell {
     uint64_t not_found;
     histogram latency; /* of all rounds */
     uint64_t beside_operations, beside_max_ns, beside_checkpoints; /* likewise */
+    bool beside_told; /* the store says how many checkpoints there were */
 } bench_cell;
 
 typedef struct bench_setup {

@@ -137,6 +137,10 @@ static bool part_reads(part_run *p)
     take_latencies(p, FIGURE_BESIDE_P50);
     p->figure[FIGURE_BESIDE_WRITES] = (double)p->result.beside_operations / p->result.seconds;
     p->figure[FIGURE_BESIDE_WRITE_MAX] = (double)p->result.beside_max_ns;
+    p->figure[FIGURE_BESIDE_CHECKPOINTS] = (double)p->result.beside_checkpoints;
+    if (p->result.beside_told && p->result.beside_checkpoints < p->o.beside_checkpoints)
+        fprintf(stderr, "levin-bench: %s: only %llu of %u checkpoints beside readers in %d s\n", p->store->label,
+                (unsigned long long)p->result.beside_checkpoints, p->o.beside_checkpoints, BENCH_BESIDE_LIMIT_S);
     return part_close(p);
 }
 

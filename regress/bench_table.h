@@ -38,6 +38,7 @@ typedef enum table_figure {
     FIGURE_BESIDE_MAX,
     FIGURE_BESIDE_WRITES,
     FIGURE_BESIDE_WRITE_MAX,
+    FIGURE_BESIDE_CHECKPOINTS,
     FIGURE_MEMORY,
     FIGURE_MEMORY_SHARE,
     FIGURE_DISK_SHARE,
@@ -45,7 +46,8 @@ typedef enum table_figure {
     TABLE_FIGURES
 } table_figure;
 
-typedef enum figure_unit { UNIT_PER_S, UNIT_BYTES_PER_S, UNIT_NS, UNIT_S, UNIT_BYTES, UNIT_TIMES } figure_unit;
+typedef enum figure_unit { UNIT_PER_S, UNIT_BYTES_PER_S, UNIT_NS, UNIT_S, UNIT_BYTES, UNIT_TIMES,
+                           UNIT_COUNT } figure_unit;
 
 typedef struct figure_kind {
     const char *name;  /* in JSON */

@@ -4,7 +4,8 @@
  * The time taken is from the first thread's first instruction behind the gate to the last one's end: a thread that
  * gets the processor late (more threads than processors) does not make the others look faster than they were.
  *
- * A thread beside (workload.beside) starts with the others, ends after them, and does not count in the time.
+ * A thread beside (workload.beside) starts with the others, ends after them, and does not count in the time.  Where a
+ * store tells of its checkpoints, the others go on until it has met as many as are asked for.
  *
  * Concurrency: the gate is a mutex and a condition; results are read after the join.
  */
@@ -36,7 +37,7 @@ typedef struct bench_thread {
     const bench_options *o;
     store *db;
     unsigned index, count;        /* index == count: the thread beside */
-    _Atomic unsigned *running;    /* release when one ends; acquire by the thread beside */
+    bench_beside *beside;
     bool ok;
     double began_s, ended_s;
     bench_result result;
@@ -99,11 +100,11 @@ static void *thread_run(void *argument)
     if (gate_pass(t->gate, ready)) {
         t->began_s = monotonic_s();
         t->ok = t->index == t->count
-                    ? workload_run_beside(t->w, session, t->a, t->o, t->running, &t->result)
-                    : workload_run(t->w, session, t->a, t->o, t->index, t->count, &t->result);
+                    ? workload_run_beside(t->w, session, t->a, t->o, t->beside, &t->result)
+                    : workload_run(t->w, session, t->a, t->o, t->index, t->count, t->beside, &t->result);
         t->ended_s = monotonic_s();
         if (t->index < t->count)
-            atomic_fetch_sub_explicit(t->running, 1, memory_order_release);
+            atomic_fetch_sub_explicit(&t->beside->running, 1, memory_order_release);
     }
     if (session)
         t->a->session_close(session);
@@ -131,7 +132,7 @@ bool bench_threads_run(const workload *w, store *db, const store_adapter *a, con
                        bench_result *sum)
 {
     const unsigned n = w->threaded ? o->threads : 1, all = n + (w->beside != NULL);
-    _Atomic unsigned running = n;
+    bench_beside beside = { n, w->beside && a->checkpoints && o->beside_checkpoints };
     start_gate gate = { .mutex = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
     bench_thread *threads = calloc(all, sizeof *threads);
     unsigned started = 0;
@@ -141,7 +142,7 @@ bool bench_threads_run(const workload *w, store *db, const store_adapter *a, con
     }
     for (; started < all; started++) {
         threads[started] = (bench_thread){ .gate = &gate, .w = w, .a = a, .o = o, .db = db, .index = started,
-                                           .count = n, .running = &running };
+                                           .count = n, .beside = &beside };
         if (pthread_create(&threads[started].thread, NULL, thread_run, &threads[started]) != 0) {
             fprintf(stderr, "levin-bench: thread %u of %u could not be started\n", started + 1, all);
             break;
@@ -159,6 +160,7 @@ bool bench_threads_run(const workload *w, store *db, const store_adapter *a, con
         sum->beside_operations = threads[n].result.beside_operations;
         sum->beside_max_ns = threads[n].result.beside_max_ns;
         sum->beside_checkpoints = threads[n].result.beside_checkpoints;
+        sum->beside_told = threads[n].result.beside_told;
     }
     free(threads);
     return ok;

@@ -32,6 +32,7 @@ const figure_kind table_figures[TABLE_FIGURES] = {
     [FIGURE_BESIDE_MAX] = { "beside_max", "  longest", UNIT_NS, true },
     [FIGURE_BESIDE_WRITES] = { "beside_writes", "  keys written meanwhile", UNIT_PER_S, false },
     [FIGURE_BESIDE_WRITE_MAX] = { "beside_write_max", "  longest write of 100 keys", UNIT_NS, true },
+    [FIGURE_BESIDE_CHECKPOINTS] = { "beside_checkpoints", "  checkpoints meanwhile", UNIT_COUNT, false },
     [FIGURE_MEMORY] = { "memory", "most resident memory", UNIT_BYTES, true },
     [FIGURE_MEMORY_SHARE] = { "memory_share", "  of the budgets", UNIT_TIMES, true },
     [FIGURE_DISK_SHARE] = { "disk_share", "disk after compact, of raw", UNIT_TIMES, true },

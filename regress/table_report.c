@@ -34,6 +34,7 @@ const char *table_figure_text(char text[TABLE_CELL_BYTES], table_figure f, doubl
     case UNIT_NS: return scaled(text, v, times, 1000);
     case UNIT_S: return scaled(text, v * 1e9, times, 1000);
     case UNIT_BYTES: return scaled(text, v, sizes, 1024);
+    case UNIT_COUNT: return snprintf(text, CELL_BYTES, "%.0f", v), text;
     default: return snprintf(text, CELL_BYTES, "%.2fx", v), text;
     }
 }
@@ -133,7 +134,7 @@ void table_report_text(const bench_setup *s, const table_values *t, double secon
 
 static const char *const units[] = { [UNIT_PER_S] = "per second", [UNIT_BYTES_PER_S] = "bytes per second",
                                      [UNIT_NS] = "ns", [UNIT_S] = "s", [UNIT_BYTES] = "bytes",
-                                     [UNIT_TIMES] = "times" };
+                                     [UNIT_TIMES] = "times", [UNIT_COUNT] = "number" };
 
 bool table_report_csv(const bench_setup *s, const table_values *t, FILE *to)
 {

@@ -21,7 +21,8 @@ typedef struct bench {
     uint64_t from, count;     /* this thread's share of the operations */
     uint64_t deadline_ns;     /* 0: none */
     bool by_count;            /* whether the count ends it too */
-    const _Atomic unsigned *running; /* of the thread beside: how many it still runs beside */
+    const bench_beside *beside;
+    bench_beside *readers;    /* of the thread beside */
 } bench;
 
 static inline const char *value_at(bench *b, uint32_t bytes)
@@ -37,6 +38,8 @@ static inline bool stopped(const bench *b)
 /* Whether there is another operation, the i-th; looks at the clock when `look`. */
 static inline bool more(const bench *b, uint64_t i, bool look)
 {
+    if (atomic_load_explicit(&b->beside->awaited, memory_order_relaxed) && !stopped(b)) /* a hint; pairs with nothing */
+        return true;
     if (look && (stopped(b) || (b->deadline_ns && monotonic_ns() >= b->deadline_ns)))
         return false;
     return !b->by_count || i < b->count;

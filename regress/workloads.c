@@ -106,7 +106,7 @@ static bool read_keys(bench *b, uint64_t among, uint32_t value_bytes, uint32_t e
         fprintf(stderr, "levin-bench: out of memory\n");
     for (uint64_t i = 0; ok && more(b, i, true);) {
         uint32_t n = READ_BLOCK, k = 0;
-        if (b->by_count && b->count - i < n)
+        if (b->by_count && i < b->count && b->count - i < n)
             n = (uint32_t)(b->count - i);
         for (; k < n; k++)
             bench_key_format(keys[k], b->o->key_bytes, random_below(&b->random, among));
@@ -142,6 +142,11 @@ static bool run_readlarge(bench *b)
     return read_keys(b, b->o->large, b->o->large_value_bytes, READ_BLOCK);
 }
 
+static uint64_t checkpoints_of(const bench *b)
+{
+    return b->a->checkpoints ? b->a->checkpoints(b->session) : 0;
+}
+
 /* The writer beside readers: random keys in small batches, unsynced, as fast as the store takes them. */
 static bool beside_write(bench *b)
 {
@@ -149,9 +154,10 @@ static bool beside_write(bench *b)
     const uint32_t key_bytes = b->o->key_bytes, value_bytes = b->o->value_bytes;
     char keys[BATCH][BENCH_KEY_MAX_BYTES];
     store_operation operations[BATCH];
-    const uint64_t before = b->a->checkpoints ? b->a->checkpoints(b->session) : 0;
+    const uint64_t before = checkpoints_of(b), limit_ns = monotonic_ns() + BENCH_BESIDE_LIMIT_S * UINT64_C(1000000000);
+    b->r->beside_told = b->a->checkpoints != NULL;
     /* acquire: nothing is read after it, but the count is then never older than the last thread's end */
-    while (atomic_load_explicit(b->running, memory_order_acquire) && !stopped(b)) {
+    while (atomic_load_explicit(&b->readers->running, memory_order_acquire) && !stopped(b)) {
         for (uint32_t n = 0; n < BATCH; n++) {
             bench_key_format(keys[n], key_bytes, random_below(&b->random, b->o->num));
             operations[n] = (store_operation){ { keys[n], key_bytes }, { value_at(b, value_bytes), value_bytes } };
@@ -162,8 +168,13 @@ static bool beside_write(bench *b)
         uint64_t took = monotonic_ns() - began;
         b->r->beside_max_ns = took > b->r->beside_max_ns ? took : b->r->beside_max_ns;
         b->r->beside_operations += BATCH;
+        if (b->r->beside_operations % (64 * BATCH) == 0)
+            b->r->beside_checkpoints = checkpoints_of(b) - before;
+        if (b->r->beside_checkpoints >= b->o->beside_checkpoints || monotonic_ns() >= limit_ns)
+            /* relaxed: a hint */
+            atomic_store_explicit(&b->readers->awaited, false, memory_order_relaxed);
     }
-    b->r->beside_checkpoints = b->a->checkpoints ? b->a->checkpoints(b->session) - before : 0;
+    b->r->beside_checkpoints = checkpoints_of(b) - before;
     return true;
 }
 
@@ -373,10 +384,11 @@ static bench bench_begin(const workload *w, store_session *session, const store_
 }
 
 bool workload_run(const workload *w, store_session *session, const store_adapter *a, const bench_options *o,
-                  unsigned thread, unsigned threads, bench_result *r)
+                  unsigned thread, unsigned threads, const bench_beside *beside, bench_result *r)
 {
     const uint64_t all = w->operations(o), share = all / threads, rest = all % threads;
     bench b = bench_begin(w, session, a, o, thread, r);
+    b.beside = beside;
     b.thread = thread;
     b.threads = threads;
     b.from = share * thread + (thread < rest ? thread : rest);
@@ -391,9 +403,11 @@ bool workload_run(const workload *w, store_session *session, const store_adapter
 }
 
 bool workload_run_beside(const workload *w, store_session *session, const store_adapter *a, const bench_options *o,
-                         const _Atomic unsigned *running, bench_result *r)
+                         bench_beside *beside, bench_result *r)
 {
     bench b = bench_begin(w, session, a, o, UINT32_MAX, r);
-    b.running = running;
-    return w->beside(&b);
+    b.beside = b.readers = beside;
+    const bool ok = w->beside(&b);
+    atomic_store_explicit(&beside->awaited, false, memory_order_relaxed); /* whatever became of it */
+    return ok;
 }

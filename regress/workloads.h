@@ -23,6 +23,7 @@ typedef struct bench_options {
     double hot_share;
     double duration_s;         /* 0: by count; else of benchmarks that say `timed` */
     double limit_s;            /* 0: none; else those by count end at the latest then, without being cut */
+    unsigned beside_checkpoints; /* what a thread runs beside goes on till that many, or for BENCH_BESIDE_LIMIT_S */
     uint64_t seed;
     bool sync;                 /* of fillseq, fillrandom */
     bool pin;
@@ -40,7 +41,15 @@ typedef struct bench_result {
     histogram latency;         /* of calls; sampled for reads */
     /* Of the thread beside: keys written, its longest call, and how often they were written out meanwhile. */
     uint64_t beside_operations, beside_max_ns, beside_checkpoints;
+    bool beside_told;          /* the store says how often; else beside_checkpoints is 0 */
 } bench_result;
+
+/* Between the threads of a benchmark and the one beside. */
+typedef struct bench_beside {
+    _Atomic unsigned running;  /* of the former. Release when one ends; acquire by the latter */
+    _Atomic bool awaited;      /* checkpoints, so that the former go on. Relaxed: orders nothing */
+} bench_beside;
+enum { BENCH_BESIDE_LIMIT_S = 60 };
 
 struct bench; /* one thread's state */
 
@@ -67,9 +76,9 @@ char *bench_values_create(const bench_options *o, size_t *bytes);
  * Requires thread < threads, values made.
  */
 bool workload_run(const workload *w, store_session *session, const store_adapter *a, const bench_options *o,
-                  unsigned thread, unsigned threads, bench_result *r);
-/* What the thread beside does, until *running is 0: the threads that are in workload_run(). */
+                  unsigned thread, unsigned threads, const bench_beside *beside, bench_result *r);
+/* What the thread beside does, until beside->running is 0: the threads that are in workload_run(). */
 bool workload_run_beside(const workload *w, store_session *session, const store_adapter *a, const bench_options *o,
-                         const _Atomic unsigned *running, bench_result *r);
+                         bench_beside *beside, bench_result *r);
 
 #endif

@@ -101,6 +101,12 @@ static store_result counting_compact(store_session *session)
     return STORE_OK;
 }
 
+/* One for each thousand writes. */
+static uint64_t counting_checkpoints(store_session *session)
+{
+    return session->s->writes / 1000;
+}
+
 static const store_adapter counting = {
     .abi = STORE_ABI, .name = "counting", .session_open = counting_open, .session_close = counting_close,
     .message = counting_message, .write = counting_write, .get = counting_get, .scan = counting_scan,
@@ -296,6 +302,46 @@ START_TEST(workloads__a_writer_beside_is_counted_apart)
 }
 END_TEST
 
+START_TEST(workloads__readers_go_on_until_checkpoints_were_met)
+{
+    static store s;
+    static bench_result r;
+    bench_options o = options_of(2);
+    store_adapter telling = counting;
+    telling.checkpoints = counting_checkpoints;
+    o.reads = 10; /* the readers' own end is long over */
+    for (unsigned timed = 0; timed < 2; timed++) {
+        memset(&s, 0, sizeof s);
+        o.duration_s = timed ? 0.001 : 0;
+        o.beside_checkpoints = 3;
+        ck_assert(bench_threads_run(workload_find("readwhilewriting"), &s, &telling, &o, &r));
+        ck_assert(r.beside_told && !r.cut);
+        ck_assert_uint_ge(r.beside_checkpoints, 3);
+        ck_assert_uint_eq(r.beside_checkpoints, s.writes / 1000);
+        ck_assert_uint_eq(r.operations, s.gets);
+        ck_assert_uint_eq(r.latency.count, s.gets);
+        ck_assert_uint_gt(s.gets, o.reads);
+    }
+    /* one that fails before is the end, and a store that does not tell is not waited for */
+    memset(&s, 0, sizeof s);
+    s.fail_after = 1500;
+    o.duration_s = 0;
+    ck_assert(!bench_threads_run(workload_find("readwhilewriting"), &s, &telling, &o, &r));
+    memset(&s, 0, sizeof s);
+    ck_assert(bench_threads_run(workload_find("readwhilewriting"), &s, &counting, &o, &r));
+    ck_assert(!r.beside_told);
+    ck_assert_uint_eq(r.beside_checkpoints, 0);
+    ck_assert_uint_eq(s.gets, o.reads);
+    /* none asked for: none waited for, and 0 is told */
+    memset(&s, 0, sizeof s);
+    o.beside_checkpoints = 0;
+    ck_assert(bench_threads_run(workload_find("readwhilewriting"), &s, &telling, &o, &r));
+    ck_assert(r.beside_told);
+    ck_assert_uint_eq(s.gets, o.reads);
+    free((void *)(uintptr_t)o.values);
+}
+END_TEST
+
 START_TEST(workloads__a_store_that_fails_ends_the_run)
 {
     static store s = { .fail_after = 5 };
@@ -317,4 +363,5 @@ LEVIN_TEST_MAIN("workloads", TEST(workloads__a_fill_writes_every_key_once),
                 TEST(workloads__ycsb_mixes),
                 TEST(workloads__stop_ends_each_early), TEST(workloads__duration_ends_by_the_clock),
                 TEST(workloads__limit_ends_a_count_and_is_no_cut), TEST(workloads__a_writer_beside_is_counted_apart),
+                TEST(workloads__readers_go_on_until_checkpoints_were_met),
                 TEST(workloads__a_store_that_fails_ends_the_run))
