@@ -4,6 +4,7 @@
 #   ROUNDS=N     N times, from other seeds each time: medians are shown (default 1)
 #   ALL=1        run all detectors on each bug, to see which kill what
 #   ONLY=word    only the bugs with that word in their name
+#   CLEAN=0      not the tree without a bug: for bugs looked at one by one, which another run has proved it for
 #   JOBS=N       so many bugs at once (default 2); each detector is one process that works
 #   DETECTORS='sweep units'  only these; "none": then nothing is caught, and this must fail
 #   FRESH=1      what was found out before, with the same sources and settings, is found out again
@@ -276,7 +277,7 @@ mapfile -t patches < <(grep -Lx 'Detector: schedules' faults/planted/*.patch; gr
 for patch in "${patches[@]}"; do
     name=$(basename "${patch:-none}" .patch)
     [[ -n $patch && -n $only && $name != *"$only"* ]] && continue
-    [[ -z $patch && ${#detectors[@]} -eq 0 ]] && continue
+    [[ -z $patch && (${#detectors[@]} -eq 0 || ${CLEAN:-1} = 0) ]] && continue
     key=$({ echo "$tree $seeds $rounds $all $schedules ${DETECTORS:-}"; cat ${patch:+"$patch"} </dev/null; } | sha256sum | cut -c1-16)
     result=$results/$name.$key
     files+=("$result")
