@@ -23,6 +23,7 @@ static _Atomic uint64_t allocations;
 static _Atomic uint64_t held;
 static uint64_t refuse_at;        /* refuse the allocation of that number; 0: none */
 static levin_background background = LEVIN_BACKGROUND_NONE;
+static uint64_t value_cache_bytes = 64 << 20;
 static pthread_t reader;
 static _Atomic uint64_t tables_made[2]; /* allocations of 4 to 8 MiB: by `reader`; by another thread */
 
@@ -58,6 +59,7 @@ static levin *store_open(uint64_t row_cache_bytes)
     o.cache_bytes = 32 * 4096;
     o.memtable_bytes = 1 << 20;
     o.row_cache_bytes = row_cache_bytes;
+    o.value_cache_bytes = value_cache_bytes;
     o.wal_segment_bytes = 64 << 10;
     o.background = background;
     io = *levin_io_posix();
@@ -350,6 +352,45 @@ START_TEST(pinned__stays_as_it_was)
 }
 END_TEST
 
+/* Pinned in the cache of large values, which then takes in several times as much as it has room for. */
+START_TEST(pinned__a_large_value_in_the_cache_stays_as_it_was)
+{
+    enum { VALUES = 60, APART = 29 };
+    static uint8_t buffer[LARGE];
+    value_cache_bytes = 16 * LARGE;
+    levin *db = store_open(0);
+    levin_pinned pinned[2];
+    levin_stats stats;
+    uint8_t key[KEY_BYTES];
+    size_t bytes;
+    for (unsigned n = 0; n < VALUES; n++)
+        put(db, n * APART, 0);
+    ck_assert_int_eq(levin_checkpoint(db), LEVIN_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        key_of(key, i * APART);
+        ck_assert_int_eq(levin_get(db, NULL, key, KEY_BYTES, buffer, sizeof buffer, &bytes), LEVIN_OK);
+        const uint64_t before = allocations;
+        ck_assert_int_eq(levin_get_pinned(db, NULL, key, KEY_BYTES, &pinned[i]), LEVIN_OK);
+        ck_assert_uint_eq(allocations, before); /* no copy of it */
+    }
+    for (unsigned round = 0; round < 4; round++)
+        for (unsigned n = 2; n < VALUES; n++)
+            for (unsigned again = 0; again < 2; again++) {
+                key_of(key, n * APART);
+                ck_assert_int_eq(levin_get(db, NULL, key, KEY_BYTES, buffer, sizeof buffer, &bytes), LEVIN_OK);
+                expect_value(buffer, bytes, n * APART, true);
+            }
+    levin_stats_get(db, &stats);
+    ck_assert_uint_gt(stats.large_evictions, VALUES);
+    for (unsigned i = 0; i < 2; i++) {
+        expect_value(pinned[i].value.data, pinned[i].value.size, i * APART, true);
+        levin_pinned_release(&pinned[i]);
+    }
+    store_close(db);
+    value_cache_bytes = 64 << 20;
+}
+END_TEST
+
 START_TEST(pinned__without_memory_for_a_large_value_is_an_error)
 {
     levin *db = store_open(ROW_CACHE_BYTES);
@@ -485,5 +526,6 @@ LEVIN_TEST_MAIN("read", TEST(read__a_large_row_cache_gets_its_table_in_the_backg
                 TEST(read__all_kinds_agree_in_all_layers),
                 TEST(multi_get__an_empty_key_is_refused_and_the_others_are_read),
                 TEST(multi_get__of_rows_written_again_gives_the_new_values), TEST(pinned__stays_as_it_was),
+                TEST(pinned__a_large_value_in_the_cache_stays_as_it_was),
                 TEST(pinned__without_memory_for_a_large_value_is_an_error), TEST(read__of_short_keys_allocates_nothing),
                 TEST(write__of_short_keys_allocates_nothing_for_them))
