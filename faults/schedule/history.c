@@ -38,6 +38,7 @@ typedef struct search {
     bool crash;
     uint64_t durable;  /* calls that the prefix must hold */
     uint64_t done_writes;
+    uint64_t together; /* writes that those committed after them take along into the failed group */
     uint64_t earlier[HISTORY_CALLS_MAX]; /* writes committed before that one, those of them that were */
     uint64_t later[HISTORY_CALLS_MAX];   /* the same, the other way round */
     history_state found;
@@ -142,7 +143,7 @@ static bool failed_could_lead(const search *s, uint64_t ordered, const history_s
         }
     }
     for (uint64_t left = group; left; left &= left - 1)
-        *free &= !(s->earlier[__builtin_ctzll(left)] & group);
+        *free &= !(s->earlier[__builtin_ctzll(left)] & (group | (s->together & ~ordered)));
     bool right = true;
     for (unsigned k = 0; k < HISTORY_KEYS; k++)
         right &= later >> k & 1 || shows(k, s->found[k], state[k]);
@@ -162,7 +163,9 @@ static bool failed_lead(search *s, uint64_t ordered, uint64_t used, const histor
     for (unsigned i = 0; i < s->h->count; i++) {
         const history_call *c = &s->h->calls[i];
         history_state next;
-        if (used >> i & 1 || s->later[i] & used || !in_failed_group(s, ordered, moment, i) || !reads_right(c, state))
+        const bool hole = s->earlier[i] & s->together & ~ordered & ~used;
+        if (used >> i & 1 || s->later[i] & used || hole || !in_failed_group(s, ordered, moment, i) ||
+            !reads_right(c, state))
             continue;
         apply(c, state, next);
         if (failed_lead(s, ordered, used | (uint64_t)1 << i, next, first, moment))
@@ -281,6 +284,8 @@ static history_verdict search_order(search *s, const history *h)
             s->may |= (uint64_t)1 << i;
         if (c->result == HISTORY_DONE && c->writes)
             s->done_writes |= (uint64_t)1 << i;
+        if (h->sync_only && c->writes && (c->result == HISTORY_FAILED || c->result == HISTORY_OPEN))
+            s->together |= (uint64_t)1 << i;
         for (unsigned j = 0; j < h->count; j++) {
             s->earlier[i] |= (uint64_t)commits_before(&h->calls[j], c) << j;
             s->later[i] |= (uint64_t)commits_before(c, &h->calls[j]) << j;

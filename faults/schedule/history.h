@@ -16,7 +16,10 @@
  * Behind a prefix that holds all that was acknowledged, calls of the group whose sync has failed may follow, each whole
  * (POISON).  They were in flight together at some moment, and what the prefix holds had been called by then; some may
  * not have returned yet.  That group is the last one: nothing that has not returned is published behind it.  What
- * failed with a code after which "the store is as if the call had not been" (levin.h) never follows.
+ * failed with a code after which "the store is as if the call had not been" (levin.h) never follows.  Where nothing
+ * but syncs of the log fails (`sync_only`), there is no hole among the failed either: what was committed before one of
+ * them, by an order that is known, was in its group (a sync that failed ends all writing) and is there with it, as in
+ * oracle.h.  Otherwise the earlier one may have failed alone, before the log (a large value that could not be written).
  *
  * The order is that of commit, of which levin.h promises more than that:
  *   submission  what a thread has submitted without waiting (a ticket, a callback) comes before every write that is
@@ -68,6 +71,7 @@ typedef struct history {
     unsigned count;
     uint64_t now;
     bool faults;                /* calls may fail; so may those that have not returned have done */
+    bool sync_only;             /* of calls, only syncs of the log may fail */
     uint64_t steps_max;         /* of one search; 0: HISTORY_STEPS_DEFAULT */
 } history;
 

@@ -372,6 +372,31 @@ START_TEST(history__failed_group_is_in_order_of_submission)
 }
 END_TEST
 
+START_TEST(history__failed_group_has_no_hole)
+{
+    const history_state second = { 0, 2 }, both = { 1, 2 }, third = { 0, 0, 3 }, last_two = { 0, 2, 3 };
+    history h = { .faults = true, .sync_only = true };
+    submission(&h, 0, 1, 20, "a1")->result = HISTORY_FAILED;
+    submission(&h, 2, 3, 21, "b2")->result = HISTORY_FAILED;
+    ck_assert_int_eq(history_check_crash(&h, second, false), HISTORY_UNEXPLAINED);
+    ck_assert_int_eq(history_check_crash(&h, both, false), HISTORY_EXPLAINED);
+    h.calls[0].result = HISTORY_UNDONE; /* it failed alone, and is in no group */
+    ck_assert_int_eq(history_check_crash(&h, second, false), HISTORY_EXPLAINED);
+    h.calls[0].result = HISTORY_OPEN; /* nobody has asked after it: it was in the group, or before it */
+    h.calls[0].returned = HISTORY_PENDING;
+    ck_assert_int_eq(history_check_crash(&h, second, false), HISTORY_UNEXPLAINED);
+    ck_assert_int_eq(history_check_crash(&h, both, false), HISTORY_EXPLAINED);
+    h.sync_only = false; /* it may have failed alone */
+    ck_assert_int_eq(history_check_crash(&h, second, false), HISTORY_EXPLAINED);
+    h.sync_only = true;
+    h.calls[0].submitted = 2; /* beside the other: any order will do */
+    ck_assert_int_eq(history_check_crash(&h, second, false), HISTORY_EXPLAINED);
+    call(&h, 4, 22, "", "c3")->result = HISTORY_FAILED; /* behind both */
+    ck_assert_int_eq(history_check_crash(&h, third, false), HISTORY_UNEXPLAINED);
+    ck_assert_int_eq(history_check_crash(&h, last_two, false), HISTORY_UNEXPLAINED);
+}
+END_TEST
+
 START_TEST(history__callbacks_come_in_the_order_of_commit)
 {
     history h = { 0 };
@@ -535,6 +560,17 @@ static bool group_leads(const reading *r, unsigned prefix, history_state state)
             if (h->calls[r->in_group[j]].returned <= c->invoked ||
                 (j > i && promised_before(h, r->in_group[j], r->in_group[i])))
                 return false;
+        for (unsigned j = 0; j < h->count && h->sync_only; j++) {
+            const history_result result = h->calls[j].result;
+            bool is_there = false;
+            for (unsigned n = 0; n < prefix; n++)
+                is_there |= r->published[n] == j;
+            for (unsigned n = 0; n < r->group_count; n++)
+                is_there |= r->in_group[n] == j;
+            if (!is_there && promised_before(h, j, r->in_group[i]) &&
+                (result == HISTORY_FAILED || result == HISTORY_OPEN))
+                return false;
+        }
         for (unsigned j = 0; j < prefix; j++)
             if (h->calls[r->published[j]].writes &&
                 (c->returned <= h->calls[r->published[j]].invoked ||
@@ -663,6 +699,7 @@ START_TEST(history__crash_search_agrees_with_all_orders)
         if (seed % 2)
             random_terms(&r, &h);
         h.faults = seed % 4 < 2;
+        h.sync_only = seed % 8 < 2;
         history_state found = { 0 };
         for (unsigned k = 0; k < 2; k++) /* mostly something that was written */
             for (unsigned i = (unsigned)random_below(&r, h.count + 1); i < h.count && !found[k]; i++)
@@ -694,7 +731,7 @@ LEVIN_TEST_MAIN("history", TEST(history__stale_read_is_seen), TEST(history__half
                 TEST(history__many_failed_writes_take_no_time),
                 TEST(history__order_of_submission_is_that_of_commit),
                 TEST(history__crash_leaves_no_hole_in_the_order_of_submission),
-                TEST(history__failed_group_is_in_order_of_submission),
+                TEST(history__failed_group_is_in_order_of_submission), TEST(history__failed_group_has_no_hole),
                 TEST(history__callbacks_come_in_the_order_of_commit),
                 TEST(history__search_that_is_given_up_is_undecided), TEST(history__many_reads_take_no_time),
                 TEST(history__failed_writes_in_order_take_no_time), TEST(history__search_agrees_with_all_orders),
