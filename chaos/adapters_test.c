@@ -4,11 +4,13 @@
  * Checked: what a store holds equals a model over seeded random batches, gets, multi-gets and scans of every shape,
  * through reopens and compactions; values of all sizes, and buffers too small for them; a batch that fails leaves
  * nothing behind; two sessions on two threads see whole batches; a directory that cannot be opened gives a text;
- * damage is told where a store can check; what a store says about itself.
+ * damage is told where a store can check; what a store says about itself; what is prepared for children leaves nothing
+ * in the parent.
  */
 #include "adapters.h"
 #include "store_spec.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
 #include <pthread.h>
@@ -713,6 +715,39 @@ START_TEST(adapters__say_what_they_are)
 }
 END_TEST
 
+static unsigned entries(const char *path)
+{
+    DIR *list = opendir(path);
+    unsigned n = 0;
+    ck_assert_ptr_nonnull(list);
+    while (readdir(list))
+        n++;
+    closedir(list);
+    return n;
+}
+
+START_TEST(adapters__what_is_prepared_leaves_no_thread_and_no_file)
+{
+    for (const store_adapter *const *a = store_adapters(); *a; a++) {
+        if (!(*a)->prepare)
+            continue;
+        char directory[PATH_BYTES], before[PATH_BYTES];
+        subject s = { .db = NULL };
+        const unsigned threads = entries("/proc/self/task"), files = entries("/proc/self/fd");
+        directory_make(directory);
+        ck_assert_ptr_nonnull(getcwd(before, sizeof before));
+        ck_assert_int_eq(chdir(directory), 0);
+        (*a)->prepare();
+        ck_assert_int_eq(chdir(before), 0);
+        ck_assert_int_eq(rmdir(directory), 0);
+        ck_assert_uint_eq(entries("/proc/self/task"), threads);
+        ck_assert_uint_eq(entries("/proc/self/fd"), files);
+        subject_begin(&s, *a, true);
+        subject_end(&s);
+    }
+}
+END_TEST
+
 static void levin_caches(uint64_t budget, const store_option *options, size_t count, const char *wanted)
 {
     char text[STORE_MESSAGE_BYTES] = "";
@@ -774,5 +809,6 @@ LEVIN_TEST_MAIN("adapters", TEST(adapters__equal_the_model), TEST(adapters__equa
                 TEST(adapters__two_sessions_on_two_threads_see_whole_batches),
                 TEST(adapters__two_writers_on_the_same_keys_both_get_through),
                 TEST(adapters__a_wrong_directory_gives_a_text), TEST(adapters__damage_is_told),
-                TEST(adapters__say_what_they_are), TEST(adapters__levin_takes_its_options),
+                TEST(adapters__say_what_they_are), TEST(adapters__what_is_prepared_leaves_no_thread_and_no_file),
+                TEST(adapters__levin_takes_its_options),
                 TEST(adapters__levins_caches_stay_within_the_budget))

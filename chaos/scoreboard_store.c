@@ -396,6 +396,8 @@ void board_row_prepare(board *b, board_row *row)
     char path[DIRECTORY_PATH_BYTES], now[DIRECTORY_PATH_BYTES], text[SETTINGS_BYTES];
     const store_config config = board_config(&row->spec, ".", true);
     const bool replaying = b->options.replaying;
+    if (row->spec.adapter->prepare)
+        row->spec.adapter->prepare();
     row->spec.adapter->configuration(&config, row->configuration);
     row->work = board_work(b->options.seed, b->options.keys, b->options.batches, row->spec.adapter);
     row->acknowledged = b->options.batches;

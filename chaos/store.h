@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_ABI 5u
+#define STORE_ABI 6u
 
 /* In front of a plug-in's adapter: const store_adapter levin_store STORE_EXPORT = { .abi = STORE_ABI, ... }; */
 #define STORE_EXPORT __attribute__((visibility("default")))
@@ -141,6 +141,11 @@ typedef struct store_adapter {
      * (wholly with STORE_CAN_COMPACT). No other session may be open.
      */
     store_result (*compact)(store_session *session);
+    /*
+     * What the library works out once in a process, if that takes long: called before a process forks many that each
+     * open a store.  Leaves no thread and no file.  May be NULL.
+     */
+    void (*prepare)(void);
 } store_adapter;
 
 /* A store that cannot be loaded here: its plug-in was not built, because the package that it needs is not installed. */
