@@ -94,10 +94,12 @@ if has rocksdb; then
     check "keeps its last words to itself" test ! -s err
 fi
 # a report goes with what its trials began with
-check "every example again by its line" exits 0 sh -c "'$chaos' scoreboard --stores ./liar.so --classes flip,cut --damages 10 --batches 100 --quiet --directory again >/dev/null &&
+check "every example again by its line" exits 0 sh -c "'$chaos' scoreboard --stores ./liar.so --classes flip,zero,cut,misdirected,stale --damages 10 --batches 100 --quiet --directory again >/dev/null &&
     '$chaos' scoreboard --directory again --again >again.txt"
 check "is counted" grep -qE '^([0-9]+) of \1 findings came back 3 times in a row$' again.txt
 check "with a store made anew each time" grep -qE '^[1-9][0-9]* with store or recording made anew for each replay, 0 with the kept ones' again.txt
+check "in the order of the report, whoever is first" diff <(jq -r '.stores[] | .store as $s | .classes[] | .class as $c | .examples[] | "\($s)/\($c)/\(.place)"' again/scoreboard.json) \
+    <(sed -n "s/.*--replay '\(.*\)'$/\1/p" again.txt)
 place=$(jq -r '.stores[0].classes[0].examples[0].place' again/scoreboard.json)
 mkdir alone && cp again/scoreboard.json alone
 check "a replay beside nothing but the report" exits 1 "$chaos" scoreboard --directory alone --batches 100 --replay "./liar.so/flip/$place"
@@ -164,7 +166,13 @@ for signal in INT TERM HUP KILL; do
     check "$signal while a store is made" interrupted "$signal" --stores "$silent" --classes flip --directory "cut$signal"
     check "$signal in a replay" interrupted "$signal" --directory "cut$signal" --replay "$silent/flip/1"
 done
-replays() { pgrep -P "$1" >child && in_memory "$(cat child)"; } # pid
+replays() { # pid: a worker of it has begun a replay
+    local worker
+    for worker in $(pgrep -P "$1"); do
+        pgrep -P "$worker" >child && in_memory "$(cat child)" && return
+    done
+    return 1
+}
 repeating() { # signal: to --again, whose replay holds it up
     local pid child
     env --default-signal=INT "$chaos" scoreboard --directory repeated --again >/dev/null 2>&1 &

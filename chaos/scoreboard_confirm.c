@@ -5,11 +5,14 @@
  * tried.  It confirms an example when its exit status says bad and its answer names the same outcome.  Of an outcome
  * up to BOARD_CANDIDATES examples are tried until one comes back each time; if none does, the outcome is doubtful: it
  * is marked, and no finding.
+ *
+ * Outcomes are shared out to worker processes; the three replays of an example come one after the other, in one of them.
  */
 #include "scoreboard_confirm.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +26,8 @@
 #include "scoreboard.h"
 #include "scoreboard_kept.h"
 
-enum { WORDS_MAX = 16, WORD_BYTES = STORE_LABEL_BYTES + 64, ANSWER_BYTES = 8192, NUMBER_BYTES = 32 };
+enum { WORDS_MAX = 16, WORD_BYTES = STORE_LABEL_BYTES + 64, ANSWER_BYTES = 8192, NUMBER_BYTES = 32, LOOK_MS = 100,
+       REPLAY_HANGS = 30 /* of hang_seconds: a replay that takes as long is one of the harness */ };
 
 /* What is replayed, and the words of its line. */
 typedef struct replay {
@@ -105,23 +109,18 @@ static _Noreturn void replay_child(const replay *r, int output)
     _exit(EXIT_HARNESS);
 }
 
-/* Its exit status; -1: it died. answer: what it printed. */
-static int replay_run(const replay *r, char answer[ANSWER_BYTES])
+/* What the replay prints, until it ends; one that is not wanted any more is ended. */
+static void answer_read(crew_worker *worker, pid_t child, int from, char answer[ANSWER_BYTES])
 {
-    int ends[2], status;
     size_t used = 0;
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        fatal("pipe: %s", strerror(errno));
-    const pid_t child = fork();
-    if (child < 0)
-        fatal("fork: %s", strerror(errno));
-    if (child == 0)
-        replay_child(r, ends[1]);
-    close(ends[1]);
-    for (char more[ANSWER_BYTES]; ;) {
-        const ssize_t got = read(ends[0], more, sizeof more);
-        if (crew_interrupted())
-            kill(child, SIGTERM);
+    for (char more[ANSWER_BYTES];;) {
+        struct pollfd p = { .fd = from, .events = POLLIN };
+        const int ready = poll(&p, 1, LOOK_MS);
+        if (crew_should_stop(worker))
+            kill(child, SIGKILL); /* and what it has forked with it: PR_SET_PDEATHSIG */
+        if (ready <= 0)
+            continue;
+        const ssize_t got = read(from, more, sizeof more);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -131,6 +130,21 @@ static int replay_run(const replay *r, char answer[ANSWER_BYTES])
         used += part;
     }
     answer[used] = '\0';
+}
+
+/* Its exit status; -1: it died. answer: what it printed. */
+static int replay_run(const replay *r, crew_worker *worker, char answer[ANSWER_BYTES])
+{
+    int ends[2], status;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        fatal("pipe: %s", strerror(errno));
+    const pid_t child = fork();
+    if (child < 0)
+        fatal("fork: %s", strerror(errno));
+    if (child == 0)
+        replay_child(r, ends[1]);
+    close(ends[1]);
+    answer_read(worker, child, ends[0], answer);
     close(ends[0]);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
@@ -152,21 +166,22 @@ static char *answer_line(char *answer, outcome *what)
 }
 
 /* How often of BOARD_REPEATS it ended in the same outcome; differs: what the first that did not said. */
-static unsigned replay_confirm(const replay *r, outcome wanted, char differs[GUARDED_TEXT_BYTES])
+static unsigned replay_confirm(const replay *r, crew_worker *worker, outcome wanted, char differs[GUARDED_TEXT_BYTES])
 {
     char answer[ANSWER_BYTES], whole[ANSWER_BYTES];
     unsigned same = 0;
     differs[0] = '\0';
-    for (int i = 0; i < BOARD_REPEATS && !crew_interrupted(); i++) {
+    for (int i = 0; i < BOARD_REPEATS && !crew_should_stop(worker); i++) {
         outcome what = OUTCOME_COUNT;
-        const int status = replay_run(r, answer);
+        crew_at(worker, "%s", r->name);
+        const int status = replay_run(r, worker, answer);
         memcpy(whole, answer, sizeof whole);
         const char *line = answer_line(answer, &what);
         if (status == EXIT_VIOLATION && what == wanted) {
             same++;
             continue;
         }
-        if (differs[0] || crew_interrupted())
+        if (differs[0] || crew_should_stop(worker))
             continue;
         whole[strcspn(whole, "\n")] = '\0';
         snprintf(differs, GUARDED_TEXT_BYTES, "exit status %d, %.400s", status, line ? line : whole);
@@ -174,35 +189,90 @@ static unsigned replay_confirm(const replay *r, outcome wanted, char differs[GUA
     return same;
 }
 
+static void died(void *context, const char *where, const char *how)
+{
+    (void)context;
+    fatal("the harness itself died at the replay of %s: %s", where, how);
+}
+
+static crew_options crew_of(const board_options *o, uint64_t tasks, void *context)
+{
+    return (crew_options){ .jobs = o->jobs, .tasks = tasks, .hang_seconds = REPLAY_HANGS * o->hang_seconds,
+                           .context = context, .died = died };
+}
+
 /* ---- those of a board ---- */
 
-static void outcome_confirm(const board *b, const board_row *row, board_cell *cell, board_class c, outcome o)
+/* A bad outcome: a task, and the answer of the worker that took it. */
+typedef struct doubt {
+    uint32_t row, class;
+    outcome what;
+    board_example examples[BOARD_CANDIDATES];
+} doubt;
+
+typedef struct doubts {
+    board *b;
+    doubt *list;
+    size_t count;
+} doubts;
+
+static void doubt_work(void *context, crew_worker *worker, uint64_t task)
 {
-    board_example *e = cell->examples[o];
-    for (size_t i = 0; i < BOARD_CANDIDATES && e[i].there && !crew_interrupted(); i++) {
+    const doubts *all = context;
+    doubt *d = &all->list[task];
+    board_example *e = d->examples;
+    for (size_t i = 0; i < BOARD_CANDIDATES && e[i].there && !crew_should_stop(worker); i++) {
         char place[BOARD_PLACE_BYTES];
-        replay r = { .options = &b->options, .label = row->spec.label, .class = board_class_word(c), .place = place };
-        board_place_text(c, e[i].number, place);
+        replay r = { .options = &all->b->options, .label = all->b->rows[d->row]->spec.label,
+                     .class = board_class_word((board_class)d->class), .place = place };
+        board_place_text((board_class)d->class, e[i].number, place);
         replay_words(&r);
-        e[i].reproduced = replay_confirm(&r, o, e[i].differs);
+        e[i].reproduced = replay_confirm(&r, worker, d->what, e[i].differs);
         if (e[i].reproduced < BOARD_REPEATS)
             continue;
         const board_example shown = e[i];
         e[i] = e[0];
         e[0] = shown;
-        return;
+        break;
     }
+    crew_send(worker, 1, d, sizeof *d);
+}
+
+static void doubt_receive(void *context, unsigned type, const void *data, size_t bytes)
+{
+    const doubts *all = context;
+    doubt d;
+    (void)type;
+    memcpy(&d, data, bytes < sizeof d ? bytes : sizeof d);
+    memcpy(all->b->rows[d.row]->cells[d.class].examples[d.what], d.examples, sizeof d.examples);
+}
+
+static void doubts_list(doubts *all)
+{
+    const board *b = all->b;
+    all->list = fatal_alloc_zeroed((b->row_count * BOARD_CLASSES * OUTCOME_COUNT + 1) * sizeof *all->list);
+    for (uint32_t i = 0; i < b->row_count; i++)
+        for (uint32_t c = 0; c < BOARD_CLASSES; c++)
+            for (int o = 0; o < OUTCOME_COUNT; o++) {
+                const board_example *e = b->rows[i]->cells[c].examples[o];
+                if (!e->there || !board_is_bad((board_class)c, (outcome)o))
+                    continue;
+                doubt *d = &all->list[all->count++];
+                *d = (doubt){ .row = i, .class = c, .what = (outcome)o };
+                memcpy(d->examples, e, sizeof d->examples);
+            }
 }
 
 void board_confirm(board *b)
 {
     const double begun = crew_clock();
-    fflush(NULL);
-    for (size_t i = 0; i < b->row_count; i++)
-        for (int c = 0; c < BOARD_CLASSES; c++)
-            for (int o = 0; o < OUTCOME_COUNT; o++)
-                if (board_is_bad((board_class)c, (outcome)o))
-                    outcome_confirm(b, b->rows[i], &b->rows[i]->cells[c], (board_class)c, (outcome)o);
+    doubts all = { .b = b };
+    doubts_list(&all);
+    crew_options options = crew_of(&b->options, all.count, &all);
+    options.work = doubt_work;
+    options.receive = doubt_receive;
+    crew_run(&options);
+    free(all.list);
     b->confirmed = !crew_interrupted();
     b->interrupted = crew_interrupted();
     b->seconds += crew_clock() - begun;
@@ -225,44 +295,114 @@ uint64_t board_cell_found(const board *b, const board_cell *cell, board_class c)
 
 /* ---- those of a report ---- */
 
+/* One example of it, and what became of its line. */
+typedef struct claim {
+    replay r;
+    char label[STORE_LABEL_BYTES], class[BOARD_PLACE_BYTES], place[BOARD_PLACE_BYTES];
+    outcome what;
+    bool finding, done;
+    unsigned same;
+    char differs[GUARDED_TEXT_BYTES];
+} claim;
+
 typedef struct again {
+    claim *claims;
+    size_t count, printed;
+    board_options options;
     unsigned findings, same; /* lines that had come back each time; those that do now */
     unsigned doubtful, back; /* those that had not */
     unsigned fresh;          /* with what they begin with made anew */
 } again;
 
-static bool example_again(void *context, const board_options *options, const board_kept_example *e)
+typedef struct claim_answer {
+    uint64_t number;
+    unsigned same;
+    char differs[GUARDED_TEXT_BYTES];
+} claim_answer;
+
+static bool claim_add(void *context, const board_options *options, const board_kept_example *e)
 {
     again *a = context;
-    char line[BOARD_REPLAY_BYTES], differs[GUARDED_TEXT_BYTES];
-    replay r = { .options = options, .label = e->label, .class = e->class, .place = e->place,
-                 .fresh = e->again == BOARD_AGAIN_SAME };
-    replay_words(&r);
-    replay_text(&r, line);
-    const unsigned same = replay_confirm(&r, e->what, differs);
-    if (crew_interrupted())
-        return false;
-    *(e->finding ? &a->findings : &a->doubtful) += 1;
-    *(e->finding ? &a->same : &a->back) += same == BOARD_REPEATS;
-    a->fresh += r.fresh;
-    printf("%u of %d  %s%s  %s\n", same, BOARD_REPEATS, outcome_text(e->what), e->finding ? "" : " (no finding)", line);
-    if (same < BOARD_REPEATS)
-        printf("        differs: %s\n", differs);
-    fflush(stdout);
+    a->options = *options;
+    a->claims = fatal_realloc(a->claims, (a->count + 1) * sizeof *a->claims);
+    claim *c = &a->claims[a->count++];
+    *c = (claim){ .what = e->what, .finding = e->finding, .r = { .fresh = e->again == BOARD_AGAIN_SAME } };
+    snprintf(c->label, sizeof c->label, "%s", e->label);
+    snprintf(c->class, sizeof c->class, "%s", e->class);
+    snprintf(c->place, sizeof c->place, "%s", e->place);
     return true;
+}
+
+/* Its words, once it stays where it is. */
+static void claim_words(claim *c, const board_options *options)
+{
+    c->r.options = options;
+    c->r.label = c->label;
+    c->r.class = c->class;
+    c->r.place = c->place;
+    replay_words(&c->r);
+}
+
+static void claim_work(void *context, crew_worker *worker, uint64_t task)
+{
+    const again *a = context;
+    claim_answer answer = { .number = task };
+    answer.same = replay_confirm(&a->claims[task].r, worker, a->claims[task].what, answer.differs);
+    if (!crew_should_stop(worker))
+        crew_send(worker, 1, &answer, sizeof answer);
+}
+
+static void claim_print(again *a, const claim *c)
+{
+    char line[BOARD_REPLAY_BYTES];
+    replay_text(&c->r, line);
+    *(c->finding ? &a->findings : &a->doubtful) += 1;
+    *(c->finding ? &a->same : &a->back) += c->same == BOARD_REPEATS;
+    a->fresh += c->r.fresh;
+    printf("%u of %d  %s%s  %s\n", c->same, BOARD_REPEATS, outcome_text(c->what), c->finding ? "" : " (no finding)",
+           line);
+    if (c->same < BOARD_REPEATS)
+        printf("        differs: %s\n", c->differs);
+    fflush(stdout);
+}
+
+/* In their order, each as soon as those before it are done. */
+static void claim_receive(void *context, unsigned type, const void *data, size_t bytes)
+{
+    again *a = context;
+    claim_answer answer;
+    (void)type;
+    memcpy(&answer, data, bytes < sizeof answer ? bytes : sizeof answer);
+    claim *c = &a->claims[answer.number];
+    c->done = true;
+    c->same = answer.same;
+    memcpy(c->differs, answer.differs, sizeof c->differs);
+    while (a->printed < a->count && a->claims[a->printed].done)
+        claim_print(a, &a->claims[a->printed++]);
 }
 
 int scoreboard_again(const board_options *options)
 {
     again a = { 0 };
-    if (!board_kept_examples(options, example_again, &a))
-        return EXIT_HARNESS;
+    int status = EXIT_HARNESS;
+    if (!board_kept_examples(options, claim_add, &a))
+        goto out;
+    for (size_t i = 0; i < a.count; i++)
+        claim_words(&a.claims[i], &a.options);
+    crew_options crew = crew_of(a.count ? &a.options : options, a.count, &a);
+    crew.work = claim_work;
+    crew.receive = claim_receive;
+    crew_run(&crew);
+    status = EXIT_INTERRUPTED;
     if (crew_interrupted())
-        return EXIT_INTERRUPTED;
+        goto out;
     printf("%u of %u findings came back %d times in a row", a.same, a.findings, BOARD_REPEATS);
     if (a.doubtful)
         printf("; of %u that the report does not call so, %u", a.doubtful, a.back);
     printf("\n%u with store or recording made anew for each replay, %u with the kept ones, as these come out otherwise "
            "each time\n", a.fresh, a.findings + a.doubtful - a.fresh);
-    return a.same == a.findings ? EXIT_NOTHING_FOUND : EXIT_VIOLATION;
+    status = a.same == a.findings ? EXIT_NOTHING_FOUND : EXIT_VIOLATION;
+out:
+    free(a.claims);
+    return status;
 }

@@ -6,6 +6,7 @@
  * rounds over all stores and classes, so that a budget cuts all alike.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,6 +294,9 @@ void board_run(board *b)
                                    .work = work,
                                    .receive = receive, .died = died, .progress = progress };
     bool all = crashes_run(b, budget > 0 ? begun + budget * CRASHES_SHARE : 0);
+    for (size_t i = 0; i < b->row_count; i++)
+        lives_release(b->rows[i]);
+    malloc_trim(0); /* each trial is a fork of what is left */
     all = crew_run(&options) && all;
     b->interrupted = crew_interrupted();
     b->out_of_time = !all && !b->interrupted;
