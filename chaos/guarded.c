@@ -35,6 +35,13 @@ typedef struct shared {
     char text[GUARDED_TEXT_BYTES];
 } shared;
 
+void text_make_plain(char *text)
+{
+    for (; *text; text++)
+        if (*text < ' ' || *text > '~')
+            *text = '?';
+}
+
 const char *outcome_text(outcome what)
 {
     static const char *const texts[] = {

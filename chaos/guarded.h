@@ -30,6 +30,8 @@ typedef enum outcome {
 
 enum { GUARDED_TEXT_BYTES = 480 };
 
+/* What a store says may quote a damaged file: bytes that are not printable ASCII become '?'. */
+void text_make_plain(char *text);
 /* "leaked lock" */
 const char *outcome_text(outcome what);
 /* Whether no user could live with it: all but right and detected. */

@@ -38,6 +38,7 @@ __attribute__((format(printf, 3, 4))) static void find(judgement *g, outcome wha
     va_start(list, format);
     vsnprintf(g->text, GUARDED_TEXT_BYTES, format, list);
     va_end(list);
+    text_make_plain(g->text);
 }
 
 /* A call that failed; the first of them is the text unless something worse is found. */

@@ -65,7 +65,7 @@ static void session_close(store_session *session)
 static const char *message_of(const store_session *session)
 {
     (void)session;
-    return "a message";
+    return "a message that quotes a damaged file: \xff\x01\n"; /* no UTF-8 */
 }
 
 static store_result held_write(store_session *session, const store_operation *o, size_t count, bool sync)
@@ -204,6 +204,8 @@ static outcome judged(const store_work *w, uint32_t state, lie about, bool *chec
     const outcome what = store_judge(&j, text);
     *check_found = j.check_found;
     ck_assert_msg((what == OUTCOME_RIGHT) == !text[0], "%s without words, or right with: %s", outcome_text(what), text);
+    for (const char *c = text; *c; c++)
+        ck_assert_msg(*c >= ' ' && *c <= '~', "a byte of %d that no report can hold: %s", *c, text);
     return what;
 }
 
