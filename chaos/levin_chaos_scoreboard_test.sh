@@ -93,6 +93,27 @@ if has rocksdb; then
     expect "a store that dies of a full disk" 0 "$chaos" scoreboard --stores rocksdb --classes full --lives 1 --batches 60 --quiet --directory quiet
     check "keeps its last words to itself" test ! -s err
 fi
+# a run that was cut short is gone on with: the same report, and nothing done twice
+cut_short() { # damages, more options...
+    local damages=$1
+    shift
+    "$chaos" scoreboard --stores ./liar.so --classes flip,cut,crash --damages "$damages" --states 10 --batches 100 --quiet --json "$@"
+}
+outcomes() { jq '[.stores[].classes[] | [.class, .outcomes, .skipped, ([.examples[] | del(.replay)])]]' "$1"; }
+expect "a run" 0 cut_short 6 --directory resumed
+check "keeps the result of each trial" test "$(wc -l <resumed/._liar.so/results)" -eq 14
+truncate -s -20 resumed/._liar.so/results # killed as it wrote the last line
+expect "is gone on with" 0 cut_short 12 --directory resumed --resume
+cp out more.json
+check "with all results but the torn one" jq -e '.resumed_trials == 21' more.json
+expect "as if it had been one" 0 cut_short 12 --directory whole
+check "with the same outcomes" diff <(outcomes more.json) <(outcomes out)
+check "which are not done again" test "$(wc -l <resumed/._liar.so/results)" -eq 26
+expect "once more" 0 cut_short 12 --directory resumed --resume
+check "all are there" jq -e '.resumed_trials == 34' out
+printf x >>liar.so # it writes the same files
+expect "another build of the plug-in" 0 cut_short 12 --directory resumed --resume
+check "has results of its own" jq -e '.resumed_trials == 0' out
 # a report goes with what its trials began with
 check "every example again by its line" exits 0 sh -c "'$chaos' scoreboard --stores ./liar.so --classes flip,zero,cut,misdirected,stale --damages 10 --batches 100 --quiet --directory again >/dev/null &&
     '$chaos' scoreboard --directory again --again >again.txt"

@@ -66,6 +66,7 @@ typedef struct board_options {
     uint32_t life_batches;   /* of it, at most, in a life under the recorder */
     char directory[BOARD_PATH_BYTES]; /* what is kept: the stores that are damaged, and the report */
     bool quiet;
+    bool resume;             /* results of trials that `directory` has are taken, and not done again */
     bool replaying;          /* one trial: what it needs must be what the report in `directory` speaks of */
     bool fresh;              /* then: what comes out the same each time is made anew, not taken from `directory` */
 } board_options;
@@ -104,9 +105,20 @@ typedef struct board_cell {
     uint64_t check_found;    /* of those detected: by its own check alone */
     uint64_t told[BOARD_TOLD_COUNT][OUTCOME_COUNT]; /* BOARD_SYNC, BOARD_FULL: lives */
     uint64_t skipped;        /* the fault did not come: not among the counts */
+    double seconds;          /* of the search of a class of power cuts */
     board_example examples[OUTCOME_COUNT][BOARD_CANDIDATES]; /* the lowest numbers; [0] is shown: one that came back,
                               * if there is one */
 } board_cell;
+
+/* What became of one trial. */
+typedef struct board_result {
+    board_class class;
+    outcome what;            /* OUTCOME_COUNT: the fault did not come */
+    unsigned noted;          /* see board_trial() */
+    uint64_t number;
+    double seconds;
+    char done[STORE_DAMAGE_DESCRIPTION_BYTES], text[GUARDED_TEXT_BYTES];
+} board_result;
 
 typedef struct board_row {
     store_spec spec;
@@ -119,11 +131,15 @@ typedef struct board_row {
     store_work *work;
     store_damages *damages;
     uint32_t acknowledged;           /* batches in the closed store */
-    trace *life;                     /* of a life in which nothing happened; NULL: it could not be recorded */
+    bool recorded;                   /* a life in which nothing happened */
+    trace *life;                     /* its calls; NULL: not in memory, see board_life_load() */
     char not_recorded[GUARDED_TEXT_BYTES];
     uint64_t syncs, written;         /* in it: calls, bytes */
     double seconds;                  /* of all its trials, over all processes */
     board_cell cells[BOARD_CLASSES];
+    FILE *results;                   /* scoreboard_results.h */
+    bool *had[BOARD_CLASSES];        /* by number: its result is one of an earlier run */
+    uint64_t taken;                  /* so many are */
 } board_row;
 
 typedef struct board {
@@ -149,6 +165,8 @@ void board_add_all(board *b);
 void board_run(board *b);
 void board_row_prepare(board *b, board_row *row);
 bool board_class_wanted(const board *b, board_class c);
+/* Of power cuts: states of one recording, not trials with a number each. */
+bool board_class_is_crash(board_class c);
 /* "0123456789abcdef" */
 enum { BOARD_DIGEST_BYTES = 20 };
 void board_digest_text(uint64_t digest, char text[BOARD_DIGEST_BYTES]);
@@ -167,6 +185,10 @@ store_work *board_work(uint64_t seed, uint32_t keys, uint32_t batches, const sto
 /* Where the row's `before` and `now` are, and its recording. */
 void board_files_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES]);
 void board_life_path(const board *b, const board_row *row, char path[DIRECTORY_PATH_BYTES]);
+/* Of a row that has one; those who load it release it (lives_release()): each trial is a fork of what is in memory. */
+void board_life_load(const board *b, board_row *row);
+/* Anything else that is kept of the row. */
+void board_row_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES]);
 /* "17"; of a power cut "POINT.VARIANT". */
 void board_place_text(board_class c, uint64_t number, char text[BOARD_PLACE_BYTES]);
 bool board_place_parse(board_class c, const char *text, uint64_t *number);
@@ -183,6 +205,8 @@ void board_example_take(board_cell *cell, outcome what, const board_example *e);
 void board_end(board *b);
 
 uint64_t board_cell_done(const board_cell *cell);
+/* Trials of which the result is one of an earlier run. */
+uint64_t board_taken(const board *b);
 uint64_t board_cell_bad(const board_cell *cell, board_class c);
 /* Whether none of the examples of a bad outcome came back: then it is no finding. */
 bool board_outcome_doubtful(const board *b, const board_cell *cell, board_class c, outcome what);

@@ -22,7 +22,7 @@
 #include "scoreboard_lives.h"
 
 enum { KEYS_DEFAULT = 300, DAMAGES_DEFAULT = 100, LIVES_DEFAULT = 20, STATES_DEFAULT = 200,
-       LIFE_BATCHES_DEFAULT = 120, LIST_BYTES = 4096 };
+       LIFE_BATCHES_DEFAULT = 200, LIST_BYTES = 4096 };
 
 static const char usage_text[] =
     "usage: levin-chaos scoreboard [options]\n"
@@ -35,6 +35,8 @@ static const char usage_text[] =
     "  --lives N         with a failed sync, and with a full disk (default 20)\n"
     "  --states N        after power cuts, of each of the two classes, at most (default 200)\n"
     "  --budget SECONDS  stop after so long; all are cut alike\n"
+    "  --resume          goes on with a run that was cut short: results that --directory has of the same stores,\n"
+    "                    settings and programs are not done again\n"
     "  --batches N       of the workload (default 400, of up to 12 operations)\n"
     "  --seed N          (default 1)\n"
     "  --jobs N          worker processes (default: processors online)\n"
@@ -68,7 +70,7 @@ static int mistake(const char *what, const char *argument)
 
 enum { OPT_STORES = 256, OPT_DAMAGES, OPT_BUDGET, OPT_BATCHES, OPT_SEED, OPT_JOBS, OPT_HANG, OPT_DIRECTORY, OPT_JSON,
        OPT_QUIET, OPT_REPLAY, OPT_HELP, OPT_CLASSES, OPT_LIVES, OPT_STATES, OPT_CHILD, OPT_KEYS, OPT_UNTIL, OPT_CLOSE,
-       OPT_AGAIN, OPT_FRESH };
+       OPT_AGAIN, OPT_FRESH, OPT_RESUME };
 
 static const struct option long_options[] = {
     { "stores", required_argument, NULL, OPT_STORES },     { "damages", required_argument, NULL, OPT_DAMAGES },
@@ -79,7 +81,7 @@ static const struct option long_options[] = {
     { "replay", required_argument, NULL, OPT_REPLAY },     { "help", no_argument, NULL, OPT_HELP },
     { "classes", required_argument, NULL, OPT_CLASSES },   { "lives", required_argument, NULL, OPT_LIVES },
     { "states", required_argument, NULL, OPT_STATES },     { "again", no_argument, NULL, OPT_AGAIN },
-    { "fresh", no_argument, NULL, OPT_FRESH },
+    { "fresh", no_argument, NULL, OPT_FRESH },             { "resume", no_argument, NULL, OPT_RESUME },
     /* of a life, by which we call ourselves */
     { "child", required_argument, NULL, OPT_CHILD },       { "keys", required_argument, NULL, OPT_KEYS },
     { "until", required_argument, NULL, OPT_UNTIL },       { "close", no_argument, NULL, OPT_CLOSE },
@@ -143,6 +145,9 @@ static int option_parse(request *r, int option)
         return -1;
     case OPT_AGAIN:
         r->again = true;
+        return -1;
+    case OPT_RESUME:
+        r->options.resume = true;
         return -1;
     case OPT_FRESH:
         r->options.fresh = true;

@@ -233,8 +233,11 @@ static void examples(FILE *to, const board *b)
 void board_html(FILE *to, const board *b)
 {
     style(to);
-    fprintf(to, "<p>levin-chaos scoreboard, seed %llu, %u batches over %u keys, %.1f s with %u jobs%s%s.</p>\n",
-            (ull)b->options.seed, b->options.batches, b->options.keys, b->seconds, b->options.jobs,
+    fprintf(to, "<p>levin-chaos scoreboard, seed %llu, %u batches over %u keys, %.1f s with %u jobs",
+            (ull)b->options.seed, b->options.batches, b->options.keys, b->seconds, b->options.jobs);
+    if (board_taken(b))
+        fprintf(to, "; of %llu trials the results are those of earlier runs", (ull)board_taken(b));
+    fprintf(to, "%s%s.</p>\n",
             b->out_of_time ? "; the budget was over before everything was done" : "",
             b->interrupted ? "; interrupted: this is what was done until then" : "");
     table(to, b);

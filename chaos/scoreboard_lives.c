@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,14 +293,18 @@ trace *lives_record(const board *b, const board_row *row, char why[GUARDED_TEXT_
         return r.trace;
     snprintf(why, GUARDED_TEXT_BYTES, "%.200s%s%d: %.200s", r.problem,
              r.timed_out ? "no end in time, status " : "status ", r.status, errors_said(b, said));
+    text_make_plain(why);
     trace_destroy(r.trace);
     return NULL;
 }
 
 void lives_release(board_row *row)
 {
+    if (!row->life)
+        return;
     trace_destroy(row->life);
     row->life = NULL;
+    malloc_trim(0); /* trials are forks: the kernel would copy the tables of what nobody uses */
 }
 
 /* ---- failed syncs, full disks ---- */
@@ -459,6 +464,7 @@ bool lives_explore(const board *b, board_row *row, board_class c, double deadlin
         memcpy(e.text, f->text, sizeof e.text);
         board_example_take(cell, f->what, &e);
     }
+    cell->seconds = report->seconds;
     row->seconds += report->seconds;
     cell->due = report->judged;
     const bool complete = report->complete;

@@ -225,8 +225,11 @@ void board_text(FILE *to, const board *b)
     how_to_read(to);
     stores(to, b);
     examples(to, b);
-    fprintf(to, "\nseed %llu, %u batches over %u keys, %.1f s with %u jobs%s%s\n", (ull)b->options.seed,
-            b->options.batches, b->options.keys, b->seconds, b->options.jobs,
+    fprintf(to, "\nseed %llu, %u batches over %u keys, %.1f s with %u jobs", (ull)b->options.seed, b->options.batches,
+            b->options.keys, b->seconds, b->options.jobs);
+    if (board_taken(b))
+        fprintf(to, "; of %llu trials the results are those of earlier runs", (ull)board_taken(b));
+    fprintf(to, "%s%s\n",
             b->out_of_time ? "; the budget was over before everything was done" : "",
             b->interrupted ? "; interrupted: this is what was done until then" : "");
 }
@@ -310,11 +313,12 @@ void board_json(FILE *to, const board *b)
     for (size_t i = 0; i < BOARD_CLAIMS; i++)
         json_array_append_new(known, json_pack("{s:s, s:s, s:s}", "claim", claims[i].text, "verdict",
                                                board_verdict_text(claims[i].verdict), "figures", claims[i].figures));
-    json_t *j = json_pack("{s:s, s:I, s:i, s:i, s:f, s:f, s:i, s:b, s:b, s:b, s:o, s:o}", "command", "scoreboard",
+    json_t *j = json_pack("{s:s, s:I, s:i, s:i, s:f, s:f, s:i, s:b, s:b, s:b, s:I, s:o, s:o}", "command", "scoreboard",
                           "seed", (json_int_t)b->options.seed, "batches", (int)b->options.batches, "keys",
                           (int)b->options.keys, "hang_seconds", b->options.hang_seconds, "seconds", b->seconds, "jobs",
                           (int)b->options.jobs, "out_of_time", (int)b->out_of_time, "interrupted", (int)b->interrupted,
-                          "confirmed", (int)b->confirmed, "known", known, "stores", rows);
+                          "confirmed", (int)b->confirmed, "resumed_trials", (json_int_t)board_taken(b), "known", known,
+                          "stores", rows);
     json_dumpf(j, to, JSON_INDENT(1));
     fputs("\n", to);
     json_decref(j);

@@ -6,7 +6,6 @@
  * rounds over all stores and classes, so that a budget cuts all alike.
  */
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "directory.h"
 #include "scoreboard.h"
 #include "scoreboard_lives.h"
+#include "scoreboard_results.h"
 #include "store_judge.h"
 
 #define CRASHES_SHARE 0.4 /* of the budget, at most */
@@ -53,19 +53,19 @@ bool board_class_parse(const char *word, board_class *c)
     return false;
 }
 
-static bool is_crash(board_class c)
+bool board_class_is_crash(board_class c)
 {
     return c == BOARD_CRASH || c == BOARD_STRICT;
 }
 
 bool board_is_bad(board_class c, outcome what)
 {
-    return outcome_is_bad(what) || (what == OUTCOME_DETECTED && (is_crash(c) || c == BOARD_FULL));
+    return outcome_is_bad(what) || (what == OUTCOME_DETECTED && (board_class_is_crash(c) || c == BOARD_FULL));
 }
 
 void board_place_text(board_class c, uint64_t number, char text[BOARD_PLACE_BYTES])
 {
-    if (is_crash(c))
+    if (board_class_is_crash(c))
         snprintf(text, BOARD_PLACE_BYTES, "%llu.%llu", (unsigned long long)CRASH_POINT(number),
                  (unsigned long long)CRASH_VARIANT(number));
     else
@@ -77,10 +77,11 @@ bool board_place_parse(board_class c, const char *text, uint64_t *number)
     char *end;
     errno = 0;
     const uint64_t first = strtoull(text, &end, 10);
-    if (errno || end == text || *text == '-' || (*end != '\0' && *end != '.') || is_crash(c) != (*end == '.'))
+    if (errno || end == text || *text == '-' || (*end != '\0' && *end != '.') ||
+        board_class_is_crash(c) != (*end == '.'))
         return false;
     *number = first;
-    if (!is_crash(c))
+    if (!board_class_is_crash(c))
         return true;
     const char *second = end + 1;
     *number = CRASH_NUMBER(first, strtoull(second, &end, 10));
@@ -148,24 +149,20 @@ outcome board_trial(const board *b, board_row *row, board_class c, uint64_t numb
 {
     *noted = 0;
     return c < BOARD_SYNC ? damage_trial(b, row, c, number, what, text, noted)
-           : is_crash(c)  ? life_crash_trial(b, row, c, number, what, text)
+           : board_class_is_crash(c)  ? life_crash_trial(b, row, c, number, what, text)
                           : life_trial(b, row, c, number, what, text, noted);
 }
 
 bool board_place_exists(const board_row *row, board_class c, uint64_t number)
 {
-    return c < BOARD_SYNC ? number < store_damages_count(row->damages, (store_damage_kind)c) : row->life != NULL;
+    return c < BOARD_SYNC ? number < store_damages_count(row->damages, (store_damage_kind)c) : row->recorded;
 }
 
 /* ---- many ---- */
 
 typedef struct trial_message {
-    uint32_t row, class;
-    outcome what;
-    unsigned noted;
-    uint64_t number;
-    double seconds;
-    char done[STORE_DAMAGE_DESCRIPTION_BYTES], text[GUARDED_TEXT_BYTES];
+    uint32_t row;
+    board_result result;
 } trial_message;
 
 typedef struct round_task {
@@ -187,11 +184,14 @@ static void work(void *context, crew_worker *worker, uint64_t task)
     board_row *row = r->b->rows[t->row];
     const uint64_t due = row->cells[t->class].due;
     for (uint64_t n = t->first; n < t->first + CHUNK && n < due && !crew_should_stop(worker); n++) {
-        trial_message m = { .row = t->row, .class = t->class, .number = n };
+        trial_message m = { .row = t->row, .result = { .class = (board_class)t->class, .number = n } };
+        board_result *one = &m.result;
         const double begun = crew_clock();
-        crew_at(worker, "%s/%s/%llu", row->spec.label, board_class_word((board_class)t->class), (unsigned long long)n);
-        m.what = board_trial(r->b, row, (board_class)t->class, n, m.done, m.text, &m.noted);
-        m.seconds = crew_clock() - begun;
+        if (board_results_has(row, one->class, n))
+            continue;
+        crew_at(worker, "%s/%s/%llu", row->spec.label, board_class_word(one->class), (unsigned long long)n);
+        one->what = board_trial(r->b, row, one->class, n, one->done, one->text, &one->noted);
+        one->seconds = crew_clock() - begun;
         crew_send(worker, 1, &m, sizeof m);
     }
 }
@@ -215,22 +215,8 @@ static void receive(void *context, unsigned type, const void *data, size_t bytes
     trial_message m;
     (void)type;
     memcpy(&m, data, bytes < sizeof m ? bytes : sizeof m);
-    board_row *row = r->b->rows[m.row];
-    board_cell *cell = &row->cells[m.class];
     r->done++;
-    row->seconds += m.seconds;
-    if (m.what == OUTCOME_COUNT) {
-        cell->skipped++;
-        return;
-    }
-    board_example e = { .number = m.number };
-    cell->counts[m.what]++;
-    cell->check_found += m.noted && m.class < BOARD_SYNC;
-    if (m.class >= BOARD_SYNC)
-        cell->told[m.noted][m.what]++;
-    memcpy(e.what, m.done, sizeof e.what);
-    memcpy(e.text, m.text, sizeof e.text);
-    board_example_take(cell, m.what, &e);
+    board_results_add(r->b->rows[m.row], &m.result);
 }
 
 static void died(void *context, const char *where, const char *how)
@@ -253,14 +239,16 @@ static void tasks_make(rounds *r)
 {
     uint64_t most = 0;
     for (size_t i = 0; i < r->b->row_count; i++)
-        for (int c = 0; c < BOARD_CLASSES; c++) {
+        for (int c = 0; c < BOARD_CRASH; c++) { /* power cuts are searched for themselves */
             const uint64_t due = r->b->rows[i]->cells[c].due;
             r->due += due;
             most = due > most ? due : most;
+            for (uint64_t n = 0; n < due; n++)
+                r->done += board_results_has(r->b->rows[i], (board_class)c, n);
         }
     r->tasks = fatal_alloc((r->due + 1) * sizeof *r->tasks);
     for (uint64_t first = 0; first < most; first += CHUNK)
-        for (uint32_t c = 0; c < BOARD_CLASSES; c++)
+        for (uint32_t c = 0; c < BOARD_CRASH; c++)
             for (uint32_t i = 0; i < r->b->row_count; i++)
                 if (first < r->b->rows[i]->cells[c].due)
                     r->tasks[r->count++] = (round_task){ i, c, first };
@@ -271,15 +259,23 @@ static bool crashes_run(board *b, double deadline)
 {
     static const board_class classes[] = { BOARD_CRASH, BOARD_STRICT };
     bool all = true;
-    for (size_t i = 0; i < b->row_count && !crew_interrupted(); i++)
+    for (size_t i = 0; i < b->row_count && !crew_interrupted(); i++) {
+        board_row *row = b->rows[i];
         for (size_t k = 0; k < 2 && !crew_interrupted(); k++) {
-            if (!b->rows[i]->life || !board_class_wanted(b, classes[k]))
+            if (!row->recorded || !board_class_wanted(b, classes[k]) || board_results_has_states(row, classes[k]))
                 continue;
             const double now = crew_clock(), left = (double)(2 * (b->row_count - i) - k);
             if (deadline > 0 && deadline <= now)
                 return false;
-            all = lives_explore(b, b->rows[i], classes[k], deadline > 0 ? now + (deadline - now) / left : 0) && all;
+            board_life_load(b, row);
+            const bool complete = lives_explore(b, row, classes[k],
+                                                deadline > 0 ? now + (deadline - now) / left : 0);
+            if (complete)
+                board_results_add_states(b, row, classes[k]);
+            all = complete && all;
         }
+        lives_release(row);
+    }
     return all;
 }
 
@@ -294,9 +290,6 @@ void board_run(board *b)
                                    .work = work,
                                    .receive = receive, .died = died, .progress = progress };
     bool all = crashes_run(b, budget > 0 ? begun + budget * CRASHES_SHARE : 0);
-    for (size_t i = 0; i < b->row_count; i++)
-        lives_release(b->rows[i]);
-    malloc_trim(0); /* each trial is a fork of what is left */
     all = crew_run(&options) && all;
     b->interrupted = crew_interrupted();
     b->out_of_time = !all && !b->interrupted;
@@ -355,6 +348,7 @@ void board_end(board *b)
         if (row->damages)
             store_damages_destroy(row->damages);
         lives_release(row);
+        board_results_close(row);
         store_work_destroy(row->work);
         free(row);
     }
@@ -368,6 +362,14 @@ uint64_t board_cell_done(const board_cell *cell)
     for (int o = 0; o < OUTCOME_COUNT; o++)
         done += cell->counts[o];
     return done;
+}
+
+uint64_t board_taken(const board *b)
+{
+    uint64_t taken = 0;
+    for (size_t i = 0; i < b->row_count; i++)
+        taken += b->rows[i]->taken;
+    return taken;
 }
 
 uint64_t board_cell_bad(const board_cell *cell, board_class c)

@@ -3,7 +3,8 @@
  * life.
  *
  * Kept below the directory, for each store: `before` (closed after half of its batches), `now` (closed at the end),
- * `life.trace`, `settings` (what they were made with) and `again` (whether they come out the same each time).  A trial
+ * `life.trace`, `settings` (what they were made with), `again` (whether they come out the same each time) and `results`
+ * (scoreboard_results.h).  A trial
  * is a function of (seed, class, number) and of these, so that it can be done again for as long as they are the same.
  * A digest says whether they are: it stands in the report, and a replay beside a report whose digest is another one is
  * refused, whatever the reason (another version of the library, a store with threads, a file that is gone).
@@ -24,6 +25,7 @@
 #include "scoreboard.h"
 #include "scoreboard_kept.h"
 #include "scoreboard_lives.h"
+#include "scoreboard_results.h"
 #include "store_judge.h"
 
 enum { BATCH_MAX = 12, SETTINGS_BYTES = 2048, MAKING_HANGS = 10 };
@@ -95,6 +97,11 @@ static void row_path(const board *b, const board_row *row, bool fresh, const cha
 static bool is_fresh(const board *b, const board_part *kept)
 {
     return b->options.fresh && kept->again == BOARD_AGAIN_SAME;
+}
+
+void board_row_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES])
+{
+    row_path(b, row, false, name, path);
 }
 
 void board_files_path(const board *b, const board_row *row, const char *name, char path[DIRECTORY_PATH_BYTES])
@@ -208,8 +215,10 @@ static bool files_make(const board *b, board_row *row, const char *before, const
     for (int half = 0; half < 2; half++) {
         writing w = { .row = row, .path = making, .from = half ? row->acknowledged / 2 + 1 : 1,
                       .to = half ? row->acknowledged : row->acknowledged / 2 };
-        if (guarded_run(&limits, write_body, &w, row->failed) != OUTCOME_RIGHT)
+        if (guarded_run(&limits, write_body, &w, row->failed) != OUTCOME_RIGHT) {
+            text_make_plain(row->failed);
             return false;
+        }
         if (access(making, F_OK) != 0) {
             snprintf(row->failed, sizeof row->failed, "it was written to, and has made no files in its directory");
             return false;
@@ -288,6 +297,14 @@ static bool life_load(board_row *row, const char *path)
     return error == 0;
 }
 
+void board_life_load(const board *b, board_row *row)
+{
+    char path[DIRECTORY_PATH_BYTES];
+    board_life_path(b, row, path);
+    if (!row->life && !life_load(row, path))
+        fatal("%s: the recording that was there cannot be read", path);
+}
+
 static void life_save(const board_row *row, const char *path)
 {
     FILE *file = fopen(path, "w");
@@ -319,6 +336,7 @@ static bool life_prepare(const board *b, board_row *row, bool settled)
         if (!row->life)
             return false;
     }
+    row->recorded = true;
     row->made_life.digest = life_digest(row->life);
     lives_count(row);
     if (!part_is_kept(row, "the calls of the recording", &row->kept.life, &row->made_life))
@@ -355,7 +373,7 @@ static void again_prepare(const board *b, board_row *row)
     char path[DIRECTORY_PATH_BYTES], files[BOARD_DIGEST_BYTES], life[BOARD_DIGEST_BYTES], text[SETTINGS_BYTES];
     if (row->spec.adapter->capabilities & STORE_HAS_THREADS) {
         row->made_files.again = BOARD_AGAIN_OTHER;
-        row->made_life.again = row->life ? BOARD_AGAIN_OTHER : BOARD_AGAIN_UNKNOWN;
+        row->made_life.again = row->recorded ? BOARD_AGAIN_OTHER : BOARD_AGAIN_UNKNOWN;
         return;
     }
     row_path(b, row, false, "again", path);
@@ -365,14 +383,14 @@ static void again_prepare(const board *b, board_row *row)
         for (board_again l = BOARD_AGAIN_UNKNOWN; l <= BOARD_AGAIN_OTHER; l++) {
             snprintf(text, sizeof text, "files %s: %s\nlife %s: %s\n", files, board_again_text(f), life,
                      board_again_text(l));
-            if (file_is(path, text) && (l != BOARD_AGAIN_UNKNOWN || !row->life)) {
+            if (file_is(path, text) && (l != BOARD_AGAIN_UNKNOWN || !row->recorded)) {
                 row->made_files.again = f;
                 row->made_life.again = l;
                 return;
             }
         }
     row->made_files.again = files_again(b, row);
-    row->made_life.again = row->life ? life_again(b, row) : BOARD_AGAIN_UNKNOWN;
+    row->made_life.again = row->recorded ? life_again(b, row) : BOARD_AGAIN_UNKNOWN;
     snprintf(text, sizeof text, "files %s: %s\nlife %s: %s\n", files, board_again_text(row->made_files.again), life,
              board_again_text(row->made_life.again));
     file_write(path, text);
@@ -385,7 +403,7 @@ static void due_set(const board *b, board_row *row)
         if (board_class_wanted(b, (board_class)k))
             row->cells[k].due = there < b->options.damages ? there : b->options.damages;
     }
-    if (!row->life)
+    if (!row->recorded)
         return;
     row->cells[BOARD_SYNC].due = board_class_wanted(b, BOARD_SYNC) && row->syncs ? b->options.lives : 0;
     row->cells[BOARD_FULL].due = board_class_wanted(b, BOARD_FULL) && row->written ? b->options.lives : 0;
@@ -435,4 +453,6 @@ void board_row_prepare(board *b, board_row *row)
         return;
     again_prepare(b, row);
     due_set(b, row);
+    board_results_open(b, row);
+    lives_release(row);
 }
