@@ -6,7 +6,8 @@
  * up to BOARD_CANDIDATES examples are tried until one comes back each time; if none does, the outcome is doubtful: it
  * is marked, and no finding.
  *
- * Outcomes are shared out to worker processes; the three replays of an example come one after the other, in one of them.
+ * Outcomes are shared out to worker processes; the three replays of an example come one after the other, in one of
+ * them.
  */
 #include "scoreboard_confirm.h"
 
