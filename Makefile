@@ -399,7 +399,8 @@ scoreboard: $(DEPS) ## all stores that are installed under the same faults: buil
 scoreboard-kept: $(DEPS) ## the scoreboard that is kept in chaos/scoreboard: every finding by its replay line, three times in a row
 	$(Q)$(SUBMAKE) VARIANT=release all
 	$(Q)chaos/scoreboard/kept.sh lay build/scoreboard-kept
-	$(Q)build/release/bin/levin-chaos scoreboard --directory build/scoreboard-kept --again
+	$(Q)build/release/bin/levin-chaos scoreboard --directory build/scoreboard-kept --again >build/scoreboard-kept/again.txt; \
+		status=$$?; cat build/scoreboard-kept/again.txt; exit $$status
 
 .PHONY: bench
 bench: $(DEPS) ## the speed table: Levin beside all stores that are installed, 10-15 minutes (make deps-stores, BENCH_FLAGS=--quick)

@@ -33,6 +33,7 @@
 enum { RETRIES = 3, MORE_AFTER_FAILURE = 3, SYNC_VARIANTS = 8, SOONER_MAX = 5, GO_ON_BATCHES = 4, GO_ON_ONE_IN = 4,
        CULPRITS = 3,
        SECONDS_MAX = 60, /* computing all the time: nobody can tell whether it is the recorder that is slow */
+       RECORDING_SECONDS_MAX = 600, /* the one life without a fault: without it a store has no lives at all */
        PLAN_BYTES = 256, MARKS_BYTES = 65536, NUMBER_BYTES = 24, SAID_BYTES = 2048 };
 
 /* ---- the child ---- */
@@ -222,6 +223,7 @@ static const char *errors_said(const board *b, char said[SAID_BYTES])
 static bool life_run(const board *b, const board_row *row, const char *directory, bool closes, const char *plan,
                      recording *r)
 {
+    const double seconds = plan ? SECONDS_MAX : RECORDING_SECONDS_MAX;
     plan_rules rules;
     plan_error error;
     char seed[NUMBER_BYTES], keys[NUMBER_BYTES], batches[NUMBER_BYTES], until[NUMBER_BYTES];
@@ -239,7 +241,7 @@ static bool life_run(const board *b, const board_row *row, const char *directory
         fatal("%s: %s", errors, strerror(errno));
     const recorder_options options = { .directory = directory, .command = command, .output = -1, .errors = log,
                                        .plan = plan ? &rules : NULL,
-                                       .plan_seed = b->options.seed, .seconds = SECONDS_MAX,
+                                       .plan_seed = b->options.seed, .seconds = seconds,
                                        .quiet_seconds = b->options.hang_seconds * BOARD_QUIET_SHARE };
     if (plan && !plan_parse(&rules, plan, strlen(plan), &error))
         fatal("a fault plan of ours, line %u: %s", error.line, error.text);
