@@ -70,9 +70,9 @@ static uint64_t address_space(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void limit(int resource, uint64_t value)
+static void limit(int resource, uint64_t value, uint64_t most)
 {
-    const struct rlimit l = { .rlim_cur = value, .rlim_max = value };
+    const struct rlimit l = { .rlim_cur = value, .rlim_max = most };
     setrlimit((__rlimit_resource_t)resource, &l);
 }
 
@@ -81,10 +81,10 @@ static void limits_set(const guarded_limits *l, double seconds)
     static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU, SIGTERM, SIGINT };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0); /* so that its own children end with it */
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_CPU, (uint64_t)seconds + 1);
+    limit(RLIMIT_CORE, 0, 0);
+    limit(RLIMIT_CPU, (uint64_t)seconds + 1, (uint64_t)seconds + 6); /* the first is SIGXCPU, the other SIGKILL */
     if (l->memory_bytes && limits_memory)
-        limit(RLIMIT_AS, address_space() + l->memory_bytes);
+        limit(RLIMIT_AS, address_space() + l->memory_bytes, address_space() + l->memory_bytes);
     for (size_t i = 0; i < sizeof fatal_signals / sizeof fatal_signals[0]; i++)
         signal(fatal_signals[i], SIG_DFL); /* also those of a sanitizer, which would exit */
     const int null = open("/dev/null", O_RDWR);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -99,6 +100,25 @@ static outcome toils(void *context, char text[GUARDED_TEXT_BYTES])
 enum { OTHERS = 4 };
 
 /* By the clock it needs a second, as it has a fifth of the processor: more than twice its time. */
+/* At the hard limit of computing the kernel sends SIGKILL, which tells nothing: before it SIGXCPU must come. */
+static outcome sees_its_limits(void *context, char text[GUARDED_TEXT_BYTES])
+{
+    struct rlimit l;
+    (void)context;
+    (void)text;
+    return getrlimit(RLIMIT_CPU, &l) == 0 && l.rlim_cur + 2 <= l.rlim_max ? OUTCOME_RIGHT : OUTCOME_WRONG;
+}
+
+START_TEST(guarded__an_end_by_the_limit_of_computing_is_a_hang)
+{
+    const guarded_limits limits = { .seconds = 3 };
+    int over = SIGXCPU;
+    char text[GUARDED_TEXT_BYTES] = "";
+    ck_assert_int_eq(guarded_run(&limits, sees_its_limits, NULL, text), OUTCOME_RIGHT);
+    ck_assert_int_eq(guarded_run(&limits, dies, &over, text), OUTCOME_HANG);
+}
+END_TEST
+
 START_TEST(guarded__who_has_no_processor_does_not_hang)
 {
     cpu_set_t before, one;
@@ -148,6 +168,7 @@ START_TEST(guarded__outcomes_have_names)
 }
 END_TEST
 
-LEVIN_TEST_MAIN("guarded", TEST(guarded__tells_how_a_child_ended), TEST(guarded__who_has_no_processor_does_not_hang),
+LEVIN_TEST_MAIN("guarded", TEST(guarded__tells_how_a_child_ended),
+                TEST(guarded__an_end_by_the_limit_of_computing_is_a_hang), TEST(guarded__who_has_no_processor_does_not_hang),
                 TEST(guarded__memory_has_a_limit),
                 TEST(guarded__outcomes_have_names))
