@@ -169,6 +169,7 @@ START_TEST(guarded__outcomes_have_names)
 END_TEST
 
 LEVIN_TEST_MAIN("guarded", TEST(guarded__tells_how_a_child_ended),
-                TEST(guarded__an_end_by_the_limit_of_computing_is_a_hang), TEST(guarded__who_has_no_processor_does_not_hang),
+                TEST(guarded__an_end_by_the_limit_of_computing_is_a_hang),
+                TEST(guarded__who_has_no_processor_does_not_hang),
                 TEST(guarded__memory_has_a_limit),
                 TEST(guarded__outcomes_have_names))
