@@ -60,7 +60,7 @@ END_TEST
 START_TEST(faults__each_fault_fires_and_nothing_depends_on_the_number_of_jobs)
 {
     chaos_options options[2];
-    report *one = run_sweep(1, true, 24, true, &options[0]), *two = run_sweep(2, true, 24, true, &options[1]);
+    report *one = run_sweep(1, true, 16, true, &options[0]), *two = run_sweep(2, true, 16, true, &options[1]);
     ck_assert_msg(one->found.count == 0, "%s", one->found.items[0].text);
     ck_assert_uint_gt(one->faults.totals.points, 500);
     ck_assert_uint_eq(one->faults.totals.points, one->faults.totals.points_hit);

@@ -57,7 +57,7 @@ static void require_check(run *r)
 {
     levin_check_result result;
     OPS_OK(levin_check(r->store, NULL, NULL, &result));
-    if (r->ks) /* the default one's keys and the catalogue count, too */
+    if (r->ks) /* the default one's keys count, too */
         return;
     fuzz_require(result.keys == count_keys(&r->now), "levin_check() counts %llu keys of %llu",
                  (unsigned long long)result.keys, (unsigned long long)count_keys(&r->now));

@@ -31,7 +31,8 @@ done
 table="--num=2000 --large=8 --duration=0.02 --kill_log=1000000"
 check "the table" exits 0 sh -c "'$bench' --table $table --rounds=2 --json >table.json"
 check "every figure of every store, every line judged that can be" jq -e --argjson stores "$count" '(.stores | length) == $stores and
-    all(.figures[] | select(.figure | startswith("memory") or . == "put_64k_tree" | not); (.rounds | length) == $stores and all(.rounds[]; length == 2)) and
+    all(.figures[] | select(.figure | startswith("memory") or . == "put_64k_tree" or . == "beside_checkpoints" | not); (.rounds | length) == $stores and all(.rounds[]; length == 2)) and
+    all(.figures[] | select(.figure == "beside_checkpoints"); (.rounds.levin | length) == 2 and all(.rounds.levin[]; . >= 3)) and
     all(.figures[]; .rounds.levin | length > 0) and (.lines | length) >= 20 and
     ([.stores[].store] as $built | all(.lines[]; .judged == (.kind == "limit" or .kind == "ratio of its own figures" or (.kind == "ratio" and any(.to_beat[]; IN($built[]))))))' table.json
 check "the table as text, with a variant of a store" sh -c "'$bench' --table $table --rounds=1 --store=lmdb,levin,levin:commit_interval_us=9 |
