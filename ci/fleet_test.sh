@@ -36,6 +36,11 @@ check "the gate undivided" sh -c '"$@" >gate.json' - "${counters[@]}"
 check "the gate's counters by parallel" env JOBS=2 "$fleet/parallel.sh" gates 3 -- "${counters[@]}"
 check "merged" sh -c '"$1" --merge gates/*.json >gates.json' - "$gate"
 check "are the whole" same gate.json gates.json
+sed '2s/[0-9]*$/7/' "$csv" >wrong.csv
+found=("$gate" --counters="$PWD/wrong.csv" --workloads="$(sed -n '2s/,.*//p' "$csv")" --json)
+check "a shard that found something" exits 1 "$fleet/shard.sh" found 1 1 -- "${found[@]}"
+check "says so again" exits 1 "$fleet/shard.sh" found 1 1 -- "${found[@]}"
+check "and so does parallel" exits 1 env JOBS=1 "$fleet/parallel.sh" found 1 -- "${found[@]}"
 check "the bench by parallel" env JOBS=1 "$fleet/parallel.sh" benches 2 -- "$bench" --benchmarks=fillrandom --num=2000 --rounds=3 --json
 check "merged" sh -c '"$1" --merge benches/*.json >benches.json' - "$bench"
 check "has all rounds" jq -e '.options.rounds == 3 and (.results[0].rounds | length) == 3' benches.json
