@@ -134,6 +134,33 @@ static void body_threads(void)
     NEED(waitpid(child, &status, 0) == child && status == 0);
 }
 
+enum { MADE_FILES = 300, MAKERS = 4 };
+
+static void *maker(void *context)
+{
+    pthread_barrier_t *together = context;
+    for (int i = 0; i < MADE_FILES; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "made-%d", i);
+        pthread_barrier_wait(together);
+        int fd = open(name, O_WRONLY | O_APPEND | O_CREAT, 0644);
+        NEED(fd >= 0 && write(fd, "made\n", 5) == 5 && close(fd) == 0);
+    }
+    return NULL;
+}
+
+static void body_makers(void)
+{
+    pthread_barrier_t together;
+    pthread_t threads[MAKERS];
+    NEED(pthread_barrier_init(&together, NULL, MAKERS) == 0);
+    for (int i = 0; i < MAKERS; i++)
+        NEED(pthread_create(&threads[i], NULL, maker, &together) == 0);
+    for (int i = 0; i < MAKERS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&together);
+}
+
 /* Signals blocked, environment cleaned, handlers taken away: it is recorded all the same. */
 static void body_hostile(void)
 {
@@ -239,7 +266,7 @@ __attribute__((constructor)) static void body(void)
 {
     static const recorded_body bodies[] = {
         { "data", body_data },       { "names", body_names },     { "maps", body_maps },
-        { "threads", body_threads }, { "hostile", body_hostile }, { "killed", body_killed },
+        { "threads", body_threads }, { "makers", body_makers }, { "hostile", body_hostile }, { "killed", body_killed },
         { "unsupported", body_unsupported }, { "hurt", body_hurt }, { "hurt maps", body_hurt_maps },
     };
     recorded_bodies(bodies, sizeof bodies / sizeof bodies[0]);
@@ -292,6 +319,16 @@ START_TEST(recorder__threads_and_children_have_one_order)
         most = trace_at(r.trace, i)->thread > most ? trace_at(r.trace, i)->thread : most;
     ck_assert_uint_ge(most, 5);
     must_match(&r, 5 * 100);
+}
+END_TEST
+
+/* Several threads find that it is not there; one of them makes it. */
+START_TEST(recorder__a_file_that_several_make_is_made_once)
+{
+    recording r = record_body("makers");
+    ck_assert_int_eq(r.status, 0);
+    ck_assert_uint_eq(count_of(r.trace, TRACE_CREATE, NULL), MADE_FILES);
+    must_match(&r, MADE_FILES * (1 + MAKERS));
 }
 END_TEST
 
@@ -585,6 +622,7 @@ LEVIN_TEST_MAIN("recorder", TEST(recorder__every_way_to_write_is_in_the_trace),
                 TEST(recorder__names_links_and_nameless_files_are_in_the_trace),
                 TEST(recorder__stores_into_shared_maps_are_found_by_comparing),
                 TEST(recorder__threads_and_children_have_one_order),
+                TEST(recorder__a_file_that_several_make_is_made_once),
                 TEST(recorder__a_hostile_program_is_recorded_all_the_same),
                 TEST(recorder__what_is_not_supported_is_noted),
                 TEST(recorder__what_a_killed_process_stored_last_is_found_at_the_end),

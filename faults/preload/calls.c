@@ -252,10 +252,18 @@ static long open_call(const recorder_call *c)
     const bool nameless = (flags & O_TMPFILE) == O_TMPFILE;
     if (!path || (!nameless && !(flags & (O_CREAT | O_TRUNC)) && !hurt_any()))
         return pass(c);
-    const bool there = !recorder_stat_at(directory, path, &before, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0);
-    if (there && !nameless && !S_ISREG(before.st_mode))
+    const int follow = flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
+    bool there = !recorder_stat_at(directory, path, &before, follow);
+    if (there && !nameless && !S_ISREG(before.st_mode)) /* a pipe may make it wait */
         return pass(c);
     begin_change();
+    if (!nameless) { /* only now does nobody else make it */
+        there = !recorder_stat_at(directory, path, &before, follow);
+        if (there && !S_ISREG(before.st_mode)) {
+            recorder_unlock();
+            return pass(c);
+        }
+    }
     long failed = 0;
     if (hurt_any())
         recorder_place_at(directory, path, &to);
@@ -290,6 +298,11 @@ static long truncate_call(const recorder_call *c)
         !(by_path ? path_below(AT_FDCWD, (const char *)(uintptr_t)a[0], path) : recorder_fd_below((int)a[0], path)))
         return make(c);
     begin_change();
+    if (by_path && (recorder_stat_at(AT_FDCWD, (const char *)(uintptr_t)a[0], &stat, 0) || !S_ISREG(stat.st_mode))) {
+        seen = make(c); /* another has its name now, or nothing */
+        recorder_unlock();
+        return seen;
+    }
     long failed, result = make_hurt(c, path, false, FAULT_TRUNCATE, &failed);
     if (!result)
         recorder_append(&(recorder_record){ .op = RECORDER_TRUNCATE, .call = (uint16_t)c->number,
