@@ -6,10 +6,11 @@
  * Iskhodzhanov, 2009) keep it: release stores, acquire loads, release sequences headed by a thread and continued by
  * read-modify-writes; mutexes, starts and joins of threads, grace periods.  Two accesses of a granule, one of them a
  * write, one of them plain, and neither ordered before the other, are a race, whatever schedule has led to them: so an
- * order that is too weak is seen although all atomics of a run are interleaved in one sequence.
+ * order too weak for the plain data behind it is seen although all atomics of a run are interleaved in one sequence.
  *
- * Limits: a load never returns an older value than the newest; a granule remembers RACE_CELLS accesses; of accesses of
- * more than 256 bytes (memcpy, memset) one granule in 16 is compared.
+ * Limits: a load never returns an older value than the newest, so an order that only atomics stand behind is not
+ * seen; a granule remembers RACE_CELLS accesses; of accesses of more than 256 bytes (memcpy, memset) one granule in 16
+ * is compared.
  * One thread of the system.
  */
 #ifndef LEVIN_FAULTS_RACE_H
