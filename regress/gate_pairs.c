@@ -119,19 +119,53 @@ static void take_pair(time_result *result, const char *name, double a, double b)
     row->now_ns[row->processes++] = b;
 }
 
-static void take_both(const pairs_options *o, time_result *result, const run_result r[COMMANDS])
+/* A row of one that the other has not got, or of 0 beside more than 0, has no ratio, and is not passed over. */
+static bool is_in_both(const run_result r[COMMANDS], int from, const gate_row *row)
+{
+    const int other = from == A ? B : A;
+    const char *why = NULL;
+    if (!gate_table_find(&r[other].rows, row->workload, row->counter))
+        why = "is printed by one of the two alone";
+    else if (!row->value != !gate_table_value(&r[other].rows, row->workload, row->counter))
+        why = "is 0 with one of the two, which has no ratio";
+    if (why)
+        fprintf(stderr, "levin-gate: the row %s,%s %s: --counters compares exactly, --workloads leaves out\n",
+                row->workload, row->counter, why);
+    return !why;
+}
+
+static bool take_rows_of_both(const pairs_options *o, time_result *result, const run_result r[COMMANDS])
+{
+    for (int from = A; from <= B; from++)
+        for (size_t i = 0; i < r[from].rows.count; i++) {
+            const gate_row *row = &r[from].rows.rows[i];
+            char name[2 * GATE_NAME_BYTES];
+            if (!gate_list_holds(o->time->workloads, row->workload))
+                continue;
+            if (!is_in_both(r, from, row))
+                return false;
+            if (from == B || !row->value)
+                continue;
+            snprintf(name, sizeof name, "%s.%s", row->workload, row->counter);
+            /* of more, Holm's correction asks for less than the resampling can say, and no row could be slower */
+            if (!gate_time_row(result, name, 1) ||
+                (double)result->count > o->time->alpha * (BOOTSTRAP_RESAMPLES + 1)) {
+                fprintf(stderr, "levin-gate: too many rows, %d at most with --alpha=0.01: choose with --workloads\n",
+                        TIME_WORKLOADS_MAX);
+                return false;
+            }
+            take_pair(result, name, (double)row->value,
+                      (double)gate_table_value(&r[B].rows, row->workload, row->counter));
+        }
+    return true;
+}
+
+static bool take_both(const pairs_options *o, time_result *result, const run_result r[COMMANDS])
 {
     for (pairs_metric m = 0; m < PAIRS_ROWS; m++)
         if (o->metrics & 1u << m)
             take_pair(result, pairs_metric_text(m), r[A].value[m], r[B].value[m]);
-    for (size_t i = 0; i < r[A].rows.count; i++) {
-        const gate_row *row = &r[A].rows.rows[i];
-        char name[2 * GATE_NAME_BYTES];
-        snprintf(name, sizeof name, "%s.%s", row->workload, row->counter);
-        if (gate_list_holds(o->time->workloads, row->workload))
-            take_pair(result, name, (double)row->value,
-                      (double)gate_table_value(&r[B].rows, row->workload, row->counter));
-    }
+    return take_rows_of_both(o, result, r);
 }
 
 static time_outcome one_pair(const pairs_options *o, random_stream *random, time_result *result)
@@ -143,8 +177,8 @@ static time_outcome one_pair(const pairs_options *o, random_stream *random, time
     time_outcome outcome = run_once(command[first], rows, &r[first]);
     if (outcome == TIME_OK)
         outcome = run_once(command[!first], rows, &r[!first]);
-    if (outcome == TIME_OK && result)
-        take_both(o, result, r);
+    if (outcome == TIME_OK && result && !take_both(o, result, r))
+        outcome = TIME_FAILED;
     gate_table_fini(&r[A].rows);
     gate_table_fini(&r[B].rows);
     return outcome;

@@ -30,7 +30,7 @@ typedef enum time_verdict {
 } time_verdict;
 const char *time_verdict_text(time_verdict verdict);
 
-enum { TIME_PROCESSES_MAX = 256, TIME_WORKLOADS_MAX = 64 };
+enum { TIME_PROCESSES_MAX = 256, TIME_WORKLOADS_MAX = 100 };
 
 typedef struct time_options {
     const char *program;   /* a levin-gate, run with --run=slices */

@@ -181,6 +181,15 @@ expect "rows that they print" 1 '^get\.ns .* 100\.0 +110\.0 .* SLOWER$' commands
     "$(table get,ns,110 put,ns,7)" --metric=rows
 expect "but for those left out" 0 '^put\.ns .* same$' commands "$(table get,ns,100 put,ns,7)" "$(table get,ns,110 put,ns,7)" \
     --metric=rows --workloads=put
+many() { for i in $(seq "$1"); do echo "w$i,ns,100"; done; } # rows
+# shellcheck disable=SC2046 # words
+expect "no row is left out, of seventy" 1 '^last\.ns .* SLOWER$' commands "$(table $(many 69) last,ns,100)" "$(table $(many 69) last,ns,1000)" --metric=rows
+# shellcheck disable=SC2046 # words
+expect "more rows than can be judged" 3 'too many rows, 100 at most' commands "$(table $(many 101))" "$(table $(many 101))" --metric=rows
+expect "a row that was 0" 3 'get,ns is 0 with one of the two' commands "$(table get,ns,0)" "$(table get,ns,999999)" --metric=rows
+expect "a new row" 3 'put,ns is printed by one of the two alone' commands "$(table get,ns,1)" "$(table get,ns,1 put,ns,7)" --metric=rows
+expect "a row that is gone" 3 'put,ns is printed by one of the two alone' commands "$(table get,ns,1 put,ns,7)" "$(table get,ns,1)" --metric=rows
+expect "or is left out by name" 0 '^get\.ns ' commands "$(table get,ns,1 put,ns,7)" "$(table get,ns,1)" --metric=rows --workloads=get
 expect "two metrics" 0 '^rss ' commands 'exit 0' 'exit 0' --metric=rss,user --floor=50
 expect "pairs until their time is over" 0 '^wall .* - +[1-5] +- +undecided$' commands 'sleep 1' 'sleep 1' --metric=wall --decision-seconds=5
 expect "equal counters" 0 '^counters: all 2 ' commands "$(table get,calls,3 put,calls,4)" "$(table get,calls,3 put,calls,4)" --counters
