@@ -22,14 +22,11 @@ for word; do [[ $word =~ ^(counts|stripe|all)$ ]] || { status=2; die "there is n
 command -v jq >/dev/null || die "jq is needed (make deps)"
 
 # A clone has this tree's files, committed or not, as its HEAD. It is kept, for what it has built.
-[ -d $tree/.git ] || git clone -q --no-checkout . $tree || exit 3
-find $tree -mindepth 1 -maxdepth 1 ! -name .git ! -name build -exec rm -rf {} +
-git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
-    [ ! -f "$file" ] || printf '%s\0' "$file"
-done | tar -c --null -T - | tar -x -C $tree || exit 3
+# shellcheck source=regress/tree_clone.sh
+. regress/tree_clone.sh
+tree_files $tree || exit 3
 cd $tree && mkdir -p build || exit 3
-commit() { git add -A && git -c user.name=gate -c user.email=gate@localhost commit -q --allow-empty -m "$1"; }
-commit "with all counts" || exit 3
+tree_commit "with all counts" || exit 3
 whole=$(git rev-parse HEAD)
 without() { # patches, on top of one another
     git checkout -q -f "$whole" || exit 3
@@ -44,7 +41,7 @@ compare() { # name, patches of the base, of the other side
     local base json=$PWD/build/counts-$1.json
     # shellcheck disable=SC2086 # words
     without $2
-    commit "base of $1" || exit 3
+    tree_commit "base of $1" || exit 3
     base=$(git rev-parse HEAD)
     # shellcheck disable=SC2086
     without $3

@@ -24,12 +24,11 @@ wanted() { # name, words
 }
 
 # The clone has this tree's files, committed or not, as its HEAD.
-git clone -q --no-checkout . "$scratch/tree" || exit 3
-git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
-    [ ! -f "$file" ] || printf '%s\0' "$file"
-done | tar -c --null -T - | tar -x -C "$scratch/tree"
+# shellcheck source=regress/tree_clone.sh
+. regress/tree_clone.sh
+tree_files "$scratch/tree" || exit 3
 cd "$scratch/tree" || exit 3
-git add -A && git -c user.name=gate -c user.email=gate@localhost commit -q --allow-empty -m "the tree to prove" || exit 3
+tree_commit "the tree to prove" || exit 3
 
 gate() { # flags
     BASE=HEAD GATE_FLAGS="${GATE_FLAGS:-} $*" regress/gate.sh >"$scratch/log" 2>&1
