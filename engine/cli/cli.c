@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "place.h"
 #include "text.h"
@@ -140,6 +142,17 @@ bool cli_keyspace(const cli_command *command, const char *path, levin *store, co
     if (code != LEVIN_OK)
         cli_fail_call(command, path, store, code);
     return code == LEVIN_OK;
+}
+
+uint64_t cli_page_file_age_s(const char *path)
+{
+    char file[4096];
+    struct stat pages;
+    const time_t now = time(NULL);
+    return snprintf(file, sizeof file, "%s/pages", path) < (int)sizeof file && stat(file, &pages) == 0 &&
+                   now > pages.st_mtime
+               ? (uint64_t)(now - pages.st_mtime)
+               : 0;
 }
 
 int cli_close(const cli_command *command, const char *path, levin *store, int status)

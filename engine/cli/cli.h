@@ -77,6 +77,8 @@ levin *cli_open(const cli_command *command, const char *path, const levin_option
  */
 bool cli_keyspace(const cli_command *command, const char *path, levin *store, const char *name, unsigned flags,
                   levin_keyspace **keyspace);
+/* Seconds since the page file of the store was written; 0 when that cannot be told. */
+uint64_t cli_page_file_age_s(const char *path);
 /* Closes it; turns CLI_OK into CLI_ERROR, with a message, when that fails. */
 int cli_close(const cli_command *command, const char *path, levin *store, int status);
 /* Flushes standard output; turns CLI_OK into CLI_ERROR when anything could not be written. */

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -76,13 +74,8 @@ static void print_result(const request *r, FILE *out, const levin_backup_result 
 /* Of a store that somebody writes: how far it is now. */
 static bool look_beside(const cli_command *command, const char *path, request *r)
 {
-    char file[4096];
-    struct stat pages;
     levin_error error = { .code = LEVIN_OK };
-    time_t now = time(NULL);
-    if (snprintf(file, sizeof file, "%s/pages", path) < (int)sizeof file && stat(file, &pages) == 0 &&
-        now > pages.st_mtime)
-        r->age_s = (uint64_t)(now - pages.st_mtime);
+    r->age_s = cli_page_file_age_s(path);
     levin_code code = log_end(path, &r->log_end, &error);
     error.code = code;
     if (code != LEVIN_OK)

@@ -6,9 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 
 #include "cli.h"
 #include "log_end.h"
@@ -34,18 +32,13 @@ static unsigned percent(uint64_t part, uint64_t whole)
 static void look_at_device(const char *path, health *h)
 {
     struct statvfs device;
-    struct stat pages;
-    char file[4096];
     h->device_free_percent = 100;
     if (statvfs(path, &device) == 0) {
         h->device_bytes = (uint64_t)device.f_blocks * device.f_frsize;
         h->device_free_bytes = (uint64_t)device.f_bavail * device.f_frsize;
         h->device_free_percent = percent(h->device_free_bytes, h->device_bytes);
     }
-    time_t now = time(NULL);
-    if (snprintf(file, sizeof file, "%s/pages", path) < (int)sizeof file && stat(file, &pages) == 0 &&
-        now > pages.st_mtime)
-        h->checkpoint_age_s = (uint64_t)(now - pages.st_mtime);
+    h->checkpoint_age_s = cli_page_file_age_s(path);
 }
 
 static void judge(health *h)
