@@ -39,6 +39,7 @@ typedef struct subject {
     levin_batch *batch;
     levin_iter *iter;
     levin_snapshot *snapshot;
+    const levin_snapshot *at; /* what the call reads: that one, or NULL */
     levin_bulk_load *load;
     unsigned turn; /* of calls made, over all */
     uint8_t key[32];
@@ -102,85 +103,40 @@ static void call_batch(subject *s)
     ok(levin_batch_delete_in(s->batch, s->named, s->key, s->key_bytes));
 }
 
-static void get(subject *s, const levin_snapshot *at)
+static void call_get(subject *s)
 {
     char value[8];
     size_t bytes;
-    ok(levin_get_in(s->db, s->named, at, s->key, s->key_bytes, value, sizeof value, &bytes));
-}
-
-static void get_alloc(subject *s, const levin_snapshot *at)
-{
-    void *value;
-    size_t bytes;
-    ok(levin_get_alloc_in(s->db, s->named, at, s->key, s->key_bytes, &value, &bytes));
-    levin_free(s->db, value);
-}
-
-static void get_pinned(subject *s, const levin_snapshot *at)
-{
-    levin_pinned pinned;
-    ok(levin_get_pinned_in(s->db, s->named, at, s->key, s->key_bytes, &pinned));
-    levin_pinned_release(&pinned);
-}
-
-static void multi_get(subject *s, const levin_snapshot *at)
-{
-    char value[2][8];
-    levin_get_request r[2] = { { .key = s->key, .key_bytes = s->key_bytes, .buffer = value[0], .capacity = 8 },
-                               { .key = s->key, .key_bytes = s->key_bytes, .buffer = value[1], .capacity = 8 } };
-    ok(levin_multi_get_in(s->db, s->named, at, r, 2));
-    ck_assert(r[0].code == LEVIN_OK && r[1].code == LEVIN_OK);
-}
-
-static void call_get(subject *s)
-{
-    get(s, NULL);
-}
-
-static void call_get_snapshot(subject *s)
-{
-    get(s, s->snapshot);
+    ok(levin_get_in(s->db, s->named, s->at, s->key, s->key_bytes, value, sizeof value, &bytes));
 }
 
 static void call_get_alloc(subject *s)
 {
-    get_alloc(s, NULL);
-}
-
-static void call_get_alloc_snapshot(subject *s)
-{
-    get_alloc(s, s->snapshot);
+    void *value;
+    size_t bytes;
+    ok(levin_get_alloc_in(s->db, s->named, s->at, s->key, s->key_bytes, &value, &bytes));
+    levin_free(s->db, value);
 }
 
 static void call_pinned(subject *s)
 {
-    get_pinned(s, NULL);
-}
-
-static void call_pinned_snapshot(subject *s)
-{
-    get_pinned(s, s->snapshot);
+    levin_pinned pinned;
+    ok(levin_get_pinned_in(s->db, s->named, s->at, s->key, s->key_bytes, &pinned));
+    levin_pinned_release(&pinned);
 }
 
 static void call_multi_get(subject *s)
 {
-    multi_get(s, NULL);
-}
-
-static void call_multi_get_snapshot(subject *s)
-{
-    multi_get(s, s->snapshot);
+    char value[2][8];
+    levin_get_request r[2] = { { .key = s->key, .key_bytes = s->key_bytes, .buffer = value[0], .capacity = 8 },
+                               { .key = s->key, .key_bytes = s->key_bytes, .buffer = value[1], .capacity = 8 } };
+    ok(levin_multi_get_in(s->db, s->named, s->at, r, 2));
+    ck_assert(r[0].code == LEVIN_OK && r[1].code == LEVIN_OK);
 }
 
 static void call_contains(subject *s)
 {
-    ok(levin_contains_in(s->db, s->named, NULL, s->key, s->key_bytes));
-}
-
-static void call_contains_snapshot(subject *s)
-{
-    ok(levin_contains_in(s->db, s->named, s->snapshot, s->key, s->key_bytes));
+    ok(levin_contains_in(s->db, s->named, s->at, s->key, s->key_bytes));
 }
 
 static void call_seek(subject *s)
@@ -189,11 +145,11 @@ static void call_seek(subject *s)
     ck_assert(levin_iter_seek_for_prev(s->iter, s->key, s->key_bytes));
 }
 
-static levin_iter_options narrow(const subject *s, const levin_snapshot *at)
+static levin_iter_options narrow(const subject *s)
 {
     return (levin_iter_options){ .lower = { s->key, s->key_bytes }, .upper = { s->key, s->key_bytes },
-                                 .upper_inclusive = true, .prefix = { s->key, s->key_bytes - 1 }, .snapshot = at,
-                                 .keyspace = s->named };
+                                 .upper_inclusive = true, .prefix = { s->key, s->key_bytes - 1 },
+                                 .snapshot = s->at, .keyspace = s->named };
 }
 
 static void move(levin_iter *it)
@@ -206,15 +162,7 @@ static void move(levin_iter *it)
 
 static void call_iter_open(subject *s)
 {
-    const levin_iter_options o = narrow(s, NULL);
-    levin_iter *it;
-    ok(levin_iter_open(s->db, &o, &it));
-    move(it);
-}
-
-static void call_iter_open_snapshot(subject *s)
-{
-    const levin_iter_options o = narrow(s, s->snapshot);
+    const levin_iter_options o = narrow(s);
     levin_iter *it;
     ok(levin_iter_open(s->db, &o, &it));
     move(it);
@@ -222,7 +170,7 @@ static void call_iter_open_snapshot(subject *s)
 
 static void call_txn_iter_open(subject *s)
 {
-    const levin_iter_options o = narrow(s, NULL);
+    const levin_iter_options o = narrow(s);
     levin_iter *it;
     ok(levin_txn_iter_open(s->txn, &o, &it));
     move(it);
@@ -348,41 +296,42 @@ static void call_txn_commit(subject *s)
 static const struct {
     const char *name;
     void (*call)(subject *s);
+    bool at_snapshot;
     unsigned small, named, serializable; /* the last two: so many more in a keyspace, in a serializable transaction */
     unsigned all, all_serializable;      /* the small ones and others; 0: not looked at */
 } calls[] = {
-    { "get", call_get, 0, 0, 0, 0, 0 },
-    { "get at a snapshot", call_get_snapshot, 0, 0, 0, 0, 0 },
-    { "contains", call_contains, 0, 0, 0, 0, 0 },
-    { "contains at a snapshot", call_contains_snapshot, 0, 0, 0, 0, 0 },
-    { "get_pinned", call_pinned, 0, 0, 0, 0, 0 },
-    { "get_pinned at a snapshot", call_pinned_snapshot, 0, 0, 0, 0, 0 },
-    { "multi_get", call_multi_get, 0, 0, 0, 0, 0 },
-    { "multi_get at a snapshot", call_multi_get_snapshot, 0, 0, 0, 0, 0 },
-    { "get_alloc", call_get_alloc, 1, 0, 0, 1, 0 }, /* the value */
-    { "get_alloc at a snapshot", call_get_alloc_snapshot, 1, 0, 0, 1, 0 },
-    { "iter_seek", call_seek, 0, 0, 0, 0, 0 },
-    { "iter_open", call_iter_open, 0, 0, 0, 1, 0 },
-    { "iter_open at a snapshot", call_iter_open_snapshot, 0, 0, 0, 1, 0 },
+    { "get", call_get, false, 0, 0, 0, 0, 0 },
+    { "get at a snapshot", call_get, true, 0, 0, 0, 0, 0 },
+    { "contains", call_contains, false, 0, 0, 0, 0, 0 },
+    { "contains at a snapshot", call_contains, true, 0, 0, 0, 0, 0 },
+    { "get_pinned", call_pinned, false, 0, 0, 0, 0, 0 },
+    { "get_pinned at a snapshot", call_pinned, true, 0, 0, 0, 0, 0 },
+    { "multi_get", call_multi_get, false, 0, 0, 0, 0, 0 },
+    { "multi_get at a snapshot", call_multi_get, true, 0, 0, 0, 0, 0 },
+    { "get_alloc", call_get_alloc, false, 1, 0, 0, 1, 0 }, /* the value */
+    { "get_alloc at a snapshot", call_get_alloc, true, 1, 0, 0, 1, 0 },
+    { "iter_seek", call_seek, false, 0, 0, 0, 0, 0 },
+    { "iter_open", call_iter_open, false, 0, 0, 0, 1, 0 },
+    { "iter_open at a snapshot", call_iter_open, true, 0, 0, 0, 1, 0 },
     /* its scan, and the iterator; what it has seen: the stretch as it grows, of two longest keys, and what is kept */
-    { "txn_iter_open", call_txn_iter_open, 1, 0, 1, 2, 2 },
-    { "txn_get, _contains, _multi_get", call_txn_read, 0, 0, 0, 0, 0 },
-    { "txn_get_alloc", call_txn_get_alloc, 1, 0, 0, 1, 0 }, /* the value */
-    { "batch_put, _delete", call_batch, 0, 0, 0, 0, 0 },
-    { "batch_delete_range, _prefix", call_batch_ranges, 0, 0, 0, 0, 0 },
-    { "write", call_write, 1, 0, 0, 0, 0 },               /* the group's version */
-    { "write_async", call_async, 2, 0, 0, 0, 0 },         /* the ticket, the group's version */
-    { "write_callback", call_callback, 2, 0, 0, 0, 0 },   /* the request, the group's version */
-    { "put", call_put, 1, 0, 0, 0, 0 },                   /* the group's version */
-    { "delete", call_delete, 2, 0, 0, 0, 0 },             /* of two groups, as the next ones: a put follows */
-    { "delete_range", call_delete_range, 2, 0, 0, 0, 0 },
-    { "delete_prefix", call_delete_prefix, 2, 0, 0, 0, 0 },
-    { "compare_and_swap", call_swap, 1, 0, 0, 0, 0 },
-    { "bulk_load_add", call_bulk_load_add, 0, 0, 0, 0, 0 },
-    { "txn_put, _delete", call_txn_write, 0, 0, 0, 0, 0 },
-    { "txn_delete_range, _prefix", call_txn_ranges, 0, 0, 0, 0, 0 },
+    { "txn_iter_open", call_txn_iter_open, false, 1, 0, 1, 2, 2 },
+    { "txn_get, _contains, _multi_get", call_txn_read, false, 0, 0, 0, 0, 0 },
+    { "txn_get_alloc", call_txn_get_alloc, false, 1, 0, 0, 1, 0 }, /* the value */
+    { "batch_put, _delete", call_batch, false, 0, 0, 0, 0, 0 },
+    { "batch_delete_range, _prefix", call_batch_ranges, false, 0, 0, 0, 0, 0 },
+    { "write", call_write, false, 1, 0, 0, 0, 0 },               /* the group's version */
+    { "write_async", call_async, false, 2, 0, 0, 0, 0 },         /* the ticket, the group's version */
+    { "write_callback", call_callback, false, 2, 0, 0, 0, 0 },   /* the request, the group's version */
+    { "put", call_put, false, 1, 0, 0, 0, 0 },                   /* the group's version */
+    { "delete", call_delete, false, 2, 0, 0, 0, 0 },             /* of two groups, as the next ones: a put follows */
+    { "delete_range", call_delete_range, false, 2, 0, 0, 0, 0 },
+    { "delete_prefix", call_delete_prefix, false, 2, 0, 0, 0, 0 },
+    { "compare_and_swap", call_swap, false, 1, 0, 0, 0, 0 },
+    { "bulk_load_add", call_bulk_load_add, false, 0, 0, 0, 0, 0 },
+    { "txn_put, _delete", call_txn_write, false, 0, 0, 0, 0, 0 },
+    { "txn_delete_range, _prefix", call_txn_ranges, false, 0, 0, 0, 0, 0 },
     /* itself, the table of its writes, the group's version; its being in the keyspace; the table of its reads */
-    { "txn_begin, reads, writes, _commit", call_txn_commit, 3, 1, 1, 0, 0 },
+    { "txn_begin, reads, writes, _commit", call_txn_commit, false, 3, 1, 1, 0, 0 },
 };
 enum { CALL_COUNT = sizeof calls / sizeof *calls };
 
@@ -414,6 +363,7 @@ static void count_calls(subject *s, size_t bytes, const char *where)
 {
     for (unsigned c = 0; c < CALL_COUNT; c++) {
         unsigned counted[2] = { 0 };
+        s->at = calls[c].at_snapshot ? s->snapshot : NULL;
         for (unsigned n = 0; n < 2 * CALLS; n++) {
             key_of(s, bytes, n);
             s->turn++;
