@@ -12,11 +12,7 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
 cd "$scratch" || exit 3
 
-if [ ! -f "$(dirname "$chaos")/../lib/levin-recorder.so" ]; then
-    echo "no recorder on this kind of machine"
-    echo "100%: Checks: 1, Failures: 0, Errors: 0"
-    exit 0
-fi
+needs_recorder "$(dirname "$chaos")/../lib/levin-recorder.so"
 
 expect "no command" 2 "$chaos" record
 expect "no such command" 2 "$chaos" record -- ./nothing-of-this-name
