@@ -120,14 +120,11 @@ static void take_pair(time_result *result, const char *name, double a, double b)
 }
 
 /* A row of one that the other has not got, or of 0 beside more than 0, has no ratio, and is not passed over. */
-static bool is_in_both(const run_result r[COMMANDS], int from, const gate_row *row)
+static bool has_ratio(const gate_row *row, const gate_row *other)
 {
-    const int other = from == A ? B : A;
-    const char *why = NULL;
-    if (!gate_table_find(&r[other].rows, row->workload, row->counter))
-        why = "is printed by one of the two alone";
-    else if (!row->value != !gate_table_value(&r[other].rows, row->workload, row->counter))
-        why = "is 0 with one of the two, which has no ratio";
+    const char *why = !other                          ? "is printed by one of the two alone"
+                      : !row->value != !other->value ? "is 0 with one of the two, which has no ratio"
+                                                      : NULL;
     if (why)
         fprintf(stderr, "levin-gate: the row %s,%s %s: --counters compares exactly, --workloads leaves out\n",
                 row->workload, row->counter, why);
@@ -142,7 +139,8 @@ static bool take_rows_of_both(const pairs_options *o, time_result *result, const
             char name[2 * GATE_NAME_BYTES];
             if (!gate_list_holds(o->time->workloads, row->workload))
                 continue;
-            if (!is_in_both(r, from, row))
+            const gate_row *other = gate_table_find(&r[from == A ? B : A].rows, row->workload, row->counter);
+            if (!has_ratio(row, other))
                 return false;
             if (from == B || !row->value)
                 continue;
@@ -154,8 +152,7 @@ static bool take_rows_of_both(const pairs_options *o, time_result *result, const
                         TIME_WORKLOADS_MAX);
                 return false;
             }
-            take_pair(result, name, (double)row->value,
-                      (double)gate_table_value(&r[B].rows, row->workload, row->counter));
+            take_pair(result, name, (double)row->value, (double)other->value);
         }
     return true;
 }
