@@ -99,7 +99,6 @@ static outcome toils(void *context, char text[GUARDED_TEXT_BYTES])
 
 enum { OTHERS = 4 };
 
-/* By the clock it needs a second, as it has a fifth of the processor: more than twice its time. */
 /* At the hard limit of computing the kernel sends SIGKILL, which tells nothing: before it SIGXCPU must come. */
 static outcome sees_its_limits(void *context, char text[GUARDED_TEXT_BYTES])
 {
@@ -119,6 +118,7 @@ START_TEST(guarded__an_end_by_the_limit_of_computing_is_a_hang)
 }
 END_TEST
 
+/* By the clock it needs a second, as it has a fifth of the processor: more than twice its time. */
 START_TEST(guarded__who_has_no_processor_does_not_hang)
 {
     cpu_set_t before, one;

@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,15 +202,11 @@ void board_results_open(board *b, board_row *row)
     for (int c = 0; c < BOARD_CLASSES; c++)
         row->had[c] = fatal_alloc_zeroed(row->cells[c].due + 1);
     board_row_path(b, row, "results", path);
-    row->results = fopen(path, "a+e");
-    if (row->results)
-        fclose(row->results); /* it is there */
-    row->results = fopen(path, "r+e");
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (b->options.resume ? 0 : O_TRUNC), 0666);
+    row->results = fd < 0 ? NULL : fdopen(fd, "r+");
     if (!row->results)
         fatal("%s: %s", path, strerror(errno));
     json_t *head = head_json(b, row);
-    if (!b->options.resume && ftruncate(fileno(row->results), 0) != 0)
-        fatal("%s: %s", path, strerror(errno));
     if (lines_read(b, row, head))
         json_decref(head);
     else

@@ -149,8 +149,8 @@ outcome board_trial(const board *b, board_row *row, board_class c, uint64_t numb
 {
     *noted = 0;
     return c < BOARD_SYNC ? damage_trial(b, row, c, number, what, text, noted)
-           : board_class_is_crash(c)  ? life_crash_trial(b, row, c, number, what, text)
-                          : life_trial(b, row, c, number, what, text, noted);
+           : board_class_is_crash(c) ? life_crash_trial(b, row, c, number, what, text)
+                                     : life_trial(b, row, c, number, what, text, noted);
 }
 
 bool board_place_exists(const board_row *row, board_class c, uint64_t number)
